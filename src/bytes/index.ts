@@ -1,0 +1,4 @@
+export { bytesEqual, concatBytes, isZero } from './compare.js';
+export { hexDecode, hexEncode, xetHexDecode, xetHexEncode } from './hex.js';
+export { ByteReader } from './reader.js';
+export { ByteWriter } from './writer.js';

@@ -1,0 +1,75 @@
+/**
+ * Little-endian writer that grows by doubling. For headers, footers and shards (KiB to MiB), not
+ * for chunk data.
+ */
+export class ByteWriter {
+  #bytes: Uint8Array;
+  #view: DataView;
+  #length = 0;
+
+  constructor(capacity = 256) {
+    this.#bytes = new Uint8Array(capacity);
+    this.#view = new DataView(this.#bytes.buffer);
+  }
+
+  /** Bytes written so far. */
+  get length(): number {
+    return this.#length;
+  }
+
+  #claim(count: number): number {
+    const at = this.#length;
+    if (at + count > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(this.#bytes.length * 2, at + count));
+      grown.set(this.#bytes.subarray(0, at));
+      this.#bytes = grown;
+      this.#view = new DataView(grown.buffer);
+    }
+    this.#length = at + count;
+    return at;
+  }
+
+  u8(value: number): this {
+    this.#view.setUint8(this.#claim(1), value);
+    return this;
+  }
+
+  u24(value: number): this {
+    const at = this.#claim(3);
+    this.#view.setUint16(at, value & 0xffff, true);
+    this.#view.setUint8(at + 2, value >>> 16);
+    return this;
+  }
+
+  u32(value: number): this {
+    this.#view.setUint32(this.#claim(4), value, true);
+    return this;
+  }
+
+  u64(value: bigint | number): this {
+    this.#view.setBigUint64(this.#claim(8), BigInt(value), true);
+    return this;
+  }
+
+  bytes(value: Uint8Array): this {
+    this.#bytes.set(value, this.#claim(value.length));
+    return this;
+  }
+
+  zeros(count: number): this {
+    this.#claim(count);
+    return this;
+  }
+
+  /** Overwrites 4 bytes that were written before. */
+  patchU32(at: number, value: number): this {
+    if (at + 4 > this.#length) throw new RangeError(`patch at ${at} is past the end`);
+    this.#view.setUint32(at, value, true);
+    return this;
+  }
+
+  /** What was written: a view, valid until the next write. */
+  finish(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
+  }
+}

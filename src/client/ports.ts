@@ -1,0 +1,195 @@
+import type { MerkleHash } from '../hash/index.js';
+import type { Reconstruction } from '../plan/index.js';
+
+/** A place that bytes are read from, once, in order. Implementations: `io/`, `archive/`. */
+export interface Source {
+  /** Path or label, for results and messages. */
+  readonly name: string;
+  /** Bytes, when known before reading; a reader that ends elsewhere is `INPUT_CHANGED`. */
+  readonly sizeBytes?: number;
+  /** True when `open` may be called again and yields the same bytes (files, blobs, arrays). */
+  readonly reopenable: boolean;
+  open(signal?: AbortSignal): Promise<SourceReader>;
+}
+
+export interface SourceReader {
+  /** Reads the next bytes into the start of `into` (a view, maybe of shared memory); 0 = end. */
+  read(into: Uint8Array): Promise<number>;
+  close(): Promise<void>;
+}
+
+/** Bytes that can be read anywhere (a ZIP's central directory, an old copy). */
+export interface RandomAccess {
+  readonly name: string;
+  readonly sizeBytes: number;
+  /** Fills all of `into` from `offset`; fewer bytes is `INPUT_CHANGED`. */
+  readAt(into: Uint8Array, offset: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Where a download goes. `offset` counts from the start of the output. */
+export interface Sink {
+  /** Path or label, for results and messages. */
+  readonly name: string;
+  /** True: writes may come in any order and overlap in time. False: strictly in order, one at a time. */
+  readonly positional: boolean;
+  /** Resolves when the bytes may be reused by the caller. */
+  write(bytes: Uint8Array, offset: number): Promise<void>;
+  /** All is written and verified: make it visible under its final name. */
+  commit(sizeBytes: number): Promise<void>;
+  /** It failed: remove what was written. Never throws. */
+  abort(): Promise<void>;
+}
+
+/** A serialized xorb: its records in order, in pieces that stay valid until `putXorb` settles. */
+export interface XorbBody {
+  readonly sizeBytes: number;
+  readonly pieces: readonly Uint8Array[];
+}
+
+/** Inclusive start, exclusive end, bytes of the stored xorb. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The CAS protocol as the client sees it. Implementation: `transport/`. Retries are inside. */
+export interface CasClient {
+  /** Bytes of a keyed shard, or null when unknown. Throws only `ABORTED`: any failure is a miss. */
+  queryDedup(chunk: MerkleHash, signal?: AbortSignal): Promise<Uint8Array | null>;
+  putXorb(
+    xorb: MerkleHash,
+    body: XorbBody,
+    options?: { signal?: AbortSignal | undefined; onSent?: (bytes: number) => void },
+  ): Promise<{ inserted: boolean }>;
+  putShard(
+    shard: Uint8Array,
+    options?: {
+      signal?: AbortSignal | undefined;
+      onProgress?: (verified: number, total: number) => void;
+    },
+  ): Promise<{ registered: boolean }>;
+  /** Null when `range.start` is at or past the end of the file (416). @throws NOT_FOUND */
+  getReconstruction(
+    file: MerkleHash,
+    range?: ByteRange,
+    signal?: AbortSignal,
+  ): Promise<Reconstruction | null>;
+  /**
+   * Bytes of `ranges` of one fetch URL, in the order asked. Buffers are borrowed until the next
+   * step. An expired URL is `FORBIDDEN` with `fields.expired === true`; a broken connection after
+   * the first byte is retried inside from where it stopped.
+   */
+  fetchRanges(
+    url: string,
+    ranges: readonly ByteRange[],
+    signal?: AbortSignal,
+  ): AsyncIterable<FetchedPart>;
+  close(): Promise<void>;
+}
+
+export interface FetchedPart {
+  /** Index into the `ranges` that were asked. */
+  readonly rangeIndex: number;
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * A piece of the pool's memory. `bytes` is the whole slab; ask again after each task (without
+ * shared memory the buffer travels to the worker and back, and old views are dead).
+ */
+export interface Slab {
+  readonly bytes: Uint8Array;
+  /** Gives the slab back; afterwards it must not be used. Safe to call twice. */
+  release(): void;
+}
+
+/** Byte ranges inside one slab, as pairs start, end. */
+export interface SlabSegment {
+  /** First byte whose position may be a candidate. */
+  readonly start: number;
+  readonly end: number;
+  /** First byte that belongs to the same file (start of the warm-up window), <= start. */
+  readonly fileStart: number;
+}
+
+/** What the pool found for each segment: ascending candidate positions relative to the slab. */
+export interface ScanResult {
+  readonly candidates: readonly Uint32Array[];
+}
+
+export interface PackRequest {
+  readonly source: Slab;
+  /** Chunks to pack: `starts[i]`, `lengths[i]` inside the source slab, ascending. */
+  readonly starts: Uint32Array;
+  readonly lengths: Uint32Array;
+  /** The slab written to (may be the source: then records never overtake the chunks still to read). */
+  readonly target: Slab;
+  readonly targetOffset: number;
+}
+
+export interface PackResult {
+  /** Bytes written from `targetOffset`. */
+  readonly packedBytes: number;
+  /** Serialized length of each record, header included. */
+  readonly recordLengths: Uint32Array;
+}
+
+export interface DecodeRequest {
+  /** Whole records lie in `input[start, end)`. */
+  readonly input: Slab;
+  readonly start: number;
+  readonly end: number;
+  readonly output: Slab;
+  readonly outputOffset: number;
+  /** Uncompressed bytes that the record headers promise; more or less is an error. */
+  readonly expectedBytes: number;
+}
+
+export interface DecodeResult {
+  /** Uncompressed length of each chunk in order. */
+  readonly lengths: Uint32Array;
+  /** Chunk hashes, 32 bytes each, computed from the decoded bytes. */
+  readonly hashes: Uint8Array;
+}
+
+/** SHA-256 of a stream, computed off the main thread in the order of the calls. */
+export interface Sha256Stream {
+  /** Resolves when the bytes `slab[start, end)` have been taken in. */
+  update(slab: Slab, start: number, end: number): Promise<void>;
+  digest(): Promise<Uint8Array>;
+  /** Drops the state of a file that will not be finished. */
+  dispose(): void;
+}
+
+/**
+ * The worker pool as the client sees it. Implementation: `workers/` (piscina over shared memory,
+ * transferred buffers, or in thread). Tasks on one slab run in the order they were asked for when
+ * memory is not shared, and may overlap when it is: callers that write await first.
+ */
+export interface ComputePool {
+  /** Bytes in one slab. */
+  readonly slabBytes: number;
+  /** Slabs in all; `slabBytes * slabCount` never exceeds `maxMemory`. */
+  readonly slabCount: number;
+  /** Threads that run tasks; 0 = in thread. */
+  readonly threads: number;
+  /** Kernel tier in use. */
+  readonly tier: string;
+  readonly sharedMemory: boolean;
+  /** Slabs not handed out now. */
+  readonly freeSlabs: number;
+  /** Callers waiting in `acquire` now. */
+  readonly waiting: number;
+  /** All `count` at once, first come first served. @throws ABORTED, CLOSED */
+  acquire(count: number, signal?: AbortSignal): Promise<Slab[]>;
+  /** Called whenever an `acquire` has to wait (so that an open xorb can be cut early). */
+  onStarved(listener: () => void): () => void;
+  scan(slab: Slab, segments: readonly SlabSegment[], maskBits: number): Promise<ScanResult>;
+  /** Chunk hashes (data key), 32 bytes each, of chunks `starts[i]`, `lengths[i]`. */
+  hash(slab: Slab, starts: Uint32Array, lengths: Uint32Array): Promise<Uint8Array>;
+  pack(request: PackRequest): Promise<PackResult>;
+  decode(request: DecodeRequest): Promise<DecodeResult>;
+  createSha256(): Sha256Stream;
+  close(): Promise<void>;
+}

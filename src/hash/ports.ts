@@ -1,0 +1,21 @@
+/** What hashing needs from outside: BLAKE3 in keyed mode. `createReadableBlake3` is the oracle. */
+export interface Hasher {
+  /**
+   * BLAKE3 keyed, 256 bits, of `data` into `out[outOffset, outOffset + 32)`.
+   * `key` is 32 bytes; `data` is borrowed for the call and may be a view of shared memory.
+   */
+  keyed(key: Uint8Array, data: Uint8Array, out: Uint8Array, outOffset: number): void;
+  /**
+   * The same for `count` pieces that lie side by side: piece i is
+   * `data[i === 0 ? start : ends[i - 1], ends[i])`; digest i goes to `out[outOffset + 32 * i ...]`.
+   */
+  keyedMany(
+    key: Uint8Array,
+    data: Uint8Array,
+    start: number,
+    ends: Uint32Array,
+    count: number,
+    out: Uint8Array,
+    outOffset: number,
+  ): void;
+}
