@@ -1,0 +1,20 @@
+// Builds dist/ from src/ with tsc. The kernels are committed as generated modules (see
+// scripts/build-kernels.mjs), so a build needs nothing but TypeScript.
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const require = createRequire(join(root, 'package.json'));
+const manifest = require.resolve('typescript/package.json');
+const tsc = join(dirname(manifest), JSON.parse(readFileSync(manifest, 'utf8')).bin.tsc);
+
+rmSync(join(root, 'dist'), { recursive: true, force: true });
+const run = spawnSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.json')], {
+  stdio: 'inherit',
+});
+if (run.status !== 0) process.exit(run.status ?? 1);
+const bin = join(root, 'dist', 'cli', 'main.js');
+if (existsSync(bin)) chmodSync(bin, 0o755);

@@ -1,0 +1,30 @@
+import type { Readable, Writable } from 'node:stream';
+
+/**
+ * All that a command may touch of its process. Commands get it as an argument, so that tests run
+ * them in process with their own streams and environment.
+ */
+export interface CliContext {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  readonly stdin: Readable;
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+  /** True when standard error is a terminal: progress bars are drawn there and only there. */
+  readonly interactive: boolean;
+  /** Width of that terminal in columns. */
+  readonly columns: number;
+  /** Aborted on SIGINT or SIGTERM. */
+  readonly signal: AbortSignal;
+}
+
+/** One command of the CLI. */
+export interface Command {
+  readonly name: string;
+  /** One line for the list of commands. */
+  readonly summary: string;
+  /** The whole help text, exit codes included. */
+  readonly help: string;
+  /** Runs it; resolves to the exit code, or throws what `run` turns into a message. */
+  run(args: readonly string[], context: CliContext): Promise<number>;
+}

@@ -1,0 +1,116 @@
+import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+
+const BLOCK_BYTES = 1024 * 1024;
+
+/**
+ * Writes a second version of a file: 1,000 bytes inserted after a quarter, 500 bytes removed at the
+ * half, 64 bytes inserted at three quarters. The same input gives the same copy.
+ */
+export async function editedCopy(from: string, to: string): Promise<void> {
+  const source = await open(from, 'r');
+  try {
+    const target = await open(to, 'wx');
+    try {
+      const { size } = await source.stat();
+      const quarter = Math.floor(size / 4);
+      const removed = Math.min(500, size - 2 * quarter);
+      await copyRange(source, target, 0, quarter);
+      await target.write(pattern(1000, 17));
+      await copyRange(source, target, quarter, 2 * quarter);
+      await copyRange(
+        source,
+        target,
+        2 * quarter + removed,
+        Math.max(2 * quarter + removed, 3 * quarter),
+      );
+      await target.write(pattern(64, 91));
+      await copyRange(source, target, Math.max(2 * quarter + removed, 3 * quarter), size);
+    } finally {
+      await target.close();
+    }
+  } finally {
+    await source.close();
+  }
+}
+
+function pattern(length: number, seed: number): Uint8Array {
+  return Uint8Array.from({ length }, (_, i) => (i * 131 + seed) & 255);
+}
+
+async function copyRange(
+  source: FileHandle,
+  target: FileHandle,
+  start: number,
+  end: number,
+): Promise<void> {
+  const block = new Uint8Array(BLOCK_BYTES);
+  for (let at = start; at < end; ) {
+    const { bytesRead } = await source.read(block, 0, Math.min(block.length, end - at), at);
+    if (bytesRead === 0) return;
+    await target.write(block, 0, bytesRead);
+    at += bytesRead;
+  }
+}
+
+/**
+ * Compares `copy` with `original[offset, offset + length)` (length: to the end) byte for byte.
+ * Null when they are the same, else the first position in `copy` that differs.
+ */
+export async function firstDifference(
+  original: string,
+  copy: string,
+  offset = 0,
+  length?: number,
+): Promise<number | null> {
+  const a = await open(original, 'r');
+  try {
+    const b = await open(copy, 'r');
+    try {
+      const left = Buffer.allocUnsafe(BLOCK_BYTES);
+      const right = Buffer.allocUnsafe(BLOCK_BYTES);
+      const expected = length ?? (await a.stat()).size - offset;
+      for (let at = 0; ; ) {
+        const want = Math.min(BLOCK_BYTES, expected - at);
+        const got = await readFully(b, right, Math.max(1, want), at);
+        if (want <= 0) return got === 0 ? null : at;
+        const have = await readFully(a, left, want, offset + at);
+        const n = Math.min(got, have);
+        if (!left.subarray(0, n).equals(right.subarray(0, n))) {
+          for (let i = 0; i < n; i++) if (left[i] !== right[i]) return at + i;
+        }
+        if (got !== have) return at + n;
+        at += n;
+        if (n === 0) return null;
+      }
+    } finally {
+      await b.close();
+    }
+  } finally {
+    await a.close();
+  }
+}
+
+async function readFully(
+  file: FileHandle,
+  into: Uint8Array,
+  length: number,
+  at: number,
+): Promise<number> {
+  let done = 0;
+  while (done < length) {
+    const { bytesRead } = await file.read(into, done, length - done, at + done);
+    if (bytesRead === 0) break;
+    done += bytesRead;
+  }
+  return done;
+}
+
+/** Bytes of all files below a folder. */
+export async function folderBytes(folder: string): Promise<number> {
+  let total = 0;
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (entry.isFile()) total += (await stat(join(entry.parentPath, entry.name))).size;
+  }
+  return total;
+}

@@ -1,0 +1,129 @@
+import { basename } from 'node:path';
+import { EXIT } from '../errors.js';
+import { createClient, expandZip, type UploadInput, type UploadResult } from '../index.js';
+import { COMPUTE_OPTIONS, readArgs, SERVER_OPTIONS, serverOf, usage } from './args.js';
+import { computeOptionsOf } from './compute.js';
+import type { CliContext, Command } from './context.js';
+import { COMMON_HELP, COMPUTE_HELP, EXIT_CODES_HELP, SERVER_HELP } from './exit-codes.js';
+import { reportFailure, writeJson } from './output.js';
+import { createProgressBar } from './progress.js';
+import { bytesText, percentText, rateText } from './text.js';
+
+export const uploadCommand: Command = {
+  name: 'upload',
+  summary: 'upload files, sending only chunks that the store lacks',
+  help: `Usage: orbweaver upload PATH... --endpoint URL --token T [OPTIONS]
+
+Uploads files and prints the hash of each. All files of one call share one index: data
+that two of them have in common is sent once. "-" reads standard input.
+
+Options:
+${SERVER_HELP}
+  --sha256              also compute each file's SHA-256 and register it
+  --expand              PATHs are ZIP archives: upload their entries as files
+  --shard-cache DIR     remember what was uploaded, to dedup against it without asking
+${COMPUTE_HELP}
+${COMMON_HELP}
+
+${EXIT_CODES_HELP}
+`,
+  run: upload,
+};
+
+async function upload(argv: readonly string[], context: CliContext): Promise<number> {
+  const args = readArgs(argv, {
+    ...SERVER_OPTIONS,
+    ...COMPUTE_OPTIONS,
+    sha256: { type: 'boolean' },
+    expand: { type: 'boolean' },
+    'shard-cache': { type: 'string' },
+  });
+  if (args.positionals.length === 0) throw usage('upload expected at least one PATH');
+  if (args.positionals.filter((path) => path === '-').length > 1) {
+    throw usage('standard input can be read once only');
+  }
+  const { endpoint, token } = serverOf(args, context);
+  const shardCacheDir = args.text('shard-cache');
+  const json = args.flag('json');
+  const closers: (() => Promise<void>)[] = [];
+  const client = await createClient({
+    endpoint,
+    ...(token === undefined ? {} : { token }),
+    ...(shardCacheDir === undefined ? {} : { shardCacheDir }),
+    ...computeOptionsOf(args),
+  });
+  closers.push(() => client.close());
+  const bar = createProgressBar(context, 'uploading', json || args.flag('quiet'));
+  try {
+    const inputs: UploadInput[] = [];
+    for (const path of args.positionals) {
+      if (args.flag('expand')) {
+        const zip = await expandZip(path === '-' ? context.stdin : path);
+        closers.push(() => zip.close());
+        inputs.push(...zip.entries);
+      } else if (path === '-') inputs.push({ name: '-', data: context.stdin });
+      else inputs.push(path);
+    }
+    const result = await client.upload(inputs, {
+      sha256: args.flag('sha256'),
+      signal: context.signal,
+      onProgress: (progress) =>
+        bar.update(
+          progress.readBytes,
+          progress.totalBytes,
+          `${bytesText(progress.sentBytes)} sent`,
+        ),
+    });
+    bar.clear();
+    if (json) writeJson(context.stdout, jsonOf(result));
+    else print(result, context, args.flag('quiet'));
+    for (const failed of result.failed) {
+      if (!json) context.stderr.write(`orbweaver: ${failed.path}: ${failed.message}\n`);
+    }
+    if (result.failed.length === 0) return EXIT.ok;
+    const [first] = result.failed;
+    if (result.files.length === 0 && first !== undefined) {
+      reportFailure(context.stderr, first, json);
+      return first.exitCode;
+    }
+    return EXIT.partial;
+  } finally {
+    bar.clear();
+    for (const close of closers.reverse()) await close();
+  }
+}
+
+/** The contract of docs/cli.md. */
+export function jsonOf(result: UploadResult): object {
+  return {
+    type: 'result',
+    files: result.files,
+    xorbCount: result.xorbCount,
+    xorbBytes: result.xorbBytes,
+    shardBytes: result.shardBytes,
+    wallMs: Math.round(result.wallMs),
+    ...(result.failed.length === 0
+      ? {}
+      : { failed: result.failed.map(({ path, code, message }) => ({ path, code, message })) }),
+  };
+}
+
+function print(result: UploadResult, context: CliContext, quiet: boolean): void {
+  let sizeBytes = 0;
+  let newBytes = 0;
+  for (const file of result.files) {
+    sizeBytes += file.sizeBytes;
+    newBytes += file.newBytes;
+    const sha256 = file.sha256 === null ? '' : `  sha256:${file.sha256}`;
+    context.stdout.write(`${file.fileHash}  ${file.path}${sha256}\n`);
+  }
+  if (quiet) return;
+  const what =
+    result.files.length === 1
+      ? basename(result.files[0]?.path ?? '')
+      : `${result.files.length} files`;
+  context.stderr.write(
+    `${what}: ${bytesText(sizeBytes)}, ${bytesText(newBytes)} new (${percentText(newBytes, sizeBytes)}), ` +
+      `sent ${bytesText(result.xorbBytes)} in ${result.xorbCount} xorbs, ${rateText(sizeBytes, result.wallMs)}\n`,
+  );
+}
