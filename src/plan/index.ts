@@ -1,0 +1,25 @@
+export { OrderedAssembler, type OrderedPiece } from './assembler.js';
+export { type CoalescedRange, type CoalesceOptions, coalesceRanges } from './coalesce.js';
+export {
+  type DownloadPlan,
+  type DownloadPlanOptions,
+  type FetchUse,
+  type PlannedFetch,
+  type PlanWindow,
+  planDownload,
+} from './download-plan.js';
+export {
+  DEFAULT_READ_PRICE,
+  type ReadCost,
+  type ReadPriceModel,
+  readPrice,
+} from './price.js';
+export {
+  encodeReconstructionV1,
+  encodeReconstructionV2,
+  parseReconstruction,
+  type ReconstructionV1Json,
+  type ReconstructionV2Json,
+} from './reconstruction-json.js';
+export { type SlicedTerms, sliceTerms } from './slice.js';
+export type { FetchEntry, FetchRange, Reconstruction, Term, XorbFetch } from './types.js';
