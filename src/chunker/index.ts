@@ -1,0 +1,20 @@
+export {
+  type ChunkHasher,
+  type ChunkHasherOptions,
+  createChunkHasher,
+  type HashedChunk,
+} from './chunk-hasher.js';
+export { CutResolver } from './cut-resolver.js';
+export { findCandidates, findCuts } from './cuts.js';
+export { GEAR_TABLE } from './gear-table.js';
+export {
+  type ChunkerParams,
+  chunkerParams,
+  DEFAULT_PARAMS,
+  DEFAULT_TARGET_BYTES,
+  MAX_XORB_TARGET_BYTES,
+} from './params.js';
+export type { GearScanner } from './ports.js';
+export { createPushChunker, type PushChunker, type PushChunkerOptions } from './push-chunker.js';
+export { createReadableScanner, GEAR_WINDOW_BYTES } from './readable-scanner.js';
+export { type ByteSpan, dirtyWindows, nextStableBoundary } from './stable.js';
