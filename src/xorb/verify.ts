@@ -1,0 +1,132 @@
+import { bytesEqual } from '../bytes/index.js';
+import { MAX_CHUNK_BYTES } from '../compress/index.js';
+import type { BlockCodec } from '../compress/ports.js';
+import { OrbweaverError } from '../errors.js';
+import { DATA_KEY, HASH_BYTES, type MerkleHash, xorbHash } from '../hash/index.js';
+import type { Hasher } from '../hash/ports.js';
+import { decodeRecords } from './decode-records.js';
+import { decodeFooter } from './footer.js';
+import type { XorbInfo } from './info.js';
+import { XORB_ACCEPT_MAX_BYTES } from './limits.js';
+import { type RecordTable, readRecordTable } from './record-table.js';
+import { checkEnds } from './stored.js';
+
+/** Scratch that {@link verifyXorb} likes: a grouped chunk and a batch of eight decoded ones. */
+export const VERIFY_SCRATCH_BYTES: number = 9 * MAX_CHUNK_BYTES;
+/** With less it does not work. */
+const MIN_SCRATCH_BYTES = 2 * MAX_CHUNK_BYTES;
+
+export interface VerifyOptions {
+  readonly codec: BlockCodec;
+  readonly hasher: Hasher;
+  /** Working memory, at least 256 KiB. Default: {@link VERIFY_SCRATCH_BYTES} allocated here. */
+  readonly scratch?: Uint8Array | undefined;
+  /**
+   * What to do with bytes behind the records: `ignore` whatever follows the identifier of a footer
+   * (an upload; the store writes its own), or `check` that it is a footer that fits (a scrub).
+   * @default 'ignore'
+   */
+  readonly footer?: 'ignore' | 'check' | undefined;
+}
+
+export interface VerifiedXorb extends XorbInfo {
+  /** Bytes of the records; a footer, if any, starts there. */
+  readonly recordsBytes: number;
+}
+
+/**
+ * Verifies a serialized xorb as a store must before it keeps it: walks the records, decodes and
+ * hashes every chunk, and computes the root. The result is all that a footer needs. Uncompressed
+ * bytes are never held as a whole, so a bomb costs time, not memory.
+ *
+ * @example
+ * const info = verifyXorb({ codec, hasher }, body, MerkleHash.parse(nameInUrl));
+ * const stored = concatBytes([body.subarray(0, info.recordsBytes), encodeFooter(info)]);
+ *
+ * @throws OrbweaverError `INTEGRITY` the root is not `expected`, or a checked footer has other
+ * hashes; `FORMAT_INVALID` no chunks at all, or a checked footer has other ends; `LIMIT_EXCEEDED`,
+ * `TRUNCATED`, `UNSUPPORTED`, `CHECKSUM_MISMATCH` as the records deserve
+ */
+export function verifyXorb(
+  options: VerifyOptions,
+  bytes: Uint8Array,
+  expected?: MerkleHash,
+): VerifiedXorb {
+  if (bytes.length > XORB_ACCEPT_MAX_BYTES) {
+    throw new OrbweaverError(
+      'LIMIT_EXCEEDED',
+      `"xorb" expected at most ${XORB_ACCEPT_MAX_BYTES} bytes, got ${bytes.length}`,
+      { field: 'xorb' },
+    );
+  }
+  const table = readRecordTable(bytes, 0, bytes.length, { footer: 'stop' });
+  if (table.count === 0) {
+    throw new OrbweaverError('FORMAT_INVALID', '"chunk count" expected at least 1, got 0', {
+      field: 'chunk count',
+    });
+  }
+  const chunkHashes = hashChunks(options, bytes, table);
+  const hash = xorbHash(options.hasher, chunkHashes, chunkLengths(table.rawEnds));
+  if (expected !== undefined && !hash.equals(expected)) {
+    throw new OrbweaverError('INTEGRITY', `"xorb hash" expected ${expected}, got ${hash}`, {
+      field: 'xorb hash',
+      expected: expected.toString(),
+      found: hash.toString(),
+    });
+  }
+  const { recordEnds, rawEnds, end: recordsBytes } = table;
+  const verified = { hash, chunkHashes, recordEnds, rawEnds, recordsBytes };
+  if (options.footer === 'check' && recordsBytes < bytes.length) {
+    checkFooter(bytes.subarray(recordsBytes), verified);
+  }
+  return verified;
+}
+
+/** Decodes as many chunks as scratch holds, hashes them in one call, and so on. */
+function hashChunks(options: VerifyOptions, bytes: Uint8Array, table: RecordTable): Uint8Array {
+  const scratch = options.scratch ?? new Uint8Array(VERIFY_SCRATCH_BYTES);
+  if (scratch.length < MIN_SCRATCH_BYTES) {
+    throw new RangeError(`"scratch" expected ${MIN_SCRATCH_BYTES} bytes, got ${scratch.length}`);
+  }
+  const grouped = scratch.subarray(0, MAX_CHUNK_BYTES);
+  const batch = scratch.subarray(MAX_CHUNK_BYTES);
+  const { count, rawEnds } = table;
+  const hashes = new Uint8Array(HASH_BYTES * count);
+  const ends = new Uint32Array(count);
+  for (let first = 0; first < count; ) {
+    const base = first === 0 ? 0 : (rawEnds[first - 1] as number);
+    let last = first;
+    while (last < count && (rawEnds[last] as number) - base <= batch.length) {
+      ends[last - first] = (rawEnds[last] as number) - base;
+      last++;
+    }
+    decodeRecords(options.codec, grouped, { input: bytes, start: 0, table, first, last }, batch, 0);
+    options.hasher.keyedMany(DATA_KEY, batch, 0, ends, last - first, hashes, HASH_BYTES * first);
+    first = last;
+  }
+  return hashes;
+}
+
+function chunkLengths(rawEnds: Uint32Array): Uint32Array {
+  return rawEnds.map((end, i) => end - (i === 0 ? 0 : (rawEnds[i - 1] as number)));
+}
+
+function checkFooter(bytes: Uint8Array, verified: VerifiedXorb): void {
+  const footer = decodeFooter(bytes);
+  if (footer.footerBytes !== bytes.length) {
+    throw new OrbweaverError(
+      'FORMAT_INVALID',
+      `"footer" expected ${footer.footerBytes} bytes behind the records, got ${bytes.length}`,
+      { field: 'footer', offset: verified.recordsBytes },
+    );
+  }
+  if (!footer.hash.equals(verified.hash) || !bytesEqual(footer.chunkHashes, verified.chunkHashes)) {
+    throw new OrbweaverError(
+      'INTEGRITY',
+      `hashes of the footer expected those of ${verified.hash}, got others of ${footer.hash}`,
+      { field: 'footer', expected: verified.hash.toString(), found: footer.hash.toString() },
+    );
+  }
+  checkEnds('record end', footer.recordEnds, verified.recordEnds);
+  if (footer.rawEnds !== null) checkEnds('raw end', footer.rawEnds, verified.rawEnds);
+}
