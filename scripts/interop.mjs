@@ -1,0 +1,59 @@
+// Interoperation with the native client, pinned: makes a virtual environment under .cache/, installs
+// it there and runs test/interop with it. Without Python the suite is skipped, with the reason.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const PACKAGE = 'hf_xet==1.8.0';
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const folder = join(root, '.cache', 'interop');
+const windows = process.platform === 'win32';
+const python = join(folder, windows ? 'Scripts/python.exe' : 'bin/python');
+
+const run = (command, args, options = {}) =>
+  spawnSync(command, args, { cwd: root, stdio: 'inherit', ...options });
+
+const works = () =>
+  existsSync(python) &&
+  run(python, ['-c', 'import hf_xet; hf_xet.XetSession'], { stdio: 'ignore' }).status === 0;
+
+if (!works()) {
+  const system = ['python3', 'python'].find(
+    (name) =>
+      run(name, ['-c', 'import sys, venv; assert sys.version_info >= (3, 8)'], { stdio: 'ignore' })
+        .status === 0,
+  );
+  if (system === undefined) {
+    console.log(
+      'interop: skipped, because there is no Python 3.8 or later with venv on this machine',
+    );
+    process.exit(0);
+  }
+  mkdirSync(folder, { recursive: true });
+  const made = run(system, ['-m', 'venv', '--clear', folder]);
+  if (made.status !== 0) {
+    console.log('interop: skipped, because this Python cannot make a virtual environment');
+    process.exit(0);
+  }
+  const installed = run(python, [
+    '-m',
+    'pip',
+    'install',
+    '--quiet',
+    '--disable-pip-version-check',
+    PACKAGE,
+  ]);
+  if (installed.status !== 0 || !works()) {
+    console.error(`interop: ${PACKAGE} could not be installed`);
+    process.exit(1);
+  }
+}
+
+const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
+const result = run(
+  process.execPath,
+  [vitest, 'run', '--config', 'vitest.interop.config.ts', ...process.argv.slice(2)],
+  { env: { ...process.env, ORBWEAVER_INTEROP_PYTHON: python } },
+);
+process.exit(result.status ?? 1);
