@@ -1,0 +1,30 @@
+export {
+  CHUNK_FLAG_GLOBAL_DEDUP,
+  FOOTER_BYTES,
+  NEVER_EXPIRES,
+  RECORD_BYTES,
+  SHARD_MAX_BYTES,
+  XORB_CHUNKS_ACCEPT_MAX,
+} from './constants.js';
+export { type DecodeShardOptions, decodeShard } from './decode.js';
+export { type EncodeShardOptions, encodeShard } from './encode.js';
+export { shardExpired, shardKeyOf } from './footer.js';
+export { HashTable } from './hash-table.js';
+export { keyShard, shardKey } from './key.js';
+export { type ChunkPlace, openShardLookup, type ShardLookup } from './lookup.js';
+export {
+  createShardReader,
+  type ShardEvent,
+  type ShardReader,
+  type ShardReaderOptions,
+} from './reader.js';
+export { planShards, type ShardPart, type SplitPlanInput, splitShards } from './split.js';
+export type {
+  Shard,
+  ShardFile,
+  ShardFooter,
+  ShardTerm,
+  ShardVariant,
+  ShardXorb,
+} from './types.js';
+export { verifyFile, verifyShard, type XorbChunks } from './verify.js';
