@@ -1,7 +1,8 @@
-import { bg4Probe } from './bg4-probe.js';
+import { createBg4Probe } from './bg4-probe.js';
 import { LZ4_FRAME_OVERHEAD_BYTES, lz4FrameEncode } from './lz4-frame.js';
 import type { BlockCodec } from './ports.js';
 import {
+  COMPRESSION_POLICIES,
   type CompressionPolicy,
   type CompressionScheme,
   DEFAULT_COMPRESSION_POLICY,
@@ -58,6 +59,11 @@ export interface ChunkCompressor {
 export function createChunkCompressor(options: ChunkCompressorOptions): ChunkCompressor {
   const { codec, policy = DEFAULT_COMPRESSION_POLICY } = options;
   const scratch = options.scratch ?? new Uint8Array(COMPRESS_SCRATCH_BYTES);
+  if (!COMPRESSION_POLICIES.includes(policy)) {
+    throw new RangeError(
+      `"policy" expected one of ${COMPRESSION_POLICIES.join(', ')}, got ${String(policy)}`,
+    );
+  }
   if (scratch.length < COMPRESS_SCRATCH_BYTES) {
     throw new RangeError(
       `"scratch" expected ${COMPRESS_SCRATCH_BYTES} bytes, got ${scratch.length}`,
@@ -79,6 +85,12 @@ export function createChunkCompressor(options: ChunkCompressorOptions): ChunkCom
     return length === 0 ? null : { scheme: SCHEME_BG4_LZ4, payload: second.subarray(0, length) };
   };
 
+  const smaller = (chunk: Uint8Array): CompressedChunk | null => {
+    const plain = lz4(chunk, chunk.length);
+    return bg4(chunk, plain === null ? chunk.length : plain.payload.length) ?? plain;
+  };
+  const probe = createBg4Probe(codec, grouped, first);
+
   const choose = (chunk: Uint8Array): CompressedChunk | null => {
     const limit = chunk.length;
     switch (policy) {
@@ -88,14 +100,13 @@ export function createChunkCompressor(options: ChunkCompressorOptions): ChunkCom
         return lz4(chunk, limit);
       case 'bg4-lz4':
         return bg4(chunk, limit);
-      case 'smallest': {
-        const plain = lz4(chunk, limit);
-        return bg4(chunk, plain === null ? limit : plain.payload.length) ?? plain;
+      case 'smallest':
+        return smaller(chunk);
+      case 'auto': {
+        const verdict = probe(chunk);
+        if (verdict === 'both') return smaller(chunk);
+        return verdict === 'bg4' ? bg4(chunk, limit) : lz4(chunk, limit);
       }
-      case 'auto':
-        return bg4Probe(codec, chunk, scratch) ? bg4(chunk, limit) : lz4(chunk, limit);
-      default:
-        throw new RangeError(`"policy" is unknown: ${String(policy)}`);
     }
   };
 
