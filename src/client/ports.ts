@@ -33,12 +33,37 @@ export interface Sink {
   readonly name: string;
   /** True: writes may come in any order and overlap in time. False: strictly in order, one at a time. */
   readonly positional: boolean;
+  /**
+   * Called before the first write, and again when more is known: at least `sizeBytes` will come.
+   * A place to refuse early. @throws DISK_FULL, OUTPUT_UNWRITABLE
+   */
+  prepare?(sizeBytes: number): Promise<void>;
   /** Resolves when the bytes may be reused by the caller. */
   write(bytes: Uint8Array, offset: number): Promise<void>;
   /** All is written and verified: make it visible under its final name. */
   commit(sizeBytes: number): Promise<void>;
   /** It failed: remove what was written. Never throws. */
   abort(): Promise<void>;
+}
+
+/**
+ * Shards remembered between runs, so that known data is found without asking a server.
+ * Implementation: `io/`. An optimisation: it never fails a transfer, what cannot be read is a miss.
+ */
+export interface ShardCache {
+  /** Every shard that has not expired, newest first. */
+  load(nowSeconds: number): AsyncIterable<CachedShard>;
+  /**
+   * Remembers a shard until `expiresAtSeconds` (Unix time). False when it is not kept: larger than
+   * the whole limit, expired, or the disk failed.
+   */
+  put(shard: Uint8Array, expiresAtSeconds: number): Promise<boolean>;
+}
+
+export interface CachedShard {
+  readonly bytes: Uint8Array;
+  /** Forgets it: its reader found that it is damaged or of no use. */
+  drop(): Promise<void>;
 }
 
 /** A serialized xorb: its records in order, in pieces that stay valid until `putXorb` settles. */

@@ -1,0 +1,46 @@
+import type { RandomAccess, Source } from '../client/ports.js';
+import { throwIfAborted } from './abort.js';
+import { inputChanged } from './input-size.js';
+
+/**
+ * Bytes in memory as a source. They are borrowed until the upload is over and must not change.
+ *
+ * @example
+ * const source = bytesSource(new Uint8Array([1, 2, 3]), 'three.bin');
+ */
+export function bytesSource(bytes: Uint8Array, name = 'bytes'): Source {
+  return {
+    name,
+    sizeBytes: bytes.length,
+    reopenable: true,
+    async open(signal) {
+      throwIfAborted(signal);
+      let position = 0;
+      return {
+        async read(into) {
+          throwIfAborted(signal);
+          const part = bytes.subarray(position, position + into.length);
+          into.set(part);
+          position += part.length;
+          return part.length;
+        },
+        async close() {},
+      };
+    },
+  };
+}
+
+/** Bytes in memory that can be read anywhere; borrowed until `close`. */
+export function bytesRandomAccess(bytes: Uint8Array, name = 'bytes'): RandomAccess {
+  return {
+    name,
+    sizeBytes: bytes.length,
+    async readAt(into, offset) {
+      if (offset < 0 || offset + into.length > bytes.length) {
+        throw inputChanged(name, offset + into.length, bytes.length);
+      }
+      into.set(bytes.subarray(offset, offset + into.length));
+    },
+    async close() {},
+  };
+}

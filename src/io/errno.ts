@@ -1,0 +1,71 @@
+import { type ErrorCode, isOrbweaverError, OrbweaverError } from '../errors.js';
+
+/**
+ * From the errors of the operating system to codes of the table. One place, so that a full disk is
+ * the same code whichever call met it.
+ */
+
+/** `ENOENT` and the like, when the error has one. */
+export function errnoOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}
+
+const INPUT_CODES: Readonly<Record<string, ErrorCode>> = {
+  ENOENT: 'INPUT_NOT_FOUND',
+  ENOTDIR: 'INPUT_NOT_FOUND',
+  EISDIR: 'INPUT_IS_DIRECTORY',
+};
+
+const OUTPUT_CODES: Readonly<Record<string, ErrorCode>> = {
+  ENOSPC: 'DISK_FULL',
+  EDQUOT: 'DISK_FULL',
+  EACCES: 'OUTPUT_UNWRITABLE',
+  EPERM: 'OUTPUT_UNWRITABLE',
+  ENOENT: 'OUTPUT_UNWRITABLE',
+  ENOTDIR: 'OUTPUT_UNWRITABLE',
+  EISDIR: 'OUTPUT_UNWRITABLE',
+  EROFS: 'OUTPUT_UNWRITABLE',
+  ENAMETOOLONG: 'OUTPUT_UNWRITABLE',
+  ELOOP: 'OUTPUT_UNWRITABLE',
+  EFBIG: 'OUTPUT_UNWRITABLE',
+  EEXIST: 'OUTPUT_UNWRITABLE',
+  ENOTEMPTY: 'OUTPUT_UNWRITABLE',
+  EXDEV: 'OUTPUT_UNWRITABLE',
+  // The reader of a pipe or socket went away.
+  EPIPE: 'OUTPUT_UNWRITABLE',
+  ECONNRESET: 'OUTPUT_UNWRITABLE',
+  ERR_STREAM_DESTROYED: 'OUTPUT_UNWRITABLE',
+  ERR_STREAM_PREMATURE_CLOSE: 'OUTPUT_UNWRITABLE',
+  ERR_STREAM_WRITE_AFTER_END: 'OUTPUT_UNWRITABLE',
+};
+
+/** What went wrong while an input was opened or read. A typed error passes through. */
+export function inputError(error: unknown, name: string): OrbweaverError {
+  if (isOrbweaverError(error)) return error;
+  const errno = errnoOf(error);
+  const code = INPUT_CODES[errno ?? ''] ?? 'INPUT_UNREADABLE';
+  return new OrbweaverError(
+    code,
+    `"${name}" expected a readable input, got ${describe(error, errno)}`,
+    { path: name, errno: errno ?? null },
+    error,
+  );
+}
+
+/** What went wrong while an output was opened or written. A typed error passes through. */
+export function outputError(error: unknown, name: string): OrbweaverError {
+  if (isOrbweaverError(error)) return error;
+  const errno = errnoOf(error);
+  const code = OUTPUT_CODES[errno ?? ''] ?? 'STORAGE_FAILED';
+  return new OrbweaverError(
+    code,
+    `"${name}" expected a writable output, got ${describe(error, errno)}`,
+    { path: name, errno: errno ?? null },
+    error,
+  );
+}
+
+function describe(error: unknown, errno: string | undefined): string {
+  return errno ?? (error instanceof Error ? error.message : String(error));
+}

@@ -1,0 +1,61 @@
+import type { Sink } from '../client/ports.js';
+import { OrbweaverError } from '../errors.js';
+
+/** A sink that keeps the output in memory: for small files, ranges and tests. */
+export interface MemorySink extends Sink {
+  /** What was written; available after `commit`. @throws OrbweaverError `CLOSED` before */
+  bytes(): Uint8Array;
+}
+
+/** More than this in one array is not asked of a runtime. Origin: buffers end at 2 or 4 GiB. */
+const MAX_MEMORY_BYTES: number = 2 ** 31 - 1;
+
+/**
+ * @example
+ * const sink = memorySink();
+ * await client.download(hash, { to: sink, offset: 0, length: 4096 });
+ * console.log(sink.bytes());
+ */
+export function memorySink(name = 'memory'): MemorySink {
+  let buffer = new Uint8Array(0);
+  let size = 0;
+  let committed = false;
+  const grow = (needed: number, least: number): void => {
+    if (needed > MAX_MEMORY_BYTES) {
+      const message = `"${name}" expected at most ${MAX_MEMORY_BYTES} bytes, got ${needed}`;
+      throw new OrbweaverError('OUTPUT_UNWRITABLE', message, { neededBytes: needed });
+    }
+    if (needed <= buffer.length) return;
+    const grown = new Uint8Array(Math.max(needed, least));
+    grown.set(buffer.subarray(0, size));
+    buffer = grown;
+  };
+  return {
+    name,
+    positional: true,
+    async prepare(sizeBytes) {
+      grow(sizeBytes, sizeBytes);
+    },
+    async write(bytes, offset) {
+      const end = offset + bytes.length;
+      grow(end, Math.min(MAX_MEMORY_BYTES, buffer.length * 2));
+      buffer.set(bytes, offset);
+      size = Math.max(size, end);
+    },
+    async commit(sizeBytes) {
+      if (size !== sizeBytes) {
+        const message = `"${name}" expected ${sizeBytes} bytes, got ${size}`;
+        throw new OrbweaverError('SIZE_MISMATCH', message, { expected: sizeBytes, got: size });
+      }
+      committed = true;
+    },
+    async abort() {
+      buffer = new Uint8Array(0);
+      size = 0;
+    },
+    bytes() {
+      if (!committed) throw new OrbweaverError('CLOSED', `"${name}" is not complete`);
+      return buffer.subarray(0, size);
+    },
+  };
+}

@@ -1,0 +1,58 @@
+import type { Source } from '../client/ports.js';
+import { blobSource } from './blob-source.js';
+import { bytesSource } from './bytes-source.js';
+import { pathSource } from './path-source.js';
+import { type StreamInput, streamSource } from './stream-source.js';
+
+/** Everything that can be uploaded: a path, bytes, a blob, a stream, or a ready source. */
+export type UploadInput = string | Uint8Array | Blob | StreamInput | Source;
+
+export interface SourceOptions {
+  /**
+   * Name in results and messages.
+   * @default the path, the name of a `File`, or the kind of input
+   */
+  readonly name?: string | undefined;
+}
+
+/**
+ * Makes a source of any input.
+ *
+ * @throws OrbweaverError `INPUT_NOT_FOUND`, `INPUT_IS_DIRECTORY`, `INPUT_UNREADABLE` for a path
+ * @throws TypeError for anything else that is not listed
+ * @example
+ * const sources = await Promise.all(['a.bin', new Blob(['b'])].map((input) => sourceOf(input)));
+ */
+export async function sourceOf(input: UploadInput, options: SourceOptions = {}): Promise<Source> {
+  const { name } = options;
+  if (typeof input === 'string') return pathSource(input, name);
+  if (input instanceof Uint8Array) return bytesSource(input, name);
+  if (typeof input === 'object' && input !== null) {
+    if (input instanceof Blob) return blobSource(input, name);
+    if (isSource(input)) return name === undefined ? input : renamed(input, name);
+    if (Symbol.asyncIterator in input || 'getReader' in input) {
+      return streamSource(input, name === undefined ? {} : { name });
+    }
+  }
+  throw new TypeError(
+    `"input" expected a path, Uint8Array, Blob, stream, async iterable or Source, got ${kindOf(input)}`,
+  );
+}
+
+function isSource(input: object): input is Source {
+  return 'open' in input && typeof input.open === 'function' && 'reopenable' in input;
+}
+
+function renamed(source: Source, name: string): Source {
+  const { sizeBytes, reopenable } = source;
+  return {
+    name,
+    ...(sizeBytes === undefined ? {} : { sizeBytes }),
+    reopenable,
+    open: (signal) => source.open(signal),
+  };
+}
+
+function kindOf(input: unknown): string {
+  return input === null ? 'null' : Array.isArray(input) ? 'array' : typeof input;
+}
