@@ -30,14 +30,14 @@ describe('readable BLAKE3', () => {
     const oracle = await createBLAKE3(256, key);
     const data = generate({ kind: 'splitmix64', seed: 78, bytes: 262_145 });
     const lengths = new Set<number>();
-    for (const edge of [0, 64, 128, 960, 1024, 2048, 3072, 4096, 5120, 8192, 16384, 65536, 262144]) {
+    for (const edge of [
+      0, 64, 128, 960, 1024, 2048, 3072, 4096, 5120, 8192, 16384, 65536, 262144,
+    ]) {
       for (const length of [edge - 1, edge, edge + 1]) if (length >= 0) lengths.add(length);
     }
     for (const length of lengths) {
       const input = data.subarray(0, length);
-      expect(keyed(key, input), `${length} bytes`).toBe(
-        oracle.init().update(input).digest('hex'),
-      );
+      expect(keyed(key, input), `${length} bytes`).toBe(oracle.init().update(input).digest('hex'));
     }
   });
 
