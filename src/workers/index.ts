@@ -1,0 +1,3 @@
+export { defaultMaxMemory, defaultThreads, MIN_MAX_MEMORY_BYTES } from './memory-plan.js';
+export { type ComputePoolOptions, createComputePool, type WorkerPool } from './pool.js';
+export { createThreadKernels, type ThreadKernelsOptions } from './thread-kernels.js';

@@ -1,0 +1,91 @@
+import { availableParallelism, totalmem } from 'node:os';
+import { KERNEL_SCRATCH_BYTES, KERNEL_STATIC_BYTES } from '../kernels/index.js';
+
+/**
+ * How the one memory of a pool is cut up. Addresses grow to the right:
+ *
+ *     | static | scratch 0 | scratch 1 | … | slab 0 | slab 1 | …            |
+ *     0        KERNEL_STATIC_BYTES          slabBase             maxMemory ─┘
+ *
+ * Scratch 0 belongs to the thread that owns the pool, the others to workers. There is one more
+ * than there are workers, so that a worker that replaces a dying one never has to share.
+ */
+
+const MIB = 1024 * 1024;
+const PAGE_BYTES = 65536;
+
+/** Upper end of the default budget. Origin: docs/architecture.md, the way of the data. */
+const DEFAULT_MAX_MEMORY_BYTES = 96 * MIB;
+
+/** Smallest budget: with less there is no room for one file being read, packed and sent. */
+export const MIN_MAX_MEMORY_BYTES: number = 4 * MIB;
+
+/** WebAssembly memory ends at 4 GiB. */
+const MAX_MAX_MEMORY_BYTES = 65535 * PAGE_BYTES;
+
+/**
+ * Slabs wanted in a pool: enough for one xorb that is filled, one that is sent and the reads
+ * meanwhile, at a granularity fine enough for several lanes.
+ */
+const SLABS_WANTED = 24;
+const MIN_SLAB_BYTES = 512 * 1024;
+/** From 4 MiB on a task is long (milliseconds) against its message (tens of microseconds). */
+const MAX_SLAB_BYTES = 4 * MIB;
+
+/** Most worker threads taken by default. More feed no single disk or network we know of. */
+const DEFAULT_MAX_THREADS = 8;
+
+/** Where everything lies, in bytes from the start of the memory. */
+export interface MemoryPlan {
+  readonly slabBytes: number;
+  readonly slabCount: number;
+  readonly scratchBase: number;
+  readonly scratchCount: number;
+  readonly scratchBytes: number;
+  readonly slabBase: number;
+  readonly totalBytes: number;
+}
+
+/**
+ * Default of `maxMemory`: the smaller of 96 MiB and an eighth of what this process may use (the
+ * limit of its container included), never below {@link MIN_MAX_MEMORY_BYTES}.
+ */
+export function defaultMaxMemory(): number {
+  // 0 or undefined: no limit. Some kernels report "no limit" as a huge number.
+  const limit = process.constrainedMemory() || Number.MAX_SAFE_INTEGER;
+  const usable = Math.min(limit, totalmem());
+  return Math.max(MIN_MAX_MEMORY_BYTES, Math.min(DEFAULT_MAX_MEMORY_BYTES, Math.floor(usable / 8)));
+}
+
+/** Default of `threads`: what the machine runs at once, at most 8. */
+export function defaultThreads(): number {
+  return Math.max(1, Math.min(DEFAULT_MAX_THREADS, availableParallelism()));
+}
+
+/** Cuts `maxMemory` bytes up for `threads` workers. Arguments are checked by the caller. */
+export function planMemory(maxMemory: number, threads: number): MemoryPlan {
+  const budget = Math.min(maxMemory, MAX_MAX_MEMORY_BYTES);
+  const wanted = Math.floor(budget / SLABS_WANTED / PAGE_BYTES) * PAGE_BYTES;
+  const slabBytes = Math.min(MAX_SLAB_BYTES, Math.max(MIN_SLAB_BYTES, wanted));
+  const scratchCount = threads + 2;
+  const scratchBytes = roundUp(KERNEL_SCRATCH_BYTES, PAGE_BYTES);
+  const slabBase = roundUp(KERNEL_STATIC_BYTES, PAGE_BYTES) + scratchBytes * scratchCount;
+  // With many threads on a small budget the scratch space comes on top of it.
+  const slabCount = Math.max(
+    Math.floor(MIN_MAX_MEMORY_BYTES / MIN_SLAB_BYTES),
+    Math.floor((budget - slabBase) / slabBytes),
+  );
+  return {
+    slabBytes,
+    slabCount,
+    scratchBase: roundUp(KERNEL_STATIC_BYTES, PAGE_BYTES),
+    scratchCount,
+    scratchBytes,
+    slabBase,
+    totalBytes: slabBase + slabCount * slabBytes,
+  };
+}
+
+function roundUp(bytes: number, unit: number): number {
+  return Math.ceil(bytes / unit) * unit;
+}

@@ -1,0 +1,160 @@
+import type { SlabSegment } from '../client/ports.js';
+import type { ErrorCode, ErrorFields } from '../errors.js';
+
+/**
+ * What travels between the pool and its workers. Messages carry numbers and typed arrays only:
+ * never one object per chunk, and no class instances, which lose their prototype on the way.
+ */
+
+/**
+ * A slab in a message: its offset in the shared memory, or, without shared memory, its bytes, whose
+ * buffer is transferred to the worker and back.
+ */
+export type SlabRef = number | Uint8Array;
+
+/** Finds candidate cuts in each segment. */
+export interface ScanTask {
+  readonly kind: 'scan';
+  readonly slab: SlabRef;
+  readonly segments: readonly SlabSegment[];
+  readonly maskBits: number;
+}
+
+/** Hashes chunks `starts[i]`, `lengths[i]` with the data key. */
+export interface HashTask {
+  readonly kind: 'hash';
+  readonly slab: SlabRef;
+  readonly starts: Uint32Array;
+  readonly lengths: Uint32Array;
+}
+
+/** Packs chunks into records. `target` null: in place. */
+export interface PackTask {
+  readonly kind: 'pack';
+  readonly slab: SlabRef;
+  readonly target: SlabRef | null;
+  readonly targetOffset: number;
+  readonly starts: Uint32Array;
+  readonly lengths: Uint32Array;
+}
+
+/** Decodes and hashes whole records. */
+export interface DecodeTask {
+  readonly kind: 'decode';
+  readonly slab: SlabRef;
+  readonly start: number;
+  readonly end: number;
+  readonly target: SlabRef;
+  readonly outputOffset: number;
+  readonly expectedBytes: number;
+}
+
+/** Decodes and hashes whole records and keeps the hashes only. */
+export interface VerifyTask {
+  readonly kind: 'verify';
+  readonly slab: SlabRef;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Does nothing: makes a pool start a worker. */
+export interface PingTask {
+  readonly kind: 'ping';
+}
+
+export type Task = ScanTask | HashTask | PackTask | DecodeTask | VerifyTask | PingTask;
+
+/** Candidates of all segments in one list; segment i ends at `ends[i]` in it. */
+export interface ScanReply {
+  readonly candidates: Uint32Array;
+  readonly ends: Uint32Array;
+}
+
+export interface HashReply {
+  readonly hashes: Uint8Array;
+}
+
+export interface PackReply {
+  readonly packedBytes: number;
+  readonly recordLengths: Uint32Array;
+}
+
+export interface DecodeReply {
+  readonly lengths: Uint32Array;
+  readonly hashes: Uint8Array;
+}
+
+/** The reply that belongs to a task. */
+export type ReplyOf<T extends Task> = T extends ScanTask
+  ? ScanReply
+  : T extends HashTask
+    ? HashReply
+    : T extends PackTask
+      ? PackReply
+      : T extends DecodeTask
+        ? DecodeReply
+        : T extends VerifyTask
+          ? HashReply
+          : null;
+
+/** Any of them. */
+export type Reply = ScanReply | HashReply | PackReply | DecodeReply | null;
+
+/** A failure in a form that survives the way out of a thread. */
+export interface TaskFailure {
+  readonly ok: false;
+  /** Null: not one of ours, a fault. */
+  readonly code: ErrorCode | null;
+  readonly message: string;
+  readonly fields: ErrorFields;
+}
+
+export interface TaskSuccess {
+  readonly ok: true;
+  readonly reply: Reply;
+}
+
+export type TaskOutcome = TaskSuccess | TaskFailure;
+
+/** What a worker sends back: the outcome, and the buffers that travelled with the task. */
+export interface WorkerAnswer {
+  readonly outcome: TaskOutcome;
+  readonly buffers: readonly Uint8Array[];
+}
+
+/** What a worker is started with. */
+export interface WorkerSetup {
+  readonly tier: 'simd' | 'portable' | 'readable';
+  readonly compression: 'auto' | 'none' | 'lz4' | 'bg4-lz4' | 'smallest';
+  readonly shared: SharedSetup | null;
+}
+
+/** The shared memory as a worker sees it. */
+export interface SharedSetup {
+  /** A `WebAssembly.Memory`, which threads pass on by reference. */
+  readonly memory: { readonly buffer: ArrayBufferLike; grow(pages: number): number };
+  readonly slabBytes: number;
+  readonly scratchBase: number;
+  readonly scratchBytes: number;
+  /** One entry per scratch space: 0 = free, else the id of the thread that uses it. */
+  readonly owners: Int32Array;
+}
+
+/** Steps of a SHA-256. */
+export type Sha256Task =
+  | {
+      readonly kind: 'update';
+      readonly stream: number;
+      /** Number of the update in its stream, from 0: a thread that was restarted notices. */
+      readonly sequence: number;
+      readonly slab: SlabRef;
+      readonly start: number;
+      readonly end: number;
+    }
+  | { readonly kind: 'digest'; readonly stream: number; readonly sequence: number }
+  | { readonly kind: 'drop'; readonly stream: number };
+
+/** What the SHA-256 thread is started with. */
+export interface Sha256Setup {
+  readonly memory: SharedSetup['memory'] | null;
+}

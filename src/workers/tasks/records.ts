@@ -1,0 +1,47 @@
+import { verifyXorb } from '../../xorb/index.js';
+import type {
+  DecodeReply,
+  DecodeTask,
+  HashReply,
+  PackReply,
+  PackTask,
+  VerifyTask,
+} from '../messages.js';
+import type { TaskContext } from './context.js';
+
+/** Chunks to records, into another slab or in place. */
+export function runPack(context: TaskContext, task: PackTask): PackReply {
+  const source = context.bytesOf(task.slab);
+  const target = task.target === null ? source : context.bytesOf(task.target);
+  const recordLengths = new Uint32Array(task.starts.length);
+  const { starts, lengths, targetOffset } = task;
+  const packedBytes = context.packer.pack(
+    source,
+    starts,
+    lengths,
+    target,
+    targetOffset,
+    recordLengths,
+  );
+  return { packedBytes, recordLengths };
+}
+
+/** Records to chunks and their hashes. */
+export function runDecode(context: TaskContext, task: DecodeTask): DecodeReply {
+  return context.decoder.decode(
+    context.bytesOf(task.slab),
+    task.start,
+    task.end,
+    context.bytesOf(task.target),
+    task.outputOffset,
+    task.expectedBytes,
+  );
+}
+
+/** Records to the hashes of their chunks; the chunks themselves only ever live in scratch. */
+export function runVerify(context: TaskContext, task: VerifyTask): HashReply {
+  const { codec, hasher } = context.kernels;
+  const records = context.bytesOf(task.slab).subarray(task.start, task.end);
+  const info = verifyXorb({ codec, hasher, scratch: context.verifyScratch() }, records);
+  return { hashes: info.chunkHashes };
+}

@@ -1,0 +1,51 @@
+import { isOrbweaverError } from '../../errors.js';
+import type { Reply, SlabRef, Task, TaskOutcome } from '../messages.js';
+import type { TaskContext } from './context.js';
+import { runHash } from './hash.js';
+import { runDecode, runPack, runVerify } from './records.js';
+import { runScan } from './scan.js';
+
+/** Runs one task on this thread. Never throws: a thrown error would lose its code on the way out. */
+export function runTask(context: TaskContext, task: Task): TaskOutcome {
+  try {
+    return { ok: true, reply: replyTo(context, task) };
+  } catch (error) {
+    return failureOf(error);
+  }
+}
+
+/** An error as plain values. */
+export function failureOf(error: unknown): Extract<TaskOutcome, { ok: false }> {
+  if (isOrbweaverError(error)) {
+    return { ok: false, code: error.code, message: error.message, fields: error.fields };
+  }
+  const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return { ok: false, code: null, message, fields: {} };
+}
+
+/** The slabs that a task names, in a fixed order. */
+export function slabsOf(task: Task): SlabRef[] {
+  if (task.kind === 'ping') return [];
+  const slabs = [task.slab];
+  if ((task.kind === 'pack' || task.kind === 'decode') && task.target !== null) {
+    slabs.push(task.target);
+  }
+  return slabs;
+}
+
+function replyTo(context: TaskContext, task: Task): Reply {
+  switch (task.kind) {
+    case 'scan':
+      return runScan(context, task);
+    case 'hash':
+      return runHash(context, task);
+    case 'pack':
+      return runPack(context, task);
+    case 'decode':
+      return runDecode(context, task);
+    case 'verify':
+      return runVerify(context, task);
+    case 'ping':
+      return null;
+  }
+}

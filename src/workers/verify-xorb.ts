@@ -1,0 +1,79 @@
+import type { ComputePool, Slab } from '../client/ports.js';
+import { OrbweaverError } from '../errors.js';
+import { HASH_BYTES, type MerkleHash, xorbHash } from '../hash/index.js';
+import type { Hasher } from '../hash/ports.js';
+import { readRecordTable, type VerifiedXorb, XORB_ACCEPT_MAX_BYTES } from '../xorb/index.js';
+
+/** What xorb verification needs of a pool. */
+export interface VerifyHost extends Pick<ComputePool, 'slabBytes' | 'threads' | 'acquire'> {
+  readonly hasher: Hasher;
+  /** Decodes and hashes the whole records in `slab[start, end)`; 32 bytes per chunk. */
+  verifyRecords(slab: Slab, start: number, end: number): Promise<Uint8Array>;
+}
+
+/**
+ * Verifies a serialized xorb with all threads of a pool: the headers are walked here, runs of whole
+ * records are copied into slabs, and the chunk hashes come back from the workers. At most two slabs
+ * per thread are taken, each on its own, so that this can never wait for itself.
+ *
+ * @throws OrbweaverError as `verifyXorb` of the xorb room; `WORKER_FAILED`, `CLOSED`
+ */
+export async function verifyXorbInPool(
+  host: VerifyHost,
+  bytes: Uint8Array,
+  expected?: MerkleHash,
+): Promise<VerifiedXorb> {
+  if (bytes.length > XORB_ACCEPT_MAX_BYTES) {
+    throw new OrbweaverError(
+      'LIMIT_EXCEEDED',
+      `"xorb" expected at most ${XORB_ACCEPT_MAX_BYTES} bytes, got ${bytes.length}`,
+      { field: 'xorb' },
+    );
+  }
+  const table = readRecordTable(bytes, 0, bytes.length, { footer: 'stop' });
+  if (table.count === 0) {
+    throw new OrbweaverError('FORMAT_INVALID', '"chunk count" expected at least 1, got 0', {
+      field: 'chunk count',
+    });
+  }
+  const { count, recordEnds, rawEnds, end: recordsBytes } = table;
+  const chunkHashes = new Uint8Array(HASH_BYTES * count);
+
+  let next = 0;
+  let failed = false;
+  const worker = async (): Promise<void> => {
+    while (next < count && !failed) {
+      const first = next;
+      const start = first === 0 ? 0 : (recordEnds[first - 1] as number);
+      let last = first + 1;
+      while (last < count && (recordEnds[last] as number) - start <= host.slabBytes) last++;
+      next = last;
+      const [slab] = (await host.acquire(1)) as [Slab];
+      try {
+        const end = recordEnds[last - 1] as number;
+        slab.bytes.set(bytes.subarray(start, end));
+        const hashes = await host.verifyRecords(slab, 0, end - start);
+        chunkHashes.set(hashes, HASH_BYTES * first);
+      } catch (error) {
+        failed = true;
+        throw error;
+      } finally {
+        slab.release();
+      }
+    }
+  };
+  const workers = Array.from({ length: Math.max(1, 2 * host.threads) }, worker);
+  const results = await Promise.allSettled(workers);
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
+
+  const lengths = rawEnds.map((end, i) => end - (i === 0 ? 0 : (rawEnds[i - 1] as number)));
+  const hash = xorbHash(host.hasher, chunkHashes, lengths);
+  if (expected !== undefined && !hash.equals(expected)) {
+    throw new OrbweaverError('INTEGRITY', `"xorb hash" expected ${expected}, got ${hash}`, {
+      field: 'xorb hash',
+      expected: expected.toString(),
+      found: hash.toString(),
+    });
+  }
+  return { hash, chunkHashes, recordEnds, rawEnds, recordsBytes };
+}
