@@ -1,0 +1,125 @@
+import { OrbweaverError } from '../errors.js';
+import type { ByteBudget } from './byte-budget.js';
+import { failure, rejected } from './failures.js';
+
+/** Reading request bodies: the limit comes first, memory is asked for before it is taken. */
+
+/** A body in memory. */
+export interface HeldBody {
+  readonly bytes: Uint8Array;
+  /** Gives the memory back to the budget; call it in `finally`. */
+  readonly release: () => void;
+}
+
+/** The declared length, or null when there is none (chunked coding). 400 when it is no number. */
+export function declaredLength(request: Request): number | null {
+  const text = request.headers.get('content-length');
+  if (text === null) return null;
+  if (!/^\d{1,15}$/.test(text)) throw rejected('"content-length" expected a number of bytes');
+  return Number(text);
+}
+
+/** 413 before a byte is read, when the declared length is above the limit. */
+export function checkDeclaredLength(request: Request, limitBytes: number): number | null {
+  const declared = declaredLength(request);
+  if (declared !== null && declared > limitBytes) throw tooLarge(limitBytes);
+  return declared;
+}
+
+/** The pieces of the body; 413 as soon as there are more than `limitBytes`. Leaving early cancels it. */
+export async function* bodyPieces(
+  request: Request,
+  limitBytes: number,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  if (request.body === null) return;
+  const reader = request.body.getReader();
+  let received = 0;
+  let ended = false;
+  try {
+    while (true) {
+      const step = await readStep(reader);
+      if (step === null) break;
+      received += step.length;
+      if (received > limitBytes) throw tooLarge(limitBytes);
+      if (step.length > 0) yield step;
+    }
+    ended = true;
+  } finally {
+    // Not awaited: what the other side does about it is no business of this request.
+    if (!ended) reader.cancel().catch(() => undefined);
+  }
+}
+
+async function readStep(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+): Promise<Uint8Array | null> {
+  try {
+    const step = await reader.read();
+    return step.done ? null : step.value;
+  } catch (cause) {
+    if (cause instanceof OrbweaverError) throw cause;
+    throw failure(400, 'ABORTED', 'the request body broke off', cause);
+  }
+}
+
+/** Waits for memory, then reads the whole body. */
+export async function readBody(
+  request: Request,
+  options: { limitBytes: number; budget: ByteBudget; signal: AbortSignal },
+): Promise<HeldBody> {
+  const { limitBytes, budget, signal } = options;
+  const declared = checkDeclaredLength(request, limitBytes);
+  const release = await budget.acquire(declared ?? limitBytes, signal);
+  try {
+    const bytes =
+      declared === null
+        ? await collect(request, limitBytes)
+        : await fill(request, new Uint8Array(declared));
+    return { bytes, release };
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+async function fill(request: Request, into: Uint8Array): Promise<Uint8Array> {
+  let at = 0;
+  for await (const piece of bodyPieces(request, into.length)) {
+    into.set(piece, at);
+    at += piece.length;
+  }
+  if (at !== into.length) {
+    throw rejected(`the body expected ${into.length} bytes ("content-length"), got ${at}`);
+  }
+  return into;
+}
+
+async function collect(request: Request, limitBytes: number): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  let length = 0;
+  for await (const piece of bodyPieces(request, limitBytes)) {
+    pieces.push(piece);
+    length += piece.length;
+  }
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
+}
+
+/**
+ * Reads the body to its end and drops it. An answer given while the client still sends would race
+ * with a reset of the connection, and some clients then never see the answer.
+ */
+export async function drainBody(request: Request, limitBytes: number): Promise<void> {
+  for await (const _piece of bodyPieces(request, limitBytes)) {
+    // dropped
+  }
+}
+
+function tooLarge(limitBytes: number): OrbweaverError {
+  return failure(413, 'LIMIT_EXCEEDED', `the body is larger than ${limitBytes} bytes`);
+}

@@ -1,0 +1,190 @@
+import { hexEncode } from '../bytes/index.js';
+import type { BlockCodec } from '../compress/ports.js';
+import type { Hasher } from '../hash/ports.js';
+import { XORB_ACCEPT_MAX_BYTES } from '../xorb/index.js';
+import { createByteBudget } from './byte-budget.js';
+import { failure, statusOf } from './failures.js';
+import { createFileCatalog } from './file-catalog.js';
+import { type GatewaySettings, gatewaySettings } from './options.js';
+import { createRandomBytes, createSystemClock, createThreadVerifier } from './platform.js';
+import type {
+  Clock,
+  Gateway,
+  GatewayOptions,
+  GatewayToken,
+  ObjectStore,
+  RandomBytes,
+  XorbVerifier,
+} from './ports.js';
+import { emptyResponse, errorResponse } from './responses.js';
+import { chunkRoutes } from './route-chunks.js';
+import { fetchRoutes } from './route-fetch.js';
+import { fileRoutes } from './route-files.js';
+import { reconstructionRoutes } from './route-reconstructions.js';
+import { serviceRoutes } from './route-service.js';
+import { shardRoutes } from './route-shards.js';
+import { xorbRoutes } from './route-xorbs.js';
+import { createRouter } from './router.js';
+import { createSecrets } from './secrets.js';
+import type { GatewayServices } from './services.js';
+import { createShardCatalog } from './shard-catalog.js';
+import { createTokenGuard } from './tokens.js';
+import { createXorbCatalog } from './xorb-catalog.js';
+
+/** What a gateway is made of. */
+export interface GatewayParts {
+  readonly store: ObjectStore;
+  /** BLAKE3 for every hash the gateway checks or makes. */
+  readonly hasher: Hasher;
+  /** For the default verifier. */
+  readonly codec: BlockCodec;
+  /** @default createThreadVerifier({ codec, hasher }) */
+  readonly verifier?: XorbVerifier | undefined;
+  /** @default createSystemClock() */
+  readonly clock?: Clock | undefined;
+  /** @default createRandomBytes() */
+  readonly random?: RandomBytes | undefined;
+  /** Bearer tokens that are accepted; with none, only /health and signed URLs answer. */
+  readonly tokens: readonly GatewayToken[];
+  readonly options?: GatewayOptions | undefined;
+}
+
+/**
+ * A storage server of the Xet CAS protocol as a function from Request to Response.
+ *
+ * | path | methods | scope |
+ * |---|---|---|
+ * | /v1/xorbs/{prefix}/{xorb} | POST, HEAD | write, read |
+ * | /v1/shards, /v2/shards | POST | write |
+ * | /v1/reconstructions/{file}, /v2/reconstructions/{file} | GET | read |
+ * | /v1/reconstructions | POST, GET | read |
+ * | /v1/chunks/{prefix}/{chunk} | GET | read |
+ * | /v1/files/{file} | HEAD | read |
+ * | /v1/fetch/{xorb} | GET, HEAD | a signed URL |
+ * | /v1/telemetry | POST | read |
+ * | /health | GET, HEAD | none |
+ *
+ * Everything else is 404 before the token is looked at. `handle` never rejects.
+ *
+ * @throws TypeError, RangeError for options that cannot be meant
+ * @example
+ * const gateway = createGateway({
+ *   store: createMemoryStore(),
+ *   hasher,
+ *   codec,
+ *   tokens: [{ token: 'secret', scope: 'write' }],
+ * });
+ * const response = await gateway.handle(new Request('http://localhost/health'));
+ */
+export function createGateway(parts: GatewayParts): Gateway {
+  const settings = gatewaySettings(parts.options);
+  const running = new Set<Promise<unknown>>();
+  const random = parts.random ?? createRandomBytes();
+  const guard = createTokenGuard(parts.tokens, parts.hasher, random);
+  const report = faultReporter(parts.options?.onFault);
+  const requestIds = new WeakMap<Request, string>();
+
+  const services = createServices(parts, settings, random, {
+    background: (work) => track(running, work),
+    fault: (request, error) => report(request, requestIds.get(request) ?? '', error),
+  });
+  const router = createRouter([
+    ...xorbRoutes(services),
+    ...shardRoutes(services),
+    ...reconstructionRoutes(services),
+    ...chunkRoutes(services),
+    ...fileRoutes(services),
+    ...fetchRoutes(services),
+    ...serviceRoutes(),
+  ]);
+  let closed = false;
+
+  async function dispatch(request: Request): Promise<Response> {
+    const url = new URL(request.url);
+    const match = router.match(request.method, url.pathname);
+    if (match.kind === 'unknown') throw failure(404, 'NOT_FOUND', 'this gateway has no such path');
+    if (match.kind === 'wrong-method') return emptyResponse(405, { allow: match.allow });
+    if (closed) throw failure(503, 'CLOSED', 'the gateway is shutting down');
+    const { route, params } = match;
+    if (route.scope !== null) guard.check(request.headers.get('authorization'), route.scope);
+    const baseUrl = settings.publicUrl ?? url.origin;
+    return route.handle({ request, url, params, baseUrl, signal: request.signal });
+  }
+
+  async function answer(request: Request): Promise<Response> {
+    const requestId = hexEncode(random(8));
+    requestIds.set(request, requestId);
+    let response: Response;
+    try {
+      response = await dispatch(request);
+    } catch (error) {
+      report(request, requestId, error);
+      response = errorResponse(error);
+    }
+    response.headers.set('x-request-id', requestId);
+    return response;
+  }
+
+  return {
+    handle(request: Request): Promise<Response> {
+      const response = answer(request);
+      track(running, response);
+      return response;
+    },
+    async close(): Promise<void> {
+      closed = true;
+      while (running.size > 0) await Promise.allSettled(running);
+    },
+  };
+}
+
+function createServices(
+  parts: GatewayParts,
+  settings: GatewaySettings,
+  random: RandomBytes,
+  hooks: Pick<GatewayServices, 'background' | 'fault'>,
+): GatewayServices {
+  const { store, hasher, codec } = parts;
+  // Footers are asked for most often by far: they get half of the memory.
+  const half = Math.ceil(settings.cacheBytes / 2);
+  const quarter = Math.ceil(settings.cacheBytes / 4);
+  return {
+    store,
+    hasher,
+    random,
+    settings,
+    verifier: parts.verifier ?? createThreadVerifier({ codec, hasher }),
+    clock: parts.clock ?? createSystemClock(),
+    secrets: createSecrets(settings.secret ?? random(32), hasher),
+    budget: createByteBudget(
+      Math.max(settings.bodyMemoryBytes, XORB_ACCEPT_MAX_BYTES),
+      settings.maxWaitingCount,
+    ),
+    xorbs: createXorbCatalog({ store, hasher, cacheBytes: half }),
+    files: createFileCatalog({ store, cacheBytes: quarter }),
+    shards: createShardCatalog({ store, hasher, cacheBytes: quarter }),
+    ...hooks,
+  };
+}
+
+/** Keeps `work` in `running` until it settles, however that is. */
+function track(running: Set<Promise<unknown>>, work: Promise<unknown>): void {
+  const settled = work.then(
+    () => undefined,
+    () => undefined,
+  );
+  running.add(settled);
+  void settled.then(() => running.delete(settled));
+}
+
+/** Tells `onFault` about statuses of 500 and above, 503 aside: being busy or closing is no fault. */
+function faultReporter(
+  onFault: GatewayOptions['onFault'],
+): (request: Request, requestId: string, error: unknown) => void {
+  return (request, requestId, error) => {
+    const status = statusOf(error);
+    if (onFault === undefined || status < 500 || status === 503) return;
+    const { method } = request;
+    onFault({ requestId, method, path: new URL(request.url).pathname, status, error });
+  };
+}

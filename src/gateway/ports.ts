@@ -1,0 +1,149 @@
+import type { MerkleHash } from '../hash/index.js';
+import type { XorbInfo } from '../xorb/index.js';
+
+/**
+ * What the gateway needs from outside: a place for objects, someone to verify xorbs, the time and
+ * randomness. Nothing else of the world enters: a gateway over the memory store and a fake clock
+ * behaves the same in a test as over a disk.
+ */
+
+/** Bytes `[start, end)` of a stored object. */
+export interface ObjectRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** What is known about an object without reading it. */
+export interface ObjectInfo {
+  readonly sizeBytes: number;
+  /** When it was stored, milliseconds since 1970. Orders dedup answers, newest first. */
+  readonly modifiedMs: number;
+}
+
+/** One line of a listing. */
+export interface ObjectEntry extends ObjectInfo {
+  readonly key: string;
+}
+
+/** Bytes to store: one array, several that follow each other, or a stream of them. */
+export type ObjectBody = Uint8Array | readonly Uint8Array[] | AsyncIterable<Uint8Array>;
+
+/**
+ * Immutable objects under keys. A key is two or three segments joined by `/`; a segment is 1 to 128
+ * of `a-z 0-9 . _ -` and starts with a letter or a digit (`isObjectKey` in `stores/`); any other key
+ * is a `RangeError`. Implementations: `stores/`. Every one passes `test/gateway/store-suite.ts`.
+ *
+ * Errors: `DISK_FULL` when there is no room, `STORAGE_FAILED` for everything else that the store
+ * itself does wrong, `TRUNCATED` when an object ends before the range asked for.
+ */
+export interface ObjectStore {
+  /** Null when there is no such object. */
+  head(key: string): Promise<ObjectInfo | null>;
+  /** A copy of the object or of a range of it; null when there is no such object. */
+  read(key: string, range?: ObjectRange): Promise<Uint8Array | null>;
+  /**
+   * The same in pieces, opened at the first step and closed at the last one or at `return()`.
+   * A missing object is `NOT_FOUND` at the first step. Each piece belongs to the consumer.
+   */
+  stream(key: string, range?: ObjectRange): AsyncIterable<Uint8Array>;
+  /**
+   * Stores the object if the key is free and returns true; returns false, and changes nothing, when
+   * it is taken. Atomic: no reader ever sees a part, and of two writers exactly one gets true.
+   * The body is borrowed until the promise settles.
+   */
+  put(key: string, body: ObjectBody): Promise<boolean>;
+  /** Objects whose key starts with `prefix`: one or two whole segments and a `/`. Any order. */
+  list(prefix: string): AsyncIterable<ObjectEntry>;
+  /** True when there was one. */
+  delete(key: string): Promise<boolean>;
+}
+
+/** What verification learned about an uploaded xorb. */
+export interface VerifiedXorb extends XorbInfo {
+  /** Length of the chunk records; what follows them (a footer) is dropped. */
+  readonly recordsBytes: number;
+}
+
+/** Decodes and hashes every chunk. Implementations: `createThreadVerifier`, the worker pool. */
+export interface XorbVerifier {
+  /**
+   * `bytes` are the records of a xorb, with or without a footer; borrowed until the promise settles
+   * and readable again afterwards.
+   * @throws OrbweaverError `INTEGRITY` when the root is not `expected`, a format code otherwise
+   */
+  verify(bytes: Uint8Array, expected?: MerkleHash): Promise<VerifiedXorb>;
+}
+
+/** The time, and being called later. */
+export interface Clock {
+  /** Milliseconds since 1970. */
+  nowMs(): number;
+  /** Calls `callback` once after `delayMs`; the returned function cancels it. */
+  setTimer(delayMs: number, callback: () => void): () => void;
+}
+
+/** `lengthBytes` random bytes, good enough for keys. */
+export type RandomBytes = (lengthBytes: number) => Uint8Array;
+
+/** `write` includes `read`. */
+export type TokenScope = 'read' | 'write';
+
+/** A bearer token that the gateway accepts. */
+export interface GatewayToken {
+  /** At least 1 character; no spaces or control characters (they cannot stand in a header). */
+  readonly token: string;
+  readonly scope: TokenScope;
+}
+
+/** A request that ended with a status of 500 or above. Never holds a token or a query string. */
+export interface GatewayFault {
+  readonly requestId: string;
+  readonly method: string;
+  /** Path without the query, where signatures live. */
+  readonly path: string;
+  readonly status: number;
+  readonly error: unknown;
+}
+
+/** Settings of a gateway. All have defaults ({@link GATEWAY_DEFAULTS} in `options.ts`). */
+export interface GatewayOptions {
+  /**
+   * Start of the fetch URLs that reconstructions name, when clients reach the gateway under another
+   * address than the one they send as `Host` (a proxy in front).
+   * @default the origin of the request
+   */
+  readonly publicUrl?: string | undefined;
+  /**
+   * 32 bytes that sign fetch URLs and derive the keys of dedup answers. Gateways that share a store
+   * share the secret. @default random, so that URLs die with the process
+   */
+  readonly secret?: Uint8Array | undefined;
+  /** How long a fetch URL works, in milliseconds. @default 3600000 */
+  readonly urlLifetimeMs?: number | undefined;
+  /**
+   * Bytes of request bodies held in memory at any time over all requests; at least one xorb of the
+   * largest size is always let in. @default 268435456
+   */
+  readonly bodyMemoryBytes?: number | undefined;
+  /** Requests that may wait for body memory; the next is answered 503. @default 256 */
+  readonly maxWaitingCount?: number | undefined;
+  /** Memory for xorb footers and file records that were read lately. @default 67108864 */
+  readonly cacheBytes?: number | undefined;
+  /** Silence after which the last progress line of a shard upload is repeated. @default 20000 */
+  readonly heartbeatMs?: number | undefined;
+  /**
+   * Accept shards without range hashes and compute them here. Off by default: range hashes prove
+   * that the sender has the chunks that its shard names. @default false
+   */
+  readonly acceptUnverifiedShards?: boolean | undefined;
+  /** Told about every answer with a status of 500 or above. @default nobody */
+  readonly onFault?: ((fault: GatewayFault) => void) | undefined;
+}
+
+/** A handler from Request to Response: mount it wherever such handlers run. */
+export interface Gateway {
+  /** Never rejects. The response body must be read or cancelled. */
+  handle(request: Request): Promise<Response>;
+  /** New requests get 503 from now on; resolves when the running ones are done. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,57 @@
+import type { Call } from './call.js';
+import type { TokenScope } from './ports.js';
+
+/** One endpoint. */
+export interface Route {
+  readonly method: 'GET' | 'HEAD' | 'POST';
+  /** Segments; one that starts with `:` matches any single segment and becomes a parameter. */
+  readonly path: string;
+  /** Null: no bearer token is looked at (signed URLs, health). */
+  readonly scope: TokenScope | null;
+  readonly handle: (call: Call) => Promise<Response>;
+}
+
+/** What the path and method of a request say, before anything else is looked at. */
+export type RouteMatch =
+  | { readonly kind: 'route'; readonly route: Route; readonly params: ReadonlyMap<string, string> }
+  | { readonly kind: 'wrong-method'; readonly allow: string }
+  | { readonly kind: 'unknown' };
+
+/**
+ * Finds the endpoint for a request. Paths that the gateway does not offer are `unknown`, with any
+ * method: they must be answered 404 whatever the token, because clients of the protocol take 404,
+ * and only 404, as "not offered" (a 401 or 405 for an upload grant ends their session).
+ */
+export function createRouter(routes: readonly Route[]): {
+  match(method: string, pathname: string): RouteMatch;
+} {
+  const compiled = routes.map((route) => ({ route, segments: route.path.split('/') }));
+  return {
+    match(method: string, pathname: string): RouteMatch {
+      const segments = pathname.split('/');
+      const allow = new Set<string>();
+      for (const { route, segments: pattern } of compiled) {
+        const params = matchSegments(pattern, segments);
+        if (params === null) continue;
+        if (route.method === method) return { kind: 'route', route, params };
+        allow.add(route.method);
+      }
+      if (allow.size > 0) return { kind: 'wrong-method', allow: [...allow].sort().join(', ') };
+      return { kind: 'unknown' };
+    },
+  };
+}
+
+function matchSegments(
+  pattern: readonly string[],
+  segments: readonly string[],
+): Map<string, string> | null {
+  if (pattern.length !== segments.length) return null;
+  const params = new Map<string, string>();
+  for (const [index, expected] of pattern.entries()) {
+    const found = segments[index] as string;
+    if (expected.startsWith(':') && found !== '') params.set(expected.slice(1), found);
+    else if (expected !== found) return null;
+  }
+  return params;
+}

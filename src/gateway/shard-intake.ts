@@ -1,0 +1,96 @@
+import { isOrbweaverError } from '../errors.js';
+import {
+  createShardReader,
+  FOOTER_BYTES,
+  HashTable,
+  SHARD_MAX_BYTES,
+  type ShardEvent,
+  type ShardFile,
+  type ShardXorb,
+} from '../shard/index.js';
+import { bodyPieces } from './body.js';
+import { rejected } from './failures.js';
+
+/** Reading an uploaded shard while it arrives. What it says is not believed yet: `shard-check.ts`. */
+
+/** An uploaded shard; duplicates are gone. */
+export interface UploadedShard {
+  readonly files: readonly ShardFile[];
+  readonly xorbs: readonly ShardXorb[];
+  /** Whether files carry range hashes; null when there is no file with a term. */
+  readonly verified: boolean | null;
+}
+
+/** Largest body that is read: the limit of the protocol, and the footer that some clients add. */
+export const SHARD_BODY_MAX_BYTES: number = SHARD_MAX_BYTES + FOOTER_BYTES;
+
+/** Reservation for one byte of shard: the bytes that wait, and the objects that come of them. */
+export const MEMORY_PER_BODY_BYTE = 4;
+
+/**
+ * Reads the body to its end, footer and lookup tables included, and keeps what is in the two
+ * sections. `onEntries` is told how many files and xorbs there are so far.
+ *
+ * @throws OrbweaverError 400 for anything that is no shard, 413 above the limit
+ */
+export async function receiveShard(
+  request: Request,
+  onEntries: (count: number) => void = () => undefined,
+): Promise<UploadedShard> {
+  const reader = createShardReader({ footer: 'ignore' });
+  const intake = createIntake();
+  for await (const piece of bodyPieces(request, SHARD_BODY_MAX_BYTES)) {
+    parsing(() => reader.push(piece).forEach(intake.take));
+    onEntries(intake.files.length + intake.xorbs.length);
+  }
+  parsing(() => reader.finish().forEach(intake.take));
+  return { files: intake.files, xorbs: intake.xorbs, verified: intake.verified() };
+}
+
+interface Intake {
+  readonly files: ShardFile[];
+  readonly xorbs: ShardXorb[];
+  verified(): boolean | null;
+  take(event: ShardEvent): void;
+}
+
+function createIntake(): Intake {
+  const files: ShardFile[] = [];
+  const xorbs: ShardXorb[] = [];
+  const fileHashes = new HashTable();
+  const xorbHashes = new HashTable();
+  let verified: boolean | null = null;
+  return {
+    files,
+    xorbs,
+    verified: () => verified,
+    take(event: ShardEvent): void {
+      if (event.type === 'xorb') {
+        if (xorbHashes.add(event.xorb.hash.bytes, 0) === xorbs.length) xorbs.push(event.xorb);
+        return;
+      }
+      if (event.type === 'footer') return;
+      const { file } = event;
+      // An empty file has no term that could lack its range hash: it goes with either kind.
+      if (file.terms.length > 0) {
+        const has = file.verification !== null;
+        if (verified !== null && verified !== has) {
+          throw rejected('shard: some files carry range hashes and others do not');
+        }
+        verified = has;
+      }
+      if (fileHashes.add(file.hash.bytes, 0) === files.length) files.push(file);
+    },
+  };
+}
+
+/** What the shard reader finds wrong is the client's fault, not ours. */
+function parsing(run: () => void): void {
+  try {
+    run();
+  } catch (error) {
+    if (isOrbweaverError(error) && error.code !== 'REJECTED')
+      throw rejected(`shard: ${error.message}`, error);
+    throw error;
+  }
+}

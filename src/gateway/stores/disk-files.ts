@@ -1,0 +1,111 @@
+import { type FileHandle, mkdir, open, opendir, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { OrbweaverError } from '../../errors.js';
+import type { ObjectInfo } from '../ports.js';
+import { storageError, systemCode } from './disk-errors.js';
+
+/** What the disk store does with files, each with the errors of a store. */
+
+/** Makes a folder and, when asked, flushes the entries of all that are new. */
+export async function makeFolder(folder: string, { sync }: { sync: boolean }): Promise<void> {
+  const first = await mkdir(folder, { recursive: true });
+  if (first === undefined || !sync) return;
+  // New folders are entries of their parents, which have to reach the disk as well.
+  for (let at = folder; at.length >= first.length; at = dirname(at)) await syncFolder(dirname(at));
+}
+
+/** Flushes the entries of a folder. */
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r').catch(() => null);
+  if (handle === null) return; // Windows opens no folders; its renames are journaled.
+  try {
+    await handle.sync();
+  } catch (error) {
+    // Some file systems refuse it for folders; the file itself is flushed.
+    if (!['EINVAL', 'EPERM', 'ENOTSUP'].includes(systemCode(error))) throw error;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Writes all of `piece` at the end. */
+export async function writeFully(file: FileHandle, piece: Uint8Array): Promise<void> {
+  for (let at = 0; at < piece.length; ) {
+    const { bytesWritten } = await file.write(piece, at, piece.length - at);
+    at += bytesWritten;
+  }
+}
+
+/** Fills `into` from `position`; an end before that is `TRUNCATED`. */
+export async function readFully(
+  file: FileHandle,
+  into: Uint8Array,
+  position: number,
+  key: string,
+): Promise<void> {
+  for (let at = 0; at < into.length; ) {
+    const { bytesRead } = await file.read(into, at, into.length - at, position + at);
+    if (bytesRead === 0) {
+      throw new OrbweaverError('TRUNCATED', `object "${key}" ends at byte ${position + at}`, {
+        key,
+      });
+    }
+    at += bytesRead;
+  }
+}
+
+/** Paths of all plain files below a folder, at any depth. None when there is no folder. */
+export async function* filesBelow(folder: string, doing: string): AsyncGenerator<string> {
+  const entries = await guarded(doing, async () => {
+    try {
+      return await opendir(folder);
+    } catch (error) {
+      if (isMissing(error)) return null;
+      throw error;
+    }
+  });
+  if (entries === null) return;
+  for await (const entry of entries) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) yield* filesBelow(path, doing);
+    else if (entry.isFile()) yield path;
+  }
+}
+
+/** Null when there is no plain file. */
+export async function infoOf(path: string): Promise<ObjectInfo | null> {
+  try {
+    const info = await stat(path);
+    if (!info.isFile()) return null;
+    const { size, mtimeMs } = info;
+    return { sizeBytes: size, modifiedMs: mtimeMs };
+  } catch (error) {
+    if (isMissing(error)) return null;
+    throw error;
+  }
+}
+
+/** Null when there is no file. */
+export async function openExisting(path: string): Promise<FileHandle | null> {
+  try {
+    return await open(path, 'r');
+  } catch (error) {
+    if (isMissing(error)) return null;
+    throw error;
+  }
+}
+
+/** ENOTDIR: a segment of the path is a file, so there is no such object either. */
+export function isMissing(error: unknown): boolean {
+  const code = systemCode(error);
+  return code === 'ENOENT' || code === 'ENOTDIR';
+}
+
+/** Runs a file operation; what it throws becomes an error of a store. */
+export async function guarded<Result>(doing: string, run: () => Promise<Result>): Promise<Result> {
+  try {
+    return await run();
+  } catch (error) {
+    throw storageError(error, doing);
+  }
+}

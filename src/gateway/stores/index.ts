@@ -1,0 +1,3 @@
+export { createDiskStore, type DiskStoreOptions } from './disk-store.js';
+export { isObjectKey } from './key-path.js';
+export { createMemoryStore } from './memory-store.js';
