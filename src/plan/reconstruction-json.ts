@@ -1,5 +1,5 @@
 import { MerkleHash } from '../hash/index.js';
-import { RECORD_HEADER_BYTES, XORB_ACCEPT_MAX_BYTES } from '../xorb/index.js';
+import { RECORD_HEADER_BYTES, XORB_ACCEPT_MAX_BYTES, XORB_MAX_CHUNKS } from '../xorb/index.js';
 import { arrayField, integerField, objectField, stringField, unexpected } from './json-fields.js';
 import { indexRanges } from './range-index.js';
 import type { FetchEntry, FetchRange, Reconstruction, Term, XorbFetch } from './types.js';
@@ -218,8 +218,8 @@ function parseFetchRange(
 /** A chunk range: half-open on the wire too, never empty. */
 function parseChunks(value: unknown, field: string): JsonRange {
   const pair = objectField(value, field);
-  const start = integerField(pair['start'], `${field}.start`, 0, MAX_U32 - 1);
-  return { start, end: integerField(pair['end'], `${field}.end`, start + 1, MAX_U32) };
+  const start = integerField(pair['start'], `${field}.start`, 0, XORB_MAX_CHUNKS - 1);
+  return { start, end: integerField(pair['end'], `${field}.end`, start + 1, XORB_MAX_CHUNKS) };
 }
 
 function checkCoverage(terms: readonly Term[], fetches: readonly XorbFetch[]): void {

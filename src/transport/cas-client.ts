@@ -1,0 +1,118 @@
+import type { CasClient, FetchedPart } from '../client/ports.js';
+import { OrbweaverError } from '../errors.js';
+import { createDispatcher } from './connect.js';
+import { createDedupQuery } from './dedup-query.js';
+import { createFetchRanges } from './fetch-ranges.js';
+import { createHostLimiter } from './host-limiter.js';
+import type { HttpContext } from './http.js';
+import { createMasker } from './mask.js';
+import {
+  type CasClientOptions,
+  type CheckedCasClientOptions,
+  checkCasClientOptions,
+} from './options.js';
+import { createReconstructionQuery } from './reconstruction.js';
+import { createShardUpload } from './shard-upload.js';
+import { linkSignals, throwIfAborted } from './sleep.js';
+import { createTokens } from './token.js';
+import { createUrlPolicy } from './url-policy.js';
+import { createXorbUpload } from './xorb-upload.js';
+
+/**
+ * The CAS protocol over HTTP. Remembers, for as long as it lives: which endpoint versions the
+ * server has, which hosts take several ranges, who asked for fewer requests.
+ *
+ * @throws TypeError, RangeError for options that cannot work
+ * @example
+ * const cas = createCasClient({ endpoint: 'https://cas.example.com', token });
+ * try { await cas.putXorb(hash, { sizeBytes, pieces }); } finally { await cas.close(); }
+ */
+export function createCasClient(options: CasClientOptions): CasClient {
+  const checked = checkCasClientOptions(options);
+  const closing = new AbortController();
+  const context = createContext(checked);
+  const queryDedup = createDedupQuery(context, checked.dedupTimeoutMs);
+  const putXorb = createXorbUpload(context);
+  const putShard = createShardUpload(context);
+  const getReconstruction = createReconstructionQuery(context);
+  const fetchRanges = createFetchRanges(context);
+
+  /** Runs a call under a signal that closing the client aborts too. */
+  const linked = async <T>(
+    signal: AbortSignal | undefined,
+    call: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> => {
+    const link = linkSignals(signal, closing.signal);
+    try {
+      throwIfAborted(link.signal);
+      return await call(link.signal);
+    } finally {
+      link.unlink();
+    }
+  };
+
+  return {
+    async queryDedup(chunk, signal) {
+      throwIfAborted(signal);
+      // A closed client is one more failure that is a miss.
+      if (closing.signal.aborted) return null;
+      return linked(signal, (both) => queryDedup(chunk, both)).catch((error: unknown) => {
+        if (signal?.aborted !== true && closing.signal.aborted) return null;
+        throw error;
+      });
+    },
+    putXorb: (xorb, body, putOptions = {}) =>
+      linked(putOptions.signal, (signal) => putXorb(xorb, body, { ...putOptions, signal })),
+    putShard: (shard, putOptions = {}) =>
+      linked(putOptions.signal, (signal) => putShard(shard, { ...putOptions, signal })),
+    getReconstruction: (file, range, signal) =>
+      linked(signal, (both) => getReconstruction(file, range, both)),
+    async *fetchRanges(url, ranges, signal): AsyncGenerator<FetchedPart, void, undefined> {
+      const link = linkSignals(signal, closing.signal);
+      try {
+        throwIfAborted(link.signal);
+        yield* fetchRanges(url, ranges, link.signal);
+      } finally {
+        link.unlink();
+      }
+    },
+    async close() {
+      closing.abort(new OrbweaverError('CLOSED', 'the client was closed'));
+      await context.dispatcher.destroy();
+    },
+  };
+}
+
+function createContext(options: CheckedCasClientOptions): HttpContext {
+  const masker = createMasker(Object.values(options.headers));
+  const policy = createUrlPolicy({
+    endpoint: options.endpoint,
+    allowHosts: options.allowHosts,
+    lookup: options.lookup,
+  });
+  return {
+    endpoint: options.endpoint,
+    policy,
+    masker,
+    clock: options.clock,
+    random: options.random,
+    tokens: createTokens(options.token, masker),
+    limiter: createHostLimiter(options.clock),
+    retry: options.retry,
+    reachedHosts: new Set(),
+    onRetry: options.onRetry,
+    dispatcher: createDispatcher({
+      connectTimeoutMs: options.connectTimeoutMs,
+      attemptTimeoutMs: options.addressTimeoutMs,
+      lookup: options.lookup,
+      policy,
+    }),
+    commonHeaders: { 'user-agent': options.userAgent },
+    casHeaders: {
+      ...options.headers,
+      ...(options.sessionId === '' ? {} : { 'x-xet-session-id': options.sessionId }),
+    },
+    stallTimeoutMs: options.stallTimeoutMs,
+    answerTimeoutMs: options.answerTimeoutMs,
+  };
+}

@@ -1,0 +1,180 @@
+import { type Dispatcher, request as undiciRequest } from 'undici';
+import { failure, failureOfException, type Operation } from './failures.js';
+import type { Masker } from './mask.js';
+import type { TransportClock } from './ports.js';
+import { abortedError, throwIfAborted } from './sleep.js';
+import { createBodyStream, type UploadBody } from './upload-body.js';
+import { startWatchdog } from './watchdog.js';
+
+/** One request and its answer, with a watchdog instead of timeouts. Nothing here tries again. */
+export interface ExchangeRequest {
+  readonly operation: Operation;
+  readonly method: 'GET' | 'POST';
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: UploadBody;
+  readonly signal?: AbortSignal | undefined;
+  /** Milliseconds without a byte, in either direction. */
+  readonly stallTimeoutMs: number;
+  /** Milliseconds from the last byte of the body to the first of the answer. */
+  readonly answerTimeoutMs?: number;
+  /** Milliseconds without a byte of the answer's body. @default stallTimeoutMs */
+  readonly receiveTimeoutMs?: number;
+  readonly onProgress?: (sentBytes: number) => void;
+}
+
+/** What an exchange needs from its client. */
+export interface ExchangePorts {
+  readonly dispatcher: Dispatcher;
+  readonly clock: TransportClock;
+  readonly masker: Masker;
+}
+
+/** An answer whose body is still on its way. Exactly one of `body`, `text` and `discard` is used. */
+export interface Exchange {
+  readonly status: number;
+  /** A header by its lower-case name; several of one name are joined. */
+  header(name: string): string | null;
+  /** The body, watched while a piece is awaited. Leaving early closes the connection. */
+  body(): AsyncGenerator<Uint8Array, void, undefined>;
+  /** Up to `limitBytes` of the body as text; the rest is thrown away. Never fails. */
+  text(limitBytes: number): Promise<string>;
+  /** Throws the body away; a short one so that the connection can be used again. Never fails. */
+  discard(): Promise<void>;
+}
+
+/** Rests of bodies up to this are read to keep the connection. */
+const DRAIN_BYTES = 64 * 1024;
+
+/** @throws AttemptFailure for everything that happens to the connection; OrbweaverError `ABORTED`, `CLOSED` */
+export async function exchange(ports: ExchangePorts, request: ExchangeRequest): Promise<Exchange> {
+  const { operation, signal } = request;
+  throwIfAborted(signal);
+  const controller = new AbortController();
+  const state = { phase: 'sending', stalled: false, sentBytes: 0, receivedBytes: 0 };
+  let requestId: string | null = null;
+
+  const abort = (): void => controller.abort();
+  const watchdog = startWatchdog(ports.clock, request.stallTimeoutMs, () => {
+    state.stalled = true;
+    controller.abort();
+  });
+  signal?.addEventListener('abort', abort, { once: true });
+  const release = (): void => {
+    watchdog.stop();
+    signal?.removeEventListener('abort', abort);
+  };
+  const translate = (exception: unknown): Error => {
+    if (signal?.aborted === true) return abortedError(signal);
+    const fields = {
+      phase: state.phase,
+      requestId,
+      sentBytes: state.sentBytes,
+      receivedBytes: state.receivedBytes,
+    };
+    if (!state.stalled) return failureOfException(operation, exception, ports.masker, fields);
+    return failure(
+      operation,
+      'STALLED',
+      `${operation.name} at ${operation.url.host} expected a byte in time, got none while ${state.phase}`,
+      { retry: true, fields },
+    );
+  };
+
+  const stream =
+    request.body === undefined
+      ? null
+      : createBodyStream(request.body, ports.clock, {
+          onProgress: (sentBytes) => {
+            state.sentBytes = sentBytes;
+            watchdog.progress();
+            request.onProgress?.(sentBytes);
+          },
+          onSent: () => {
+            if (state.phase !== 'sending') return;
+            state.phase = 'waiting for the answer';
+            watchdog.limit(request.answerTimeoutMs ?? request.stallTimeoutMs);
+          },
+        });
+
+  let response: Dispatcher.ResponseData;
+  try {
+    response = await undiciRequest(operation.url, {
+      dispatcher: ports.dispatcher,
+      method: request.method,
+      headers: {
+        ...request.headers,
+        ...(request.body === undefined ? {} : { 'content-length': String(request.body.sizeBytes) }),
+      },
+      // The declared body types stop at streams; any async iterable of bytes is taken.
+      body: stream as unknown as NonNullable<Parameters<typeof undiciRequest>[1]>['body'] & object,
+      signal: controller.signal,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    });
+  } catch (exception) {
+    stream?.stop();
+    release();
+    throw translate(exception);
+  }
+  // An answer may come before the body is sent (a refusal): nothing more is taken from the pieces.
+  state.phase = 'receiving';
+  watchdog.limit(request.receiveTimeoutMs ?? request.stallTimeoutMs);
+  // Without a listener an abort between two reads would be an uncaught exception.
+  response.body.on('error', () => {});
+  const header = (name: string): string | null => {
+    const value = response.headers[name];
+    return value === undefined ? null : Array.isArray(value) ? value.join(', ') : value;
+  };
+  requestId = header('x-request-id');
+
+  async function* body(): AsyncGenerator<Uint8Array, void, undefined> {
+    const iterator = response.body[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
+    let ended = false;
+    try {
+      for (;;) {
+        watchdog.resume();
+        const step = await iterator.next();
+        watchdog.pause();
+        if (step.done === true) {
+          ended = true;
+          return;
+        }
+        state.receivedBytes += step.value.length;
+        yield step.value;
+      }
+    } catch (exception) {
+      throw translate(exception);
+    } finally {
+      stream?.stop();
+      release();
+      if (!ended) response.body.destroy();
+    }
+  }
+
+  const collect = async (keepBytes: number): Promise<Uint8Array[]> => {
+    const kept: Uint8Array[] = [];
+    let seenBytes = 0;
+    try {
+      for await (const piece of body()) {
+        if (seenBytes < keepBytes) kept.push(piece.subarray(0, keepBytes - seenBytes));
+        seenBytes += piece.length;
+        if (seenBytes > Math.max(keepBytes, DRAIN_BYTES)) break;
+      }
+    } catch {
+      // An error text that breaks off is still an error text.
+    }
+    return kept;
+  };
+
+  return {
+    status: response.statusCode,
+    header,
+    body,
+    async text(limitBytes) {
+      return new TextDecoder().decode(Buffer.concat(await collect(limitBytes)));
+    },
+    async discard() {
+      await collect(0);
+    },
+  };
+}

@@ -1,0 +1,230 @@
+import type { NameLookup, RandomSource, RetryEvent, TokenSource, TransportClock } from './ports.js';
+import { DEFAULT_RETRY, type RetryOptions } from './retry-table.js';
+import { SYSTEM_CLOCK, SYSTEM_LOOKUP, SYSTEM_RANDOM } from './system-ports.js';
+
+/** Options of `createCasClient`. Only `endpoint` and `token` are needed. */
+export interface CasClientOptions {
+  /** Base URL of the CAS, `https:` or `http:`; a path is kept, a query is refused. */
+  readonly endpoint: string;
+  /** The CAS token or where it comes from; `''` for a server that wants none. */
+  readonly token: TokenSource | string;
+  /**
+   * Sent to every host.
+   * @default DEFAULT_USER_AGENT
+   */
+  readonly userAgent?: string;
+  /**
+   * Groups the calls of one session in the server's logs; sent to the CAS only.
+   * @default '' (not sent)
+   */
+  readonly sessionId?: string;
+  /**
+   * More headers, for the CAS only: signed URLs of other hosts never see them.
+   * @default {}
+   */
+  readonly headers?: Readonly<Record<string, string>>;
+  /**
+   * Milliseconds without a byte in either direction until a connection counts as dead; the attempt
+   * is then repeated. Slow transfers live. `Infinity` is not offered: 2^31 - 1 is three weeks.
+   * @default DEFAULT_STALL_TIMEOUT_MS
+   */
+  readonly stallTimeoutMs?: number;
+  /**
+   * Milliseconds that a server may think about an upload after its last byte.
+   * @default DEFAULT_ANSWER_TIMEOUT_MS
+   */
+  readonly answerTimeoutMs?: number;
+  /**
+   * Milliseconds for a dedup query in all; then it is a miss.
+   * @default DEFAULT_DEDUP_TIMEOUT_MS
+   */
+  readonly dedupTimeoutMs?: number;
+  /**
+   * Milliseconds for a connection to stand.
+   * @default DEFAULT_CONNECT_TIMEOUT_MS
+   */
+  readonly connectTimeoutMs?: number;
+  /**
+   * Milliseconds for one address of a host until the next is tried. Node's own 250 ms are too short
+   * for hosts far away.
+   * @default DEFAULT_ADDRESS_TIMEOUT_MS
+   */
+  readonly addressTimeoutMs?: number;
+  /**
+   * What is tried again, how often and when.
+   * @default DEFAULT_RETRY
+   */
+  readonly retry?: Partial<RetryOptions>;
+  /**
+   * Hosts that URLs from the server may name although their addresses are private: exact names or
+   * `*.example.com`. The CAS host is always one of them.
+   * @default []
+   */
+  readonly allowHosts?: readonly string[];
+  /** Called before each repeated attempt. */
+  readonly onRetry?: (event: RetryEvent) => void;
+  /** @default the system's */
+  readonly clock?: TransportClock;
+  /** @default Math.random */
+  readonly random?: RandomSource;
+  /** @default dns.lookup */
+  readonly lookup?: NameLookup;
+}
+
+export const DEFAULT_USER_AGENT = 'orbweaver';
+/** A dead connection is given up and replaced within 45 s, and no live one is. */
+export const DEFAULT_STALL_TIMEOUT_MS = 30_000;
+/** Servers check a whole xorb or shard before they answer; ten minutes have been seen. */
+export const DEFAULT_ANSWER_TIMEOUT_MS = 900_000;
+export const DEFAULT_DEDUP_TIMEOUT_MS = 5_000;
+export const DEFAULT_CONNECT_TIMEOUT_MS = 15_000;
+export const DEFAULT_ADDRESS_TIMEOUT_MS = 2_500;
+
+/** The options with every default filled in. */
+export interface CheckedCasClientOptions {
+  readonly endpoint: URL;
+  readonly token: TokenSource | string;
+  readonly userAgent: string;
+  readonly sessionId: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly stallTimeoutMs: number;
+  readonly answerTimeoutMs: number;
+  readonly dedupTimeoutMs: number;
+  readonly connectTimeoutMs: number;
+  readonly addressTimeoutMs: number;
+  readonly retry: RetryOptions;
+  readonly allowHosts: readonly string[];
+  readonly onRetry: ((event: RetryEvent) => void) | undefined;
+  readonly clock: TransportClock;
+  readonly random: RandomSource;
+  readonly lookup: NameLookup;
+}
+
+/** Headers that this room sets itself, or that would break the connection. */
+const OWN_HEADERS: ReadonlySet<string> = new Set([
+  'authorization',
+  'connection',
+  'content-length',
+  'content-type',
+  'expect',
+  'host',
+  'keep-alive',
+  'range',
+  'referer',
+  'transfer-encoding',
+  'upgrade',
+  'user-agent',
+  'x-xet-session-id',
+]);
+
+/** @throws TypeError for a wrong type or text, RangeError for a number out of range */
+export function checkCasClientOptions(options: CasClientOptions): CheckedCasClientOptions {
+  const retry = { ...DEFAULT_RETRY, ...options.retry };
+  for (const [name, value] of Object.entries(retry)) checkNumber(`retry.${name}`, value, 0);
+  return {
+    endpoint: checkEndpoint(options.endpoint),
+    token: checkToken(options.token),
+    userAgent: checkHeader('userAgent', options.userAgent ?? DEFAULT_USER_AGENT),
+    sessionId: checkHeader('sessionId', options.sessionId ?? ''),
+    headers: checkHeaders(options.headers ?? {}),
+    stallTimeoutMs: checkNumber(
+      'stallTimeoutMs',
+      options.stallTimeoutMs,
+      1,
+      DEFAULT_STALL_TIMEOUT_MS,
+    ),
+    answerTimeoutMs: checkNumber(
+      'answerTimeoutMs',
+      options.answerTimeoutMs,
+      1,
+      DEFAULT_ANSWER_TIMEOUT_MS,
+    ),
+    dedupTimeoutMs: checkNumber(
+      'dedupTimeoutMs',
+      options.dedupTimeoutMs,
+      1,
+      DEFAULT_DEDUP_TIMEOUT_MS,
+    ),
+    connectTimeoutMs: checkNumber(
+      'connectTimeoutMs',
+      options.connectTimeoutMs,
+      1,
+      DEFAULT_CONNECT_TIMEOUT_MS,
+    ),
+    addressTimeoutMs: checkNumber(
+      'addressTimeoutMs',
+      options.addressTimeoutMs,
+      10,
+      DEFAULT_ADDRESS_TIMEOUT_MS,
+    ),
+    retry,
+    allowHosts: options.allowHosts ?? [],
+    onRetry: options.onRetry,
+    clock: options.clock ?? SYSTEM_CLOCK,
+    random: options.random ?? SYSTEM_RANDOM,
+    lookup: options.lookup ?? SYSTEM_LOOKUP,
+  };
+}
+
+function checkEndpoint(text: string): URL {
+  if (typeof text !== 'string' || !URL.canParse(text)) {
+    throw new TypeError('"endpoint" expected a URL, got something else');
+  }
+  const url = new URL(text);
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') {
+    throw new TypeError(`"endpoint" expected an http or https URL, got ${url.protocol}`);
+  }
+  if (url.search !== '' || url.hash !== '' || url.username !== '' || url.password !== '') {
+    throw new TypeError('"endpoint" expected a URL without user name, query and fragment');
+  }
+  if (!url.pathname.endsWith('/')) url.pathname += '/';
+  return url;
+}
+
+function checkToken(token: TokenSource | string): TokenSource | string {
+  if (typeof token === 'string') return token;
+  if (typeof token?.get !== 'function') {
+    throw new TypeError('"token" expected a string or an object with get()');
+  }
+  return token;
+}
+
+function checkHeaders(headers: Readonly<Record<string, string>>): Record<string, string> {
+  const checked: Record<string, string> = {};
+  for (const [name, value] of Object.entries(headers)) {
+    const lower = name.toLowerCase();
+    if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(lower)) {
+      throw new TypeError(`"headers" expected header names, got ${JSON.stringify(name)}`);
+    }
+    if (OWN_HEADERS.has(lower)) throw new TypeError(`"headers" may not set ${lower}`);
+    checked[lower] = checkHeader(`headers.${lower}`, value);
+  }
+  return checked;
+}
+
+/** The value is not shown: it may be a credential. */
+function checkHeader(field: string, value: string): string {
+  if (typeof value !== 'string' || !/^[\t\x20-\x7e]*$/.test(value)) {
+    throw new TypeError(`"${field}" expected one line of printable ASCII`);
+  }
+  return value;
+}
+
+/** Timers take 32 bits; anything above fires at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+function checkNumber(
+  field: string,
+  value: number | undefined,
+  least: number,
+  otherwise?: number,
+): number {
+  const number = value ?? otherwise;
+  if (typeof number !== 'number') throw new TypeError(`"${field}" expected a number`);
+  if (!(Number.isInteger(number) && number >= least && number <= MAX_TIMER_MS)) {
+    throw new RangeError(
+      `"${field}" expected an integer from ${least} to ${MAX_TIMER_MS}, got ${number}`,
+    );
+  }
+  return number;
+}

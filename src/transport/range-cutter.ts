@@ -1,0 +1,65 @@
+import type { ByteRange, FetchedPart } from '../client/ports.js';
+import type { PlacedBytes } from './multipart.js';
+
+/**
+ * Cuts the asked ranges, in the order asked, out of whatever a server sends: exactly the range, the
+ * parts of a multipart answer, several ranges joined into one part, the whole object. It needs to
+ * know only where each byte stands. What is before the next wanted byte is dropped; what is behind
+ * it is not waited for (buffering it could take a whole xorb), so a server that turns the order
+ * round leaves ranges over, and they are asked for again.
+ */
+export class RangeCutter {
+  readonly #ranges: readonly ByteRange[];
+  #index = 0;
+  #position: number;
+
+  /** @throws RangeError when a range is empty or not made of safe integers */
+  constructor(ranges: readonly ByteRange[]) {
+    for (const [index, { start, end }] of ranges.entries()) {
+      if (!Number.isSafeInteger(start) || !Number.isSafeInteger(end) || start < 0 || end <= start) {
+        throw new RangeError(`"ranges[${index}]" expected 0 <= start < end, got ${start}, ${end}`);
+      }
+    }
+    this.#ranges = ranges;
+    this.#position = ranges[0]?.start ?? 0;
+  }
+
+  get done(): boolean {
+    return this.#index === this.#ranges.length;
+  }
+
+  /** True when the next range has been given out in part. */
+  get insideRange(): boolean {
+    return !this.done && this.#position > (this.#ranges[this.#index] as ByteRange).start;
+  }
+
+  /** What is still to come; the first range from where it stopped, or whole. */
+  missing(options: { readonly onlyFirst: boolean; readonly wholeFirst: boolean }): ByteRange[] {
+    const [first, ...others] = this.#ranges.slice(this.#index);
+    if (first === undefined) return [];
+    const start = options.wholeFirst ? first.start : this.#position;
+    return [{ start, end: first.end }, ...(options.onlyFirst ? [] : others)];
+  }
+
+  /** The parts that these bytes are, as views of them. */
+  take({ offset, bytes }: PlacedBytes): FetchedPart[] {
+    const parts: FetchedPart[] = [];
+    const bytesEnd = offset + bytes.length;
+    for (;;) {
+      const range = this.#ranges[this.#index];
+      if (range === undefined || offset > this.#position || bytesEnd <= this.#position) {
+        return parts;
+      }
+      const end = Math.min(range.end, bytesEnd);
+      parts.push({
+        rangeIndex: this.#index,
+        bytes: bytes.subarray(this.#position - offset, end - offset),
+      });
+      this.#position = end;
+      if (end === range.end) {
+        this.#index++;
+        this.#position = this.#ranges[this.#index]?.start ?? end;
+      }
+    }
+  }
+}
