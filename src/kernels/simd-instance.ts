@@ -1,0 +1,89 @@
+import { PIECE_BYTES, SCRATCH_BYTES, STATIC_BYTES } from './generated/layout.js';
+import { WASM_BASE64 as PLAIN } from './generated/plain.js';
+import { WASM_BASE64 as SHARED } from './generated/shared.js';
+import { createMemory } from './memory.js';
+import { type WasmMemory, wasmApi } from './wasm-types.js';
+
+/** What `assembly/index.ts` exports. Arguments are addresses in the instance's memory and counts. */
+export interface KernelExports {
+  init(scratch: number): void;
+  gearScan(
+    base: number,
+    start: number,
+    end: number,
+    maskBits: number,
+    out: number,
+    capacity: number,
+  ): number;
+  blake3(data: number, length: number, out: number): void;
+  blake3Begin(): void;
+  blake3Push(piece: number): void;
+  blake3Finish(data: number, length: number, out: number): void;
+  blake3Many(base: number, start: number, ends: number, count: number, out: number): void;
+  lz4Compress(src: number, length: number, out: number, capacity: number): number;
+  lz4Decompress(src: number, length: number, out: number, size: number, start: number): number;
+  bg4Split(src: number, length: number, out: number): void;
+  bg4Join(src: number, length: number, out: number): void;
+}
+
+/** An instance and the views of its memory that the adapters work with. */
+export interface SimdInstance {
+  readonly exports: KernelExports;
+  readonly memory: WasmMemory;
+  readonly sharedMemory: boolean;
+  /** Start of the instance's scratch space, in bytes. */
+  readonly scratch: number;
+  /**
+   * Views of all of `memory`. Ask once per call of an adapter: growing the memory makes older
+   * views of it useless.
+   */
+  views(): MemoryViews;
+}
+
+export interface MemoryViews {
+  readonly buffer: ArrayBufferLike;
+  readonly u8: Uint8Array;
+  readonly u32: Uint32Array;
+}
+
+/** Bytes that the adapters hash at once from outside memory. */
+export const HASH_PIECE_BYTES: number = PIECE_BYTES;
+
+/**
+ * Compiles and instantiates the kernels over `memory`, or over a memory of their own that holds
+ * nothing but scratch. Throws whatever the engine throws (no SIMD, compilation forbidden).
+ */
+export async function instantiateSimd(
+  memory: WasmMemory = createMemory(STATIC_BYTES + SCRATCH_BYTES, false),
+  scratch: number = STATIC_BYTES,
+): Promise<SimdInstance> {
+  const api = wasmApi();
+  if (api === null) throw new Error('WebAssembly is not available');
+  const sharedMemory =
+    typeof SharedArrayBuffer !== 'undefined' && memory.buffer instanceof SharedArrayBuffer;
+  const module = await api.compile(decodeBase64(sharedMemory ? SHARED : PLAIN));
+  const instance = await api.instantiate(module, { env: { memory } });
+  const exports = instance.exports as unknown as KernelExports;
+  exports.init(scratch);
+
+  let views = viewsOf(memory);
+  return {
+    exports,
+    memory,
+    sharedMemory,
+    scratch,
+    views() {
+      if (views.buffer !== memory.buffer) views = viewsOf(memory);
+      return views;
+    },
+  };
+}
+
+function viewsOf(memory: WasmMemory): MemoryViews {
+  const buffer = memory.buffer;
+  return { buffer, u8: new Uint8Array(buffer), u32: new Uint32Array(buffer) };
+}
+
+function decodeBase64(text: string): Uint8Array {
+  return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+}
