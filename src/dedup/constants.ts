@@ -1,0 +1,83 @@
+import { DEFAULT_READ_PRICE } from '../plan/index.js';
+
+/** Every number of the dedup room that somebody chose, with where it comes from. */
+
+/**
+ * Largest shard that a session makes unless told otherwise: 16 MiB, a quarter of the limit, so that
+ * a lost upload repeats little, and as much as a gateway puts into one dedup answer.
+ */
+export const DEFAULT_SHARD_BYTES: number = 16 * 1024 * 1024;
+
+/**
+ * After a query at chunk i of a file the next one is possible at i + 256, about 16 MiB on. Origin:
+ * the reference client's `min_spacing_between_global_dedup_queries` (in use since 1.8).
+ */
+export const QUERY_SPACING_CHUNKS = 256;
+
+/**
+ * Most chunks of shards from outside in memory, about 180 MB of tables for 256 GiB of known data.
+ * (The reference client takes 16 times as many; a server that lies or talks too much must not be
+ * able to fill our memory.)
+ */
+export const DEFAULT_MAX_KNOWN_CHUNKS: number = 4 * 1024 * 1024;
+
+/**
+ * Most different keys in use. Each costs one keyed hash per chunk that is looked up, so a server
+ * with a fresh key per answer would make an upload quadratic; the key that served longest ago goes.
+ */
+export const MAX_KEYS = 64;
+
+/**
+ * Shards from outside may bring one xorb per 16 chunks that fit into memory. A full xorb has about
+ * 1000; only somebody who wants to fill our memory with xorb hashes gets to this limit.
+ */
+export const MIN_CHUNKS_PER_XORB = 16;
+
+/** Most places remembered for one chunk; more change no decision. */
+export const MAX_PLACES_PER_CHUNK = 8;
+
+/**
+ * Longest probe sequence in tables of hashes that came from outside. At the highest load of 3/4 an
+ * honest hash gets there with a chance of 10^-16; chosen ones do at once, and are left out.
+ */
+export const MAX_OUTSIDE_PROBES = 128;
+
+/** What the default placement policy weighs; all in bytes of reading. */
+export interface PlacementPrices {
+  /** One more ranged request costs a reader as much as reading this many bytes. */
+  readonly requestBytes: number;
+  /** A gap up to this long between two ranges of a xorb is read over. */
+  readonly gapBytes: number;
+  /** One byte stored (and sent) again counts as this many bytes read. */
+  readonly storedWeight: number;
+  /** Every placed byte lets readers pay this much more for later runs that are too short. */
+  readonly creditPerByte: number;
+  /** Credit of a new file, and the most that it can save up. */
+  readonly creditBytes: number;
+  /** Ranges of a file that are remembered to see what a reader would coalesce. */
+  readonly rememberedRanges: number;
+}
+
+/**
+ * `requestBytes` and `gapBytes` are the model that the fetch plan and the gateway use: reading over
+ * a gap is worth it exactly as long as it is cheaper than a request. Stored bytes weigh 1: each is
+ * sent once, and read about as often as the file. The credit is our choice: 16 requests, so that
+ * small files and the few odd chunks of a large one always deduplicate, and an eighth, so that runs
+ * too short for their price make a long file at most 12 % dearer to read. 64 ranges span far more
+ * of a file than readers hold in one window.
+ */
+export const DEFAULT_PLACEMENT_PRICES: PlacementPrices = {
+  requestBytes: DEFAULT_READ_PRICE.requestCostBytes,
+  gapBytes: DEFAULT_READ_PRICE.requestCostBytes,
+  storedWeight: 1,
+  creditPerByte: 1 / 8,
+  creditBytes: 16 * DEFAULT_READ_PRICE.requestCostBytes,
+  rememberedRanges: 64,
+};
+
+/** The reference client's rule against fragmentation: terms in its window. */
+export const REFERENCE_WINDOW_TERMS = 128;
+/** Mean chunks per term that it wants after a refusal (`min_n_chunks_per_range`). */
+export const REFERENCE_HIGH_CHUNKS = 8;
+/** The same after an acceptance: the high threshold times the hysteresis factor 0.5. */
+export const REFERENCE_LOW_CHUNKS = 4;

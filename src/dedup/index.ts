@@ -1,0 +1,23 @@
+export { ChunkIndex, type ChunkIndexOptions } from './chunk-index.js';
+export {
+  DEFAULT_MAX_KNOWN_CHUNKS,
+  DEFAULT_PLACEMENT_PRICES,
+  DEFAULT_SHARD_BYTES,
+  type PlacementPrices,
+  QUERY_SPACING_CHUNKS,
+} from './constants.js';
+export { createPricedPlacement } from './placement-priced.js';
+export { createReferencePlacement } from './placement-reference.js';
+export { createStoreLeastPlacement } from './placement-store-least.js';
+export type { FilePlacement, KnownRun, Origin, PlacedRun, PlacementPolicy } from './ports.js';
+export { createDedupSession } from './session.js';
+export type {
+  ClosedXorb,
+  DedupSession,
+  DedupSessionOptions,
+  DedupStats,
+  FileHandle,
+  FileSummary,
+  NewRun,
+  PlaceResult,
+} from './types.js';

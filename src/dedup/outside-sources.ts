@@ -1,0 +1,124 @@
+import { bytesEqual } from '../bytes/index.js';
+import {
+  decodeShard,
+  type ShardXorb,
+  shardExpired,
+  shardKeyOf,
+  verifyShard,
+} from '../shard/index.js';
+import { HASH_WORDS, hashWords } from './chunk-index.js';
+import { ChunkSource } from './chunk-source.js';
+import { MAX_KEYS, MAX_OUTSIDE_PROBES, MIN_CHUNKS_PER_XORB } from './constants.js';
+import type { Origin } from './ports.js';
+import type { XorbRegistry } from './xorb-registry.js';
+
+/**
+ * What shards from outside told: one source for plain ones, and one for each key, the last useful
+ * first. A shard is checked whole before anything of it is taken; whether its xorbs exist only the
+ * server knows, which checks every term before it registers a file.
+ */
+export class OutsideSources {
+  readonly #registry: XorbRegistry;
+  readonly #session: ChunkSource;
+  readonly #maxChunks: number;
+  readonly #plain: ChunkSource = new ChunkSource(null, { maxProbes: MAX_OUTSIDE_PROBES });
+  readonly #keyed: ChunkSource[] = [];
+  #xorbCount = 0;
+
+  constructor(registry: XorbRegistry, session: ChunkSource, maxChunks: number) {
+    this.#registry = registry;
+    this.#session = session;
+    this.#maxChunks = maxChunks;
+  }
+
+  /** Plain first, then keyed ones, the last useful first. */
+  *all(): Generator<ChunkSource> {
+    if (this.#plain.index.count > 0) yield this.#plain;
+    yield* this.#keyed;
+  }
+
+  get keyCount(): number {
+    return this.#keyed.length;
+  }
+
+  get chunkCount(): number {
+    let count = 0;
+    for (const source of this.all()) count += source.index.count;
+    return count;
+  }
+
+  get memoryBytes(): number {
+    let bytes = this.#plain.index.memoryBytes;
+    for (const source of this.#keyed) bytes += source.index.memoryBytes;
+    return bytes;
+  }
+
+  /** Notes that a keyed source was useful, so that it is kept before others. */
+  touch(source: ChunkSource): void {
+    const at = this.#keyed.indexOf(source);
+    if (at > 0) {
+      this.#keyed.splice(at, 1);
+      this.#keyed.unshift(source);
+    }
+  }
+
+  /** Takes the xorbs of a shard that are not known yet. @throws like `decodeShard`, `verifyShard` */
+  add(
+    bytes: Uint8Array,
+    origin: Exclude<Origin, 'session'>,
+    nowSeconds: number,
+  ): { xorbs: number; chunks: number } {
+    const shard = decodeShard(bytes);
+    verifyShard(shard);
+    if (shardExpired(shard.footer, nowSeconds)) return { xorbs: 0, chunks: 0 };
+    const key = shardKeyOf(shard.footer);
+    const known = key === null ? this.#plain : this.#keyed.find((s) => isKeyOf(s, key));
+    const fresh: ShardXorb[] = [];
+    let chunks = 0;
+    for (const xorb of shard.xorbs) {
+      const id = this.#registry.find(xorb.hash);
+      // Plain knowledge of a xorb is as good as any, and cheaper to ask.
+      if (known?.hasXorb(id) || this.#plain.hasXorb(id) || this.#session.hasXorb(id)) continue;
+      fresh.push(xorb);
+      chunks += xorb.chunkLengths.length;
+    }
+    // Numbers of xorbs are never given back, so they have a limit of their own.
+    const full = this.#xorbCount + fresh.length > this.#maxChunks / MIN_CHUNKS_PER_XORB;
+    if (fresh.length === 0 || full || !this.#makeRoom(chunks, known))
+      return { xorbs: 0, chunks: 0 };
+    this.#xorbCount += fresh.length;
+    const source = known ?? this.#openKey(key);
+    this.touch(source);
+    for (const xorb of fresh) {
+      source.openSpan(this.#registry.idOf(xorb.hash), origin);
+      const words = hashWords(xorb.chunkHashes);
+      for (let i = 0; i < xorb.chunkLengths.length; i++) {
+        source.append(words, i * HASH_WORDS, xorb.chunkLengths[i] as number);
+      }
+    }
+    return { xorbs: fresh.length, chunks };
+  }
+
+  /** Drops the keys that served longest ago until `chunks` more fit; false when they never will. */
+  #makeRoom(chunks: number, keep: ChunkSource | undefined): boolean {
+    let kept = this.#plain.index.count;
+    if (keep !== undefined && keep !== this.#plain) kept += keep.index.count;
+    if (kept + chunks > this.#maxChunks) return false;
+    for (let i = this.#keyed.length - 1; i >= 0; i--) {
+      if (this.chunkCount + chunks <= this.#maxChunks) break;
+      if (this.#keyed[i] !== keep) this.#keyed.splice(i, 1);
+    }
+    return true;
+  }
+
+  #openKey(key: Uint8Array | null): ChunkSource {
+    const source = new ChunkSource(key, { maxProbes: MAX_OUTSIDE_PROBES });
+    this.#keyed.unshift(source);
+    if (this.#keyed.length > MAX_KEYS) this.#keyed.length = MAX_KEYS;
+    return source;
+  }
+}
+
+function isKeyOf(source: ChunkSource, key: Uint8Array): boolean {
+  return source.key !== null && bytesEqual(source.key, key);
+}

@@ -1,0 +1,227 @@
+import { HASH_BYTES } from '../hash/index.js';
+import { HASH_WORDS } from './chunk-index.js';
+import type { Batch, ChunkSource } from './chunk-source.js';
+import type { FileState } from './file-state.js';
+import type { OutsideSources } from './outside-sources.js';
+import type { KnownRun, PlacementPolicy } from './ports.js';
+import type { SessionXorbs } from './session-xorbs.js';
+import type { ClosedXorb, NewRun, PlaceResult } from './types.js';
+
+/** A known run and where it was found. */
+interface Candidate extends KnownRun {
+  readonly source: ChunkSource;
+  readonly entry: number;
+}
+
+/**
+ * Goes through a batch from left to right. At each position, in this order:
+ *
+ * 1. what follows the last chunk in its xorb continues the term: taken, as long as it goes;
+ * 2. every other place of the chunk starts a candidate run; the policy chooses one, and may refuse
+ *    it (`mayRefuse`); a refused stretch is stored again, except for what may not be refused;
+ * 3. a chunk without a place is appended to the open xorb, which makes it known at once.
+ */
+export class Placer {
+  readonly #xorbs: SessionXorbs;
+  readonly #outside: OutsideSources;
+  readonly #policy: PlacementPolicy;
+  readonly #entries: number[] = [];
+
+  constructor(xorbs: SessionXorbs, outside: OutsideSources, policy: PlacementPolicy) {
+    this.#xorbs = xorbs;
+    this.#outside = outside;
+    this.#policy = policy;
+  }
+
+  place(file: FileState, batch: Batch): PlaceResult {
+    const newRuns: NewRun[] = [];
+    const closed: ClosedXorb[] = [];
+    let refusedUntil = 0;
+    for (let chunk = 0; chunk < batch.count; ) {
+      const run = this.#continuation(file, batch, chunk) ?? this.#choose(file, batch, chunk);
+      if (run !== null && 'refused' in run) {
+        refusedUntil = Math.max(refusedUntil, chunk + run.refused);
+      }
+      if (run !== null && 'entry' in run) {
+        this.#refer(file, batch, chunk, run);
+        chunk += run.chunkCount;
+        continue;
+      }
+      // Up to the end of a refused stretch only what may not be refused is looked up again.
+      const end = Math.max(chunk + 1, refusedUntil);
+      for (; chunk < end; chunk++) {
+        const must = chunk < refusedUntil ? this.#mandatory(file, batch, chunk) : null;
+        if (must !== null) {
+          this.#refer(file, batch, chunk, must);
+          chunk += must.chunkCount - 1;
+          continue;
+        }
+        if (chunk < refusedUntil) file.refusedBytes += batch.lengths[chunk] as number;
+        this.#store(file, batch, chunk, newRuns, closed);
+      }
+    }
+    return { newRuns, closed };
+  }
+
+  /** True when any table has the chunk. */
+  isKnown(batch: Batch, chunk: number): boolean {
+    const at = chunk * HASH_WORDS;
+    if (this.#xorbs.source.index.find(batch.words, at, this.#entries) > 0) return true;
+    for (const source of this.#outside.all()) {
+      const words = batch.wordsFor(source, chunk);
+      if (source.index.find(words, at, this.#entries) > 0) return true;
+    }
+    return false;
+  }
+
+  /** The run that makes the last term longer, found without a look-up. */
+  #continuation(file: FileState, batch: Batch, chunk: number): Candidate | null {
+    if (file.tail === null) return null;
+    const { source, entry } = file.tail;
+    const span = source.spanOf(entry);
+    if (entry + 1 >= source.endOf(span)) return null;
+    return this.#candidate(file, batch, chunk, source, entry + 1);
+  }
+
+  /** The best run at this position, the length of a refused one, or null when nobody knows it. */
+  #choose(file: FileState, batch: Batch, chunk: number): Candidate | { refused: number } | null {
+    const candidates = this.#candidates(file, batch, chunk);
+    const best = choose(file, candidates);
+    if (best === null) return null;
+    if (best.continues || this.#isMandatory(best) || file.placement.accepts(best)) return best;
+    const refused = best.chunkCount;
+    const must = choose(
+      file,
+      candidates.filter((candidate) => this.#isMandatory(candidate)),
+    );
+    return must ?? { refused };
+  }
+
+  /** The best run that may not be refused. */
+  #mandatory(file: FileState, batch: Batch, chunk: number): Candidate | null {
+    const candidates: Candidate[] = [];
+    this.#find(file, batch, chunk, this.#xorbs.source, candidates);
+    return choose(
+      file,
+      candidates.filter((candidate) => this.#isMandatory(candidate)),
+    );
+  }
+
+  #isMandatory(run: KnownRun): boolean {
+    return run.open || (run.origin === 'session' && this.#policy.mayRefuse === 'outside');
+  }
+
+  #candidates(file: FileState, batch: Batch, chunk: number): Candidate[] {
+    const candidates: Candidate[] = [];
+    this.#find(file, batch, chunk, this.#xorbs.source, candidates);
+    for (const source of this.#outside.all()) this.#find(file, batch, chunk, source, candidates);
+    return candidates;
+  }
+
+  #find(
+    file: FileState,
+    batch: Batch,
+    chunk: number,
+    source: ChunkSource,
+    candidates: Candidate[],
+  ): void {
+    const words = batch.wordsFor(source, chunk);
+    source.index.find(words, chunk * HASH_WORDS, this.#entries);
+    for (const entry of this.#entries) {
+      const candidate = this.#candidate(file, batch, chunk, source, entry);
+      if (candidate !== null) candidates.push(candidate);
+    }
+  }
+
+  #candidate(
+    file: FileState,
+    batch: Batch,
+    chunk: number,
+    source: ChunkSource,
+    entry: number,
+  ): Candidate | null {
+    const span = source.spanOf(entry);
+    const chunkCount = source.runLength(span, entry, batch, chunk);
+    if (chunkCount === 0) return null;
+    const xorb = source.idOf(span);
+    const chunkStart = entry - source.startOf(span);
+    const last = entry + chunkCount - 1;
+    return {
+      source,
+      entry,
+      xorb,
+      chunkStart,
+      chunkCount,
+      rawStart: source.index.rawStart(entry),
+      rawEnd: source.rawEnd(span, last),
+      origin: source.originOf(span),
+      open: source === this.#xorbs.source && span === this.#xorbs.openSlot,
+      openEnded: chunk + chunkCount === batch.count && last + 1 < source.endOf(span),
+      continues: file.continuesTerm(xorb, chunkStart),
+    };
+  }
+
+  #refer(file: FileState, batch: Batch, chunk: number, run: Candidate): void {
+    const end = chunk + run.chunkCount;
+    const startsTerm = file.append({
+      xorb: run.xorb,
+      chunkStart: run.chunkStart,
+      bytes: run.rawEnd - run.rawStart,
+      hashes: batch.hashes.subarray(chunk * HASH_BYTES, end * HASH_BYTES),
+      lengths: batch.lengths.subarray(chunk, end),
+      origin: run.origin,
+      source: run.source,
+      lastEntry: run.entry + run.chunkCount - 1,
+    });
+    const { xorb, chunkCount, rawStart, rawEnd } = run;
+    file.placement.placed({ xorb, chunkCount, rawStart, rawEnd, isNew: false, startsTerm });
+    this.#outside.touch(run.source);
+  }
+
+  #store(
+    file: FileState,
+    batch: Batch,
+    chunk: number,
+    newRuns: NewRun[],
+    closed: ClosedXorb[],
+  ): void {
+    const length = batch.lengths[chunk] as number;
+    if (this.#xorbs.isFullFor(length)) {
+      const full = this.#xorbs.close();
+      if (full !== null) closed.push(full);
+    }
+    const { source } = this.#xorbs;
+    const entry = this.#xorbs.append(batch.words, chunk * HASH_WORDS, length);
+    const slot = this.#xorbs.openSlot;
+    const xorb = source.idOf(slot);
+    const startsTerm = file.append({
+      xorb,
+      chunkStart: entry - source.startOf(slot),
+      bytes: length,
+      hashes: batch.hashes.subarray(chunk * HASH_BYTES, (chunk + 1) * HASH_BYTES),
+      lengths: batch.lengths.subarray(chunk, chunk + 1),
+      origin: null,
+      source,
+      lastEntry: entry,
+    });
+    const rawStart = source.index.rawStart(entry);
+    const rawEnd = rawStart + length;
+    file.placement.placed({ xorb, chunkCount: 1, rawStart, rawEnd, isNew: true, startsTerm });
+    const last = newRuns[newRuns.length - 1];
+    if (last !== undefined && last.slot === slot && last.end === chunk) {
+      newRuns[newRuns.length - 1] = { slot, start: last.start, end: chunk + 1 };
+    } else {
+      newRuns.push({ slot, start: chunk, end: chunk + 1 });
+    }
+  }
+}
+
+/** The longest run that continues the last term, else the policy's choice; null without any. */
+function choose(file: FileState, candidates: readonly Candidate[]): Candidate | null {
+  let best: Candidate | null = null;
+  for (const candidate of candidates) {
+    if (candidate.continues && candidate.chunkCount > (best?.chunkCount ?? 0)) best = candidate;
+  }
+  if (best !== null || candidates.length === 0) return best;
+  return candidates[file.placement.choose(candidates)] ?? null;
+}

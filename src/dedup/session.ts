@@ -1,0 +1,141 @@
+import { MAX_CHUNK_BYTES } from '../compress/index.js';
+import { HASH_BYTES } from '../hash/index.js';
+import { RECORD_HEADER_BYTES, XORB_MAX_BYTES, XORB_MAX_CHUNKS } from '../xorb/index.js';
+import { Batch } from './chunk-source.js';
+import { DEFAULT_MAX_KNOWN_CHUNKS, DEFAULT_SHARD_BYTES } from './constants.js';
+import { FileState, type FinishedFile } from './file-state.js';
+import { OutsideSources } from './outside-sources.js';
+import { createPricedPlacement } from './placement-priced.js';
+import { Placer } from './placer.js';
+import { chunksToAsk } from './query-policy.js';
+import { sessionShards } from './session-shards.js';
+import { SessionXorbs } from './session-xorbs.js';
+import type { DedupSession, DedupSessionOptions, FileHandle } from './types.js';
+import { XorbRegistry } from './xorb-registry.js';
+
+/**
+ * An empty session.
+ *
+ * @throws TypeError, RangeError for options out of range
+ *
+ * @example
+ * const session = createDedupSession({ hasher: createReadableBlake3() });
+ * const file = session.openFile();
+ * const { newRuns, closed } = session.place(file, hashes, lengths); // append, send what is closed
+ * const { fileHash, newBytes } = session.finishFile(file);
+ * const last = session.closeOpenXorb();
+ * for (const shard of session.shards()) register(shard);
+ */
+export function createDedupSession(options: DedupSessionOptions): DedupSession {
+  const { hasher } = options;
+  const limits = {
+    maxBytes: option('xorbMaxBytes', options.xorbMaxBytes ?? XORB_MAX_BYTES, {
+      min: MAX_CHUNK_BYTES + RECORD_HEADER_BYTES,
+      max: XORB_MAX_BYTES,
+    }),
+    maxChunks: option('xorbMaxChunks', options.xorbMaxChunks ?? XORB_MAX_CHUNKS, {
+      min: 1,
+      max: XORB_MAX_CHUNKS,
+    }),
+  };
+  const maxKnownChunks = option(
+    'maxKnownChunks',
+    options.maxKnownChunks ?? DEFAULT_MAX_KNOWN_CHUNKS,
+    { min: 0, max: 2 ** 31 },
+  );
+  const policy = options.placement ?? createPricedPlacement();
+  const registry = new XorbRegistry();
+  const xorbs = new SessionXorbs(hasher, registry, limits);
+  const outside = new OutsideSources(registry, xorbs.source, maxKnownChunks);
+  const placer = new Placer(xorbs, outside, policy);
+  const open = new Map<FileHandle, FileState>();
+  const finished: FinishedFile[] = [];
+  let handles = 0;
+
+  function stateOf(file: FileHandle): FileState {
+    const state = open.get(file);
+    if (state === undefined) throw new TypeError(`"file" expected an open file, got ${file}`);
+    return state;
+  }
+
+  return {
+    addShard: (bytes, origin, nowSeconds) => outside.add(bytes, origin, nowSeconds),
+
+    openFile() {
+      const file = handles++;
+      open.set(file, new FileState(hasher, policy.openFile()));
+      return file;
+    },
+
+    queriesFor(file, hashes, lengths) {
+      const state = stateOf(file);
+      checkBatch(hashes, lengths);
+      const batch = new Batch(hasher, hashes, lengths);
+      return chunksToAsk(state.queries, state.chunkCount, hashes, (i) => placer.isKnown(batch, i));
+    },
+
+    place(file, hashes, lengths) {
+      const state = stateOf(file);
+      checkBatch(hashes, lengths);
+      return placer.place(state, new Batch(hasher, hashes, lengths));
+    },
+
+    closeOpenXorb: () => xorbs.close(),
+
+    setSerializedBytes: (slot, bytes) => xorbs.setSerializedBytes(slot, bytes),
+
+    finishFile(file, sha256) {
+      const state = stateOf(file);
+      if (sha256 !== undefined && sha256.length !== 32) {
+        throw new RangeError(`"sha256" expected 32 bytes, got ${sha256.length}`);
+      }
+      const done = state.finish(sha256 === undefined ? null : Uint8Array.from(sha256));
+      finished.push(done.file);
+      open.delete(file);
+      return done.summary;
+    },
+
+    dropFile(file) {
+      stateOf(file);
+      open.delete(file);
+    },
+
+    shards: (maxBytes = DEFAULT_SHARD_BYTES) => [
+      ...sessionShards({ files: finished, xorbs, registry }, maxBytes),
+    ],
+
+    eachShard: (maxBytes = DEFAULT_SHARD_BYTES) =>
+      sessionShards({ files: finished, xorbs, registry }, maxBytes),
+
+    stats: () => ({
+      chunks: xorbs.source.index.count,
+      xorbs: xorbs.source.spanCount,
+      rawBytes: xorbs.rawBytes,
+      knownChunks: outside.chunkCount,
+      keys: outside.keyCount,
+      indexBytes: xorbs.source.index.memoryBytes + outside.memoryBytes,
+      openXorbBytes: xorbs.openBytes,
+    }),
+  };
+}
+
+/** One hash per length, each length that of a chunk. @throws RangeError */
+function checkBatch(hashes: Uint8Array, lengths: Uint32Array): void {
+  if (hashes.length !== lengths.length * HASH_BYTES) {
+    throw new RangeError(
+      `"hashes" expected ${lengths.length * HASH_BYTES} bytes for ${lengths.length} chunks, got ${hashes.length}`,
+    );
+  }
+  for (const length of lengths) {
+    if (length === 0 || length > MAX_CHUNK_BYTES) {
+      throw new RangeError(`"lengths" expected 1 to ${MAX_CHUNK_BYTES}, got ${length}`);
+    }
+  }
+}
+
+function option(name: string, value: number, range: { min: number; max: number }): number {
+  if (!(Number.isInteger(value) && value >= range.min && value <= range.max)) {
+    throw new RangeError(`"${name}" expected ${range.min} to ${range.max}, got ${value}`);
+  }
+  return value;
+}

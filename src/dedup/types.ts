@@ -1,0 +1,140 @@
+import type { MerkleHash } from '../hash/index.js';
+import type { Hasher } from '../hash/ports.js';
+import type { Origin, PlacementPolicy } from './ports.js';
+
+/** Stands for one file of a session; opaque. */
+export type FileHandle = number;
+
+/** Options of {@link createDedupSession}. */
+export interface DedupSessionOptions {
+  /** Keyed BLAKE3. */
+  readonly hasher: Hasher;
+  /** @default createPricedPlacement() */
+  readonly placement?: PlacementPolicy;
+  /**
+   * A xorb is cut while raw bytes + 8 × chunks stay at or below this. Below 131,080 no chunk would
+   * fit, above 64 MiB no server would take it.
+   * @default 67108864
+   */
+  readonly xorbMaxBytes?: number;
+  /** At most this many chunks in a xorb, 1 to 8192. @default 8192 */
+  readonly xorbMaxChunks?: number;
+  /**
+   * Most chunks of shards from outside kept in memory; what does not fit is not used.
+   * @default DEFAULT_MAX_KNOWN_CHUNKS
+   */
+  readonly maxKnownChunks?: number;
+}
+
+/** Chunks `[start, end)` of the batch are new: appended in this order to xorb `slot`. */
+export interface NewRun {
+  readonly slot: number;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** A xorb that takes no more chunks. */
+export interface ClosedXorb {
+  /** Number of the xorb in the session, from 0 in order of opening. */
+  readonly slot: number;
+  readonly hash: MerkleHash;
+  /** 32 bytes per chunk. */
+  readonly chunkHashes: Uint8Array;
+  readonly chunkLengths: Uint32Array;
+  readonly rawBytes: number;
+}
+
+/** What {@link DedupSession.place} did with one batch. */
+export interface PlaceResult {
+  /** In order. A run with another slot follows only after the former slot was closed. */
+  readonly newRuns: readonly NewRun[];
+  /** Xorbs that got full during this call. */
+  readonly closed: readonly ClosedXorb[];
+}
+
+/** What became of one file. Bytes are uncompressed; the four parts add up to `sizeBytes`. */
+export interface FileSummary {
+  readonly fileHash: MerkleHash;
+  readonly sizeBytes: number;
+  readonly chunkCount: number;
+  readonly termCount: number;
+  readonly newBytes: number;
+  readonly newChunks: number;
+  /** `sessionBytes + localBytes + globalBytes`. */
+  readonly dedupedBytes: number;
+  readonly dedupedChunks: number;
+  /** Known from this session (the file itself included), from local shards, from answers. */
+  readonly sessionBytes: number;
+  readonly localBytes: number;
+  readonly globalBytes: number;
+  /** Known bytes that the placement policy stored again (part of `newBytes`). */
+  readonly refusedBytes: number;
+}
+
+/** Sizes of a session. */
+export interface DedupStats {
+  /** Chunks stored by this session, in closed xorbs and the open one. */
+  readonly chunks: number;
+  readonly xorbs: number;
+  /** Uncompressed bytes of those chunks. */
+  readonly rawBytes: number;
+  /** Chunks learnt from shards. */
+  readonly knownChunks: number;
+  /** Different keys among the shards in use. */
+  readonly keys: number;
+  /** Memory of all chunk tables. */
+  readonly indexBytes: number;
+  /** Uncompressed bytes in the open xorb, 0 without one. */
+  readonly openXorbBytes: number;
+}
+
+/**
+ * Decides for every chunk of every file of an upload where it lives. One index serves all files of
+ * the session, also those that are open at the same time, and it holds the chunks of the xorb that
+ * is still being filled: nothing is stored twice. No I/O: callers hand in hashes, get back which
+ * chunks to append to which xorb, and in the end the shards to register.
+ */
+export interface DedupSession {
+  /**
+   * Learns the xorbs of a shard, plain or keyed. An expired one, or one that does not fit into
+   * `maxKnownChunks`, adds nothing (`xorbs` 0).
+   * @param nowSeconds the time, unix seconds
+   * @throws OrbweaverError `TRUNCATED`, `FORMAT_INVALID`, `LIMIT_EXCEEDED`, `UNSUPPORTED`: the shard
+   * is unreadable or breaks a limit; nothing of it was added. Callers drop it and go on.
+   */
+  addShard(
+    bytes: Uint8Array,
+    origin: Exclude<Origin, 'session'>,
+    nowSeconds: number,
+  ): { readonly xorbs: number; readonly chunks: number };
+  openFile(): FileHandle;
+  /**
+   * Indices into the batch that follows in `file` which are worth asking globally, to be called
+   * before {@link DedupSession.place} with the same batch (once; a second call asks for nothing).
+   */
+  queriesFor(file: FileHandle, hashes: Uint8Array, lengths: Uint32Array): number[];
+  /**
+   * Places the next chunks of `file`: `hashes` has 32 bytes per chunk, `lengths` the uncompressed
+   * lengths (1 to 131,072). Both are borrowed for the call.
+   */
+  place(file: FileHandle, hashes: Uint8Array, lengths: Uint32Array): PlaceResult;
+  /** Closes the open xorb early or at the end; null when there is none. */
+  closeOpenXorb(): ClosedXorb | null;
+  /** Notes the serialized size of a closed xorb for the shard. */
+  setSerializedBytes(slot: number, bytes: number): void;
+  /** Ends a file. `sha256` is the plain digest, 32 bytes, when the target wants it. */
+  finishFile(file: FileHandle, sha256?: Uint8Array): FileSummary;
+  /** Forgets a file that will not be finished. What it added to xorbs stays known and usable. */
+  dropFile(file: FileHandle): void;
+  /**
+   * Upload bodies for all finished files and all xorbs of this session.
+   * @param maxBytes largest shard wanted (a single file that is larger gets a shard of its own).
+   * @throws TypeError while a xorb is open
+   * @throws OrbweaverError `LIMIT_EXCEEDED` when one file needs more than 64 MiB
+   * @default 16777216
+   */
+  shards(maxBytes?: number): Uint8Array[];
+  /** The same, made one at a time, so that no more than one has to be in memory. */
+  eachShard(maxBytes?: number): IterableIterator<Uint8Array>;
+  stats(): DedupStats;
+}
