@@ -1,17 +1,19 @@
-import {
-  type FileHandle,
-  link,
-  mkdir,
-  open,
-  opendir,
-  rename,
-  stat,
-  unlink,
-} from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { link, open, rename, unlink } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { OrbweaverError } from '../../errors.js';
 import type { ObjectBody, ObjectEntry, ObjectInfo, ObjectRange, ObjectStore } from '../ports.js';
-import { storageError, systemCode } from './disk-errors.js';
+import { systemCode } from './disk-errors.js';
+import {
+  filesBelow,
+  guarded,
+  infoOf,
+  isMissing,
+  makeFolder,
+  openExisting,
+  readFully,
+  syncFolder,
+  writeFully,
+} from './disk-files.js';
 import { keySegments, pathSegments, prefixSegments } from './key-path.js';
 import { bodyPieces, checkRange } from './store-body.js';
 
