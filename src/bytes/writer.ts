@@ -17,6 +17,7 @@ export class ByteWriter {
     return this.#length;
   }
 
+  /** Makes room and returns its start. Call it before `#bytes` or `#view` is read: they may change. */
   #claim(count: number): number {
     const at = this.#length;
     if (at + count > this.#bytes.length) {
@@ -30,7 +31,8 @@ export class ByteWriter {
   }
 
   u8(value: number): this {
-    this.#view.setUint8(this.#claim(1), value);
+    const at = this.#claim(1);
+    this.#view.setUint8(at, value);
     return this;
   }
 
@@ -42,17 +44,20 @@ export class ByteWriter {
   }
 
   u32(value: number): this {
-    this.#view.setUint32(this.#claim(4), value, true);
+    const at = this.#claim(4);
+    this.#view.setUint32(at, value, true);
     return this;
   }
 
   u64(value: bigint | number): this {
-    this.#view.setBigUint64(this.#claim(8), BigInt(value), true);
+    const at = this.#claim(8);
+    this.#view.setBigUint64(at, BigInt(value), true);
     return this;
   }
 
   bytes(value: Uint8Array): this {
-    this.#bytes.set(value, this.#claim(value.length));
+    const at = this.#claim(value.length);
+    this.#bytes.set(value, at);
     return this;
   }
 

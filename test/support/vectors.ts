@@ -31,8 +31,8 @@ export interface NativeFile {
   readonly sha256: string;
   readonly file_hash: string;
   readonly chunks: number;
-  /** The whole list up to 200 chunks. */
-  readonly chunk_lengths?: readonly number[];
+  /** The whole list up to 200 chunks, else null. */
+  readonly chunk_lengths: readonly number[] | null;
   /** SHA-256 of the lengths as u32 little-endian. */
   readonly chunk_lengths_sha256: string;
   /** SHA-256 of all raw chunk hashes in order. */
