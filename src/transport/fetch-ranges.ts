@@ -66,8 +66,9 @@ export function createFetchRanges(context: HttpContext): FetchRanges {
             if (cutter.done) return;
           }
         } finally {
-          // The caller has its bytes (or enough of us): what follows is nobody's wait.
-          void drain(body);
+          // With all bytes there, the end of the answer is nobody's wait; without, it is of no use.
+          if (cutter.done) void drain(body);
+          else await body.return();
         }
         if (several) singleRangeHosts.add(url.host);
         if (!several || !moved) throw incomplete(answer, moved, several);
