@@ -29,7 +29,7 @@ const BINS = 9;
 export function bg4Predictor(chunk: Uint8Array): Bg4Prediction {
   const counts = new Uint32Array(4 * BINS);
   for (let i = 0; i < chunk.length; i++) {
-    const bin = (i & 3) * BINS + (BIT_COUNTS[chunk[i] as number] as number);
+    const bin = (i & 3) * BINS + bitCount(chunk[i] as number);
     counts[bin] = (counts[bin] as number) + 1;
   }
   // One is added to each bin of the base but not to its total: that is how the reference counts.
@@ -55,8 +55,9 @@ export function bg4Predictor(chunk: Uint8Array): Bg4Prediction {
   return { divergences, maxDivergence, recommendBg4: maxDivergence > RECOMMEND_ABOVE };
 }
 
-const BIT_COUNTS: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) => {
-  let bits = 0;
-  for (let rest = byte; rest !== 0; rest >>>= 1) bits += rest & 1;
-  return bits;
-});
+/** Bits set in a byte: sums of neighbours of 1, 2 and 4 bits. */
+function bitCount(byte: number): number {
+  const pairs = byte - ((byte >> 1) & 0x55);
+  const nibbles = (pairs & 0x33) + ((pairs >> 2) & 0x33);
+  return (nibbles + (nibbles >> 4)) & 15;
+}
