@@ -2,7 +2,7 @@ import type { BlockCodec } from '../compress/ports.js';
 import { STAGE, STAGE_HALF_BYTES } from './generated/layout.js';
 import type { SimdInstance } from './simd-instance.js';
 
-/** Longest argument the kernels take: their offsets and epochs are 32 bits wide. */
+/** Longest argument the kernels take: their results are signed 32-bit numbers. */
 const MAX_KERNEL_BYTES = 2 ** 30;
 
 /** An LZ4 match cannot reach further back. */

@@ -6,7 +6,7 @@ import { type WasmMemory, wasmApi } from './wasm-types.js';
 
 /** What `assembly/index.ts` exports. Arguments are addresses in the instance's memory and counts. */
 export interface KernelExports {
-  init(scratch: number): void;
+  setScratch(base: number): void;
   gearScan(
     base: number,
     start: number,
@@ -64,7 +64,7 @@ export async function instantiateSimd(
   const module = await api.compile(decodeBase64(sharedMemory ? SHARED : PLAIN));
   const instance = await api.instantiate(module, { env: { memory } });
   const exports = instance.exports as unknown as KernelExports;
-  exports.init(scratch);
+  exports.setScratch(scratch);
 
   let views = viewsOf(memory);
   return {

@@ -2,9 +2,6 @@
  * Entry of the kernels: what the adapter (`../simd-*.ts`) may call. All addresses are in the
  * imported memory; `layout.ts` says what lies where. Nothing here allocates.
  */
-import { lz4Reset } from './lz4-compress';
-import { setScratch } from './layout';
-
 export { bg4Join, bg4Split } from './bg4';
 export { blake3, blake3Begin, blake3Finish, blake3Many, blake3Push } from './blake3';
 export { gearScan } from './gear';
@@ -19,16 +16,11 @@ export {
   SCRATCH_BYTES,
   STAGE,
   STAGE_HALF_BYTES,
+  setScratch,
   STATIC_BYTES,
 } from './layout';
 export { lz4Compress } from './lz4-compress';
 export { lz4Decompress } from './lz4-decompress';
-
-/** Takes possession of the scratch space at `base`. Once, before any other call. */
-export function init(base: usize): void {
-  setScratch(base);
-  lz4Reset();
-}
 
 /** First address after the static data, for the build's check against STATIC_BYTES. */
 export function staticEnd(): usize {

@@ -16,7 +16,7 @@
  *     + 2624          TREE         128 x 32 bytes: chaining values of one piece, reduced in place
  *     + 6720          STACK        54 x 32 bytes: chaining values of whole pieces (2^64 bytes deep)
  *     + 8448          LANE_HITS    u32 list: candidates of the scan's second lane
- *     + 16640         LZ4_TABLE    4096 x u32: position + epoch of a 5-byte sequence's last sighting
+ *     + 16640         LZ4_TABLE    8192 x u16: low half of the position of a hash's last sighting
  *     + 33024         LIST         4096 x u32: candidates out, piece ends in
  *     + 49408         DIGESTS      1024 x 32 bytes: digests out
  *     + 82176         STAGE        copies of arguments that lie outside this memory: one stretch

@@ -1,59 +1,57 @@
 /**
  * LZ4 block decompression for hostile input: each length is compared with what is left before a
- * byte moves, and copies in steps of 16 or 8 run only where the step stays inside of the argument.
+ * byte moves, and wide copies run only where they stay inside of the argument.
  */
 
-/** `n` literals, in steps of 16 while neither side is overrun. */
-// @ts-ignore: decorator
-@inline
-function copyLiterals(to: usize, from: usize, n: usize, outRoom: usize, srcRoom: usize): void {
-  if (n + 16 <= outRoom && n + 16 <= srcRoom) {
-    const end = to + n;
-    do {
-      v128.store(to, v128.load(from));
-      to += 16;
-      from += 16;
-    } while (to < end);
-  } else {
-    memory.copy(to, from, n);
-  }
-}
+/** Row d, byte i: i % d. Repeats the first d bytes of a vector through all of it. */
+const PATTERN: usize = memory.data<u8>([
+  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+  0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1,
+  0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0,
+  0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3,
+  0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0,
+  0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 0, 1, 2, 3,
+  0, 1, 2, 3, 4, 5, 6, 0, 1, 2, 3, 4, 5, 6, 0, 1,
+  0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7,
+  0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3, 4, 5, 6,
+  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2, 3, 4, 5,
+  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4,
+  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 0, 1, 2, 3,
+  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0, 1, 2,
+  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 0, 1,
+  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 0,
+]);
 
-/** `n` >= 4 bytes that repeat what starts `distance` before `to`; `room` >= n bytes are left. */
+/** Entry d: the largest multiple of d that is at most 16. */
+const STEP: usize = memory.data<u8>([0, 16, 16, 15, 16, 15, 12, 14, 16, 9, 10, 11, 12, 13, 14, 15]);
+
+/** Room behind a position below which copies go by single bytes. */
+const WIDE_BYTES: usize = 32;
+
+/** `n` bytes to `to` that repeat what starts `distance` before it; up to `outEnd` may be written. */
 // @ts-ignore: decorator
 @inline
-function copyMatch(to: usize, distance: usize, n: usize, room: usize): void {
+function copyMatch(to: usize, distance: usize, n: usize, outEnd: usize): void {
   let from = to - distance;
   const end = to + n;
-  if (n + 24 <= room) {
+  if (outEnd - to >= WIDE_BYTES) {
+    const wideEnd = min(end, outEnd - 16);
     if (distance >= 16) {
       do {
         v128.store(to, v128.load(from));
         to += 16;
         from += 16;
-      } while (to < end);
-      return;
+      } while (to < wideEnd);
+    } else {
+      const pattern = v128.swizzle(v128.load(from), v128.load(PATTERN + (distance << 4)));
+      const step: usize = load<u8>(STEP + distance);
+      do {
+        v128.store(to, pattern);
+        to += step;
+      } while (to < wideEnd);
+      from = to - distance;
     }
-    if (distance < 8) {
-      // Eight bytes one by one; then the pattern has repeated often enough to be read from a
-      // multiple of the distance that is at least eight.
-      store<u8>(to, load<u8>(from));
-      store<u8>(to, load<u8>(from, 1), 1);
-      store<u8>(to, load<u8>(from, 2), 2);
-      store<u8>(to, load<u8>(from, 3), 3);
-      store<u8>(to, load<u8>(from, 4), 4);
-      store<u8>(to, load<u8>(from, 5), 5);
-      store<u8>(to, load<u8>(from, 6), 6);
-      store<u8>(to, load<u8>(from, 7), 7);
-      to += 8;
-      from = to - ((7 / distance + 1) * distance);
-    }
-    while (to < end) {
-      store<u64>(to, load<u64>(from));
-      to += 8;
-      from += 8;
-    }
-    return;
   }
   while (to < end) store<u8>(to++, load<u8>(from++));
 }
@@ -70,31 +68,55 @@ export function lz4Decompress(src: usize, n: usize, out: usize, size: usize, sta
 
   while (p < srcEnd) {
     const token: usize = load<u8>(p++);
-
     let literals = token >> 4;
-    if (literals == 15) {
-      let more: usize;
-      do {
-        if (p >= srcEnd) return -1;
-        more = load<u8>(p++);
-        literals += more;
-        if (literals > outEnd - to) return -1;
-      } while (more == 255);
-    }
-    const srcRoom = srcEnd - p;
-    const outRoom = outEnd - to;
-    if (literals > srcRoom || literals > outRoom) return -1;
-    if (literals > 0) copyLiterals(to, p, literals, outRoom, srcRoom);
-    p += literals;
-    to += literals;
-    // A block ends with literals.
-    if (p == srcEnd) return <i32>(to - out);
+    let distance: usize;
 
-    if (srcEnd - p < 2) return -1;
-    const distance: usize = load<u16>(p);
-    p += 2;
-    if (distance == 0 || distance > to - out) return -1;
-    const room = outEnd - to;
+    if (literals < 15 && srcEnd - p >= WIDE_BYTES && outEnd - to >= 2 * WIDE_BYTES) {
+      // Most sequences: few literals, a short match not too near, room on both sides for copies of
+      // a fixed size. A match of less than 15 + 4 bytes needs two vectors.
+      v128.store(to, v128.load(p));
+      p += literals;
+      to += literals;
+      distance = load<u16>(p);
+      p += 2;
+      if (distance - 1 >= to - out) return -1;
+      const length = token & 15;
+      if (length < 15 && distance >= 16) {
+        v128.store(to, v128.load(to - distance));
+        v128.store(to, v128.load(to - distance, 16), 16);
+        to += length + 4;
+        continue;
+      }
+    } else {
+      if (literals == 15) {
+        let more: usize;
+        do {
+          if (p >= srcEnd) return -1;
+          more = load<u8>(p++);
+          literals += more;
+          if (literals > outEnd - to) return -1;
+        } while (more == 255);
+      }
+      if (literals > srcEnd - p || literals > outEnd - to) return -1;
+      if (literals <= 64 && srcEnd - p >= 64 && outEnd - to >= 64) {
+        v128.store(to, v128.load(p));
+        v128.store(to, v128.load(p, 16), 16);
+        v128.store(to, v128.load(p, 32), 32);
+        v128.store(to, v128.load(p, 48), 48);
+      } else {
+        memory.copy(to, p, literals);
+      }
+      p += literals;
+      to += literals;
+      // A block ends with literals.
+      if (p == srcEnd) return <i32>(to - out);
+      if (srcEnd - p < 2) return -1;
+      distance = load<u16>(p);
+      p += 2;
+      // Distance 0 wraps around and is refused too.
+      if (distance - 1 >= to - out) return -1;
+    }
+
     let length = token & 15;
     if (length == 15) {
       let more: usize;
@@ -102,12 +124,12 @@ export function lz4Decompress(src: usize, n: usize, out: usize, size: usize, sta
         if (p >= srcEnd) return -1;
         more = load<u8>(p++);
         length += more;
-        if (length > room) return -1;
+        if (length > outEnd - to) return -1;
       } while (more == 255);
     }
     length += 4;
-    if (length > room) return -1;
-    copyMatch(to, distance, length, room);
+    if (length > outEnd - to) return -1;
+    copyMatch(to, distance, length, outEnd);
     to += length;
   }
   return -1;

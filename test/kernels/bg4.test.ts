@@ -1,0 +1,48 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { generate } from '../support/generators.js';
+import { boundaryLengths, createSetups, firstDifference, type Setup, twins } from './support.js';
+
+describe('BG4 kernels', () => {
+  let setups: Setup[];
+  beforeAll(async () => {
+    setups = await createSetups();
+  });
+  const random = generate({ kind: 'splitmix64', seed: 13, bytes: 700_000 });
+
+  function check(setup: Setup, length: number, misalign: number): void {
+    const src = setup.view(0, length, misalign);
+    src.set(random.subarray(0, length));
+    const expected = new Uint8Array(length);
+    twins.codec.bg4Split(src, expected);
+    // Eight guard bytes on both sides.
+    const guarded = setup.view(1, length + 16, 5).fill(0xa5);
+    const out = guarded.subarray(8, 8 + length);
+    setup.kernels.codec.bg4Split(src, out);
+    expect([setup.name, length, firstDifference(out, expected)]).toEqual([setup.name, length, -1]);
+
+    const back = setup.view(2, length + 16, 9).fill(0xa5);
+    setup.kernels.codec.bg4Join(out, back.subarray(8, 8 + length));
+    const joined = back.subarray(8, 8 + length);
+    expect([setup.name, length, firstDifference(joined, src)]).toEqual([setup.name, length, -1]);
+    for (const guard of [guarded, back]) {
+      for (let i = 0; i < 8; i++) expect([guard[i], guard.at(-1 - i)]).toEqual([0xa5, 0xa5]);
+    }
+  }
+
+  it('split like the twin and join back, for every length from 0 to 2100', () => {
+    for (const setup of setups) for (let n = 0; n <= 2100; n++) check(setup, n, n & 15);
+  });
+
+  it('split like the twin and join back at every boundary and beyond one copy', () => {
+    const lengths = [...boundaryLengths(), 163_839, 163_840, 163_841, 700_000];
+    for (const setup of setups) for (const n of lengths) check(setup, n, n % 7);
+  });
+
+  it('refuse arrays of different lengths', () => {
+    for (const { kernels } of setups) {
+      const short = new Uint8Array(7);
+      expect(() => kernels.codec.bg4Split(new Uint8Array(8), short)).toThrow(RangeError);
+      expect(() => kernels.codec.bg4Join(new Uint8Array(8), short)).toThrow(RangeError);
+    }
+  });
+});
