@@ -1,0 +1,121 @@
+import type { ScanResult, Slab } from '../ports.js';
+import { Deferred } from './cancel.js';
+import type { FileTask } from './file-task.js';
+import type { UploadSizes } from './sizes.js';
+
+/** A stretch of one file inside a batch. */
+export interface Segment {
+  readonly file: FileTask;
+  /** Where its bytes lie in the slab. */
+  readonly start: number;
+  end: number;
+  /** Position of `start` in the file. */
+  readonly fileOffset: number;
+  /** First byte of the same file in the slab: up to 63 bytes before `start` for the Gear window. */
+  readonly warmStart: number;
+  /** The file ends with this segment. */
+  isLast: boolean;
+  /** Its chunks are `[chunkStart, chunkEnd)` of the batch; set when the cuts are known. */
+  chunkStart: number;
+  chunkEnd: number;
+}
+
+/** Bytes that one chunk has at least, except the last of a file. */
+const MIN_CHUNK_BYTES = 8192;
+
+/** One slab full of segments, from the first read to the last record. */
+export class Batch {
+  readonly slab: Slab;
+  readonly segments: Segment[] = [];
+  /** Cuts are known, and the unfinished chunk at the end is copied away. */
+  readonly resolved: Deferred<void> = new Deferred();
+  /** Every chunk has its place. */
+  readonly placed: Deferred<void> = new Deferred();
+  /** Chunks of the batch, ascending; set when the cuts are known. */
+  starts: Uint32Array = new Uint32Array(0);
+  lengths: Uint32Array = new Uint32Array(0);
+  /** Where the next byte goes. */
+  fill: number;
+  readonly #sizes: UploadSizes;
+  /** No more chunks than this come out of the sealed segments. */
+  #chunkBound = 0;
+
+  constructor(slab: Slab, sizes: UploadSizes) {
+    this.slab = slab;
+    this.#sizes = sizes;
+    this.fill = sizes.dataStart;
+  }
+
+  get freeBytes(): number {
+    return this.#sizes.slabBytes - this.fill;
+  }
+
+  /** True when a whole file of `sizeBytes` fits behind what is there. */
+  fits(sizeBytes: number): boolean {
+    return sizeBytes <= this.freeBytes && this.#chunkBound + chunkBound(sizeBytes) <= this.#room;
+  }
+
+  get #room(): number {
+    return this.#sizes.maxChunks;
+  }
+
+  /** Starts a segment at the fill mark. */
+  open(file: FileTask, warmBytes: number): Segment {
+    const segment: Segment = {
+      file,
+      start: this.fill,
+      end: this.fill,
+      fileOffset: file.readBytes,
+      warmStart: this.fill - warmBytes,
+      isLast: false,
+      chunkStart: 0,
+      chunkEnd: 0,
+    };
+    this.segments.push(segment);
+    return segment;
+  }
+
+  /** Ends a segment at the fill mark. */
+  seal(segment: Segment, isLast: boolean): void {
+    segment.end = this.fill;
+    segment.isLast = isLast;
+    this.#chunkBound += chunkBound(segment.end - segment.start);
+  }
+
+  /**
+   * Turns candidates into chunks. `tail` is the unfinished chunk of the batch before (for the
+   * first segment), copied in front of it here; the new unfinished chunk is copied out to it.
+   */
+  resolve(scan: ScanResult, tail: Uint8Array): void {
+    const starts: number[] = [];
+    const lengths: number[] = [];
+    const bytes = this.slab.bytes;
+    this.segments.forEach((segment, index) => {
+      segment.chunkStart = starts.length;
+      segment.chunkEnd = starts.length;
+      const { file, start, end, fileOffset, isLast } = segment;
+      if (file.error !== null) return;
+      // Position in the slab = position in the file + shift.
+      const shift = start - fileOffset;
+      let chunkStart = file.resolver.chunkStart;
+      if (chunkStart < fileOffset) {
+        bytes.set(tail.subarray(0, fileOffset - chunkStart), chunkStart + shift);
+      }
+      const candidates = scan.candidates[index] ?? new Uint32Array(0);
+      const fileEnd = fileOffset + end - start;
+      for (const cut of file.resolver.resolve(fileOffset, fileEnd, candidates, -shift, isLast)) {
+        starts.push(chunkStart + shift);
+        lengths.push(cut - chunkStart);
+        chunkStart = cut;
+      }
+      segment.chunkEnd = starts.length;
+      if (!isLast) tail.set(bytes.subarray(chunkStart + shift, end));
+    });
+    this.starts = Uint32Array.from(starts);
+    this.lengths = Uint32Array.from(lengths);
+  }
+}
+
+function chunkBound(bytes: number): number {
+  return Math.floor(bytes / MIN_CHUNK_BYTES) + 1;
+}

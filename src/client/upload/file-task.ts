@@ -1,0 +1,56 @@
+import { CutResolver } from '../../chunker/index.js';
+import type { FileHandle } from '../../dedup/index.js';
+import type { Sha256Stream, Source } from '../ports.js';
+import { Deferred } from './cancel.js';
+import type { FileResult } from './types.js';
+
+/** Which SHA-256 a file gets. */
+export type Sha256Plan =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'compute' }
+  | { readonly kind: 'given'; readonly digest: Uint8Array };
+
+/** One file on its way through a lane. */
+export class FileTask {
+  readonly source: Source;
+  readonly sha256: Sha256Plan;
+  readonly resolver: CutResolver = new CutResolver();
+  /** Settles when every byte has its place, or when the file failed. */
+  readonly done: Deferred<FileResult> = new Deferred();
+  /** Settles when the source has confirmed its end and is closed. */
+  readonly readToEnd: Deferred<void> = new Deferred();
+  /** Running SHA-256, made with the first bytes. */
+  sha256Stream: Sha256Stream | null = null;
+  /** Set by the first placed batch. */
+  handle: FileHandle | null = null;
+  /** Bytes read so far. */
+  readBytes = 0;
+  /** The reason why it failed; work on its bytes that is still queued is skipped. */
+  error: Error | null = null;
+
+  #finished = false;
+  readonly #onFail: (file: FileTask) => void;
+
+  /** `onFail` lets the session forget what it keeps for the file. */
+  constructor(source: Source, sha256: Sha256Plan, onFail: (file: FileTask) => void) {
+    this.source = source;
+    this.sha256 = sha256;
+    this.#onFail = onFail;
+  }
+
+  /** All is done: nothing can fail any more. */
+  finish(result: FileResult): void {
+    this.#finished = true;
+    this.done.resolve(result);
+  }
+
+  /** Marks the file as failed; the first reason stays. */
+  fail(error: Error): void {
+    if (this.error !== null || this.#finished) return;
+    this.error = error;
+    this.#onFail(this);
+    this.sha256Stream?.dispose();
+    this.readToEnd.reject(error);
+    this.done.reject(error);
+  }
+}

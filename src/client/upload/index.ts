@@ -1,0 +1,14 @@
+export { createUploadSession } from './session.js';
+export {
+  type AddOptions,
+  DEFAULT_QUERY_TIMEOUT_MS,
+  DEFAULT_READ_CONCURRENCY,
+  DEFAULT_SEND_CONCURRENCY,
+  type FailedFile,
+  type FileResult,
+  type UploadOptions,
+  type UploadProgress,
+  type UploadSession,
+  type UploadSessionOptions,
+  type UploadSummary,
+} from './types.js';

@@ -1,0 +1,94 @@
+import PQueue from 'p-queue';
+import type { DedupSession } from '../../dedup/index.js';
+import { MerkleHash } from '../../hash/index.js';
+import type { CasClient } from '../ports.js';
+
+/** Questions on the wire at once. */
+const QUERY_CONCURRENCY = 16;
+/** Questions that may wait for their turn; more are not asked. */
+const MAX_QUEUED = 256;
+/** After this many timeouts without an answer in between, nobody waits any more. */
+const MAX_TIMEOUTS = 3;
+
+export interface GlobalQueriesOptions {
+  readonly cas: Pick<CasClient, 'queryDedup'>;
+  readonly dedup: DedupSession;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  readonly nowMs: () => number;
+}
+
+/**
+ * Asks the server which xorbs hold a chunk. An optimisation that can only help: an answer that
+ * fails, stalls or is no shard is a miss, a batch waits for a bounded time, and when the server
+ * keeps it waiting, batches stop to wait at all; late answers are still learnt from.
+ */
+export class GlobalQueries {
+  readonly #options: GlobalQueriesOptions;
+  readonly #queue: PQueue = new PQueue({ concurrency: QUERY_CONCURRENCY });
+  readonly #asked = new Set<string>();
+  #timeouts = 0;
+  #answerCount = 0;
+
+  constructor(options: GlobalQueriesOptions) {
+    this.#options = options;
+  }
+
+  /** Questions asked. */
+  get queryCount(): number {
+    return this.#asked.size;
+  }
+
+  /** Answers that taught at least one xorb. */
+  get answerCount(): number {
+    return this.#answerCount;
+  }
+
+  /** Asks for chunks `indices` of `hashes`; resolves when all answered, or when it took too long. */
+  async ask(hashes: Uint8Array, indices: readonly number[]): Promise<void> {
+    const answers: Promise<void>[] = [];
+    for (const index of indices) {
+      const chunk = MerkleHash.from(hashes, 32 * index);
+      const text = chunk.toString();
+      if (this.#asked.has(text) || this.#queue.size >= MAX_QUEUED) continue;
+      this.#asked.add(text);
+      answers.push(this.#queue.add(() => this.#askFor(chunk)));
+    }
+    if (answers.length > 0 && this.#timeouts < MAX_TIMEOUTS) await this.#wait(answers);
+  }
+
+  async #wait(answers: readonly Promise<void>[]): Promise<void> {
+    const { timeoutMs, signal } = this.#options;
+    if (timeoutMs === 0 || signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const end = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', end);
+        resolve();
+      };
+      const timer = setTimeout(() => {
+        this.#timeouts++;
+        end();
+      }, timeoutMs);
+      signal.addEventListener('abort', end, { once: true });
+      void Promise.all(answers).then(() => {
+        this.#timeouts = 0;
+        end();
+      });
+    });
+  }
+
+  /** Never rejects. */
+  async #askFor(chunk: MerkleHash): Promise<void> {
+    const { cas, dedup, signal, nowMs } = this.#options;
+    if (signal.aborted) return;
+    try {
+      const shard = await cas.queryDedup(chunk, signal);
+      if (shard === null || signal.aborted) return;
+      const { xorbs } = dedup.addShard(shard, 'global', Math.floor(nowMs() / 1000));
+      if (xorbs > 0) this.#answerCount++;
+    } catch {
+      // A miss: cancelled, or an answer that is no shard. Uploading goes on without it.
+    }
+  }
+}

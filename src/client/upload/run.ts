@@ -1,0 +1,315 @@
+import PQueue from 'p-queue';
+import { hexEncode } from '../../bytes/index.js';
+import { DEFAULT_PARAMS } from '../../chunker/index.js';
+import type { ClosedXorb, DedupSession } from '../../dedup/index.js';
+import { isOrbweaverError, OrbweaverError } from '../../errors.js';
+import { HASH_BYTES } from '../../hash/index.js';
+import type { CasClient, ComputePool } from '../ports.js';
+import type { Batch } from './batch.js';
+import { abortable, abortedError, Semaphore } from './cancel.js';
+import { errorOf } from './file-error.js';
+import type { FileTask } from './file-task.js';
+import { Lane, type LaneHost } from './lane.js';
+import { type NewChunks, Packing, type Piece } from './pieces.js';
+import { placeBatch } from './placing.js';
+import type { GlobalQueries } from './queries.js';
+import { XorbSender } from './sender.js';
+import type { UploadSizes } from './sizes.js';
+import type { Tally } from './tally.js';
+
+/** What a run works with. */
+export interface UploadRunOptions {
+  /** Where xorbs go; null: nowhere. */
+  readonly cas: CasClient | null;
+  /** Null: nobody is asked. */
+  readonly queries: GlobalQueries | null;
+  readonly pool: ComputePool;
+  readonly dedup: DedupSession;
+  readonly sizes: UploadSizes;
+  readonly sendConcurrency: number;
+  readonly tally: Tally;
+  readonly signal: AbortSignal;
+  /** Ends the session, `signal` included. */
+  readonly onFatal: (error: Error) => void;
+}
+
+/**
+ * Moves files from sources to acknowledged xorbs. Stages of one slab, each on its own slab at the
+ * same time as the others:
+ *
+ *     read ─► scan ─► cuts ─► hash, SHA-256 ─► ask ─► place ─► pack ─► (xorb closed) send ─► free
+ *     lane    pool    here    pool             cas    here     pool    sender
+ *
+ * Cuts and places are made in the order of each lane; the rest overlaps freely. Why it cannot lock
+ * up, however little memory there is: nobody who holds a slab waits for another one in order to
+ * get on with it. Lanes wait for slabs with empty hands (the unfinished chunk of the former slab is
+ * copied out), what is in the stages needs no more memory, and when everything stands still because
+ * the open xorb holds all slabs, it is closed early and sent.
+ */
+export class UploadRun implements LaneHost {
+  readonly pool: ComputePool;
+  readonly sizes: UploadSizes;
+  readonly signal: AbortSignal;
+  readonly #options: UploadRunOptions;
+  readonly #reads: PQueue;
+  readonly #idleLanes: Lane[] = [];
+  readonly #room: Semaphore;
+  readonly #packing: Packing;
+  readonly #sender: XorbSender;
+  readonly #stopListening: () => void;
+  #processing = 0;
+
+  constructor(options: UploadRunOptions) {
+    const { pool, sizes, signal, cas, dedup, tally } = options;
+    this.#options = options;
+    this.pool = pool;
+    this.sizes = sizes;
+    this.signal = signal;
+    this.#reads = new PQueue({ concurrency: sizes.laneCount });
+    this.#room = new Semaphore(sizes.batchCount);
+    this.#packing = new Packing(pool);
+    this.#sender = new XorbSender({
+      cas,
+      concurrency: options.sendConcurrency,
+      signal,
+      events: {
+        onPacked: (xorb, bytes) => {
+          dedup.setSerializedBytes(xorb.slot, bytes);
+          tally.toSendBytes += bytes;
+        },
+        onSent: (bytes) => {
+          tally.sentBytes += bytes;
+          tally.tell();
+        },
+        onAcknowledged: (xorb, bytes, inserted) => this.#acknowledged(xorb, bytes, inserted),
+        onFatal: options.onFatal,
+      },
+    });
+    this.#stopListening = pool.onStarved(() => this.#relieve());
+    signal.addEventListener('abort', () => this.#stop(), { once: true });
+  }
+
+  /** Queues a file. Its `done` settles later. */
+  add(file: FileTask): void {
+    if (this.signal.aborted) {
+      file.fail(abortedError(this.signal));
+      return;
+    }
+    void this.#reads.add(() => this.#read(file));
+  }
+
+  /** Waits until all files are placed or failed, closes the last xorb and waits for all of them. */
+  async finish(files: readonly FileTask[]): Promise<void> {
+    const settled = Promise.allSettled(files.map((file) => file.done.promise));
+    await abortable(settled, this.signal);
+    this.#packing.dropGather();
+    const last = this.#options.dedup.closeOpenXorb();
+    if (last !== null) this.#sender.close(last);
+    await abortable(this.#sender.idle(), this.signal);
+    if (this.signal.aborted) throw abortedError(this.signal);
+    this.#stopListening();
+  }
+
+  onRead(_file: FileTask, bytes: number): void {
+    this.#options.tally.readBytes += bytes;
+    this.#options.tally.tell();
+  }
+
+  async submit(lane: Lane, batch: Batch): Promise<void> {
+    try {
+      await this.#room.enter(this.signal);
+    } catch (error) {
+      batch.slab.release();
+      throw error;
+    }
+    const previous = lane.previous;
+    lane.previous = batch;
+    this.#processing++;
+    void this.#process(lane, batch, previous).finally(() => {
+      this.#processing--;
+      this.#room.leave();
+      this.#relieve();
+    });
+  }
+
+  async #read(file: FileTask): Promise<void> {
+    if (file.error !== null) return;
+    const lane = this.#idleLanes.pop() ?? new Lane(this);
+    // Whoever waits in another lane for company waits in vain now.
+    if (this.#reads.size === 0) await this.#flushIdle();
+    await lane.read(file);
+    this.#options.tally.ended(file);
+    if (this.signal.aborted) lane.drop();
+    this.#idleLanes.push(lane);
+    if (this.#reads.size === 0) await this.#flushIdle();
+  }
+
+  async #flushIdle(): Promise<void> {
+    // A flush fails only when the session is over.
+    for (const lane of [...this.#idleLanes]) await lane.flush().catch(() => undefined);
+  }
+
+  /** All stages of one slab. Never rejects: what goes wrong is the fault of the files in it. */
+  async #process(lane: Lane, batch: Batch, previous: Batch | null): Promise<void> {
+    let owned = true;
+    try {
+      const scan = await this.#again(() =>
+        this.pool.scan(
+          batch.slab,
+          batch.segments.map(({ start, end, warmStart }) => ({ start, end, fileStart: warmStart })),
+          DEFAULT_PARAMS.maskBits,
+        ),
+      );
+      await previous?.resolved.promise;
+      if (this.signal.aborted) throw abortedError(this.signal);
+      batch.resolve(scan, lane.tail);
+      batch.resolved.resolve();
+      const hashes = await this.#hash(batch);
+      await previous?.placed.promise;
+      await this.#ask(batch, hashes);
+      if (this.signal.aborted) throw abortedError(this.signal);
+      owned = false;
+      this.#place(batch, hashes);
+    } catch (error) {
+      for (const { file } of batch.segments) file.fail(errorOf(error));
+      if (owned) batch.slab.release();
+    }
+    // The next batch of the lane goes on in any case; a file that failed is skipped there.
+    batch.resolved.resolve();
+    batch.placed.resolve();
+    for (const { file, isLast } of batch.segments) if (isLast) void this.#finishFile(file);
+  }
+
+  /** Chunk hashes, 32 bytes each; SHA-256 takes the same bytes in at the same time. */
+  async #hash(batch: Batch): Promise<Uint8Array> {
+    const work: Promise<void>[] = [];
+    for (const { file, start, end } of batch.segments) {
+      if (file.sha256.kind !== 'compute' || file.error !== null || start === end) continue;
+      file.sha256Stream ??= this.pool.createSha256();
+      const update = file.sha256Stream.update(batch.slab, start, end);
+      work.push(update.catch((error: unknown) => file.fail(errorOf(error))));
+    }
+    const { slab, starts, lengths } = batch;
+    const hashing =
+      starts.length === 0
+        ? Promise.resolve(new Uint8Array(0))
+        : this.#again(() => this.pool.hash(slab, starts, lengths));
+    // All of them have to let go of the slab before records overwrite it.
+    await Promise.allSettled([hashing, ...work]);
+    return hashing;
+  }
+
+  /** A task that only reads may be repeated when its worker died; the bytes are still there. */
+  async #again<T>(task: () => Promise<T>): Promise<T> {
+    try {
+      return await task();
+    } catch (error) {
+      const died = isOrbweaverError(error) && error.code === 'WORKER_FAILED';
+      if (!died || !this.pool.sharedMemory || this.signal.aborted) throw error;
+      return task();
+    }
+  }
+
+  async #ask(batch: Batch, hashes: Uint8Array): Promise<void> {
+    const { queries, dedup } = this.#options;
+    if (queries === null) return;
+    const waits: Promise<void>[] = [];
+    for (const { file, chunkStart, chunkEnd } of batch.segments) {
+      if (file.error !== null || chunkStart === chunkEnd) continue;
+      file.handle ??= dedup.openFile();
+      const part = hashes.subarray(HASH_BYTES * chunkStart, HASH_BYTES * chunkEnd);
+      const lengths = batch.lengths.subarray(chunkStart, chunkEnd);
+      const indices = dedup.queriesFor(file.handle, part, lengths);
+      if (indices.length > 0) waits.push(queries.ask(part, indices));
+    }
+    if (waits.length > 0) await Promise.all(waits);
+  }
+
+  /** Places a batch and starts packing. From here on the slab belongs to the packing. */
+  #place(batch: Batch, hashes: Uint8Array): void {
+    const { dedup, tally } = this.#options;
+    const { groups, closed, newBytes, knownBytes, failure } = placeBatch(dedup, batch, hashes);
+    const pieces = this.#packing.pack(batch, groups);
+    for (let i = 0; i < groups.length; i++) {
+      this.#sender.add((groups[i] as NewChunks).slot, pieces[i] as Promise<Piece>);
+    }
+    for (const xorb of closed) this.#sender.close(xorb);
+    // An index that threw half-way knows chunks whose records nobody makes.
+    if (failure !== null) this.#options.onFatal(failure);
+    tally.newBytes += newBytes;
+    tally.dedupedBytes += knownBytes;
+    tally.tell();
+  }
+
+  async #finishFile(file: FileTask): Promise<void> {
+    const { dedup, tally } = this.#options;
+    if (file.error !== null) return;
+    try {
+      const digest = await this.#digestOf(file);
+      await file.readToEnd.promise;
+      if (this.signal.aborted) throw abortedError(this.signal);
+      const handle = file.handle ?? dedup.openFile();
+      const summary = dedup.finishFile(handle, digest ?? undefined);
+      file.handle = null;
+      if (summary.sizeBytes !== file.readBytes) {
+        throw new OrbweaverError(
+          'INTERNAL',
+          `chunks of "${file.source.name}" expected ${file.readBytes} bytes, got ${summary.sizeBytes}`,
+        );
+      }
+      file.finish({
+        name: file.source.name,
+        sizeBytes: summary.sizeBytes,
+        fileHash: summary.fileHash,
+        sha256: digest === null ? null : hexEncode(digest),
+        chunkCount: summary.chunkCount,
+        termCount: summary.termCount,
+        newBytes: summary.newBytes,
+        dedupedBytes: summary.dedupedBytes,
+        sessionBytes: summary.sessionBytes,
+        localBytes: summary.localBytes,
+        globalBytes: summary.globalBytes,
+      });
+      tally.done();
+    } catch (error) {
+      file.fail(errorOf(error));
+    }
+  }
+
+  async #digestOf(file: FileTask): Promise<Uint8Array | null> {
+    if (file.sha256.kind === 'none') return null;
+    if (file.sha256.kind === 'given') return file.sha256.digest;
+    file.sha256Stream ??= this.pool.createSha256();
+    return file.sha256Stream.digest();
+  }
+
+  #acknowledged(xorb: ClosedXorb, bytes: number, inserted: boolean): void {
+    const { tally } = this.#options;
+    tally.acknowledged.push(xorb);
+    tally.xorbCount++;
+    tally.xorbBytes += bytes;
+    if (!inserted) tally.knownXorbCount++;
+    tally.tell();
+    this.#relieve();
+  }
+
+  /**
+   * Somebody waits for memory, nothing is on its way that would free some: then it is the open
+   * xorb that holds it. Closed early, it is smaller than it could be, but it gets sent.
+   */
+  #relieve(): void {
+    if (this.signal.aborted || this.pool.waiting === 0) return;
+    if (this.#processing > 0 || this.#sender.activeCount > 0) return;
+    this.#packing.dropGather();
+    const closed = this.#options.dedup.closeOpenXorb();
+    if (closed !== null) this.#sender.close(closed);
+  }
+
+  /** The session is over: give everything back. What a running task or read holds follows later. */
+  #stop(): void {
+    this.#stopListening();
+    this.#packing.dropGather();
+    this.#sender.drop();
+    for (const lane of this.#idleLanes) lane.drop();
+  }
+}

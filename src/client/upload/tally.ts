@@ -1,0 +1,61 @@
+import type { ClosedXorb } from '../../dedup/index.js';
+import type { FileTask } from './file-task.js';
+import type { UploadProgress } from './types.js';
+
+/** Counts what a session did, and tells the listener. */
+export class Tally {
+  fileCount = 0;
+  doneFileCount = 0;
+  readBytes = 0;
+  newBytes = 0;
+  dedupedBytes = 0;
+  sentBytes = 0;
+  toSendBytes = 0;
+  xorbCount = 0;
+  xorbBytes = 0;
+  knownXorbCount = 0;
+  phase: UploadProgress['phase'] = 'data';
+  /** Every xorb that the server has acknowledged in this session. */
+  readonly acknowledged: ClosedXorb[] = [];
+  /** Bytes of the files whose size is known, and how many are of unknown size and unread. */
+  #knownBytes = 0;
+  #unknownCount = 0;
+  readonly #listener: ((progress: UploadProgress) => void) | undefined;
+
+  constructor(listener: ((progress: UploadProgress) => void) | undefined) {
+    this.#listener = listener;
+  }
+
+  added(file: FileTask): void {
+    this.fileCount++;
+    if (file.source.sizeBytes === undefined) this.#unknownCount++;
+    else this.#knownBytes += file.source.sizeBytes;
+    this.tell();
+  }
+
+  /** A stream has ended: now its size is known. */
+  ended(file: FileTask): void {
+    if (file.source.sizeBytes !== undefined) return;
+    this.#unknownCount--;
+    this.#knownBytes += file.readBytes;
+  }
+
+  done(): void {
+    this.doneFileCount++;
+    this.tell();
+  }
+
+  tell(): void {
+    this.#listener?.({
+      fileCount: this.fileCount,
+      doneFileCount: this.doneFileCount,
+      readBytes: this.readBytes,
+      totalBytes: this.#unknownCount > 0 ? undefined : this.#knownBytes,
+      newBytes: this.newBytes,
+      dedupedBytes: this.dedupedBytes,
+      sentBytes: this.sentBytes,
+      toSendBytes: this.toSendBytes,
+      phase: this.phase,
+    });
+  }
+}

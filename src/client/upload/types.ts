@@ -1,0 +1,144 @@
+import type { FileSummary, PlacementPolicy } from '../../dedup/index.js';
+import type { Hasher } from '../../hash/ports.js';
+import type { CasClient, ComputePool, Source } from '../ports.js';
+
+/** Sources read at once when nothing else is said. */
+export const DEFAULT_READ_CONCURRENCY = 4;
+/** Xorbs sent at once when nothing else is said. */
+export const DEFAULT_SEND_CONCURRENCY = 4;
+/** How long a batch waits for one answer of a dedup query, milliseconds. */
+export const DEFAULT_QUERY_TIMEOUT_MS = 2000;
+
+/** What an upload may be told; all optional. */
+export interface UploadOptions {
+  /** Do everything but send: nothing is stored, sizes are counted. @default false */
+  readonly dryRun?: boolean | undefined;
+  /** Sources read at once; fewer when memory is short. @default 4 */
+  readonly readConcurrency?: number | undefined;
+  /** Xorbs sent at once, as far as memory holds them. @default 4 */
+  readonly sendConcurrency?: number | undefined;
+  /** Ask the server which chunks it has. @default true */
+  readonly globalDedup?: boolean | undefined;
+  /** Longest wait for one such answer, milliseconds; 0: never wait. @default 2000 */
+  readonly queryTimeoutMs?: number | undefined;
+  /** Refer to known chunks or store them again. @default the policy that prices the read */
+  readonly placement?: PlacementPolicy | undefined;
+  /** Largest xorb, raw bytes + 8 per chunk. @default what memory allows, at most 64 MiB */
+  readonly xorbMaxBytes?: number | undefined;
+  /** Largest shard, bytes. @default 16777216 */
+  readonly shardMaxBytes?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Called often: after each read, each placed batch, each piece sent. */
+  readonly onProgress?: ((progress: UploadProgress) => void) | undefined;
+  /** Called with each shard that was registered (an upload body), for a cache on disk. */
+  readonly onShard?: ((shard: Uint8Array) => void) | undefined;
+  /** Milliseconds since 1970, for the expiry of shards. @default Date.now */
+  readonly nowMs?: (() => number) | undefined;
+}
+
+/** What an upload session is made of. */
+export interface UploadSessionOptions {
+  /** Null: a dry run without a server. */
+  readonly cas: CasClient | null;
+  readonly pool: ComputePool;
+  /** Keyed BLAKE3 of the calling thread. */
+  readonly hasher: Hasher;
+  readonly options?: UploadOptions | undefined;
+}
+
+/** Options of one file. */
+export interface AddOptions {
+  /** True: compute and register it. A string: the digest in hex, registered as it is. @default false */
+  readonly sha256?: boolean | string | undefined;
+}
+
+/** What became of one file. Bytes are uncompressed. */
+export interface FileResult
+  extends Pick<
+    FileSummary,
+    | 'sizeBytes'
+    | 'fileHash'
+    | 'chunkCount'
+    | 'termCount'
+    | 'newBytes'
+    | 'dedupedBytes'
+    | 'sessionBytes'
+    | 'localBytes'
+    | 'globalBytes'
+  > {
+  /** The name of the source. */
+  readonly name: string;
+  /** Lower-case hex of the plain digest; null when not asked for. */
+  readonly sha256: string | null;
+}
+
+/** A file that was not uploaded. */
+export interface FailedFile {
+  readonly name: string;
+  readonly error: Error;
+}
+
+/** What became of a session. In a dry run, xorbs and shards are what would have been sent. */
+export interface UploadSummary {
+  /** Files that are registered, in the order of `add`. */
+  readonly files: readonly FileResult[];
+  readonly failed: readonly FailedFile[];
+  /** Xorbs sent. */
+  readonly xorbCount: number;
+  /** Serialized bytes of those xorbs. */
+  readonly xorbBytes: number;
+  /** Xorbs among them that the server already had. */
+  readonly knownXorbCount: number;
+  readonly shardCount: number;
+  readonly shardBytes: number;
+  /** Dedup queries sent, and answers that taught something. */
+  readonly queryCount: number;
+  readonly answerCount: number;
+  /** Memory of the chunk index at the end. */
+  readonly indexBytes: number;
+}
+
+/** Where a session stands. Numbers only grow, except when refused files are read again. */
+export interface UploadProgress {
+  readonly fileCount: number;
+  /** Files read and placed to their end. */
+  readonly doneFileCount: number;
+  readonly readBytes: number;
+  /** Sum of the known sizes of all files added; undefined while one of unknown size is unread. */
+  readonly totalBytes: number | undefined;
+  /** Placed so far: new, and known already. */
+  readonly newBytes: number;
+  readonly dedupedBytes: number;
+  /** Serialized bytes of xorbs sent, and of those that are ready to be. */
+  readonly sentBytes: number;
+  readonly toSendBytes: number;
+  /** `shards`: all data is there, the files are being registered. */
+  readonly phase: 'data' | 'shards';
+}
+
+/** One upload of any number of files that share an index. */
+export interface UploadSession {
+  /**
+   * Adds a file. Resolves when all its bytes are read and have a place; it is registered only after
+   * {@link UploadSession.finish}. Rejects when this file failed; the others go on. Files may be
+   * added without waiting for the one before. A rejection that nobody looks at is no fault: the
+   * error is in the summary, too.
+   *
+   * @throws TypeError for a wrong `sha256`
+   * @throws OrbweaverError `CLOSED` after `finish` or `abort`; `INPUT_*` as the source deserves;
+   * the error that ended the whole session
+   */
+  add(source: Source, options?: AddOptions): Promise<FileResult>;
+  /**
+   * Learns a shard of this machine (a cache of earlier uploads).
+   * @throws OrbweaverError the errors of `decodeShard`: nothing of it was added
+   */
+  addKnownShard(shard: Uint8Array): { readonly xorbs: number; readonly chunks: number };
+  /**
+   * Waits for all files, sends what is left, registers all files and reports. To be called once.
+   * @throws OrbweaverError the error that ended the session: nothing is registered then, or not all
+   */
+  finish(): Promise<UploadSummary>;
+  /** Stops everything. Pending calls reject with `ABORTED`. Safe to call at any time. */
+  abort(reason?: unknown): void;
+}
