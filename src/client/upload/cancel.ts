@@ -1,32 +1,81 @@
 import { isOrbweaverError, OrbweaverError } from '../../errors.js';
 
-/** The error of a cancelled transfer; an abort whose reason is one of ours keeps it. */
-export function abortedError(signal: AbortSignal): OrbweaverError {
-  const reason: unknown = signal.reason;
-  if (isOrbweaverError(reason)) return reason;
-  return new OrbweaverError('ABORTED', 'the upload was cancelled', {}, reason);
+/** What a call to the outside gets: a signal of its own, and a way to say that it has ended. */
+export interface CancelChild {
+  readonly signal: AbortSignal;
+  end(): void;
 }
 
 /**
- * `promise`, or a rejection as soon as `signal` fires. The promise itself goes on; what it uses
- * must stay until it has settled.
+ * Ends everything that a session does. Hundreds of waits may hang on it at once, which an
+ * `AbortSignal` takes for a leak and warns about; so waits inside register here, and each call to
+ * the outside gets a signal of its own.
  */
-export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    const onAbort = (): void => reject(abortedError(signal));
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(
-      (value) => {
-        signal.removeEventListener('abort', onAbort);
-        resolve(value);
-      },
-      (error: unknown) => {
-        signal.removeEventListener('abort', onAbort);
-        reject(error);
-      },
-    );
-  });
+export class CancelScope {
+  readonly #listeners = new Set<() => void>();
+  #error: OrbweaverError | null = null;
+
+  get aborted(): boolean {
+    return this.#error !== null;
+  }
+
+  /** Why it ended. @throws TypeError before that */
+  get error(): OrbweaverError {
+    if (this.#error === null) throw new TypeError('"scope" expected an ended one');
+    return this.#error;
+  }
+
+  /** The first reason stays; one of our errors is kept, anything else becomes `ABORTED`. */
+  abort(reason: unknown): void {
+    if (this.#error !== null) return;
+    this.#error = isOrbweaverError(reason)
+      ? reason
+      : new OrbweaverError('ABORTED', 'the upload was cancelled', {}, reason);
+    const listeners = [...this.#listeners];
+    this.#listeners.clear();
+    for (const listener of listeners) listener();
+  }
+
+  /** @throws the error it ended with, if it has */
+  check(): void {
+    if (this.#error !== null) throw this.#error;
+  }
+
+  /** Calls back once; at once when it has ended. The returned function takes it back. */
+  onAbort(listener: () => void): () => void {
+    if (this.#error !== null) {
+      listener();
+      return () => {};
+    }
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * `promise`, or a rejection as soon as the scope ends. The promise itself goes on; what it uses
+   * must stay until it has settled.
+   */
+  abortable<T>(promise: Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const forget = this.onAbort(() => reject(this.error));
+      promise.then(
+        (value) => {
+          forget();
+          resolve(value);
+        },
+        (error: unknown) => {
+          forget();
+          reject(error);
+        },
+      );
+    });
+  }
+
+  child(): CancelChild {
+    const controller = new AbortController();
+    const end = this.onAbort(() => controller.abort(this.error));
+    return { signal: controller.signal, end };
+  }
 }
 
 /** A promise with its handles. Its rejection is never "unhandled": who needs it awaits it. */
@@ -53,15 +102,15 @@ export class Semaphore {
     this.#free = limit;
   }
 
-  async enter(signal: AbortSignal): Promise<void> {
-    if (signal.aborted) throw abortedError(signal);
+  async enter(scope: CancelScope): Promise<void> {
+    scope.check();
     if (this.#free > 0) {
       this.#free--;
       return;
     }
     const turn = new Promise<void>((resolve) => this.#queue.push(resolve));
     try {
-      await abortable(turn, signal);
+      await scope.abortable(turn);
     } catch (error) {
       // The turn still comes; hand it on.
       void turn.then(() => this.leave());

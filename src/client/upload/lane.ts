@@ -2,7 +2,7 @@ import { DEFAULT_PARAMS, GEAR_WINDOW_BYTES } from '../../chunker/index.js';
 import { OrbweaverError } from '../../errors.js';
 import type { ComputePool, Slab, SourceReader } from '../ports.js';
 import { Batch, type Segment } from './batch.js';
-import { abortable } from './cancel.js';
+import type { CancelScope } from './cancel.js';
 import { sourceError } from './file-error.js';
 import type { FileTask } from './file-task.js';
 import type { UploadSizes } from './sizes.js';
@@ -14,7 +14,7 @@ const JOIN_MIN_BYTES = DEFAULT_PARAMS.maxBytes;
 export interface LaneHost {
   readonly pool: ComputePool;
   readonly sizes: UploadSizes;
-  readonly signal: AbortSignal;
+  readonly scope: CancelScope;
   /** Takes over a full batch; resolves when there is room for work on the next one. */
   submit(lane: Lane, batch: Batch): Promise<void>;
   onRead(file: FileTask, bytes: number): void;
@@ -43,11 +43,12 @@ export class Lane {
 
   /** Reads a whole file. Never rejects: a failure is the file's. */
   async read(file: FileTask): Promise<void> {
-    const { signal } = this.#host;
+    const { scope } = this.#host;
+    const child = scope.child();
     let reader: SourceReader | null = null;
     try {
-      const opening = file.source.open(signal);
-      reader = await abortable(opening, signal).catch((error: unknown) => {
+      const opening = file.source.open(child.signal);
+      reader = await scope.abortable(opening).catch((error: unknown) => {
         // It may still open: then close it at once.
         void opening.then(
           (late) => late.close(),
@@ -56,12 +57,14 @@ export class Lane {
         throw error;
       });
       await this.#readAll(file, reader);
-      await abortable(reader.close(), signal);
+      await scope.abortable(reader.close());
       reader = null;
       file.readToEnd.resolve();
     } catch (error) {
       file.fail(sourceError(file, error));
       if (reader !== null) void reader.close().catch(() => undefined);
+    } finally {
+      child.end();
     }
   }
 
@@ -104,7 +107,7 @@ export class Lane {
     if (expected === undefined) return;
     // The end must be where it was promised.
     const more =
-      file.readBytes < expected ? 0 : await abortable(reader.read(this.#probe), this.#host.signal);
+      file.readBytes < expected ? 0 : await this.#host.scope.abortable(reader.read(this.#probe));
     if (more > 0 || file.readBytes < expected) {
       const found = more > 0 ? `more than ${expected}` : `${file.readBytes}`;
       throw new OrbweaverError(
@@ -141,21 +144,22 @@ export class Lane {
   }
 
   async #acquire(): Promise<Batch> {
-    const { pool, sizes, signal } = this.#host;
-    const [slab] = (await pool.acquire(1, signal)) as [Slab];
+    const { pool, sizes, scope } = this.#host;
+    const child = scope.child();
+    const [slab] = (await pool.acquire(1, child.signal).finally(child.end)) as [Slab];
     this.#batch = new Batch(slab, sizes);
     return this.#batch;
   }
 
   async #readInto(reader: SourceReader, batch: Batch, want: number): Promise<number> {
-    const { signal } = this.#host;
+    const { scope } = this.#host;
     const into = batch.slab.bytes.subarray(batch.fill, batch.fill + want);
     const reading = reader.read(into);
     let count: number;
     try {
-      count = await abortable(reading, signal);
+      count = await scope.abortable(reading);
     } catch (error) {
-      if (signal.aborted) this.#abandon(batch, reader, reading);
+      if (scope.aborted) this.#abandon(batch, reader, reading);
       throw error;
     }
     if (!(Number.isSafeInteger(count) && count >= 0 && count <= want)) {

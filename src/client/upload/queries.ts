@@ -2,6 +2,7 @@ import PQueue from 'p-queue';
 import type { DedupSession } from '../../dedup/index.js';
 import { MerkleHash } from '../../hash/index.js';
 import type { CasClient } from '../ports.js';
+import type { CancelScope } from './cancel.js';
 
 /** Questions on the wire at once. */
 const QUERY_CONCURRENCY = 16;
@@ -14,7 +15,7 @@ export interface GlobalQueriesOptions {
   readonly cas: Pick<CasClient, 'queryDedup'>;
   readonly dedup: DedupSession;
   readonly timeoutMs: number;
-  readonly signal: AbortSignal;
+  readonly scope: CancelScope;
   readonly nowMs: () => number;
 }
 
@@ -58,19 +59,19 @@ export class GlobalQueries {
   }
 
   async #wait(answers: readonly Promise<void>[]): Promise<void> {
-    const { timeoutMs, signal } = this.#options;
-    if (timeoutMs === 0 || signal.aborted) return;
+    const { timeoutMs, scope } = this.#options;
+    if (timeoutMs === 0 || scope.aborted) return;
     await new Promise<void>((resolve) => {
       const end = (): void => {
         clearTimeout(timer);
-        signal.removeEventListener('abort', end);
+        forget();
         resolve();
       };
       const timer = setTimeout(() => {
         this.#timeouts++;
         end();
       }, timeoutMs);
-      signal.addEventListener('abort', end, { once: true });
+      const forget = scope.onAbort(end);
       void Promise.all(answers).then(() => {
         this.#timeouts = 0;
         end();
@@ -80,15 +81,18 @@ export class GlobalQueries {
 
   /** Never rejects. */
   async #askFor(chunk: MerkleHash): Promise<void> {
-    const { cas, dedup, signal, nowMs } = this.#options;
-    if (signal.aborted) return;
+    const { cas, dedup, scope, nowMs } = this.#options;
+    if (scope.aborted) return;
+    const child = scope.child();
     try {
-      const shard = await cas.queryDedup(chunk, signal);
-      if (shard === null || signal.aborted) return;
+      const shard = await cas.queryDedup(chunk, child.signal);
+      if (shard === null || scope.aborted) return;
       const { xorbs } = dedup.addShard(shard, 'global', Math.floor(nowMs() / 1000));
       if (xorbs > 0) this.#answerCount++;
     } catch {
       // A miss: cancelled, or an answer that is no shard. Uploading goes on without it.
+    } finally {
+      child.end();
     }
   }
 }

@@ -1,6 +1,7 @@
 import { isOrbweaverError } from '../../errors.js';
 import { decodeShard, encodeShard, type ShardFile } from '../../shard/index.js';
 import type { CasClient } from '../ports.js';
+import type { CancelScope } from './cancel.js';
 
 /** What registering needs. */
 export interface RegisterOptions {
@@ -9,7 +10,7 @@ export interface RegisterOptions {
   readonly shards: Iterable<Uint8Array>;
   /** Hash texts of all xorbs that this session's server has acknowledged. */
   readonly acknowledged: ReadonlySet<string>;
-  readonly signal: AbortSignal;
+  readonly scope: CancelScope;
   readonly onShard: ((shard: Uint8Array) => void) | undefined;
   readonly onProgress: () => void;
 }
@@ -50,8 +51,14 @@ async function putShard(
   shard: Uint8Array,
   result: Registration,
 ): Promise<void> {
-  const { cas, signal, onProgress } = options;
-  if (cas !== null) await cas.putShard(shard, { signal, onProgress: () => onProgress() });
+  const { cas, scope, onProgress } = options;
+  scope.check();
+  if (cas !== null) {
+    const child = scope.child();
+    const { signal } = child;
+    const put = cas.putShard(shard, { signal, onProgress: () => onProgress() });
+    await scope.abortable(put).finally(child.end);
+  }
   result.shardCount++;
   result.shardBytes += shard.length;
   options.onShard?.(shard);

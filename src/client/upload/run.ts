@@ -6,7 +6,7 @@ import { isOrbweaverError, OrbweaverError } from '../../errors.js';
 import { HASH_BYTES } from '../../hash/index.js';
 import type { CasClient, ComputePool } from '../ports.js';
 import type { Batch } from './batch.js';
-import { abortable, abortedError, Semaphore } from './cancel.js';
+import { type CancelScope, Semaphore } from './cancel.js';
 import { errorOf } from './file-error.js';
 import type { FileTask } from './file-task.js';
 import { Lane, type LaneHost } from './lane.js';
@@ -28,8 +28,8 @@ export interface UploadRunOptions {
   readonly sizes: UploadSizes;
   readonly sendConcurrency: number;
   readonly tally: Tally;
-  readonly signal: AbortSignal;
-  /** Ends the session, `signal` included. */
+  readonly scope: CancelScope;
+  /** Ends the session, `scope` included. */
   readonly onFatal: (error: Error) => void;
 }
 
@@ -49,7 +49,7 @@ export interface UploadRunOptions {
 export class UploadRun implements LaneHost {
   readonly pool: ComputePool;
   readonly sizes: UploadSizes;
-  readonly signal: AbortSignal;
+  readonly scope: CancelScope;
   readonly #options: UploadRunOptions;
   readonly #reads: PQueue;
   readonly #idleLanes: Lane[] = [];
@@ -60,18 +60,18 @@ export class UploadRun implements LaneHost {
   #processing = 0;
 
   constructor(options: UploadRunOptions) {
-    const { pool, sizes, signal, cas, dedup, tally } = options;
+    const { pool, sizes, scope, cas, dedup, tally } = options;
     this.#options = options;
     this.pool = pool;
     this.sizes = sizes;
-    this.signal = signal;
+    this.scope = scope;
     this.#reads = new PQueue({ concurrency: sizes.laneCount });
     this.#room = new Semaphore(sizes.batchCount);
     this.#packing = new Packing(pool);
     this.#sender = new XorbSender({
       cas,
       concurrency: options.sendConcurrency,
-      signal,
+      scope,
       events: {
         onPacked: (xorb, bytes) => {
           dedup.setSerializedBytes(xorb.slot, bytes);
@@ -86,13 +86,13 @@ export class UploadRun implements LaneHost {
       },
     });
     this.#stopListening = pool.onStarved(() => this.#relieve());
-    signal.addEventListener('abort', () => this.#stop(), { once: true });
+    scope.onAbort(() => this.#stop());
   }
 
   /** Queues a file. Its `done` settles later. */
   add(file: FileTask): void {
-    if (this.signal.aborted) {
-      file.fail(abortedError(this.signal));
+    if (this.scope.aborted) {
+      file.fail(this.scope.error);
       return;
     }
     void this.#reads.add(() => this.#read(file));
@@ -101,12 +101,12 @@ export class UploadRun implements LaneHost {
   /** Waits until all files are placed or failed, closes the last xorb and waits for all of them. */
   async finish(files: readonly FileTask[]): Promise<void> {
     const settled = Promise.allSettled(files.map((file) => file.done.promise));
-    await abortable(settled, this.signal);
+    await this.scope.abortable(settled);
     this.#packing.dropGather();
     const last = this.#options.dedup.closeOpenXorb();
     if (last !== null) this.#sender.close(last);
-    await abortable(this.#sender.idle(), this.signal);
-    if (this.signal.aborted) throw abortedError(this.signal);
+    await this.scope.abortable(this.#sender.idle());
+    this.scope.check();
     this.#stopListening();
   }
 
@@ -117,7 +117,7 @@ export class UploadRun implements LaneHost {
 
   async submit(lane: Lane, batch: Batch): Promise<void> {
     try {
-      await this.#room.enter(this.signal);
+      await this.#room.enter(this.scope);
     } catch (error) {
       batch.slab.release();
       throw error;
@@ -139,7 +139,7 @@ export class UploadRun implements LaneHost {
     if (this.#reads.size === 0) await this.#flushIdle();
     await lane.read(file);
     this.#options.tally.ended(file);
-    if (this.signal.aborted) lane.drop();
+    if (this.scope.aborted) lane.drop();
     this.#idleLanes.push(lane);
     if (this.#reads.size === 0) await this.#flushIdle();
   }
@@ -161,13 +161,13 @@ export class UploadRun implements LaneHost {
         ),
       );
       await previous?.resolved.promise;
-      if (this.signal.aborted) throw abortedError(this.signal);
+      this.scope.check();
       batch.resolve(scan, lane.tail);
       batch.resolved.resolve();
       const hashes = await this.#hash(batch);
       await previous?.placed.promise;
       await this.#ask(batch, hashes);
-      if (this.signal.aborted) throw abortedError(this.signal);
+      this.scope.check();
       owned = false;
       this.#place(batch, hashes);
     } catch (error) {
@@ -205,7 +205,7 @@ export class UploadRun implements LaneHost {
       return await task();
     } catch (error) {
       const died = isOrbweaverError(error) && error.code === 'WORKER_FAILED';
-      if (!died || !this.pool.sharedMemory || this.signal.aborted) throw error;
+      if (!died || !this.pool.sharedMemory || this.scope.aborted) throw error;
       return task();
     }
   }
@@ -247,7 +247,7 @@ export class UploadRun implements LaneHost {
     try {
       const digest = await this.#digestOf(file);
       await file.readToEnd.promise;
-      if (this.signal.aborted) throw abortedError(this.signal);
+      this.scope.check();
       const handle = file.handle ?? dedup.openFile();
       const summary = dedup.finishFile(handle, digest ?? undefined);
       file.handle = null;
@@ -298,7 +298,7 @@ export class UploadRun implements LaneHost {
    * xorb that holds it. Closed early, it is smaller than it could be, but it gets sent.
    */
   #relieve(): void {
-    if (this.signal.aborted || this.pool.waiting === 0) return;
+    if (this.scope.aborted || this.pool.waiting === 0) return;
     if (this.#processing > 0 || this.#sender.activeCount > 0) return;
     this.#packing.dropGather();
     const closed = this.#options.dedup.closeOpenXorb();

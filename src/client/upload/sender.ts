@@ -1,7 +1,7 @@
 import PQueue from 'p-queue';
 import type { ClosedXorb } from '../../dedup/index.js';
 import type { CasClient } from '../ports.js';
-import { abortedError } from './cancel.js';
+import type { CancelScope } from './cancel.js';
 import type { Piece } from './pieces.js';
 
 /** What the sender reports to its session. */
@@ -19,7 +19,7 @@ export interface SenderOptions {
   /** Null: nothing is sent. */
   readonly cas: CasClient | null;
   readonly concurrency: number;
-  readonly signal: AbortSignal;
+  readonly scope: CancelScope;
   readonly events: SenderEvents;
 }
 
@@ -73,26 +73,29 @@ export class XorbSender {
   }
 
   async #send(xorb: ClosedXorb, pending: readonly Promise<Piece>[]): Promise<void> {
-    const { cas, signal, events } = this.#options;
+    const { cas, scope, events } = this.#options;
+    const child = scope.child();
     let sizeBytes = 0;
     let inserted = true;
     try {
       const pieces = merged(await Promise.all(pending));
       for (const piece of pieces) sizeBytes += piece.end - piece.start;
-      if (signal.aborted) throw abortedError(signal);
+      scope.check();
       events.onPacked(xorb, sizeBytes);
       if (cas !== null) {
         const body = {
           sizeBytes,
           pieces: pieces.map(({ home, start, end }) => home.slab.bytes.subarray(start, end)),
         };
+        const { signal } = child;
         const options = { signal, onSent: (bytes: number) => events.onSent(bytes) };
         inserted = (await cas.putXorb(xorb.hash, body, options)).inserted;
       }
     } finally {
+      child.end();
       await releaseAll(pending);
     }
-    if (signal.aborted) throw abortedError(signal);
+    scope.check();
     events.onAcknowledged(xorb, sizeBytes, inserted);
   }
 }

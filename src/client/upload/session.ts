@@ -3,7 +3,7 @@ import { type ClosedXorb, createDedupSession, type DedupSession } from '../../de
 import { isOrbweaverError, OrbweaverError } from '../../errors.js';
 import { encodeShard, type ShardXorb, splitShards } from '../../shard/index.js';
 import type { Source } from '../ports.js';
-import { abortedError } from './cancel.js';
+import { CancelScope } from './cancel.js';
 import { errorOf } from './file-error.js';
 import { FileTask, type Sha256Plan } from './file-task.js';
 import { GlobalQueries } from './queries.js';
@@ -55,7 +55,7 @@ class Session implements UploadSession {
   readonly #options: UploadOptions;
   readonly #sizes: UploadSizes;
   readonly #tally: Tally;
-  readonly #controller = new AbortController();
+  readonly #scope = new CancelScope();
   readonly #files: FileTask[] = [];
   /** Files that are uploaded a second time. */
   readonly #again: FileTask[] = [];
@@ -90,6 +90,7 @@ class Session implements UploadSession {
 
   add(source: Source, options: AddOptions = {}): Promise<FileResult> {
     const sha256 = sha256Plan(options.sha256);
+    if (this.#scope.aborted) return Promise.reject(this.#scope.error);
     if (this.#finishing) {
       const text = '"session" expected one that takes files, got a finished one';
       return Promise.reject(new OrbweaverError('CLOSED', text));
@@ -106,6 +107,7 @@ class Session implements UploadSession {
   }
 
   async finish(): Promise<UploadSummary> {
+    this.#scope.check();
     if (this.#finishing) {
       throw new OrbweaverError('CLOSED', '"finish" expected to be called once');
     }
@@ -117,21 +119,19 @@ class Session implements UploadSession {
       if (refused.size > 0) await this.#repeat(refused, counts);
       return this.#summary(counts);
     } catch (error) {
-      const { signal } = this.#controller;
-      if (signal.aborted) throw abortedError(signal);
       this.#end(error);
-      throw error;
+      throw this.#scope.error;
     } finally {
       this.#unlink();
-      if (!this.#controller.signal.aborted) this.#controller.abort(closedError());
+      // What may still run (a query whose answer nobody waited for) is not needed any more.
+      this.#scope.abort(closedError());
     }
   }
 
   abort(reason?: unknown): void {
-    if (this.#controller.signal.aborted) return;
-    this.#finishing = true;
-    this.#controller.abort(reason);
-    const error = abortedError(this.#controller.signal);
+    if (this.#scope.aborted) return;
+    this.#scope.abort(reason);
+    const { error } = this.#scope;
     for (const file of [...this.#files, ...this.#again]) file.fail(error);
     this.#unlink();
   }
@@ -149,7 +149,7 @@ class Session implements UploadSession {
   #startPass(globalDedup: boolean): Pass {
     const { cas, pool, hasher } = this.#parts;
     const { placement } = this.#options;
-    const { signal } = this.#controller;
+    const scope = this.#scope;
     const dedup = createDedupSession({
       hasher,
       xorbMaxBytes: this.#sizes.xorbMaxBytes,
@@ -158,7 +158,7 @@ class Session implements UploadSession {
     const timeoutMs = this.#options.queryTimeoutMs ?? DEFAULT_QUERY_TIMEOUT_MS;
     const queries =
       globalDedup && cas !== null
-        ? new GlobalQueries({ cas, dedup, timeoutMs, signal, nowMs: this.#nowMs })
+        ? new GlobalQueries({ cas, dedup, timeoutMs, scope, nowMs: this.#nowMs })
         : null;
     const run = new UploadRun({
       cas: this.#options.dryRun === true ? null : cas,
@@ -172,7 +172,7 @@ class Session implements UploadSession {
         DEFAULT_SEND_CONCURRENCY,
       ),
       tally: this.#tally,
-      signal,
+      scope,
       onFatal: (error) => this.#end(error),
     });
     return { dedup, run, queries };
@@ -194,7 +194,7 @@ class Session implements UploadSession {
       cas: this.#options.dryRun === true ? null : this.#parts.cas,
       shards: dedup.eachShard(this.#options.shardMaxBytes ?? DEFAULT_SHARD_MAX_BYTES),
       acknowledged: new Set(this.#tally.acknowledged.map(({ hash }) => hash.toString())),
-      signal: this.#controller.signal,
+      scope: this.#scope,
       onShard: this.#options.onShard,
       onProgress: () => this.#tally.tell(),
     });

@@ -125,8 +125,8 @@ export interface UploadSession {
    * error is in the summary, too.
    *
    * @throws TypeError for a wrong `sha256`
-   * @throws OrbweaverError `CLOSED` after `finish` or `abort`; `INPUT_*` as the source deserves;
-   * the error that ended the whole session
+   * @throws OrbweaverError `CLOSED` after `finish`; `INPUT_*` as the source deserves; the error that
+   * ended the whole session (`ABORTED` after `abort`)
    */
   add(source: Source, options?: AddOptions): Promise<FileResult>;
   /**
