@@ -1,0 +1,44 @@
+import type { Source } from '../client/ports.js';
+import { type UploadInput as BareInput, sourceOf } from '../io/index.js';
+
+/** An input with a name of its own, or with a SHA-256 that is known already. */
+export interface NamedInput {
+  /** Name in results and messages. */
+  readonly name?: string | undefined;
+  readonly data: BareInput;
+  /** 64 hexadecimal digits: registered as they are, without computing. */
+  readonly sha256?: string | undefined;
+}
+
+/**
+ * What can be uploaded: a path, `Uint8Array`, `Blob`, Node or web stream, async iterable, a `Source`,
+ * or one of these with a name. Streams and iterables may be of unknown length.
+ */
+export type UploadInput = BareInput | NamedInput;
+
+/** The source of an input. @throws OrbweaverError `INPUT_*`; TypeError for anything else */
+export function toSource(input: UploadInput): Promise<Source> {
+  return isNamed(input) ? sourceOf(input.data, { name: input.name }) : sourceOf(input);
+}
+
+/** The name that results carry before a source could be made. */
+export function inputName(input: UploadInput): string {
+  if (typeof input === 'string') return input;
+  if (isNamed(input)) return input.name ?? inputName(input.data);
+  return 'name' in input && typeof input.name === 'string' ? input.name : 'input';
+}
+
+/** The SHA-256 that an input brings along. */
+export function givenSha256(input: UploadInput): string | undefined {
+  return isNamed(input) ? input.sha256 : undefined;
+}
+
+function isNamed(input: UploadInput): input is NamedInput {
+  return (
+    typeof input === 'object' &&
+    input !== null &&
+    'data' in input &&
+    !(input instanceof Uint8Array) &&
+    !('open' in input)
+  );
+}

@@ -1,0 +1,9 @@
+/** Entry point `orbweaver/gateway`: the storage server, ready to run or to embed. */
+
+export {
+  type RunningGateway,
+  type StartGatewayOptions,
+  startGateway,
+} from './compose/gateway.js';
+export type { ComputeOptions } from './compose/options.js';
+export * from './gateway/index.js';

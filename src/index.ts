@@ -1,0 +1,39 @@
+/** Entry point `orbweaver`: the client. Gateway, formats and benchmarks have entries of their own. */
+
+export type { DownloadProgress, UploadProgress } from './client/index.js';
+export type { RandomAccess, Source, SourceReader } from './client/ports.js';
+export type { CompressionPolicy } from './compress/index.js';
+export {
+  type ChunkInputOptions,
+  type ChunkListing,
+  chunkInput,
+  type LoadedKernels,
+  loadKernels,
+} from './compose/chunk.js';
+export {
+  type ClientDownloadOptions,
+  type ClientOptions,
+  type ClientUploadOptions,
+  createClient,
+  type DownloadResult,
+  type FailedUpload,
+  type OrbweaverClient,
+  type PlacementName,
+  type UploadedFile,
+  type UploadResult,
+  type ZipEntryRequest,
+} from './compose/client.js';
+export { type ExpandedZip, expandZip } from './compose/expand-zip.js';
+export type { NamedInput, UploadInput } from './compose/input.js';
+export type { ComputeOptions } from './compose/options.js';
+export {
+  ERROR_CODES,
+  type ErrorCode,
+  type ErrorFields,
+  type ErrorInfo,
+  isOrbweaverError,
+  OrbweaverError,
+} from './errors.js';
+export { MerkleHash } from './hash/index.js';
+export type { KernelTier, TierRequest } from './kernels/index.js';
+export type { RetryEvent, TokenSource } from './transport/index.js';
