@@ -1,0 +1,7 @@
+export { DEFAULT_DOWNLOAD_CONCURRENCY, downloadFile } from './download-file.js';
+export type {
+  DownloadOptions,
+  DownloadProgress,
+  DownloadRange,
+  DownloadSummary,
+} from './types.js';

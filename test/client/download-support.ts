@@ -1,0 +1,390 @@
+/**
+ * An in-memory store and a small pool for download tests: real xorbs, real decoding, and every
+ * fault a test asks for. No worker, no clock.
+ */
+import type {
+  ByteRange,
+  CasClient,
+  ComputePool,
+  DecodeRequest,
+  DecodeResult,
+  FetchedPart,
+  Sink,
+  Slab,
+} from '../../src/client/ports.js';
+import { createReadableCodec } from '../../src/compress/index.js';
+import { OrbweaverError } from '../../src/errors.js';
+import { createReadableBlake3, fileHash, type MerkleHash } from '../../src/hash/index.js';
+import type { FetchRange, Reconstruction, Term, XorbFetch } from '../../src/plan/index.js';
+import { sliceTerms } from '../../src/plan/index.js';
+import { type BuiltXorb, createRecordDecoder, XorbBuilder } from '../../src/xorb/index.js';
+
+export const hasher = createReadableBlake3();
+const codec = createReadableCodec();
+
+/** Small deterministic numbers: `next(n)` is in `[0, n)`. */
+export function createDice(seed: number): (limit: number) => number {
+  let state = seed >>> 0;
+  return (limit) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * limit);
+  };
+}
+
+export interface TestFile {
+  readonly bytes: Uint8Array;
+  readonly hash: MerkleHash;
+  readonly terms: readonly Term[];
+}
+
+/** A file made of random runs of chunks of random xorbs, repeats included. */
+export function randomFile(
+  seed: number,
+  shape: { xorbs: number; chunksPerXorb: number; chunkBytes: number; runs: number },
+): { file: TestFile; xorbs: BuiltXorb[] } {
+  const dice = createDice(seed);
+  const chunks: Uint8Array[][] = [];
+  const xorbs: BuiltXorb[] = [];
+  for (let x = 0; x < shape.xorbs; x++) {
+    const builder = new XorbBuilder({ codec, hasher });
+    const list: Uint8Array[] = [];
+    for (let c = 0; c < shape.chunksPerXorb; c++) {
+      const chunk = new Uint8Array(1 + dice(shape.chunkBytes));
+      const spread = dice(3) === 0 ? 256 : 1 + dice(4);
+      for (let i = 0; i < chunk.length; i++) chunk[i] = dice(spread);
+      builder.add(chunk);
+      list.push(chunk);
+    }
+    chunks.push(list);
+    xorbs.push(builder.finish() as BuiltXorb);
+  }
+  const terms: Term[] = [];
+  const used: { xorb: number; chunk: number }[] = [];
+  for (let r = 0; r < shape.runs; r++) {
+    const x = dice(shape.xorbs);
+    const chunkStart = dice(shape.chunksPerXorb);
+    const chunkEnd = chunkStart + 1 + dice(shape.chunksPerXorb - chunkStart);
+    let unpackedBytes = 0;
+    for (let chunk = chunkStart; chunk < chunkEnd; chunk++) {
+      used.push({ xorb: x, chunk });
+      unpackedBytes += chunks[x]?.[chunk]?.length ?? 0;
+    }
+    terms.push({ xorb: (xorbs[x] as BuiltXorb).hash, unpackedBytes, chunkStart, chunkEnd });
+  }
+  const parts = used.map(({ xorb, chunk }) => chunks[xorb]?.[chunk] as Uint8Array);
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  const hashes = new Uint8Array(32 * used.length);
+  let at = 0;
+  for (const [i, part] of parts.entries()) {
+    bytes.set(part, at);
+    at += part.length;
+    const { xorb, chunk } = used[i] as { xorb: number; chunk: number };
+    hashes.set(
+      xorbs[xorb]?.chunkHashes.subarray(32 * chunk, 32 * chunk + 32) as Uint8Array,
+      32 * i,
+    );
+  }
+  const hash = fileHash(
+    hasher,
+    hashes,
+    parts.map((part) => part.length),
+  );
+  return { file: { bytes, hash, terms }, xorbs };
+}
+
+/** A file whose chunks are all of one xorb, in order. */
+export function plainFile(chunks: readonly Uint8Array[]): { file: TestFile; xorbs: BuiltXorb[] } {
+  const builder = new XorbBuilder({ codec, hasher });
+  for (const chunk of chunks) builder.add(chunk);
+  const xorb = builder.finish() as BuiltXorb;
+  const bytes = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  const lengths = chunks.map((chunk) => chunk.length);
+  const term = {
+    xorb: xorb.hash,
+    unpackedBytes: bytes.length,
+    chunkStart: 0,
+    chunkEnd: chunks.length,
+  };
+  const hash = fileHash(hasher, xorb.chunkHashes, lengths);
+  return { file: { bytes, hash, terms: [term] }, xorbs: [xorb] };
+}
+
+/** How fetch ranges are made of terms. */
+export type RangeStyle = 'exact' | 'joined' | 'whole';
+
+export interface FakeCasOptions {
+  readonly ranges?: RangeStyle;
+  /** Every answer cuts the file's terms to the asked bytes; this many bytes at most are shown. */
+  readonly answerBytes?: number;
+  readonly pieceBytes?: number;
+  /** Changes, replaces or refuses the bytes of the `n`th fetch (from 0). */
+  readonly onFetch?: (call: {
+    readonly index: number;
+    readonly url: string;
+    readonly ranges: readonly ByteRange[];
+    readonly bytes: Uint8Array[];
+    readonly signal: AbortSignal | undefined;
+  }) => void | Promise<void>;
+  readonly onReconstruction?: (answer: Reconstruction, index: number) => Reconstruction | null;
+}
+
+export interface FakeCas extends CasClient {
+  readonly fetches: { url: string; ranges: readonly ByteRange[] }[];
+  readonly reconstructions: (ByteRange | undefined)[];
+  openFetches: number;
+}
+
+/** A store that holds these files and xorbs. */
+export function fakeCas(
+  files: readonly TestFile[],
+  xorbs: readonly BuiltXorb[],
+  options: FakeCasOptions = {},
+): FakeCas {
+  const byHash = new Map(xorbs.map((xorb) => [xorb.hash.toString(), xorb]));
+  const unused = (): never => {
+    throw new Error('not used in downloads');
+  };
+  const cas: FakeCas = {
+    fetches: [],
+    reconstructions: [],
+    openFetches: 0,
+    queryDedup: unused,
+    putXorb: unused,
+    putShard: unused,
+    async close() {},
+    async getReconstruction(hash, range) {
+      const file = files.find((each) => each.hash.equals(hash));
+      cas.reconstructions.push(range);
+      if (file === undefined) throw new OrbweaverError('NOT_FOUND', 'no such file');
+      const start = range?.start ?? 0;
+      if (start >= file.bytes.length) return null;
+      const end = Math.min(range?.end ?? Number.POSITIVE_INFINITY, file.bytes.length);
+      const sliced = sliceTerms(file.terms, start, end);
+      const generation = cas.reconstructions.length;
+      const answer = {
+        ...sliced,
+        fetches: fetchesFor(sliced.terms, byHash, options.ranges ?? 'exact', generation),
+      };
+      return options.onReconstruction?.(answer, generation - 1) ?? answer;
+    },
+    fetchRanges: (url, ranges, signal) => {
+      const index = cas.fetches.length;
+      cas.fetches.push({ url, ranges });
+      return serve(cas, byHash, options, { index, url, ranges, signal });
+    },
+  };
+  return cas;
+}
+
+async function* serve(
+  cas: FakeCas,
+  xorbs: ReadonlyMap<string, BuiltXorb>,
+  options: FakeCasOptions,
+  call: {
+    index: number;
+    url: string;
+    ranges: readonly ByteRange[];
+    signal: AbortSignal | undefined;
+  },
+): AsyncGenerator<FetchedPart> {
+  const hash = new URL(call.url).pathname.slice(1);
+  const xorb = xorbs.get(hash);
+  if (xorb === undefined) throw new OrbweaverError('NOT_FOUND', 'no such xorb');
+  cas.openFetches++;
+  try {
+    const bytes = call.ranges.map(({ start, end }) => xorb.bytes.slice(start, end));
+    await options.onFetch?.({ ...call, bytes });
+    const scratch = new Uint8Array(options.pieceBytes ?? 1 << 16);
+    for (const [rangeIndex, part] of bytes.entries()) {
+      for (let at = 0; at < part.length; at += scratch.length) {
+        const piece = part.subarray(at, at + scratch.length);
+        // A borrowed buffer that is overwritten by the next step, as the port allows.
+        scratch.set(piece);
+        await Promise.resolve();
+        yield { rangeIndex, bytes: scratch.subarray(0, piece.length) };
+      }
+    }
+  } finally {
+    cas.openFetches--;
+  }
+}
+
+function fetchesFor(
+  terms: readonly Term[],
+  xorbs: ReadonlyMap<string, BuiltXorb>,
+  style: RangeStyle,
+  generation: number,
+): XorbFetch[] {
+  const spans = new Map<string, [number, number][]>();
+  for (const term of terms) {
+    const key = term.xorb.toString();
+    const xorb = xorbs.get(key) as BuiltXorb;
+    const span: [number, number] =
+      style === 'whole' ? [0, xorb.recordEnds.length] : [term.chunkStart, term.chunkEnd];
+    spans.set(key, [...(spans.get(key) ?? []), span]);
+  }
+  return [...spans].map(([key, list]) => {
+    const xorb = xorbs.get(key) as BuiltXorb;
+    const sorted = [...list].sort((a, b) => a[0] - b[0] || a[1] - b[1]);
+    const merged: [number, number][] = [];
+    for (const span of sorted) {
+      const last = merged.at(-1);
+      const gap = style === 'joined' ? 3 : 0;
+      if (last !== undefined && span[0] <= last[1] + gap) last[1] = Math.max(last[1], span[1]);
+      else merged.push([...span]);
+    }
+    const ranges: FetchRange[] = merged.map(([chunkStart, chunkEnd]) => ({
+      chunkStart,
+      chunkEnd,
+      byteStart: chunkStart === 0 ? 0 : (xorb.recordEnds[chunkStart - 1] as number),
+      byteEnd: xorb.recordEnds[chunkEnd - 1] as number,
+    }));
+    const url = `https://data.test/${key}?generation=${generation}`;
+    return { xorb: xorb.hash, entries: [{ url, ranges }] };
+  });
+}
+
+export interface TestPool extends ComputePool {
+  /** Most slabs that were ever out at once. */
+  readonly peakSlabs: number;
+}
+
+/** A pool without threads; `slabCount` 2 is the smallest legal one. */
+export function testPool(shape: { slabBytes: number; slabCount: number }): TestPool {
+  const decoder = createRecordDecoder({ codec, hasher });
+  const waiting: { count: number; grant: (slabs: Slab[]) => void }[] = [];
+  const memory = Array.from({ length: shape.slabCount }, () => new Uint8Array(shape.slabBytes));
+  const free = [...memory];
+  let peak = 0;
+  const serveWaiting = (): void => {
+    for (let first = waiting[0]; first !== undefined; first = waiting[0]) {
+      if (free.length < first.count) return;
+      waiting.shift();
+      first.grant(free.splice(0, first.count).map(slabOver));
+      peak = Math.max(peak, shape.slabCount - free.length);
+    }
+  };
+  const slabOver = (bytes: Uint8Array): Slab => {
+    let held = true;
+    return {
+      get bytes() {
+        if (!held) throw new Error('a slab was used after its release');
+        return bytes;
+      },
+      release() {
+        if (!held) return;
+        held = false;
+        // Whoever still reads a released slab gets garbage and fails.
+        bytes.fill(0xee);
+        free.push(bytes);
+        serveWaiting();
+      },
+    };
+  };
+  const unused = (): never => {
+    throw new Error('not used in downloads');
+  };
+  return {
+    ...shape,
+    threads: 0,
+    tier: 'readable',
+    sharedMemory: false,
+    get freeSlabs() {
+      return free.length;
+    },
+    get waiting() {
+      return waiting.length;
+    },
+    get peakSlabs() {
+      return peak;
+    },
+    acquire: (count, signal) =>
+      new Promise<Slab[]>((resolve, reject) => {
+        const aborted = (): OrbweaverError => new OrbweaverError('ABORTED', 'aborted');
+        if (signal?.aborted) {
+          reject(aborted());
+          return;
+        }
+        const waiter = { count, grant: resolve };
+        waiting.push(waiter);
+        signal?.addEventListener('abort', () => {
+          const at = waiting.indexOf(waiter);
+          if (at < 0) return;
+          waiting.splice(at, 1);
+          reject(aborted());
+          serveWaiting();
+        });
+        serveWaiting();
+      }),
+    onStarved: () => () => {},
+    scan: unused,
+    hash: unused,
+    pack: unused,
+    createSha256: unused,
+    async decode(request: DecodeRequest): Promise<DecodeResult> {
+      await new Promise((resolve) => setImmediate(resolve));
+      const { input, start, end, output, outputOffset, expectedBytes } = request;
+      return decoder.decode(input.bytes, start, end, output.bytes, outputOffset, expectedBytes);
+    },
+    async close() {},
+  };
+}
+
+export interface TestSink extends Sink {
+  readonly bytes: () => Uint8Array;
+  state: 'open' | 'committed' | 'aborted';
+  readonly prepared: number[];
+}
+
+/** Keeps what it is given; checks order and overlap as the port promises. */
+export function testSink(
+  positional: boolean,
+  onWrite: (bytes: Uint8Array, offset: number) => Promise<void> | void = () => {},
+): TestSink {
+  let buffer = new Uint8Array(0);
+  let next = 0;
+  let active = 0;
+  const sink: TestSink = {
+    name: 'test sink',
+    positional,
+    state: 'open',
+    prepared: [],
+    bytes: () => buffer,
+    async prepare(sizeBytes) {
+      sink.prepared.push(sizeBytes);
+    },
+    async write(bytes, offset) {
+      if (sink.state !== 'open') throw new Error(`write after ${sink.state}`);
+      if (!positional && (offset !== next || active > 0)) throw new Error('write out of order');
+      active++;
+      try {
+        await Promise.resolve();
+        await onWrite(bytes, offset);
+        await new Promise((resolve) => setImmediate(resolve));
+        const end = offset + bytes.length;
+        if (end > buffer.length) {
+          const grown = new Uint8Array(end);
+          grown.set(buffer);
+          buffer = grown;
+        }
+        buffer.set(bytes, offset);
+        next = end;
+      } finally {
+        active--;
+      }
+    },
+    async commit(sizeBytes) {
+      if (sizeBytes !== buffer.length) throw new Error('commit with a wrong size');
+      sink.state = 'committed';
+    },
+    async abort() {
+      if (sink.state === 'open') sink.state = 'aborted';
+    },
+  };
+  return sink;
+}
