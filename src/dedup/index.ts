@@ -1,4 +1,4 @@
-export { ChunkIndex, type ChunkIndexOptions } from './chunk-index.js';
+export { ChunkIndex, type ChunkIndexOptions, hashWords } from './chunk-index.js';
 export {
   DEFAULT_MAX_KNOWN_CHUNKS,
   DEFAULT_PLACEMENT_PRICES,

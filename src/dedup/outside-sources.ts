@@ -23,6 +23,7 @@ export class OutsideSources {
   readonly #maxChunks: number;
   readonly #plain: ChunkSource = new ChunkSource(null, { maxProbes: MAX_OUTSIDE_PROBES });
   readonly #keyed: ChunkSource[] = [];
+  #all: readonly ChunkSource[] = [];
   #xorbCount = 0;
 
   constructor(registry: XorbRegistry, session: ChunkSource, maxChunks: number) {
@@ -31,10 +32,9 @@ export class OutsideSources {
     this.#maxChunks = maxChunks;
   }
 
-  /** Plain first, then keyed ones, the last useful first. */
-  *all(): Generator<ChunkSource> {
-    if (this.#plain.index.count > 0) yield this.#plain;
-    yield* this.#keyed;
+  /** Plain first, then keyed ones, the last useful first; those without chunks are left out. */
+  get all(): readonly ChunkSource[] {
+    return this.#all;
   }
 
   get keyCount(): number {
@@ -42,9 +42,7 @@ export class OutsideSources {
   }
 
   get chunkCount(): number {
-    let count = 0;
-    for (const source of this.all()) count += source.index.count;
-    return count;
+    return this.#keyed.reduce((sum, source) => sum + source.index.count, this.#plain.index.count);
   }
 
   get memoryBytes(): number {
@@ -53,12 +51,18 @@ export class OutsideSources {
     return bytes;
   }
 
+  /** After every change: placing asks for the list once per chunk. */
+  #changed(): void {
+    this.#all = this.#plain.index.count > 0 ? [this.#plain, ...this.#keyed] : [...this.#keyed];
+  }
+
   /** Notes that a keyed source was useful, so that it is kept before others. */
   touch(source: ChunkSource): void {
     const at = this.#keyed.indexOf(source);
     if (at > 0) {
       this.#keyed.splice(at, 1);
       this.#keyed.unshift(source);
+      this.#changed();
     }
   }
 
@@ -84,8 +88,9 @@ export class OutsideSources {
     }
     // Numbers of xorbs are never given back, so they have a limit of their own.
     const full = this.#xorbCount + fresh.length > this.#maxChunks / MIN_CHUNKS_PER_XORB;
-    if (fresh.length === 0 || full || !this.#makeRoom(chunks, known))
+    if (fresh.length === 0 || full || !this.#makeRoom(chunks, known)) {
       return { xorbs: 0, chunks: 0 };
+    }
     this.#xorbCount += fresh.length;
     const source = known ?? this.#openKey(key);
     this.touch(source);
@@ -96,6 +101,7 @@ export class OutsideSources {
         source.append(words, i * HASH_WORDS, xorb.chunkLengths[i] as number);
       }
     }
+    this.#changed();
     return { xorbs: fresh.length, chunks };
   }
 

@@ -67,7 +67,7 @@ export class Placer {
   isKnown(batch: Batch, chunk: number): boolean {
     const at = chunk * HASH_WORDS;
     if (this.#xorbs.source.index.find(batch.words, at, this.#entries) > 0) return true;
-    for (const source of this.#outside.all()) {
+    for (const source of this.#outside.all) {
       const words = batch.wordsFor(source, chunk);
       if (source.index.find(words, at, this.#entries) > 0) return true;
     }
@@ -114,7 +114,7 @@ export class Placer {
   #candidates(file: FileState, batch: Batch, chunk: number): Candidate[] {
     const candidates: Candidate[] = [];
     this.#find(file, batch, chunk, this.#xorbs.source, candidates);
-    for (const source of this.#outside.all()) this.#find(file, batch, chunk, source, candidates);
+    for (const source of this.#outside.all) this.#find(file, batch, chunk, source, candidates);
     return candidates;
   }
 

@@ -67,7 +67,12 @@ export function readHeader(bytes: Uint8Array): boolean {
   return footerBytes !== 0n;
 }
 
-/** The 200 bytes of a footer. */
+/**
+ * The 200 bytes of a footer, as given. @throws RangeError for a key of another length
+ *
+ * @example
+ * bytes.set(encodeShardFooter({ ...footer, createdAt: 0n }), footer.footerOffset);
+ */
 export function encodeFooter(footer: ShardFooter): Uint8Array {
   if (footer.hmacKey.length !== 32) {
     throw new RangeError(`"hmacKey" expected 32 bytes, got ${footer.hmacKey.length}`);
@@ -93,7 +98,12 @@ export function encodeFooter(footer: ShardFooter): Uint8Array {
     .finish();
 }
 
-/** Reads 200 bytes. @throws `TRUNCATED`, `UNSUPPORTED`, `LIMIT_EXCEEDED` */
+/**
+ * Reads the 200 bytes of a footer. @throws `TRUNCATED`, `UNSUPPORTED`, `LIMIT_EXCEEDED`
+ *
+ * @example
+ * const footer = decodeShardFooter(bytes.subarray(bytes.length - FOOTER_BYTES));
+ */
 export function decodeFooter(bytes: Uint8Array): ShardFooter {
   const reader = new ByteReader(bytes);
   const version = reader.u64('footer version');
@@ -152,6 +162,9 @@ export function shardKeyOf(footer: ShardFooter | null): Uint8Array | null {
 /**
  * True when the shard's time is over at `nowSeconds` (unix seconds; a shard may be used up to and
  * including its expiry). No footer and expiry 0 (not recorded) mean no expiry.
+ *
+ * @example
+ * if (shardExpired(decodeShard(answer).footer, Date.now() / 1000)) return null;
  */
 export function shardExpired(footer: ShardFooter | null, nowSeconds: number): boolean {
   return (

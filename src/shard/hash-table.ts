@@ -10,6 +10,10 @@ import { HASH_BYTES } from '../hash/index.js';
  * fixed mixing function cannot prevent that, but it shows: at a load of at most one half a chain
  * of {@link MAX_PROBES} honest hashes has a chance of 2^-64, so that a longer one is an error
  * instead of a quadratic loop.
+ *
+ * @example
+ * const table = new HashTable();
+ * table.add(hash.bytes, 0); // 0, and 0 again for the same hash
  */
 export class HashTable {
   #hashes: Uint8Array;

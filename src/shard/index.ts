@@ -8,7 +8,12 @@ export {
 } from './constants.js';
 export { type DecodeShardOptions, decodeShard } from './decode.js';
 export { type EncodeShardOptions, encodeShard } from './encode.js';
-export { shardExpired, shardKeyOf } from './footer.js';
+export {
+  decodeFooter as decodeShardFooter,
+  encodeFooter as encodeShardFooter,
+  shardExpired,
+  shardKeyOf,
+} from './footer.js';
 export { HashTable } from './hash-table.js';
 export { keyShard, shardKey } from './key.js';
 export { type ChunkPlace, openShardLookup, type ShardLookup } from './lookup.js';

@@ -39,6 +39,10 @@ const EMPTY_BYTES = 3 * RECORD_BYTES + FOOTER_BYTES;
  *
  * One file cannot be split: a file whose records alone exceed `maxBytes` gets a shard of its own.
  * @throws OrbweaverError `LIMIT_EXCEEDED` when it needs more than 64 MiB
+ *
+ * @example
+ * const parts = planShards({ fileCount: 1, xorbCount: 1, fileBytes: () => 192, chunkCount: () => 3,
+ *   xorbsOf: () => [0] }); // [{ files: [0], xorbs: [0] }]
  */
 export function planShards(input: SplitPlanInput, maxBytes: number = SHARD_MAX_BYTES): ShardPart[] {
   if (!(Number.isInteger(maxBytes) && maxBytes > 0 && maxBytes <= SHARD_MAX_BYTES)) {

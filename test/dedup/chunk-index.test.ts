@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { bytesEqual } from '../../src/bytes/index.js';
-import { hashWords } from '../../src/dedup/chunk-index.js';
-import { ChunkIndex } from '../../src/dedup/index.js';
+import { ChunkIndex, hashWords } from '../../src/dedup/index.js';
 import { randomHashes } from '../shard/samples.js';
 import { SplitMix64 } from '../support/generators.js';
 
