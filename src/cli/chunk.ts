@@ -8,8 +8,6 @@ import { COMMON_HELP, EXIT_CODES_HELP } from './exit-codes.js';
 import { writeJson } from './output.js';
 
 export const chunkCommand: Command = {
-  name: 'chunk',
-  summary: 'cut a file and print its chunks and their hashes',
   help: `Usage: orbweaver chunk FILE [OPTIONS]
 
 Prints offset, length and hash of each chunk, and the file hash. "-" reads standard input.

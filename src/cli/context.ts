@@ -18,11 +18,8 @@ export interface CliContext {
   readonly signal: AbortSignal;
 }
 
-/** One command of the CLI. */
+/** One command of the CLI; its name and summary stand in the list of `run.ts`. */
 export interface Command {
-  readonly name: string;
-  /** One line for the list of commands. */
-  readonly summary: string;
   /** The whole help text, exit codes included. */
   readonly help: string;
   /** Runs it; resolves to the exit code, or throws what `run` turns into a message. */

@@ -14,8 +14,6 @@ import { writeJson } from './output.js';
 import { bytesText, countText, rateText, tableText } from './text.js';
 
 export const demoCommand: Command = {
-  name: 'demo',
-  summary: 'the whole way on a real file with an embedded gateway',
   help: `Usage: orbweaver demo [FILE...] [OPTIONS]
 
 Starts a gateway on a temporary folder, uploads each FILE, then a second version of it with

@@ -10,8 +10,6 @@ import { createProgressBar } from './progress.js';
 import { bytesText, rateText } from './text.js';
 
 export const downloadCommand: Command = {
-  name: 'download',
-  summary: 'rebuild a file, or a range of it, from the store',
   help: `Usage: orbweaver download FILEHASH --endpoint URL --token T -o OUT [OPTIONS]
        orbweaver download --zip OUT.zip FILEHASH[=NAME]... --endpoint URL --token T
 

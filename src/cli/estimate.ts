@@ -9,8 +9,6 @@ import { createProgressBar } from './progress.js';
 import { bytesText, countText, percentText, tableText } from './text.js';
 
 export const estimateCommand: Command = {
-  name: 'estimate',
-  summary: 'say how much of these files would dedup, without sending anything',
   help: `Usage: orbweaver estimate PATH... [--endpoint URL --token T] [OPTIONS]
 
 Cuts and hashes the files as an upload would and says what would be new: among the files

@@ -20,8 +20,6 @@ import { writeJson } from './output.js';
 import { bytesText, percentText, tableText } from './text.js';
 
 export const inspectCommand: Command = {
-  name: 'inspect',
-  summary: 'explain a xorb or a shard',
   help: `Usage: orbweaver inspect FILE [OPTIONS]
 
 Reads a xorb (with or without footer) or a shard (any variant), checks it whole and lists what is

@@ -1,24 +1,53 @@
 import { EXIT, OrbweaverError } from '../errors.js';
-import { chunkCommand } from './chunk.js';
 import type { CliContext, Command } from './context.js';
-import { demoCommand } from './demo.js';
-import { downloadCommand } from './download.js';
-import { estimateCommand } from './estimate.js';
 import { COMMON_HELP, EXIT_CODES_HELP } from './exit-codes.js';
-import { inspectCommand } from './inspect.js';
 import { failureOf, flush, reportFailure } from './output.js';
-import { serveCommand } from './serve.js';
-import { uploadCommand } from './upload.js';
 import { versionText } from './version.js';
 
-const COMMANDS: readonly Command[] = [
-  uploadCommand,
-  downloadCommand,
-  serveCommand,
-  chunkCommand,
-  inspectCommand,
-  estimateCommand,
-  demoCommand,
+/** A command by name; its module, with all that it needs, is loaded only when it is called. */
+interface CommandEntry {
+  readonly name: string;
+  /** One line for the list of commands. */
+  readonly summary: string;
+  readonly load: () => Promise<Command>;
+}
+
+const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'upload',
+    summary: 'upload files, sending only chunks that the store lacks',
+    load: async () => (await import('./upload.js')).uploadCommand,
+  },
+  {
+    name: 'download',
+    summary: 'rebuild a file, or a range of it, from the store',
+    load: async () => (await import('./download.js')).downloadCommand,
+  },
+  {
+    name: 'serve',
+    summary: 'run a gateway over a folder',
+    load: async () => (await import('./serve.js')).serveCommand,
+  },
+  {
+    name: 'chunk',
+    summary: 'cut a file and print its chunks and their hashes',
+    load: async () => (await import('./chunk.js')).chunkCommand,
+  },
+  {
+    name: 'inspect',
+    summary: 'explain a xorb or a shard',
+    load: async () => (await import('./inspect.js')).inspectCommand,
+  },
+  {
+    name: 'estimate',
+    summary: 'say how much of these files would dedup, without sending anything',
+    load: async () => (await import('./estimate.js')).estimateCommand,
+  },
+  {
+    name: 'demo',
+    summary: 'the whole way on a real file with an embedded gateway',
+    load: async () => (await import('./demo.js')).demoCommand,
+  },
 ];
 
 function overview(): string {
@@ -59,13 +88,16 @@ export async function runCli(argv: readonly string[], context: CliContext): Prom
     }
     if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
       const asked = COMMANDS.find((command) => command.name === rest[0]);
-      (name === undefined ? context.stderr : context.stdout).write(asked?.help ?? overview());
+      (name === undefined ? context.stderr : context.stdout).write(
+        asked === undefined ? overview() : (await asked.load()).help,
+      );
       return name === undefined ? EXIT.usage : EXIT.ok;
     }
-    const command = COMMANDS.find((candidate) => candidate.name === name);
-    if (command === undefined) {
+    const entry = COMMANDS.find((candidate) => candidate.name === name);
+    if (entry === undefined) {
       throw new OrbweaverError('USAGE', `no command "${name}"; orbweaver --help lists them`);
     }
+    const command = await entry.load();
     if (options.includes('--help') || options.includes('-h')) {
       context.stdout.write(command.help);
       return EXIT.ok;

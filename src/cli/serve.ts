@@ -10,8 +10,6 @@ import { writeJson } from './output.js';
 export const DEFAULT_PORT = 8080;
 
 export const serveCommand: Command = {
-  name: 'serve',
-  summary: 'run a gateway over a folder',
   help: `Usage: orbweaver serve --data DIR [OPTIONS]
 
 Serves the content-addressed store protocol over a folder. Prints the URL and a token of each

@@ -10,8 +10,6 @@ import { createProgressBar } from './progress.js';
 import { bytesText, percentText, rateText } from './text.js';
 
 export const uploadCommand: Command = {
-  name: 'upload',
-  summary: 'upload files, sending only chunks that the store lacks',
   help: `Usage: orbweaver upload PATH... --endpoint URL --token T [OPTIONS]
 
 Uploads files and prints the hash of each. All files of one call share one index: data
