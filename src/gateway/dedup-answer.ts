@@ -39,6 +39,8 @@ export interface DedupAnswerParts {
   readonly xorbs: XorbCatalog;
   readonly shards: ShardCatalog;
   readonly nowMs: number;
+  /** @default DEDUP_ANSWER_MAX_BYTES */
+  readonly maxBytes?: number;
   /** Told about shards and xorbs that cannot be read; the answer goes on without them. */
   readonly onFault: (error: unknown) => void;
 }
@@ -52,7 +54,7 @@ export async function answerDedupQuery(
   const seen = new Set<string>();
   const keyed: ShardXorb[] = [];
   // Header, the two bookends, footer.
-  let room = DEDUP_ANSWER_MAX_BYTES - 3 * RECORD_BYTES - FOOTER_BYTES;
+  let room = (parts.maxBytes ?? DEDUP_ANSWER_MAX_BYTES) - 3 * RECORD_BYTES - FOOTER_BYTES;
   for (const shardHash of await knowingShards(chunk, parts)) {
     const shard = await tolerant(parts, () => parts.shards.get(shardHash));
     if (shard === null) continue;

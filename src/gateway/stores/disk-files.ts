@@ -85,8 +85,24 @@ export async function infoOf(path: string): Promise<ObjectInfo | null> {
   }
 }
 
-/** Null when there is no file. */
-export async function openExisting(path: string): Promise<FileHandle | null> {
+/** Null when there is no plain file (a folder opens too, and fails only when it is read). */
+export async function openExisting(
+  path: string,
+): Promise<{ readonly file: FileHandle; readonly sizeBytes: number } | null> {
+  const file = await openOrNull(path);
+  if (file === null) return null;
+  try {
+    const info = await file.stat();
+    if (info.isFile()) return { file, sizeBytes: info.size };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+  await file.close();
+  return null;
+}
+
+async function openOrNull(path: string): Promise<FileHandle | null> {
   try {
     return await open(path, 'r');
   } catch (error) {

@@ -89,10 +89,11 @@ export async function createDiskStore(
     async read(key: string, range?: ObjectRange): Promise<Uint8Array | null> {
       const path = pathOf(key);
       return guarded(`reading "${key}"`, async () => {
-        const file = await openExisting(path);
-        if (file === null) return null;
+        const opened = await openExisting(path);
+        if (opened === null) return null;
+        const { file, sizeBytes } = opened;
         try {
-          const { start, end } = checkRange(key, range, (await file.stat()).size);
+          const { start, end } = checkRange(key, range, sizeBytes);
           const bytes = new Uint8Array(end - start);
           await readFully(file, bytes, start, key);
           return bytes;
@@ -105,11 +106,11 @@ export async function createDiskStore(
     async *stream(key: string, range?: ObjectRange): AsyncGenerator<Uint8Array> {
       const path = pathOf(key);
       const doing = `reading "${key}"`;
-      const file = await guarded(doing, () => openExisting(path));
-      if (file === null) throw new OrbweaverError('NOT_FOUND', `no object "${key}"`, { key });
+      const opened = await guarded(doing, () => openExisting(path));
+      if (opened === null) throw new OrbweaverError('NOT_FOUND', `no object "${key}"`, { key });
+      const { file, sizeBytes } = opened;
       try {
-        const { size } = await guarded(doing, () => file.stat());
-        const { start, end } = checkRange(key, range, size);
+        const { start, end } = checkRange(key, range, sizeBytes);
         for (let at = start; at < end; at += READ_PIECE_BYTES) {
           // A new array each time: the consumer may still hold the one before (a socket queue).
           const piece = new Uint8Array(Math.min(READ_PIECE_BYTES, end - at));
@@ -142,6 +143,7 @@ export async function createDiskStore(
     async delete(key: string): Promise<boolean> {
       const path = pathOf(key);
       return guarded(`deleting "${key}"`, async () => {
+        if ((await infoOf(path)) === null) return false;
         try {
           await unlink(path);
           return true;

@@ -1,0 +1,232 @@
+import { describe, expect, it } from 'vitest';
+import type { ObjectBody, ObjectStore } from '../../../src/gateway/index.js';
+import { generate } from '../../support/generators.js';
+import { keysOf } from './rig.js';
+
+/** What every object store has to do: one suite, run over each implementation. */
+export function storeSuite(name: string, open: () => Promise<ObjectStore>): void {
+  const bytes = generate({ kind: 'splitmix64', seed: 1, bytes: 700_001 });
+  const collect = async (source: AsyncIterable<Uint8Array>): Promise<Uint8Array> => {
+    const pieces: Uint8Array[] = [];
+    for await (const piece of source) pieces.push(piece);
+    return new Uint8Array(Buffer.concat(pieces));
+  };
+  const same = (a: Uint8Array | null, b: Uint8Array): boolean =>
+    a !== null && Buffer.from(a).equals(Buffer.from(b));
+
+  describe(`${name} store`, () => {
+    it('gives back what was put, whole and in ranges', async () => {
+      const store = await open();
+      expect(await store.put('xorbs/abc', bytes)).toBe(true);
+      expect(same(await store.read('xorbs/abc'), bytes)).toBe(true);
+      expect(same(await collect(store.stream('xorbs/abc')), bytes)).toBe(true);
+      for (const [start, end] of [
+        [0, 1],
+        [0, 0],
+        [700_001, 700_001],
+        [700_000, 700_001],
+        [262_143, 262_145],
+        [1, 600_000],
+      ] as const) {
+        const part = bytes.subarray(start, end);
+        expect(same(await store.read('xorbs/abc', { start, end }), part)).toBe(true);
+        expect(same(await collect(store.stream('xorbs/abc', { start, end })), part)).toBe(true);
+      }
+    });
+
+    it('takes bytes as one array, as several and as a stream', async () => {
+      const store = await open();
+      const parts = [bytes.subarray(0, 3), new Uint8Array(0), bytes.subarray(3)];
+      const stream = async function* (): AsyncGenerator<Uint8Array> {
+        yield* parts;
+      };
+      const bodies: ObjectBody[] = [bytes, parts, stream(), []];
+      for (const [index, body] of bodies.entries()) {
+        expect(await store.put(`files/f${index}`, body)).toBe(true);
+        const expected = index === 3 ? new Uint8Array(0) : bytes;
+        expect(same(await store.read(`files/f${index}`), expected)).toBe(true);
+      }
+    });
+
+    it('borrows: what the caller does with its arrays afterwards changes nothing', async () => {
+      const store = await open();
+      const body = Buffer.from([1, 2, 3]);
+      await store.put('files/a', body);
+      body.fill(9);
+      const read = (await store.read('files/a')) as Uint8Array;
+      expect([...read]).toEqual([1, 2, 3]);
+      read.fill(9);
+      expect([...((await store.read('files/a')) as Uint8Array)]).toEqual([1, 2, 3]);
+    });
+
+    it('puts only if the key is free, and exactly one of many writers wins', async () => {
+      const store = await open();
+      const bodies = Array.from({ length: 8 }, (_, index) =>
+        new Uint8Array(1000 + index).fill(index),
+      );
+      const won = await Promise.all(bodies.map((body) => store.put('xorbs/race', body)));
+      expect(won.filter(Boolean)).toHaveLength(1);
+      expect(same(await store.read('xorbs/race'), bodies[won.indexOf(true)] as Uint8Array)).toBe(
+        true,
+      );
+      expect(await store.put('xorbs/race', bytes)).toBe(false);
+      const empty = await Promise.all(
+        [1, 2, 3].map(() => store.put('chunks/a/b', new Uint8Array(0))),
+      );
+      expect(empty.filter(Boolean)).toHaveLength(1);
+    });
+
+    it('keeps nothing of a body that breaks off, and the key stays free', async () => {
+      const store = await open();
+      const broken = async function* (): AsyncGenerator<Uint8Array> {
+        yield bytes;
+        throw new Error('gone');
+      };
+      await expect(store.put('xorbs/broken', broken())).rejects.toThrow('gone');
+      expect(await store.head('xorbs/broken')).toBeNull();
+      expect(await keysOf(store, 'xorbs/')).toEqual([]);
+      expect(await store.put('xorbs/broken', bytes)).toBe(true);
+    });
+
+    it('knows sizes and times without reading', async () => {
+      const store = await open();
+      expect(await store.head('files/a')).toBeNull();
+      await store.put('files/a', bytes);
+      const info = await store.head('files/a');
+      expect(info?.sizeBytes).toBe(bytes.length);
+      expect(info?.modifiedMs).toBeGreaterThan(1_500_000_000_000);
+    });
+
+    it('says null or NOT_FOUND for what is not there', async () => {
+      const store = await open();
+      await store.put('chunks/abc/def', new Uint8Array(0));
+      for (const key of [
+        'xorbs/none',
+        'chunks/abc',
+        'chunks/abc/ghi',
+        'chunks/abc/def',
+        'none/x/y',
+      ]) {
+        const there = key === 'chunks/abc/def';
+        expect((await store.read(key)) === null, key).toBe(!there);
+        expect((await store.head(key)) === null, key).toBe(!there);
+        if (there) continue;
+        await expect(collect(store.stream(key)), key).rejects.toMatchObject({ code: 'NOT_FOUND' });
+        expect(await store.delete(key), key).toBe(false);
+      }
+    });
+
+    it('refuses ranges past the end and ranges that are none', async () => {
+      const store = await open();
+      await store.put('files/a', new Uint8Array(10));
+      const past = { start: 5, end: 11 };
+      await expect(store.read('files/a', past)).rejects.toMatchObject({ code: 'TRUNCATED' });
+      await expect(collect(store.stream('files/a', past))).rejects.toMatchObject({
+        code: 'TRUNCATED',
+      });
+      for (const range of [
+        { start: -1, end: 5 },
+        { start: 6, end: 5 },
+        { start: 0.5, end: 2 },
+        { start: 0, end: Number.NaN },
+      ]) {
+        await expect(store.read('files/a', range)).rejects.toThrow(RangeError);
+      }
+    });
+
+    it('lists what lies below a prefix, and nothing else', async () => {
+      const store = await open();
+      const keys = [
+        'chunks/abc/one',
+        'chunks/abc/two',
+        'chunks/abd/one',
+        'chunks/x/one',
+        'files/abc',
+      ];
+      for (const key of keys) await store.put(key, new Uint8Array(key.length));
+      expect(await keysOf(store, 'chunks/abc/')).toEqual(['chunks/abc/one', 'chunks/abc/two']);
+      expect(await keysOf(store, 'chunks/x/')).toEqual(['chunks/x/one']);
+      expect(await keysOf(store, 'chunks/')).toEqual(keys.slice(0, 4).sort());
+      expect(await keysOf(store, 'files/')).toEqual(['files/abc']);
+      expect(await keysOf(store, 'xorbs/')).toEqual([]);
+      expect(await keysOf(store, 'chunks/none/')).toEqual([]);
+      for await (const entry of store.list('files/')) {
+        expect(entry).toMatchObject({ key: 'files/abc', sizeBytes: 9 });
+        expect(entry.modifiedMs).toBeGreaterThan(0);
+      }
+    });
+
+    it('deletes once, and the key is free again', async () => {
+      const store = await open();
+      await store.put('files/a', new Uint8Array(1));
+      expect(await store.delete('files/a')).toBe(true);
+      expect(await store.delete('files/a')).toBe(false);
+      expect(await store.put('files/a', new Uint8Array(2))).toBe(true);
+      expect((await store.head('files/a'))?.sizeBytes).toBe(2);
+    });
+
+    it('takes no key that could be anything else than a name', async () => {
+      const store = await open();
+      const bad = [
+        '',
+        'a',
+        '/a',
+        'a/',
+        'a//b',
+        '../a',
+        'a/..',
+        'a/../b',
+        './a',
+        'a/.',
+        'a/.hidden',
+        'A/b',
+        'a/B',
+        'a/b/c/d',
+        'a\\b/c',
+        'a/b\0',
+        'a/b\n',
+        'a/ b',
+        'C:/a',
+        'a/b:c',
+        'a/é',
+        `a/${'x'.repeat(129)}`,
+        '-a/b',
+        'a/b\n/c',
+        '%2e%2e/a',
+      ];
+      for (const key of bad) {
+        const label = JSON.stringify(key);
+        await expect(
+          Promise.resolve().then(() => store.head(key)),
+          label,
+        ).rejects.toThrow(RangeError);
+        await expect(
+          Promise.resolve().then(() => store.read(key)),
+          label,
+        ).rejects.toThrow(RangeError);
+        await expect(
+          Promise.resolve().then(() => store.put(key, bytes)),
+          label,
+        ).rejects.toThrow(RangeError);
+        await expect(
+          Promise.resolve().then(() => store.delete(key)),
+          label,
+        ).rejects.toThrow(RangeError);
+        await expect(collect(store.stream(key)), label).rejects.toThrow(RangeError);
+      }
+      for (const prefix of ['', '/', 'a', 'a/b', '../', 'a//', 'a/b/c/', 'A/']) {
+        await expect(keysOf(store, prefix), JSON.stringify(prefix)).rejects.toThrow(RangeError);
+      }
+    });
+
+    it('leaves a stream early without trouble', async () => {
+      const store = await open();
+      await store.put('files/a', bytes);
+      for await (const piece of store.stream('files/a')) {
+        expect(piece.length).toBeGreaterThan(0);
+        break;
+      }
+      expect(await store.delete('files/a')).toBe(true);
+    });
+  });
+}
