@@ -12,4 +12,9 @@ export interface BlockCodec {
   bg4Split(src: Uint8Array, out: Uint8Array): void;
   /** Inverse of {@link BlockCodec.bg4Split}. */
   bg4Join(src: Uint8Array, out: Uint8Array): void;
+  /**
+   * `out.set(src)`, overlap included, for codecs that can do it faster: engines move the bytes of
+   * shared memory one by one unless both sides have the same place within a word. Absent elsewhere.
+   */
+  copy?(src: Uint8Array, out: Uint8Array): void;
 }

@@ -1,6 +1,6 @@
 import type { BlockCodec } from '../compress/ports.js';
 import { STAGE, STAGE_HALF_BYTES } from './generated/layout.js';
-import type { SimdInstance } from './simd-instance.js';
+import { type SimdInstance, WORD_BYTES, wordShift } from './simd-instance.js';
 
 /** Longest argument the kernels take: their results are signed 32-bit numbers. */
 const MAX_KERNEL_BYTES = 2 ** 30;
@@ -16,13 +16,14 @@ export function createSimdCodec(instance: SimdInstance, twin: BlockCodec): Block
   const { exports, scratch } = instance;
   const srcStage = scratch + STAGE;
   const outStage = srcStage + STAGE_HALF_BYTES;
+  const inside = (bytes: Uint8Array): boolean => bytes.buffer === instance.views().buffer;
 
   /** Where the kernel finds (or puts) `bytes`; -1 when they neither lie inside nor fit the stage. */
   function place(bytes: Uint8Array, length: number, stage: number): number {
-    if (bytes.buffer === instance.views().buffer) {
+    if (inside(bytes)) {
       return length <= MAX_KERNEL_BYTES ? bytes.byteOffset : -1;
     }
-    return length <= STAGE_HALF_BYTES ? stage : -1;
+    return length <= STAGE_HALF_BYTES - WORD_BYTES ? stage + wordShift(bytes) : -1;
   }
 
   function regroup(
@@ -37,9 +38,9 @@ export function createSimdCodec(instance: SimdInstance, twin: BlockCodec): Block
     const to = place(out, out.length, outStage);
     if (from < 0 || to < 0) return false;
     const { u8 } = instance.views();
-    if (from === srcStage) u8.set(src, srcStage);
+    if (!inside(src)) u8.set(src, from);
     kernel(from, src.length, to);
-    if (to === outStage) out.set(u8.subarray(to, to + out.length));
+    if (!inside(out)) out.set(u8.subarray(to, to + out.length));
     return true;
   }
 
@@ -51,9 +52,9 @@ export function createSimdCodec(instance: SimdInstance, twin: BlockCodec): Block
       const to = place(out, capacity, outStage);
       if (from < 0 || to < 0) return twin.lz4Compress(src, out);
       const { u8 } = instance.views();
-      if (from === srcStage) u8.set(src, srcStage);
+      if (!inside(src)) u8.set(src, from);
       const length = exports.lz4Compress(from, src.length, to, capacity);
-      if (to === outStage && length > 0) out.set(u8.subarray(to, to + length));
+      if (!inside(out) && length > 0) out.set(u8.subarray(to, to + length));
       return length;
     },
 
@@ -63,13 +64,13 @@ export function createSimdCodec(instance: SimdInstance, twin: BlockCodec): Block
       const to = place(out, out.length, outStage);
       if (from < 0 || to < 0) return twin.lz4Decompress(src, out, outStart);
       const { u8 } = instance.views();
-      if (from === srcStage) u8.set(src, srcStage);
-      if (to === outStage && outStart > 0) {
+      if (!inside(src)) u8.set(src, from);
+      if (!inside(out) && outStart > 0) {
         const reach = Math.max(0, outStart - MAX_DISTANCE);
         u8.set(out.subarray(reach, outStart), to + reach);
       }
       const end = exports.lz4Decompress(from, src.length, to, out.length, outStart);
-      if (to === outStage && end > outStart) {
+      if (!inside(out) && end > outStart) {
         out.set(u8.subarray(to + outStart, to + end), outStart);
       }
       return end;
@@ -81,6 +82,14 @@ export function createSimdCodec(instance: SimdInstance, twin: BlockCodec): Block
 
     bg4Join(src, out) {
       if (!regroup(src, out, exports.bg4Join)) twin.bg4Join(src, out);
+    },
+
+    copy(src, out) {
+      if (src.length > out.length) {
+        throw new RangeError(`"out" expected ${src.length} bytes, got ${out.length}`);
+      }
+      if (inside(src) && inside(out)) exports.copy(src.byteOffset, src.length, out.byteOffset);
+      else out.set(src);
     },
   };
 }

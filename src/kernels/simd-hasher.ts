@@ -1,11 +1,11 @@
 import type { Hasher } from '../hash/ports.js';
 import { DIGEST_COUNT, DIGESTS, KEY, LIST, STAGE, STAGE_HALF_BYTES } from './generated/layout.js';
-import { HASH_PIECE_BYTES, type SimdInstance } from './simd-instance.js';
+import { HASH_PIECE_BYTES, type SimdInstance, WORD_BYTES, wordShift } from './simd-instance.js';
 
 const DIGEST_BYTES = 32;
 
 /** Bytes that can be staged at once: both halves of the stage side by side. */
-const HASH_STAGE_BYTES = 2 * STAGE_HALF_BYTES;
+const HASH_STAGE_BYTES = 2 * STAGE_HALF_BYTES - WORD_BYTES;
 
 /** Keyed BLAKE3 by an instance of the kernels. */
 export function createSimdHasher(instance: SimdInstance): Hasher {
@@ -15,25 +15,28 @@ export function createSimdHasher(instance: SimdInstance): Hasher {
   const digestsAt = scratch + DIGESTS;
   const stageAt = scratch + STAGE;
 
+  /** Copies `bytes` to the stage; returns where they begin. */
+  function stage(bytes: Uint8Array): number {
+    const at = stageAt + wordShift(bytes);
+    instance.views().u8.set(bytes, at);
+    return at;
+  }
+
   /** One digest to DIGESTS; the key is in place. */
   function hashOne(data: Uint8Array): void {
-    const { buffer, u8 } = instance.views();
     const length = data.length;
-    if (data.buffer === buffer) {
+    if (data.buffer === instance.views().buffer) {
       exports.blake3(data.byteOffset, length, digestsAt);
     } else if (length <= HASH_STAGE_BYTES) {
-      u8.set(data, stageAt);
-      exports.blake3(stageAt, length, digestsAt);
+      exports.blake3(stage(data), length, digestsAt);
     } else {
       // Whole pieces while bytes follow them, then the rest, which is never empty.
       exports.blake3Begin();
       let at = 0;
       for (; length - at > HASH_PIECE_BYTES; at += HASH_PIECE_BYTES) {
-        u8.set(data.subarray(at, at + HASH_PIECE_BYTES), stageAt);
-        exports.blake3Push(stageAt);
+        exports.blake3Push(stage(data.subarray(at, at + HASH_PIECE_BYTES)));
       }
-      u8.set(data.subarray(at), stageAt);
-      exports.blake3Finish(stageAt, length - at, digestsAt);
+      exports.blake3Finish(stage(data.subarray(at)), length - at, digestsAt);
     }
   }
 
@@ -72,8 +75,7 @@ export function createSimdHasher(instance: SimdInstance): Hasher {
         } else if (inPlace) {
           exports.blake3Many(data.byteOffset, from, listAt, batch, digestsAt);
         } else {
-          u8.set(data.subarray(from, to), stageAt);
-          exports.blake3Many(stageAt, 0, listAt, batch, digestsAt);
+          exports.blake3Many(stage(data.subarray(from, to)), 0, listAt, batch, digestsAt);
         }
         const digests = u8.subarray(digestsAt, digestsAt + batch * DIGEST_BYTES);
         out.set(digests, outOffset + done * DIGEST_BYTES);

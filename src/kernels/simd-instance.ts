@@ -24,6 +24,7 @@ export interface KernelExports {
   lz4Decompress(src: number, length: number, out: number, size: number, start: number): number;
   bg4Split(src: number, length: number, out: number): void;
   bg4Join(src: number, length: number, out: number): void;
+  copy(src: number, length: number, out: number): void;
 }
 
 /** An instance and the views of its memory that the adapters work with. */
@@ -45,6 +46,9 @@ export interface MemoryViews {
   readonly u8: Uint8Array;
   readonly u32: Uint32Array;
 }
+
+/** The widest word that engines copy at a time. Stages keep this much room for {@link wordShift}. */
+export const WORD_BYTES = 8;
 
 /** Bytes that the adapters hash at once from outside memory. */
 export const HASH_PIECE_BYTES: number = PIECE_BYTES;
@@ -77,6 +81,15 @@ export async function instantiateSimd(
       return views;
     },
   };
+}
+
+/**
+ * How far a stage has to move up so that `bytes` have the same place within a word there. Engines
+ * copy to and from shared memory word by word then, else byte by byte (22 against 2.5 GB/s on a
+ * 2-core Xeon, Node 20).
+ */
+export function wordShift(bytes: Uint8Array): number {
+  return bytes.byteOffset & (WORD_BYTES - 1);
 }
 
 function viewsOf(memory: WasmMemory): MemoryViews {

@@ -1,6 +1,6 @@
 import type { GearScanner } from '../chunker/ports.js';
 import { GEAR_TABLE, LIST, LIST_COUNT, STAGE } from './generated/layout.js';
-import type { SimdInstance } from './simd-instance.js';
+import { type SimdInstance, wordShift } from './simd-instance.js';
 
 /**
  * Bytes copied at a time when the data lies outside. Small, since a search for the next cut stops
@@ -37,8 +37,9 @@ export function createSimdScanner(instance: SimdInstance, gearTable: BigUint64Ar
         if (!inPlace) {
           shift = Math.max(0, from - WARM_BYTES);
           stop = Math.min(end, from + SCAN_STAGE_BYTES);
-          u8.set(data.subarray(shift, stop), stageAt);
-          base = stageAt;
+          const piece = data.subarray(shift, stop);
+          base = stageAt + wordShift(piece);
+          u8.set(piece, base);
         }
         const capacity = Math.min(out.length - count, LIST_COUNT);
         const found = exports.gearScan(

@@ -46,3 +46,23 @@ describe('BG4 kernels', () => {
     }
   });
 });
+
+describe('copies by the kernels', () => {
+  it('move bytes like set, overlapping or not, at every place within a word', async () => {
+    for (const setup of await createSetups()) {
+      const content = generate({ kind: 'splitmix64', seed: 14, bytes: 3000 });
+      for (let place = 0; place < 9; place++) {
+        for (const to of [0, 5, 8, 100, 2900]) {
+          const all = setup.view(0, 6000, place);
+          all.fill(0).set(content, 1000);
+          const expected = all.slice();
+          expected.set(content.subarray(0, 2500), to);
+          setup.kernels.codec.copy?.(all.subarray(1000, 3500), all.subarray(to, to + 2500));
+          expect([setup.name, to, firstDifference(all, expected)]).toEqual([setup.name, to, -1]);
+        }
+      }
+      const short = new Uint8Array(3);
+      expect(() => setup.kernels.codec.copy?.(content, short)).toThrow(RangeError);
+    }
+  });
+});

@@ -22,6 +22,11 @@ export {
 export { lz4Compress } from './lz4-compress';
 export { lz4Decompress } from './lz4-decompress';
 
+/** `n` bytes; the two may overlap. Not bound to the words' limits that engines put on typed arrays. */
+export function copy(from: usize, n: usize, to: usize): void {
+  memory.copy(to, from, n);
+}
+
 /** First address after the static data, for the build's check against STATIC_BYTES. */
 export function staticEnd(): usize {
   return __heap_base;
