@@ -1,5 +1,5 @@
 import type { MerkleHash } from '../hash/index.js';
-import { answerFailure, type HttpContext, readAll, sendToCas } from './http.js';
+import { answerFailure, createCallState, type HttpContext, readAll, sendToCas } from './http.js';
 import { abortedError, throwIfAborted } from './sleep.js';
 
 /**
@@ -44,7 +44,7 @@ export function createDedupQuery(context: HttpContext, timeoutMs: number): Dedup
         label: 'v1/chunks',
         signal,
       },
-      { refreshed: false },
+      createCallState(),
     );
     if (answer.exchange.status === 404) {
       await answer.exchange.discard();

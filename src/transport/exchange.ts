@@ -15,6 +15,8 @@ export interface ExchangeRequest {
   readonly signal?: AbortSignal | undefined;
   /** Milliseconds without a byte, in either direction. */
   readonly stallTimeoutMs: number;
+  /** Milliseconds in which the connection takes nothing of the body. @default stallTimeoutMs */
+  readonly sendTimeoutMs?: number;
   /** Milliseconds from the last byte of the body to the first of the answer. */
   readonly answerTimeoutMs?: number;
   /** Milliseconds without a byte of the answer's body. @default stallTimeoutMs */
@@ -54,10 +56,14 @@ export async function exchange(ports: ExchangePorts, request: ExchangeRequest): 
   let requestId: string | null = null;
 
   const abort = (): void => controller.abort();
-  const watchdog = startWatchdog(ports.clock, request.stallTimeoutMs, () => {
-    state.stalled = true;
-    controller.abort();
-  });
+  const watchdog = startWatchdog(
+    ports.clock,
+    request.sendTimeoutMs ?? request.stallTimeoutMs,
+    () => {
+      state.stalled = true;
+      controller.abort();
+    },
+  );
   signal?.addEventListener('abort', abort, { once: true });
   const release = (): void => {
     watchdog.stop();
@@ -174,7 +180,13 @@ export async function exchange(ports: ExchangePorts, request: ExchangeRequest): 
       return new TextDecoder().decode(Buffer.concat(await collect(limitBytes)));
     },
     async discard() {
-      await collect(0);
+      const announcedBytes = Number(header('content-length') ?? 0);
+      if (announcedBytes <= DRAIN_BYTES) await collect(0);
+      else {
+        stream?.stop();
+        release();
+        response.body.destroy();
+      }
     },
   };
 }

@@ -134,6 +134,8 @@ function findOrbweaverError(exception: unknown): OrbweaverError | null {
 function systemCodeOf(exception: unknown): string {
   for (let at = exception, depth = 0; at instanceof Error && depth < 4; at = at.cause, depth++) {
     if ('code' in at && typeof at.code === 'string') return at.code;
+    // The parser of undici does not always know a code for what it refused.
+    if (at.name === 'HTTPParserError') return 'HPE_INVALID';
   }
   return '';
 }

@@ -48,10 +48,9 @@ export function createFetchRanges(context: HttpContext): FetchRanges {
       let moved = false;
       try {
         const answer = await askFor(context, url, asked, signal);
-        const body = placedBody(answer, asked);
+        const body = await placedBody(answer, asked);
         if (body === null) {
           // The whole object where a few ranges were wanted.
-          await answer.exchange.discard();
           singleRangeHosts.add(url.host);
           continue;
         }
@@ -126,10 +125,10 @@ async function askFor(
  * The data of an answer with its places, or null when it is a whole object that is not worth
  * reading for the few ranges asked.
  */
-function placedBody(
+async function placedBody(
   answer: Answer,
   asked: readonly ByteRange[],
-): AsyncGenerator<PlacedBytes, void, undefined> | null {
+): Promise<AsyncGenerator<PlacedBytes, void, undefined> | null> {
   const { exchange } = answer;
   const boundary = multipartBoundary(exchange.header('content-type') ?? '');
   if (boundary !== null) return multipartBody(answer, boundary);
@@ -140,6 +139,7 @@ function placedBody(
   if (contentRange !== null) {
     const { start, end } = contentRange;
     if (lengthBytes !== null && lengthBytes !== end - start) {
+      await exchange.discard();
       throw failure(
         answer.operation,
         'PROTOCOL',
@@ -157,7 +157,9 @@ function placedBody(
   }
   const askedBytes = asked.reduce((sum, { start, end }) => sum + end - start, 0);
   const wasteful = lengthBytes !== null && lengthBytes > askedBytes + MAX_WASTE_BYTES;
-  return asked.length > 1 && wasteful ? null : plainBody(answer, 0);
+  if (asked.length === 1 || !wasteful) return plainBody(answer, 0);
+  await exchange.discard();
+  return null;
 }
 
 async function* plainBody(

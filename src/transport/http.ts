@@ -40,7 +40,20 @@ export interface CasRequest {
 export interface CallState {
   /** The token was refreshed once in this call. */
   refreshed: boolean;
+  /** How many stall timeouts the connection may take nothing of a body. */
+  patience: number;
 }
+
+export function createCallState(): CallState {
+  return { refreshed: false, patience: 1 };
+}
+
+/**
+ * The kernel tells of room in its send buffer only when a third of it is free, which can be hundreds
+ * of KiB: on the slowest links that looks like a stall. So each stall while sending makes the next
+ * attempt twice as patient, up to this factor.
+ */
+const MOST_PATIENCE = 8;
 
 /** An answer and what it answers. */
 export interface Answer {
@@ -73,7 +86,8 @@ export async function sendToCas(
   const operation = casOperation(context, request);
   for (;;) {
     const token = await readToken(context, operation);
-    const answer = await send(context, operation, request, (url) =>
+    const patient = { ...request, sendTimeoutMs: context.stallTimeoutMs * state.patience };
+    const answer = await send(context, operation, patient, (url) =>
       url.origin === context.endpoint.origin
         ? {
             ...context.casHeaders,
@@ -81,7 +95,12 @@ export async function sendToCas(
             ...(token === '' ? {} : { authorization: `Bearer ${token}` }),
           }
         : { ...request.headers },
-    );
+    ).catch((exception: unknown) => {
+      if (stalledWhileSending(exception)) {
+        state.patience = Math.min(state.patience * 2, MOST_PATIENCE);
+      }
+      throw exception;
+    });
     if (answer.exchange.status !== 401 || state.refreshed || token === '') return answer;
     state.refreshed = true;
     const fresh = await readToken(context, operation, token);
@@ -181,7 +200,9 @@ export async function readJson(answer: Answer, limitBytes: number): Promise<unkn
 async function send(
   context: HttpContext,
   operation: Operation,
-  request: Pick<CasRequest, 'method' | 'body' | 'signal' | 'receiveTimeoutMs' | 'onProgress'>,
+  request: Pick<CasRequest, 'method' | 'body' | 'signal' | 'receiveTimeoutMs' | 'onProgress'> & {
+    readonly sendTimeoutMs?: number;
+  },
   headersFor: (url: URL) => Readonly<Record<string, string>>,
 ): Promise<Answer> {
   let current = operation;
@@ -194,6 +215,7 @@ async function send(
       headers: { accept: '*/*', ...context.commonHeaders, ...headersFor(current.url) },
       ...(request.body === undefined ? {} : { body: request.body }),
       ...(request.onProgress === undefined ? {} : { onProgress: request.onProgress }),
+      ...(request.sendTimeoutMs === undefined ? {} : { sendTimeoutMs: request.sendTimeoutMs }),
       ...(request.receiveTimeoutMs === undefined
         ? {}
         : { receiveTimeoutMs: request.receiveTimeoutMs }),
@@ -211,6 +233,12 @@ async function send(
     await answer.discard();
     current = { name: operation.name, url: await context.policy.check(location, current.url) };
   }
+}
+
+function stalledWhileSending(exception: unknown): boolean {
+  if (!(exception instanceof AttemptFailure)) return false;
+  const { code, fields } = exception.error;
+  return code === 'STALLED' && fields['phase'] === 'sending' && fields['sentBytes'] !== 0;
 }
 
 function redirectTarget(answer: Exchange): string | null {

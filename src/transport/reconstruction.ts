@@ -7,9 +7,9 @@ import { AttemptFailure } from './failures.js';
 import {
   type Answer,
   answerFailure,
-  type CallState,
   type CasRequest,
   casOperation,
+  createCallState,
   type HttpContext,
   readJson,
   sendToCas,
@@ -34,7 +34,7 @@ export function createReconstructionQuery(context: HttpContext): ReconstructionQ
 
   return async (file, range, signal) => {
     const headers = rangeHeader(range);
-    const state: CallState = { refreshed: false };
+    const state = createCallState();
     const requestFor = (asked: 1 | 2): CasRequest => ({
       method: 'GET',
       path: `v${asked}/reconstructions/${file}`,

@@ -6,6 +6,7 @@ import {
   type CallState,
   type CasRequest,
   casOperation,
+  createCallState,
   type HttpContext,
   readJson,
   sendToCas,
@@ -45,7 +46,7 @@ export function createShardUpload(context: HttpContext): ShardUpload {
 
   return async (shard, options = {}) => {
     const { signal, onProgress } = options;
-    const state = { refreshed: false };
+    const state = createCallState();
     const { url } = casOperation(context, requestFor(context, shard, 'v2/shards', signal));
     const call = { name: 'POST of a shard', host: url.host, signal };
     return withRetries(context, call, async () => {

@@ -2,7 +2,14 @@ import type { XorbBody } from '../client/ports.js';
 import type { MerkleHash } from '../hash/index.js';
 import { withRetries } from './attempts.js';
 import { failure } from './failures.js';
-import { answerFailure, casOperation, type HttpContext, readJson, sendToCas } from './http.js';
+import {
+  answerFailure,
+  casOperation,
+  createCallState,
+  type HttpContext,
+  readJson,
+  sendToCas,
+} from './http.js';
 
 /** Answers to uploads are one small object. */
 const MAX_ANSWER_BYTES = 64 * 1024;
@@ -43,7 +50,7 @@ export function createXorbUpload(context: HttpContext): XorbUpload {
         reportedBytes = sentBytes;
       },
     } as const;
-    const state = { refreshed: false };
+    const state = createCallState();
     const { name, url } = casOperation(context, request);
     return withRetries(context, { name, host: url.host, signal: options.signal }, async () => {
       const answer = await sendToCas(context, request, state);

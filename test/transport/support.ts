@@ -69,11 +69,7 @@ export interface TestServer {
   close(): Promise<void>;
 }
 
-export type Handler = (
-  request: SeenRequest,
-  response: ServerResponse,
-  index: number,
-) => void | Promise<void>;
+export type Handler = (request: SeenRequest, response: ServerResponse, index: number) => unknown;
 
 /** A real server on loopback. */
 export async function startServer(handler: Handler, host = '127.0.0.1'): Promise<TestServer> {
