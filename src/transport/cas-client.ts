@@ -1,5 +1,5 @@
 import type { CasClient, FetchedPart } from '../client/ports.js';
-import { OrbweaverError } from '../errors.js';
+import { createCallSignals } from './call-signals.js';
 import { createDispatcher } from './connect.js';
 import { createDedupQuery } from './dedup-query.js';
 import { createFetchRanges } from './fetch-ranges.js';
@@ -13,7 +13,7 @@ import {
 } from './options.js';
 import { createReconstructionQuery } from './reconstruction.js';
 import { createShardUpload } from './shard-upload.js';
-import { linkSignals, throwIfAborted } from './sleep.js';
+import { throwIfAborted } from './sleep.js';
 import { createTokens } from './token.js';
 import { createUrlPolicy } from './url-policy.js';
 import { createXorbUpload } from './xorb-upload.js';
@@ -29,7 +29,7 @@ import { createXorbUpload } from './xorb-upload.js';
  */
 export function createCasClient(options: CasClientOptions): CasClient {
   const checked = checkCasClientOptions(options);
-  const closing = new AbortController();
+  const calls = createCallSignals();
   const context = createContext(checked);
   const queryDedup = createDedupQuery(context, checked.dedupTimeoutMs);
   const putXorb = createXorbUpload(context);
@@ -42,7 +42,7 @@ export function createCasClient(options: CasClientOptions): CasClient {
     signal: AbortSignal | undefined,
     call: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> => {
-    const link = linkSignals(signal, closing.signal);
+    const link = calls.link(signal);
     try {
       throwIfAborted(link.signal);
       return await call(link.signal);
@@ -55,9 +55,9 @@ export function createCasClient(options: CasClientOptions): CasClient {
     async queryDedup(chunk, signal) {
       throwIfAborted(signal);
       // A closed client is one more failure that is a miss.
-      if (closing.signal.aborted) return null;
+      if (calls.closed) return null;
       return linked(signal, (both) => queryDedup(chunk, both)).catch((error: unknown) => {
-        if (signal?.aborted !== true && closing.signal.aborted) return null;
+        if (signal?.aborted !== true && calls.closed) return null;
         throw error;
       });
     },
@@ -68,7 +68,7 @@ export function createCasClient(options: CasClientOptions): CasClient {
     getReconstruction: (file, range, signal) =>
       linked(signal, (both) => getReconstruction(file, range, both)),
     async *fetchRanges(url, ranges, signal): AsyncGenerator<FetchedPart, void, undefined> {
-      const link = linkSignals(signal, closing.signal);
+      const link = calls.link(signal);
       try {
         throwIfAborted(link.signal);
         yield* fetchRanges(url, ranges, link.signal);
@@ -77,7 +77,7 @@ export function createCasClient(options: CasClientOptions): CasClient {
       }
     },
     async close() {
-      closing.abort(new OrbweaverError('CLOSED', 'the client was closed'));
+      calls.close();
       await context.dispatcher.destroy();
     },
   };

@@ -35,24 +35,3 @@ export function sleep(
     signal?.addEventListener('abort', onAbort, { once: true });
   });
 }
-
-/** A signal that follows two others. `unlink` when the call is over: `closing` lives long. */
-export function linkSignals(
-  signal: AbortSignal | undefined,
-  closing: AbortSignal,
-): { readonly signal: AbortSignal; unlink(): void } {
-  const controller = new AbortController();
-  const follow = (): void => controller.abort(signal?.reason);
-  const close = (): void => controller.abort(closing.reason);
-  if (closing.aborted) close();
-  if (signal?.aborted === true) follow();
-  signal?.addEventListener('abort', follow, { once: true });
-  closing.addEventListener('abort', close, { once: true });
-  return {
-    signal: controller.signal,
-    unlink() {
-      signal?.removeEventListener('abort', follow);
-      closing.removeEventListener('abort', close);
-    },
-  };
-}

@@ -34,6 +34,29 @@ describe('creating a client', () => {
     );
   });
 
+  it('puts one listener on a signal however many calls share it, and none in the end', async () => {
+    const rig = await startRig(() => {});
+    const { signal } = new AbortController();
+    let listeners = 0;
+    let most = 0;
+    const { addEventListener, removeEventListener } = AbortSignal.prototype;
+    signal.addEventListener = (...all: Parameters<typeof addEventListener>) => {
+      most = Math.max(most, ++listeners);
+      addEventListener.apply(signal, all);
+    };
+    signal.removeEventListener = (...all: Parameters<typeof removeEventListener>) => {
+      listeners--;
+      removeEventListener.apply(signal, all);
+    };
+    const calls = Array.from({ length: 30 }, () =>
+      failureOf(rig.cas.getReconstruction(someHash(), undefined, signal)),
+    );
+    await rig.cas.close();
+    for (const error of await Promise.all(calls)) expect(error.code).toBe('CLOSED');
+    expect([most, listeners]).toEqual([1, 0]);
+    await rig.server.close();
+  });
+
   it('can be closed twice', async () => {
     const cas = createCasClient({ endpoint, token: 't' });
     await cas.close();
