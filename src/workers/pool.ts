@@ -29,7 +29,7 @@ import type {
   WorkerSetup,
 } from './messages.js';
 import { createSha256Runner, type Sha256Answer } from './sha256-runner.js';
-import { createSha256Stream } from './sha256-stream.js';
+import { createSha256Stream, type Sha256Host } from './sha256-stream.js';
 import { type Block, PoolSlab, SlabAllocator } from './slab-allocator.js';
 import { createTaskContext } from './tasks/context.js';
 import { ThreadExecutor } from './thread-executor.js';
@@ -240,11 +240,13 @@ class PiscinaPool implements WorkerPool {
   }
 
   createSha256(): ReturnType<ComputePool['createSha256']> {
-    const host = {
-      run: (slab: Slab | null, step: (ref: SlabRef) => Sha256Task): Promise<Sha256Answer> =>
+    const host: Sha256Host = {
+      lendsAtOnce: this.sharedMemory,
+      lend: (slab, work) =>
         this.#withBlocks(slab === null ? [] : [slab], ([ref], transfer) =>
-          this.#runSha256(step(ref ?? 0), transfer),
+          work(ref ?? 0, transfer),
         ),
+      send: (task, transfer) => this.#runSha256(task, transfer),
     };
     return createSha256Stream(host, this.#sha256Count++);
   }

@@ -1,24 +1,39 @@
 import type { Sha256Stream, Slab } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
-import type { Sha256Task } from './messages.js';
+import type { Sha256Task, SlabRef } from './messages.js';
 import type { Sha256Answer } from './sha256-runner.js';
 
 /** What a stream needs of its pool. */
 export interface Sha256Host {
-  /** Runs one step; `slab` null: the step touches none. Steps run in the order of the calls. */
-  run(slab: Slab | null, step: (ref: number | Uint8Array) => Sha256Task): Promise<Sha256Answer>;
+  /** True when {@link lend} calls `work` before it returns. */
+  readonly lendsAtOnce: boolean;
+  /** Lends `slab` (null: none) to `work`. */
+  lend(
+    slab: Slab | null,
+    work: (ref: SlabRef, transfer: ArrayBuffer[]) => Promise<Sha256Answer>,
+  ): Promise<Sha256Answer>;
+  /** Steps run in the order of the calls. */
+  send(task: Sha256Task, transfer: ArrayBuffer[]): Promise<Sha256Answer>;
 }
 
 /** One SHA-256 whose state lives in the thread behind `host`. */
 export function createSha256Stream(host: Sha256Host, stream: number): Sha256Stream {
   let sequence = 0;
   let ended = false;
+  let last: Promise<unknown> = Promise.resolve();
 
   const run = async (
     slab: Slab | null,
-    step: (ref: number | Uint8Array) => Sha256Task,
+    step: (ref: SlabRef) => Sha256Task,
   ): Promise<Uint8Array | null> => {
-    const { outcome } = await host.run(slab, step);
+    const before = last;
+    const answer = host.lend(slab, async (ref, transfer) => {
+      // A slab that travels may be away when its turn comes: the next step must not overtake.
+      if (!host.lendsAtOnce) await before;
+      return host.send(step(ref), transfer);
+    });
+    last = answer.catch(() => undefined);
+    const { outcome } = await answer;
     if (outcome.ok) return outcome.digest;
     throw new OrbweaverError('WORKER_FAILED', `SHA-256: ${outcome.message}`, outcome.fields);
   };

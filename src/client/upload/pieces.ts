@@ -38,6 +38,8 @@ export interface NewChunks {
 /** A slab that collects the new chunks of slabs that are mostly known. */
 interface Gather {
   readonly home: Promise<SharedSlab>;
+  /** The first xorb with records in it. */
+  readonly slot: number;
   /** Bytes spoken for. */
   used: number;
 }
@@ -49,6 +51,9 @@ interface Gather {
  *
  * Nothing here waits for memory while it holds some: without a free slab at hand, records stay in
  * place.
+ *
+ * Without shared memory a slab is away while a task works on it. So there a xorb's records never
+ * share a slab with ones that may still be packed when the xorb is sent.
  */
 export class Packing {
   readonly #pool: ComputePool;
@@ -71,8 +76,7 @@ export class Packing {
       for (const chunk of group.chunks) newBytes += batch.lengths[chunk] as number;
     }
     const needed = newBytes + RECORD_HEADER_BYTES * newCount;
-    const gather =
-      2 * newBytes >= this.#pool.slabBytes || newCount === 0 ? null : this.#gatherFor(needed);
+    const gather = 2 * newBytes >= this.#pool.slabBytes ? null : this.#gatherFor(needed, groups);
     const pieces = gather === null ? this.#inPlace(batch, home, groups) : [];
     if (gather !== null) {
       for (const group of groups) pieces.push(this.#into(gather, batch, home, group));
@@ -100,7 +104,7 @@ export class Packing {
     let headers = 0;
     for (const group of groups) headers += RECORD_HEADER_BYTES * group.chunks.length;
     let before: Promise<unknown> = Promise.resolve();
-    return groups.map((group) => {
+    const pieces = groups.map((group) => {
       const { starts, lengths } = chunksOf(batch, group);
       const targetOffset = (starts[0] as number) - headers;
       headers -= RECORD_HEADER_BYTES * group.chunks.length;
@@ -115,6 +119,11 @@ export class Packing {
         end: targetOffset + packedBytes,
       }));
       piece.catch(() => undefined);
+      return piece;
+    });
+    if (this.#pool.sharedMemory) return pieces;
+    return pieces.map(async (piece) => {
+      await Promise.allSettled(pieces);
       return piece;
     });
   }
@@ -144,16 +153,19 @@ export class Packing {
   }
 
   /** A gather slab with `bytes` free, or null when that would mean to wait for memory. */
-  #gatherFor(bytes: number): Gather | null {
-    if (bytes > this.#pool.slabBytes) return null;
-    if (this.#gather !== null && this.#gather.used + bytes <= this.#pool.slabBytes) {
-      return this.#gather;
-    }
+  #gatherFor(bytes: number, groups: readonly NewChunks[]): Gather | null {
+    const slot = groups[0]?.slot;
+    const { slabBytes, sharedMemory } = this.#pool;
+    if (slot === undefined || bytes > slabBytes || (groups.length > 1 && !sharedMemory))
+      return null;
+    const current = this.#gather;
+    const usable = current !== null && (sharedMemory || current.slot === slot);
+    if (usable && current.used + bytes <= slabBytes) return current;
     if (this.#pool.freeSlabs === 0 || this.#pool.waiting > 0) return null;
     this.dropGather();
     const home = this.#pool.acquire(1).then(([slab]) => new SharedSlab(slab as Slab));
     home.catch(() => undefined);
-    this.#gather = { home, used: 0 };
+    this.#gather = { home, slot, used: 0 };
     return this.#gather;
   }
 }

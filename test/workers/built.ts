@@ -1,0 +1,26 @@
+/**
+ * The compiled rooms. Worker threads load compiled modules, so whatever starts threads is tested on
+ * the build; `npm test` builds first.
+ */
+const dist = new URL('../../dist/', import.meta.url);
+
+type Workers = typeof import('../../src/workers/index.js');
+type Client = typeof import('../../src/client/index.js');
+type Executor = typeof import('../../src/workers/thread-executor.js');
+
+export async function builtWorkers(): Promise<Workers> {
+  return (await import(new URL('workers/index.js', dist).href)) as Workers;
+}
+
+export async function builtClient(): Promise<Client> {
+  return (await import(new URL('client/index.js', dist).href)) as Client;
+}
+
+export async function builtExecutor(): Promise<Executor> {
+  return (await import(new URL('workers/thread-executor.js', dist).href)) as Executor;
+}
+
+/** URL of a compiled module, for programs run in a process of their own. */
+export function builtUrl(path: string): string {
+  return new URL(path, dist).href;
+}

@@ -1,0 +1,243 @@
+import { createHash } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { concatBytes } from '../../src/bytes/index.js';
+import { createReadableScanner, findCandidates } from '../../src/chunker/index.js';
+import type { Slab } from '../../src/client/ports.js';
+import { DATA_KEY, MerkleHash } from '../../src/hash/index.js';
+import type { Kernels } from '../../src/kernels/index.js';
+import { createThreadKernels, type WorkerPool } from '../../src/workers/index.js';
+import { encodeFooter, verifyXorb, XorbBuilder } from '../../src/xorb/index.js';
+import { generate } from '../support/generators.js';
+import { builtWorkers } from './built.js';
+
+const MIB = 1024 * 1024;
+
+/** `toEqual` looks at every byte on its own: far too slow for megabytes. */
+function same(a: ArrayLike<number> | undefined, b: ArrayLike<number>): boolean {
+  return Buffer.from(Uint32Array.from(a ?? []).buffer).equals(
+    Buffer.from(Uint32Array.from(b).buffer),
+  );
+}
+let hasher: Kernels['hasher'];
+let codec: Kernels['codec'];
+beforeAll(async () => {
+  ({ hasher, codec } = await createThreadKernels());
+});
+
+/** Every way in which a pool can run its tasks. */
+const WAYS = [
+  { threads: 0, sharedMemory: true },
+  { threads: 0, sharedMemory: false },
+  { threads: 1, sharedMemory: true },
+  { threads: 2, sharedMemory: true },
+  { threads: 2, sharedMemory: false },
+] as const;
+
+describe.each(WAYS)('a pool with $threads threads, shared memory $sharedMemory', (way) => {
+  let pool: WorkerPool;
+  beforeAll(async () => {
+    const { createComputePool } = await builtWorkers();
+    pool = await createComputePool({ ...way, maxMemory: 8 * MIB });
+  });
+  afterAll(async () => {
+    await pool.close();
+    await pool.close();
+  });
+
+  async function withSlabs<T>(count: number, work: (slabs: Slab[]) => Promise<T>): Promise<T> {
+    const slabs = await pool.acquire(count);
+    try {
+      return await work(slabs);
+    } finally {
+      for (const slab of slabs) slab.release();
+    }
+  }
+
+  it('says what it is', () => {
+    expect(pool).toMatchObject({ threads: way.threads, sharedMemory: way.sharedMemory });
+    expect(pool.slabBytes * pool.slabCount).toBeLessThanOrEqual(8 * MIB);
+    expect(pool.slabBytes % 65536).toBe(0);
+    expect(pool.freeSlabs).toBe(pool.slabCount);
+  });
+
+  it('scans segments as if each began its file, however many candidates there are', async () => {
+    const data = generate({ kind: 'splitmix64', seed: 1, bytes: pool.slabBytes });
+    await withSlabs(1, async ([slab]) => {
+      slab?.bytes.set(data);
+      const segments = [
+        { start: 163, end: 200_000, fileStart: 100 },
+        { start: 200_000, end: 200_000, fileStart: 200_000 },
+        { start: 200_000, end: data.length, fileStart: 200_000 },
+      ];
+      for (const maskBits of [16, 10, 4]) {
+        const { candidates } = await pool.scan(slab as Slab, segments, maskBits);
+        for (const [i, { start, end, fileStart }] of segments.entries()) {
+          const expected = findCandidates(
+            createReadableScanner(),
+            data.subarray(fileStart, end),
+            start - fileStart,
+            end - fileStart,
+            maskBits,
+          ).map((position: number) => position + fileStart);
+          expect(candidates[i]?.length).toBe(expected.length);
+          expect(same(candidates[i], expected)).toBe(true);
+        }
+      }
+    });
+  });
+
+  it('hashes chunks that lie side by side and chunks that do not', async () => {
+    const data = generate({ kind: 'words', seed: 2, bytes: 300_000 });
+    const starts = Uint32Array.of(0, 10, 131_082, 200_000, 200_001);
+    const lengths = Uint32Array.of(10, 131_072, 1, 1, 99_999);
+    await withSlabs(1, async ([slab]) => {
+      slab?.bytes.set(data);
+      const hashes = await pool.hash(slab as Slab, starts, lengths);
+      const expected = new Uint8Array(32);
+      for (let i = 0; i < starts.length; i++) {
+        const start = starts[i] as number;
+        hasher.keyed(DATA_KEY, data.subarray(start, start + (lengths[i] as number)), expected, 0);
+        expect(same(hashes.subarray(32 * i, 32 * i + 32), expected)).toBe(true);
+      }
+    });
+  });
+
+  it('packs in place and into another slab, and decodes what it packed', async () => {
+    const data = concatBytes([
+      generate({ kind: 'words', seed: 3, bytes: 100_000 }),
+      generate({ kind: 'splitmix64', seed: 3, bytes: 100_000 }),
+      generate({ kind: 'floats', seed: 3, bytes: 100_000 }),
+    ]);
+    const lengths = Uint32Array.of(60_000, 90_000, 100_000, 50_000);
+    const starts = Uint32Array.of(0, 60_000, 150_000, 250_000).map((start) => start + 4096);
+    await withSlabs(3, async ([a, b, c]) => {
+      a?.bytes.set(data, 4096);
+      const apart = await pool.pack({
+        source: a as Slab,
+        target: b as Slab,
+        targetOffset: 7,
+        starts,
+        lengths,
+      });
+      const records = b?.bytes.slice(7, 7 + apart.packedBytes) as Uint8Array;
+      const inPlace = await pool.pack({
+        source: a as Slab,
+        target: a as Slab,
+        targetOffset: 4096 - 8 * 4,
+        starts,
+        lengths,
+      });
+      expect(inPlace).toEqual(apart);
+      const start = 4096 - 8 * 4;
+      expect(same(a?.bytes.subarray(start, start + inPlace.packedBytes), records)).toBe(true);
+      const decoded = await pool.decode({
+        input: a as Slab,
+        start,
+        end: start + inPlace.packedBytes,
+        output: c as Slab,
+        outputOffset: 5,
+        expectedBytes: data.length,
+      });
+      expect(decoded.lengths).toEqual(lengths);
+      expect(same(c?.bytes.subarray(5, 5 + data.length), data)).toBe(true);
+      expect(same(verifyXorb({ codec, hasher }, records).chunkHashes, decoded.hashes)).toBe(true);
+    });
+  });
+
+  it('gives errors back with code and fields, and goes on', async () => {
+    await withSlabs(2, async ([a, b]) => {
+      a?.bytes.fill(0);
+      a?.bytes.set([9, 9, 9, 9, 9, 9, 9, 9]);
+      const request = {
+        input: a as Slab,
+        start: 0,
+        end: 8,
+        output: b as Slab,
+        outputOffset: 0,
+        expectedBytes: 5,
+      };
+      await expect(pool.decode(request)).rejects.toMatchObject({
+        name: 'OrbweaverError',
+        code: expect.stringMatching(/FORMAT_INVALID|UNSUPPORTED|LIMIT_EXCEEDED|TRUNCATED/),
+      });
+      await expect(
+        pool.hash(a as Slab, Uint32Array.of(0), Uint32Array.of(pool.slabBytes + 1)),
+      ).rejects.toMatchObject({ name: 'OrbweaverError' });
+      await expect(
+        pool.hash(a as Slab, Uint32Array.of(0), Uint32Array.of(1)),
+      ).resolves.toHaveLength(32);
+      expect(a?.bytes.length).toBe(pool.slabBytes);
+    });
+  });
+
+  it('computes SHA-256 of several streams in the order of the calls', async () => {
+    const data = generate({ kind: 'splitmix64', seed: 4, bytes: 400_000 });
+    await withSlabs(1, async ([slab]) => {
+      slab?.bytes.set(data);
+      const streams = [0, 1, 2].map(() => pool.createSha256());
+      const work: Promise<void>[] = [];
+      for (let at = 0; at < data.length; at += 10_000) {
+        for (const stream of streams) work.push(stream.update(slab as Slab, at, at + 10_000));
+      }
+      const digests = streams.map((stream) => stream.digest());
+      await Promise.all(work);
+      const expected = createHash('sha256').update(data).digest('hex');
+      for (const digest of await Promise.all(digests)) {
+        expect(Buffer.from(digest).toString('hex')).toBe(expected);
+      }
+      const empty = await pool.createSha256().digest();
+      expect(Buffer.from(empty).toString('hex')).toBe(createHash('sha256').digest('hex'));
+      const dropped = pool.createSha256();
+      await dropped.update(slab as Slab, 0, 1);
+      dropped.dispose();
+      await expect(dropped.digest()).rejects.toMatchObject({ code: 'CLOSED' });
+    });
+  });
+
+  it('verifies a xorb of several slabs and finds a flipped bit', async () => {
+    const builder = new XorbBuilder({ codec, hasher });
+    const data = generate({ kind: 'splitmix64', seed: 5, bytes: 1_300_000 });
+    for (let at = 0; at < data.length; at += 65_000) builder.add(data.subarray(at, at + 65_000));
+    const info = builder.finish();
+    if (info === null) throw new Error('nothing was built');
+    const records = info.bytes;
+    const withFooter = concatBytes([records, encodeFooter(info)]);
+    const copy = withFooter.slice();
+    const verified = await pool.verifyXorb(withFooter, info.hash);
+    expect(verified.hash.equals(info.hash)).toBe(true);
+    expect(verified).toMatchObject({ recordsBytes: records.length });
+    expect(verified.recordEnds).toEqual(info.recordEnds);
+    expect(verified.rawEnds).toEqual(info.rawEnds);
+    expect(same(verified.chunkHashes, info.chunkHashes)).toBe(true);
+    expect(same(withFooter, copy)).toBe(true);
+    const flipped = records.slice();
+    flipped[700_000] = (flipped[700_000] as number) ^ 1;
+    await expect(pool.verifyXorb(flipped, info.hash)).rejects.toMatchObject({ code: 'INTEGRITY' });
+    const cut = pool.verifyXorb(records.subarray(0, 700_000));
+    await expect(cut).rejects.toMatchObject({ code: 'TRUNCATED' });
+    await expect(pool.verifyXorb(new Uint8Array(0))).rejects.toMatchObject({
+      code: 'FORMAT_INVALID',
+    });
+    expect(pool.freeSlabs).toBe(pool.slabCount);
+  });
+
+  it('runs many tasks at once on all slabs', async () => {
+    await withSlabs(pool.slabCount, async (slabs) => {
+      slabs.forEach((slab, i) => {
+        slab.bytes.fill(i);
+      });
+      const one = Uint32Array.of(0);
+      const results = await Promise.all(
+        slabs.flatMap((slab) =>
+          [1, 100_000, 3].map((length) => pool.hash(slab, one, Uint32Array.of(length))),
+        ),
+      );
+      const out = new Uint8Array(32);
+      results.forEach((hash, i) => {
+        const bytes = new Uint8Array([1, 100_000, 3][i % 3] as number).fill(Math.floor(i / 3));
+        hasher.keyed(DATA_KEY, bytes, out, 0);
+        expect(MerkleHash.from(hash).equals(MerkleHash.from(out))).toBe(true);
+      });
+    });
+  });
+});
