@@ -17,7 +17,9 @@ export {
 export {
   encodeReconstructionV1,
   encodeReconstructionV2,
+  type JsonRange,
   parseReconstruction,
+  type ReconstructionHeadJson,
   type ReconstructionV1Json,
   type ReconstructionV2Json,
 } from './reconstruction-json.js';

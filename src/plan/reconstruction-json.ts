@@ -92,7 +92,12 @@ export function parseReconstruction(json: unknown): Reconstruction {
   return { offsetIntoFirstTerm, terms, fetches };
 }
 
-/** The body of a version 1 answer: one URL per range. */
+/**
+ * The body of a version 1 answer: one URL per range.
+ *
+ * @example
+ * response.end(JSON.stringify(encodeReconstructionV1(reconstruction)));
+ */
 export function encodeReconstructionV1(reconstruction: Reconstruction): ReconstructionV1Json {
   return {
     ...encodeHead(reconstruction),
@@ -111,7 +116,12 @@ export function encodeReconstructionV1(reconstruction: Reconstruction): Reconstr
   };
 }
 
-/** The body of a version 2 answer. Splitting an entry whose URL grows too long is the caller's. */
+/**
+ * The body of a version 2 answer. Splitting an entry whose URL grows too long is the caller's.
+ *
+ * @example
+ * response.end(JSON.stringify(encodeReconstructionV2(reconstruction)));
+ */
 export function encodeReconstructionV2(reconstruction: Reconstruction): ReconstructionV2Json {
   return {
     ...encodeHead(reconstruction),
