@@ -14,6 +14,21 @@ export function createSimdHasher(instance: SimdInstance): Hasher {
   const listAt = scratch + LIST;
   const digestsAt = scratch + DIGESTS;
   const stageAt = scratch + STAGE;
+  // What stands at KEY, and the first digest: calls about 64 bytes must not cost more than the hash.
+  const currentKey = new Uint8Array(32);
+  let digest = instance.views().u8.subarray(digestsAt, digestsAt + DIGEST_BYTES);
+  instance.views().u8.set(currentKey, keyAt);
+
+  function setKey(key: Uint8Array): void {
+    if (key.length !== 32) throw new RangeError(`"key" expected 32 bytes, got ${key.length}`);
+    for (let i = 0; i < 32; i++) {
+      if (key[i] !== currentKey[i]) {
+        currentKey.set(key);
+        instance.views().u8.set(currentKey, keyAt);
+        return;
+      }
+    }
+  }
 
   /** Copies `bytes` to the stage; returns where they begin. */
   function stage(bytes: Uint8Array): number {
@@ -42,19 +57,18 @@ export function createSimdHasher(instance: SimdInstance): Hasher {
 
   return {
     keyed(key, data, out, outOffset) {
-      checkKey(key);
-      const { u8 } = instance.views();
-      u8.set(key, keyAt);
+      setKey(key);
       hashOne(data);
-      out.set(u8.subarray(digestsAt, digestsAt + DIGEST_BYTES), outOffset);
+      const { buffer } = instance.views();
+      if (digest.buffer !== buffer) digest = new Uint8Array(buffer, digestsAt, DIGEST_BYTES);
+      out.set(digest, outOffset);
     },
 
     keyedMany(key, data, start, ends, count, out, outOffset) {
-      checkKey(key);
+      setKey(key);
       checkEnds(data, start, ends, count);
       const { buffer, u8, u32 } = instance.views();
       const inPlace = data.buffer === buffer;
-      u8.set(key, keyAt);
       let from = start;
       for (let done = 0; done < count; ) {
         // A batch: as many pieces as there is room for digests and, from outside, for bytes.
@@ -84,10 +98,6 @@ export function createSimdHasher(instance: SimdInstance): Hasher {
       }
     },
   };
-}
-
-function checkKey(key: Uint8Array): void {
-  if (key.length !== 32) throw new RangeError(`"key" expected 32 bytes, got ${key.length}`);
 }
 
 function checkEnds(data: Uint8Array, start: number, ends: Uint32Array, count: number): void {
