@@ -83,6 +83,7 @@ export function createGateway(parts: GatewayParts): Gateway {
   const guard = createTokenGuard(parts.tokens, parts.hasher, random);
   const report = faultReporter(parts.options?.onFault);
   const requestIds = new WeakMap<Request, string>();
+  const nextRequestId = createRequestIds(random);
 
   const services = createServices(parts, settings, random, {
     background: (work) => track(running, work),
@@ -112,7 +113,7 @@ export function createGateway(parts: GatewayParts): Gateway {
   }
 
   async function answer(request: Request): Promise<Response> {
-    const requestId = hexEncode(random(8));
+    const requestId = nextRequestId();
     requestIds.set(request, requestId);
     let response: Response;
     try {
@@ -164,6 +165,16 @@ function createServices(
     files: createFileCatalog({ store, cacheBytes: quarter }),
     shards: createShardCatalog({ store, hasher, cacheBytes: quarter }),
     ...hooks,
+  };
+}
+
+/** 16 digits: 8 random ones for this gateway, 8 that count, so that no two gateways share ids. */
+function createRequestIds(random: RandomBytes): () => string {
+  const prefix = hexEncode(random(4));
+  let count = 0;
+  return () => {
+    count = (count + 1) >>> 0;
+    return prefix + count.toString(16).padStart(8, '0');
   };
 }
 
