@@ -25,7 +25,8 @@ describe('BG4 kernels', () => {
     const joined = back.subarray(8, 8 + length);
     expect([setup.name, length, firstDifference(joined, src)]).toEqual([setup.name, length, -1]);
     for (const guard of [guarded, back]) {
-      for (let i = 0; i < 8; i++) expect([guard[i], guard.at(-1 - i)]).toEqual([0xa5, 0xa5]);
+      const around = [...guard.subarray(0, 8), ...guard.subarray(-8)];
+      if (around.some((byte) => byte !== 0xa5)) expect([setup.name, length]).toBe('guarded');
     }
   }
 
