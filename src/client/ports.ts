@@ -218,3 +218,9 @@ export interface ComputePool {
   createSha256(): Sha256Stream;
   close(): Promise<void>;
 }
+
+/** What uploads need besides: many small files share a slab, and one task serves them all. */
+export interface UploadPool extends ComputePool {
+  /** SHA-256 of each of the byte ranges `starts[i]`, `lengths[i]`, 32 bytes each. */
+  sha256(slab: Slab, starts: Uint32Array, lengths: Uint32Array): Promise<Uint8Array>;
+}

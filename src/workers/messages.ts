@@ -28,6 +28,14 @@ export interface HashTask {
   readonly lengths: Uint32Array;
 }
 
+/** SHA-256 of ranges `starts[i]`, `lengths[i]`. */
+export interface DigestTask {
+  readonly kind: 'digest';
+  readonly slab: SlabRef;
+  readonly starts: Uint32Array;
+  readonly lengths: Uint32Array;
+}
+
 /** Packs chunks into records. `target` null: in place. */
 export interface PackTask {
   readonly kind: 'pack';
@@ -62,7 +70,7 @@ export interface PingTask {
   readonly kind: 'ping';
 }
 
-export type Task = ScanTask | HashTask | PackTask | DecodeTask | VerifyTask | PingTask;
+export type Task = ScanTask | HashTask | DigestTask | PackTask | DecodeTask | VerifyTask | PingTask;
 
 /** Candidates of all segments in one list; segment i ends at `ends[i]` in it. */
 export interface ScanReply {
@@ -87,7 +95,7 @@ export interface DecodeReply {
 /** The reply that belongs to a task. */
 export type ReplyOf<T extends Task> = T extends ScanTask
   ? ScanReply
-  : T extends HashTask
+  : T extends HashTask | DigestTask
     ? HashReply
     : T extends PackTask
       ? PackReply

@@ -19,6 +19,8 @@ export class FileTask {
   readonly done: Deferred<FileResult> = new Deferred();
   /** Settles when the source has confirmed its end and is closed. */
   readonly readToEnd: Deferred<void> = new Deferred();
+  /** The SHA-256, when it is known without a stream: given, or of a file inside one slab. */
+  digest: Uint8Array | null = null;
   /** Running SHA-256, made with the first bytes. */
   sha256Stream: Sha256Stream | null = null;
   /** Set by the first placed batch. */
@@ -35,6 +37,7 @@ export class FileTask {
   constructor(source: Source, sha256: Sha256Plan, onFail: (file: FileTask) => void) {
     this.source = source;
     this.sha256 = sha256;
+    if (sha256.kind === 'given') this.digest = sha256.digest;
     this.#onFail = onFail;
   }
 

@@ -4,8 +4,8 @@ import { DEFAULT_PARAMS } from '../../chunker/index.js';
 import type { ClosedXorb, DedupSession } from '../../dedup/index.js';
 import { isOrbweaverError, OrbweaverError } from '../../errors.js';
 import { HASH_BYTES } from '../../hash/index.js';
-import type { CasClient, ComputePool } from '../ports.js';
-import type { Batch } from './batch.js';
+import type { CasClient, UploadPool } from '../ports.js';
+import type { Batch, Segment } from './batch.js';
 import { type CancelScope, Semaphore } from './cancel.js';
 import { errorOf } from './file-error.js';
 import type { FileTask } from './file-task.js';
@@ -23,7 +23,7 @@ export interface UploadRunOptions {
   readonly cas: CasClient | null;
   /** Null: nobody is asked. */
   readonly queries: GlobalQueries | null;
-  readonly pool: ComputePool;
+  readonly pool: UploadPool;
   readonly dedup: DedupSession;
   readonly sizes: UploadSizes;
   readonly sendConcurrency: number;
@@ -47,7 +47,7 @@ export interface UploadRunOptions {
  * the open xorb holds all slabs, it is closed early and sent.
  */
 export class UploadRun implements LaneHost {
-  readonly pool: ComputePool;
+  readonly pool: UploadPool;
   readonly sizes: UploadSizes;
   readonly scope: CancelScope;
   readonly #options: UploadRunOptions;
@@ -183,12 +183,19 @@ export class UploadRun implements LaneHost {
   /** Chunk hashes, 32 bytes each; SHA-256 takes the same bytes in at the same time. */
   async #hash(batch: Batch): Promise<Uint8Array> {
     const work: Promise<void>[] = [];
-    for (const { file, start, end } of batch.segments) {
+    const whole: Segment[] = [];
+    for (const segment of batch.segments) {
+      const { file, start, end, fileOffset, isLast } = segment;
       if (file.sha256.kind !== 'compute' || file.error !== null || start === end) continue;
+      if (fileOffset === 0 && isLast) {
+        whole.push(segment);
+        continue;
+      }
       file.sha256Stream ??= this.pool.createSha256();
       const update = file.sha256Stream.update(batch.slab, start, end);
       work.push(update.catch((error: unknown) => file.fail(errorOf(error))));
     }
+    if (whole.length > 0) work.push(this.#digest(batch, whole));
     const { slab, starts, lengths } = batch;
     const hashing =
       starts.length === 0
@@ -197,6 +204,20 @@ export class UploadRun implements LaneHost {
     // All of them have to let go of the slab before records overwrite it.
     await Promise.allSettled([hashing, ...work]);
     return hashing;
+  }
+
+  /** SHA-256 of files that lie in one slab from start to end, in one task. */
+  async #digest(batch: Batch, segments: readonly Segment[]): Promise<void> {
+    const starts = Uint32Array.from(segments, ({ start }) => start);
+    const lengths = Uint32Array.from(segments, ({ start, end }) => end - start);
+    try {
+      const digests = await this.#again(() => this.pool.sha256(batch.slab, starts, lengths));
+      segments.forEach(({ file }, i) => {
+        file.digest = digests.subarray(HASH_BYTES * i, HASH_BYTES * (i + 1));
+      });
+    } catch (error) {
+      for (const { file } of segments) file.fail(errorOf(error));
+    }
   }
 
   /** A task that only reads may be repeated when its worker died; the bytes are still there. */
@@ -277,8 +298,7 @@ export class UploadRun implements LaneHost {
   }
 
   async #digestOf(file: FileTask): Promise<Uint8Array | null> {
-    if (file.sha256.kind === 'none') return null;
-    if (file.sha256.kind === 'given') return file.sha256.digest;
+    if (file.sha256.kind === 'none' || file.digest !== null) return file.digest;
     file.sha256Stream ??= this.pool.createSha256();
     return file.sha256Stream.digest();
   }

@@ -40,7 +40,13 @@ const DEFAULT_SHARD_MAX_BYTES = 16 * 1024 * 1024;
  * console.log(file.fileHash.toString(), xorbBytes);
  */
 export function createUploadSession(options: UploadSessionOptions): UploadSession {
-  return new Session(options);
+  const session = new Session(options);
+  return {
+    add: (source, addOptions) => session.add(source, addOptions),
+    addKnownShard: (shard) => session.addKnownShard(shard),
+    finish: () => session.finish(),
+    abort: (reason) => session.abort(reason),
+  };
 }
 
 /** One way through: an index of its own, a run, and what the server may be asked. */

@@ -1,7 +1,7 @@
 import { isOrbweaverError } from '../../errors.js';
 import type { Reply, SlabRef, Task, TaskOutcome } from '../messages.js';
 import type { TaskContext } from './context.js';
-import { runHash } from './hash.js';
+import { runDigest, runHash } from './hash.js';
 import { runDecode, runPack, runVerify } from './records.js';
 import { runScan } from './scan.js';
 
@@ -39,6 +39,8 @@ function replyTo(context: TaskContext, task: Task): Reply {
       return runScan(context, task);
     case 'hash':
       return runHash(context, task);
+    case 'digest':
+      return runDigest(context, task);
     case 'pack':
       return runPack(context, task);
     case 'decode':

@@ -1,0 +1,243 @@
+import type { ComputePool, PackRequest, Slab } from '../client/ports.js';
+import type { CompressionPolicy } from '../compress/index.js';
+import { OrbweaverError } from '../errors.js';
+import type { MerkleHash } from '../hash/index.js';
+import type { Kernels, WasmMemory } from '../kernels/index.js';
+import type { VerifiedXorb } from '../xorb/index.js';
+import { createInThreadExecutor, replyOf, type TaskExecutor } from './executor.js';
+import type { MemoryPlan } from './memory-plan.js';
+import type { ReplyOf, Sha256Task, SlabRef, Task } from './messages.js';
+import type { WorkerPool } from './pool.js';
+import { createSha256Runner, type Sha256Answer } from './sha256-runner.js';
+import { createSha256Stream, type Sha256Host } from './sha256-stream.js';
+import { SlabAllocator } from './slab-allocator.js';
+import { SlabLending } from './slab-lending.js';
+import { createTaskContext } from './tasks/context.js';
+import { verifyXorbInPool } from './verify-xorb.js';
+import { createSha256Executor, createWorkerExecutor } from './worker-executor.js';
+
+/** What a pool is made of. */
+export interface PoolParts {
+  readonly plan: MemoryPlan;
+  readonly memory: WasmMemory | null;
+  readonly threads: number;
+  readonly kernels: Kernels;
+  readonly compression: CompressionPolicy;
+}
+
+/** The pool over piscina, or over the calling thread. */
+export class PiscinaPool implements WorkerPool {
+  readonly slabBytes: number;
+  readonly slabCount: number;
+  readonly threads: number;
+  readonly tier: string;
+  readonly sharedMemory: boolean;
+  readonly kernels: Kernels;
+  readonly #allocator: SlabAllocator;
+  readonly #lending: SlabLending;
+  readonly #executor: TaskExecutor;
+  readonly #liveThreads: () => number;
+  readonly #memory: WasmMemory | null;
+  #sha256: ((task: Sha256Task, transfer: ArrayBuffer[]) => Promise<Sha256Answer>) | null = null;
+  #closeSha256: () => Promise<void> = async () => {};
+  #sha256Count = 0;
+  #closing: Promise<void> | null = null;
+
+  constructor(parts: PoolParts) {
+    const { plan, memory, threads, kernels } = parts;
+    this.slabBytes = plan.slabBytes;
+    this.slabCount = plan.slabCount;
+    this.threads = threads;
+    this.tier = kernels.tier;
+    this.kernels = kernels;
+    this.sharedMemory = memory !== null;
+    this.#memory = memory;
+    this.#allocator = new SlabAllocator(plan.slabCount, (index) => {
+      if (memory === null) return { offset: -1, bytes: new Uint8Array(plan.slabBytes) };
+      const offset = plan.slabBase + index * plan.slabBytes;
+      return { offset, bytes: new Uint8Array(memory.buffer, offset, plan.slabBytes) };
+    });
+    this.#lending = new SlabLending(this.#allocator, this.sharedMemory);
+    if (threads === 0) {
+      this.#executor = createInThreadExecutor(
+        createTaskContext({
+          kernels,
+          compression: parts.compression,
+          memory,
+          slabBytes: plan.slabBytes,
+        }),
+      );
+      this.#liveThreads = () => 0;
+    } else {
+      const executor = createWorkerExecutor({
+        plan,
+        memory,
+        threads,
+        tier: kernels.tier,
+        compression: parts.compression,
+      });
+      this.#executor = executor;
+      this.#liveThreads = () => executor.threadCount;
+    }
+  }
+
+  get freeSlabs(): number {
+    return this.#allocator.freeCount;
+  }
+
+  get waiting(): number {
+    return this.#allocator.waitingCount;
+  }
+
+  get liveThreads(): number {
+    return this.#liveThreads();
+  }
+
+  acquire(count: number, signal?: AbortSignal): Promise<Slab[]> {
+    return this.#allocator.acquire(count, signal);
+  }
+
+  onStarved(listener: () => void): () => void {
+    return this.#allocator.onStarved(listener);
+  }
+
+  async scan(
+    slab: Slab,
+    segments: Parameters<ComputePool['scan']>[1],
+    maskBits: number,
+  ): ReturnType<ComputePool['scan']> {
+    const reply = await this.#run([slab], ([ref]) => ({
+      kind: 'scan',
+      slab: ref as SlabRef,
+      segments,
+      maskBits,
+    }));
+    const candidates: Uint32Array[] = [];
+    let start = 0;
+    for (const end of reply.ends) {
+      candidates.push(reply.candidates.subarray(start, end));
+      start = end;
+    }
+    return { candidates };
+  }
+
+  async hash(slab: Slab, starts: Uint32Array, lengths: Uint32Array): Promise<Uint8Array> {
+    const reply = await this.#run([slab], ([ref]) => ({
+      kind: 'hash',
+      slab: ref as SlabRef,
+      starts,
+      lengths,
+    }));
+    return reply.hashes;
+  }
+
+  async sha256(slab: Slab, starts: Uint32Array, lengths: Uint32Array): Promise<Uint8Array> {
+    const reply = await this.#run([slab], ([ref]) => ({
+      kind: 'digest',
+      slab: ref as SlabRef,
+      starts,
+      lengths,
+    }));
+    return reply.hashes;
+  }
+
+  pack(request: PackRequest): ReturnType<ComputePool['pack']> {
+    const { source, target, targetOffset, starts, lengths } = request;
+    const slabs = source === target ? [source] : [source, target];
+    return this.#run(slabs, ([sourceRef, targetRef]) => ({
+      kind: 'pack',
+      slab: sourceRef as SlabRef,
+      target: targetRef ?? null,
+      targetOffset,
+      starts,
+      lengths,
+    }));
+  }
+
+  decode(request: Parameters<ComputePool['decode']>[0]): ReturnType<ComputePool['decode']> {
+    const { input, start, end, output, outputOffset, expectedBytes } = request;
+    return this.#run([input, output], ([inputRef, outputRef]) => ({
+      kind: 'decode',
+      slab: inputRef as SlabRef,
+      start,
+      end,
+      target: outputRef as SlabRef,
+      outputOffset,
+      expectedBytes,
+    }));
+  }
+
+  createSha256(): ReturnType<ComputePool['createSha256']> {
+    const host: Sha256Host = {
+      lendsAtOnce: this.sharedMemory,
+      lend: (slab, work) =>
+        this.#lending.lend(slab === null ? [] : [slab], ([ref], transfer) =>
+          work(ref ?? 0, transfer),
+        ),
+      send: (task, transfer) => this.#runSha256(task, transfer),
+    };
+    return createSha256Stream(host, this.#sha256Count++);
+  }
+
+  verifyXorb(bytes: Uint8Array, expected?: MerkleHash): Promise<VerifiedXorb> {
+    const host = {
+      slabBytes: this.slabBytes,
+      threads: this.threads,
+      hasher: this.kernels.hasher,
+      acquire: (count: number) => this.acquire(count),
+      verifyRecords: async (slab: Slab, start: number, end: number): Promise<Uint8Array> => {
+        const reply = await this.#run([slab], ([ref]) => ({
+          kind: 'verify',
+          slab: ref as SlabRef,
+          start,
+          end,
+        }));
+        return reply.hashes;
+      },
+    };
+    return verifyXorbInPool(host, bytes, expected);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#end();
+    return this.#closing;
+  }
+
+  async #end(): Promise<void> {
+    this.#allocator.close();
+    await Promise.all([this.#executor.close(), this.#closeSha256()]);
+  }
+
+  async #run<T extends Task>(
+    slabs: readonly Slab[],
+    makeTask: (refs: SlabRef[]) => T,
+  ): Promise<ReplyOf<T>> {
+    const answer = await this.#lending.lend(slabs, (refs, transfer) =>
+      this.#executor.run(makeTask(refs), transfer),
+    );
+    return replyOf(answer.outcome) as ReplyOf<T>;
+  }
+
+  #runSha256(task: Sha256Task, transfer: ArrayBuffer[]): Promise<Sha256Answer> {
+    if (this.#closing !== null) {
+      return Promise.reject(new OrbweaverError('CLOSED', 'the pool is closed'));
+    }
+    this.#sha256 ??= this.#startSha256();
+    return this.#sha256(task, transfer);
+  }
+
+  /** A thread of its own, in order: the state of a hash cannot move between workers. */
+  #startSha256(): (task: Sha256Task, transfer: ArrayBuffer[]) => Promise<Sha256Answer> {
+    if (this.threads === 0) {
+      const run = createSha256Runner(this.#memory);
+      return async (task) => {
+        const answer = run(task);
+        if (task.kind !== 'update' || typeof task.slab === 'number') return answer;
+        return { ...answer, buffers: [task.slab] };
+      };
+    }
+    const executor = createSha256Executor(this.#memory);
+    this.#closeSha256 = () => executor.close();
+    return (task, transfer) => executor.run(task, transfer);
+  }
+}
