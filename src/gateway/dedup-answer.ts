@@ -1,4 +1,4 @@
-import { HASH_BYTES, MerkleHash } from '../hash/index.js';
+import { MerkleHash } from '../hash/index.js';
 import type { Hasher } from '../hash/ports.js';
 import {
   encodeShard,
@@ -8,12 +8,13 @@ import {
   type Shard,
   type ShardXorb,
 } from '../shard/index.js';
+import { addIndexedChunks, type OutlineParts, tolerant, xorbsInOrder } from './dedup-outline.js';
 import { chunkPrefix } from './keys.js';
 import type { ObjectEntry, ObjectStore } from './ports.js';
 import type { GatewaySecrets } from './secrets.js';
 import type { ShardCatalog } from './shard-catalog.js';
 import { pause } from './streams.js';
-import { type CatalogXorb, endOf, type XorbCatalog } from './xorb-catalog.js';
+import { type CatalogXorb, endOf } from './xorb-catalog.js';
 
 /**
  * Answers to "who knows this chunk?": a keyed shard with every xorb that may help the asker, made
@@ -32,17 +33,14 @@ export const DEDUP_ANSWER_LIFETIME_SECONDS: number = 7 * 24 * 60 * 60;
 const MAX_ENTRIES = 4096;
 const MAX_SHARDS = 256;
 
-export interface DedupAnswerParts {
+export interface DedupAnswerParts extends OutlineParts {
   readonly store: ObjectStore;
   readonly hasher: Hasher;
   readonly secrets: GatewaySecrets;
-  readonly xorbs: XorbCatalog;
   readonly shards: ShardCatalog;
   readonly nowMs: number;
   /** @default DEDUP_ANSWER_MAX_BYTES */
   readonly maxBytes?: number;
-  /** Told about shards and xorbs that cannot be read; the answer goes on without them. */
-  readonly onFault: (error: unknown) => void;
 }
 
 /** Bytes of the answer, or null when nothing that is registered knows the chunk. */
@@ -51,30 +49,80 @@ export async function answerDedupQuery(
   parts: DedupAnswerParts,
 ): Promise<Uint8Array | null> {
   const key = parts.secrets.dedupKey(parts.nowMs);
+  const answer = createCollector(key, parts);
+  const related = new Map<string, MerkleHash>();
+  for (const shardHash of await knowingShards(chunk, parts)) {
+    const shard = await answer.addShard(shardHash, chunk);
+    if (shard !== null) await addIndexedChunks(shard, related, parts);
+    if (answer.isFull()) break;
+  }
+  related.delete(chunk.toString());
+  if (answer.xorbs.length > 0) await addRelated(answer, related, parts);
+  return answer.xorbs.length === 0 ? null : encodeAnswer(answer.xorbs, key, parts);
+}
+
+/**
+ * Adds shards that share another indexed chunk with those that know the one asked for. A client that
+ * finds its first chunk in an answer does not ask for it again: what it asked about a small file of an
+ * old upload has to show the newer versions of the big file beside it too.
+ */
+async function addRelated(
+  answer: Collector,
+  related: ReadonlyMap<string, MerkleHash>,
+  parts: DedupAnswerParts,
+): Promise<void> {
+  for (const chunk of related.values()) {
+    if (answer.isFull()) return;
+    for (const shardHash of await knowingShards(chunk, parts)) {
+      await answer.addShard(shardHash, chunk);
+    }
+  }
+}
+
+interface Collector {
+  /** Keyed, each once. */
+  readonly xorbs: ShardXorb[];
+  /** True when nothing more may be added. */
+  isFull(): boolean;
+  /** Adds what fits of a shard that was not added yet; returns it, or null. */
+  addShard(shardHash: MerkleHash, chunk: MerkleHash): Promise<Shard | null>;
+}
+
+function createCollector(key: Uint8Array, parts: DedupAnswerParts): Collector {
+  const shards = new Set<string>();
   const seen = new Set<string>();
-  const keyed: ShardXorb[] = [];
+  const xorbs: ShardXorb[] = [];
   // Header, the two bookends, footer.
   let room = (parts.maxBytes ?? DEDUP_ANSWER_MAX_BYTES) - 3 * RECORD_BYTES - FOOTER_BYTES;
-  for (const shardHash of await knowingShards(chunk, parts)) {
-    const shard = await tolerant(parts, () => parts.shards.get(shardHash));
-    if (shard === null) continue;
-    for (const hash of await xorbsInOrder(chunk, shard, parts)) {
-      const name = hash.toString();
-      if (seen.has(name)) continue;
-      seen.add(name);
-      const xorb = await tolerant(parts, () => parts.xorbs.get(hash));
-      if (xorb === null) continue;
-      const bytes = RECORD_BYTES * (1 + xorb.chunkCount);
-      if (bytes > room) continue;
-      room -= bytes;
-      // One xorb at a time, with a pause: keying a full answer takes a while.
-      const listed: Shard = { files: [], xorbs: [listXorb(xorb)], footer: null };
-      keyed.push(...keyShard(parts.hasher, listed, key).xorbs);
-      await pause();
-    }
-    if (room < 2 * RECORD_BYTES) break;
+
+  async function addXorb(hash: MerkleHash): Promise<void> {
+    const name = hash.toString();
+    if (seen.has(name)) return;
+    seen.add(name);
+    const xorb = await tolerant(parts, () => parts.xorbs.get(hash));
+    if (xorb === null) return;
+    const bytes = RECORD_BYTES * (1 + xorb.chunkCount);
+    if (bytes > room) return;
+    room -= bytes;
+    // One xorb at a time, with a pause: keying a full answer takes a while.
+    const listed: Shard = { files: [], xorbs: [listXorb(xorb)], footer: null };
+    xorbs.push(...keyShard(parts.hasher, listed, key).xorbs);
+    await pause();
   }
-  return keyed.length === 0 ? null : encodeAnswer(keyed, key, parts);
+
+  return {
+    xorbs,
+    isFull: () => room < 2 * RECORD_BYTES || shards.size >= MAX_SHARDS,
+    async addShard(shardHash: MerkleHash, chunk: MerkleHash): Promise<Shard | null> {
+      const name = shardHash.toString();
+      if (shards.has(name) || shards.size >= MAX_SHARDS) return null;
+      shards.add(name);
+      const shard = await tolerant(parts, () => parts.shards.get(shardHash));
+      if (shard === null) return null;
+      for (const hash of await xorbsInOrder(chunk, shard, parts)) await addXorb(hash);
+      return shard;
+    },
+  };
 }
 
 function encodeAnswer(xorbs: ShardXorb[], key: Uint8Array, parts: DedupAnswerParts): Uint8Array {
@@ -103,56 +151,6 @@ async function knowingShards(
     .map((entry) => MerkleHash.parse(entry.key.slice(prefix.length)));
 }
 
-/**
- * Every xorb that the shard lists or its files name, each possibly more than once, the most useful
- * first: those that hold the chunk, then those of files that use them, then the rest. The order
- * matters only when not all of them fit.
- */
-async function xorbsInOrder(
-  chunk: MerkleHash,
-  shard: Shard,
-  parts: DedupAnswerParts,
-): Promise<MerkleHash[]> {
-  const holders = new Set<string>();
-  const order: MerkleHash[] = [];
-  const addHolder = (hash: MerkleHash): void => {
-    holders.add(hash.toString());
-    order.push(hash);
-  };
-  for (const xorb of shard.xorbs) if (holdsChunk(xorb.chunkHashes, chunk)) addHolder(xorb.hash);
-  if (order.length === 0) {
-    for (const file of shard.files) {
-      const term = file.terms[0];
-      if (term === undefined || holders.has(term.xorb.toString())) continue;
-      const xorb = await tolerant(parts, () => parts.xorbs.get(term.xorb));
-      if (xorb !== null && isChunkAt(xorb, term.chunkStart, chunk)) addHolder(term.xorb);
-    }
-  }
-  for (const file of shard.files) {
-    if (file.terms.some((term) => holders.has(term.xorb.toString()))) {
-      for (const term of file.terms) order.push(term.xorb);
-    }
-  }
-  for (const xorb of shard.xorbs) order.push(xorb.hash);
-  for (const file of shard.files) for (const term of file.terms) order.push(term.xorb);
-  return order;
-}
-
-function holdsChunk(hashes: Uint8Array, chunk: MerkleHash): boolean {
-  for (let at = 0; at < hashes.length; at += HASH_BYTES)
-    if (isHashAt(hashes, at, chunk)) return true;
-  return false;
-}
-
-function isChunkAt(xorb: CatalogXorb, index: number, chunk: MerkleHash): boolean {
-  return index < xorb.chunkCount && isHashAt(xorb.chunkHashes, index * HASH_BYTES, chunk);
-}
-
-function isHashAt(hashes: Uint8Array, offset: number, chunk: MerkleHash): boolean {
-  for (let i = 0; i < HASH_BYTES; i++) if (hashes[offset + i] !== chunk.bytes[i]) return false;
-  return true;
-}
-
 /** A stored xorb as a shard lists it. Stored size and flags stay 0, as in real answers. */
 function listXorb(xorb: CatalogXorb): ShardXorb {
   const { chunkCount, rawEnds } = xorb;
@@ -172,17 +170,4 @@ function listXorb(xorb: CatalogXorb): ShardXorb {
     rawBytes: endOf(rawEnds, chunkCount),
     serializedBytes: 0,
   };
-}
-
-/** Dedup is an optimisation: what cannot be read is left out, and somebody is told. */
-async function tolerant<Result>(
-  parts: DedupAnswerParts,
-  run: () => Promise<Result | null>,
-): Promise<Result | null> {
-  try {
-    return await run();
-  } catch (error) {
-    parts.onFault(error);
-    return null;
-  }
 }

@@ -114,6 +114,27 @@ describe('a dedup query', () => {
     expect((await query(rig, chunkOf(added, 0))).status).toBe(404);
   });
 
+  it('about one file of an upload shows newer versions of the files beside it', async () => {
+    const rig = createRig();
+    const small = buildXorb(randomChunks(54, [300]));
+    await publish(rig, [xorb, small], [file, fileOf([[small, 0, 1]])]);
+    rig.clock.advance(1000);
+    const added = buildXorb(randomChunks(55, [500]));
+    await publish(
+      rig,
+      [added],
+      [
+        fileOf([
+          [xorb, 0, 1],
+          [added, 0, 1],
+        ]),
+      ],
+    );
+    // Whoever got the first chunk of the big file from this answer will not ask for it again.
+    const all = [xorb, small, added].map(({ hash }) => hash.toString()).sort();
+    expect(names(await answer(rig, chunkOf(small, 0)))).toEqual(all);
+  });
+
   it('has one key for a period and another in the next', async () => {
     const rig = createRig();
     await publish(rig, [xorb], [file]);
