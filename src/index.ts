@@ -2,7 +2,6 @@
 
 export type { DownloadProgress, UploadProgress } from './client/index.js';
 export type { RandomAccess, Source, SourceReader } from './client/ports.js';
-export type { CompressionPolicy } from './compress/index.js';
 export {
   type ChunkInputOptions,
   type ChunkListing,
@@ -23,9 +22,9 @@ export {
   type UploadResult,
   type ZipEntryRequest,
 } from './compose/client.js';
-export { type ExpandedZip, expandZip } from './compose/expand-zip.js';
 export type { NamedInput, UploadInput } from './compose/input.js';
 export type { ComputeOptions } from './compose/options.js';
+export type { CompressionPolicy } from './compress/index.js';
 export {
   ERROR_CODES,
   type ErrorCode,

@@ -1,4 +1,10 @@
-import type { ComputeOptions, TierRequest } from '../index.js';
+import {
+  type ClientOptions,
+  type ComputeOptions,
+  createClient,
+  type OrbweaverClient,
+  type TierRequest,
+} from '../index.js';
 import { type ParsedArgs, usage } from './args.js';
 
 const TIERS: readonly TierRequest[] = ['auto', 'simd', 'portable', 'readable'];
@@ -17,4 +23,22 @@ export function computeOptionsOf(args: ParsedArgs): ComputeOptions {
     ...(maxMemory === undefined ? {} : { maxMemory }),
     ...(tier === undefined ? {} : { tier }),
   };
+}
+
+/**
+ * A client for a command. What the library reports as a programmer's mistake (`TypeError`,
+ * `RangeError`) came from the command line here, so it is a `USAGE` error.
+ */
+export function openClient(options: ClientOptions): Promise<OrbweaverClient> {
+  return asUsage(createClient(options));
+}
+
+/** @throws OrbweaverError USAGE instead of `TypeError` and `RangeError` */
+export async function asUsage<T>(opening: Promise<T>): Promise<T> {
+  try {
+    return await opening;
+  } catch (error) {
+    if (error instanceof TypeError || error instanceof RangeError) throw usage(error.message);
+    throw error;
+  }
 }

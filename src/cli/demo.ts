@@ -4,9 +4,9 @@ import { basename, join, resolve } from 'node:path';
 import process from 'node:process';
 import { EXIT, OrbweaverError } from '../errors.js';
 import { startGateway } from '../gateway.js';
-import { createClient, type UploadResult } from '../index.js';
+import type { UploadResult } from '../index.js';
 import { COMPUTE_OPTIONS, readArgs } from './args.js';
-import { computeOptionsOf } from './compute.js';
+import { computeOptionsOf, openClient } from './compute.js';
 import type { CliContext, Command } from './context.js';
 import { editedCopy, firstDifference, folderBytes } from './demo-files.js';
 import { COMMON_HELP, COMPUTE_HELP, EXIT_CODES_HELP } from './exit-codes.js';
@@ -56,7 +56,7 @@ async function demo(argv: readonly string[], context: CliContext): Promise<numbe
   try {
     const data = join(folder, 'store');
     const gateway = await startGateway({ data, host: '127.0.0.1', port: 0 });
-    const client = await createClient({
+    const client = await openClient({
       endpoint: gateway.url,
       token: gateway.writeToken,
       ...computeOptionsOf(args),
@@ -84,7 +84,7 @@ interface DemoRun {
   readonly file: string;
   readonly folder: string;
   readonly data: string;
-  readonly client: Awaited<ReturnType<typeof createClient>>;
+  readonly client: Awaited<ReturnType<typeof openClient>>;
   readonly steps: Step[];
   readonly context: CliContext;
 }

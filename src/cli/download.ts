@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import { EXIT } from '../errors.js';
-import { createClient, type ZipEntryRequest } from '../index.js';
+import type { ZipEntryRequest } from '../index.js';
 import { COMPUTE_OPTIONS, readArgs, SERVER_OPTIONS, serverOf, usage } from './args.js';
-import { computeOptionsOf } from './compute.js';
+import { computeOptionsOf, openClient } from './compute.js';
 import type { CliContext, Command } from './context.js';
 import { COMMON_HELP, COMPUTE_HELP, EXIT_CODES_HELP, SERVER_HELP } from './exit-codes.js';
 import { writeJson } from './output.js';
@@ -56,7 +56,7 @@ async function download(argv: readonly string[], context: CliContext): Promise<n
   const { endpoint, token } = serverOf(args, context);
   const json = args.flag('json');
   const toStdout = out === '-';
-  const client = await createClient({
+  const client = await openClient({
     endpoint,
     ...(token === undefined ? {} : { token }),
     ...computeOptionsOf(args),

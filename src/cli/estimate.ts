@@ -1,7 +1,6 @@
 import { EXIT } from '../errors.js';
-import { createClient } from '../index.js';
 import { COMPUTE_OPTIONS, readArgs, SERVER_OPTIONS, usage } from './args.js';
-import { computeOptionsOf } from './compute.js';
+import { computeOptionsOf, openClient } from './compute.js';
 import type { CliContext, Command } from './context.js';
 import { COMMON_HELP, COMPUTE_HELP, EXIT_CODES_HELP, SERVER_HELP } from './exit-codes.js';
 import { writeJson } from './output.js';
@@ -30,7 +29,7 @@ async function estimate(argv: readonly string[], context: CliContext): Promise<n
   const endpoint = args.text('endpoint') ?? context.env['ORBWEAVER_ENDPOINT'];
   const token = args.text('token') ?? context.env['ORBWEAVER_TOKEN'];
   const json = args.flag('json');
-  const client = await createClient({
+  const client = await openClient({
     ...(endpoint === undefined ? {} : { endpoint }),
     ...(token === undefined ? {} : { token }),
     ...computeOptionsOf(args),

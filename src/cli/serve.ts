@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { EXIT } from '../errors.js';
 import { startGateway } from '../gateway.js';
 import { readArgs, usage } from './args.js';
+import { asUsage } from './compute.js';
 import type { CliContext, Command } from './context.js';
 import { COMMON_HELP, EXIT_CODES_HELP } from './exit-codes.js';
 import { writeJson } from './output.js';
@@ -51,14 +52,16 @@ async function serve(argv: readonly string[], context: CliContext): Promise<numb
   }
   const workers = args.count('workers');
   const publicUrl = args.text('public-url');
-  const gateway = await startGateway({
-    data: resolve(context.cwd, data),
-    host: args.text('host') ?? '127.0.0.1',
-    port,
-    ...(token === undefined ? {} : { token }),
-    ...(workers === undefined ? {} : { workers }),
-    ...(publicUrl === undefined ? {} : { publicUrl }),
-  });
+  const gateway = await asUsage(
+    startGateway({
+      data: resolve(context.cwd, data),
+      host: args.text('host') ?? '127.0.0.1',
+      port,
+      ...(token === undefined ? {} : { token }),
+      ...(workers === undefined ? {} : { workers }),
+      ...(publicUrl === undefined ? {} : { publicUrl }),
+    }),
+  );
   const { url, readToken, writeToken } = gateway;
   if (args.flag('json')) writeJson(context.stdout, { url, readToken, writeToken });
   else {

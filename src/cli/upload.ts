@@ -1,8 +1,8 @@
 import { basename } from 'node:path';
 import { EXIT } from '../errors.js';
-import { createClient, expandZip, type UploadInput, type UploadResult } from '../index.js';
+import type { UploadInput, UploadResult } from '../index.js';
 import { COMPUTE_OPTIONS, readArgs, SERVER_OPTIONS, serverOf, usage } from './args.js';
-import { computeOptionsOf } from './compute.js';
+import { computeOptionsOf, openClient } from './compute.js';
 import type { CliContext, Command } from './context.js';
 import { COMMON_HELP, COMPUTE_HELP, EXIT_CODES_HELP, SERVER_HELP } from './exit-codes.js';
 import { reportFailure, writeJson } from './output.js';
@@ -43,27 +43,20 @@ async function upload(argv: readonly string[], context: CliContext): Promise<num
   const { endpoint, token } = serverOf(args, context);
   const shardCacheDir = args.text('shard-cache');
   const json = args.flag('json');
-  const closers: (() => Promise<void>)[] = [];
-  const client = await createClient({
+  const client = await openClient({
     endpoint,
     ...(token === undefined ? {} : { token }),
     ...(shardCacheDir === undefined ? {} : { shardCacheDir }),
     ...computeOptionsOf(args),
   });
-  closers.push(() => client.close());
   const bar = createProgressBar(context, 'uploading', json || args.flag('quiet'));
   try {
-    const inputs: UploadInput[] = [];
-    for (const path of args.positionals) {
-      if (args.flag('expand')) {
-        const zip = await expandZip(path === '-' ? context.stdin : path);
-        closers.push(() => zip.close());
-        inputs.push(...zip.entries);
-      } else if (path === '-') inputs.push({ name: '-', data: context.stdin });
-      else inputs.push(path);
-    }
+    const inputs = args.positionals.map(
+      (path): UploadInput => (path === '-' ? { name: '-', data: context.stdin } : path),
+    );
     const result = await client.upload(inputs, {
       sha256: args.flag('sha256'),
+      expand: args.flag('expand'),
       signal: context.signal,
       onProgress: (progress) =>
         bar.update(
@@ -87,7 +80,7 @@ async function upload(argv: readonly string[], context: CliContext): Promise<num
     return EXIT.partial;
   } finally {
     bar.clear();
-    for (const close of closers.reverse()) await close();
+    await client.close();
   }
 }
 

@@ -1,13 +1,13 @@
 import { createChunkHasher, type HashedChunk } from '../chunker/index.js';
+import type { GearScanner } from '../chunker/ports.js';
 import type { Source } from '../client/ports.js';
 import type { BlockCodec } from '../compress/ports.js';
-import type { GearScanner } from '../chunker/ports.js';
 import { OrbweaverError } from '../errors.js';
-import { chunkHash, createMerkleTree, MerkleHash } from '../hash/index.js';
+import { chunkHash, createMerkleTree, type MerkleHash } from '../hash/index.js';
 import type { Hasher } from '../hash/ports.js';
 import type { KernelTier, TierRequest } from '../kernels/index.js';
 import { createThreadKernels } from '../workers/index.js';
-import { type UploadInput, toSource } from './input.js';
+import { toSource, type UploadInput } from './input.js';
 
 /** The byte work of one thread, behind the ports that `orbweaver/formats` takes. */
 export interface LoadedKernels {

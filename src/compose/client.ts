@@ -18,6 +18,7 @@ import { MerkleHash } from '../hash/index.js';
 import { createShardCache, outputSink, streamSink } from '../io/index.js';
 import type { KernelTier } from '../kernels/index.js';
 import { createCasClient, type RetryEvent, type TokenSource } from '../transport/index.js';
+import { addZipEntries } from './expand-zip.js';
 import { givenSha256, inputName, toSource, type UploadInput } from './input.js';
 import { type ComputeOptions, poolOf } from './options.js';
 
@@ -45,6 +46,8 @@ export interface ClientOptions extends ComputeOptions {
 export interface ClientUploadOptions {
   /** Compute each file's SHA-256 in the same pass and register it. @default false */
   readonly sha256?: boolean | undefined;
+  /** Inputs are ZIP archives: upload their entries as files, so that they dedup. @default false */
+  readonly expand?: boolean | undefined;
   /** Do everything but send. Asks the store what it has, if there is one. @default false */
   readonly dryRun?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -187,7 +190,7 @@ export async function createClient(options: ClientOptions = {}): Promise<Orbweav
     inputs: UploadInput | readonly UploadInput[],
     uploadOptions: ClientUploadOptions = {},
   ): Promise<UploadResult> => {
-    const { dryRun = false, sha256 = false, signal, onProgress } = uploadOptions;
+    const { dryRun = false, expand = false, sha256 = false, signal, onProgress } = uploadOptions;
     if (!dryRun) needCas();
     const startedAt = performance.now();
     const learnt: Uint8Array[] = [];
@@ -208,7 +211,12 @@ export async function createClient(options: ClientOptions = {}): Promise<Orbweav
       if (cache !== null) await learn(cache, session.addKnownShard);
       for (const input of isList(inputs) ? inputs : [inputs]) {
         try {
+          if (expand) {
+            await addZipEntries(input, (entry) => session.add(entry, { sha256 }), signal);
+            continue;
+          }
           const source = await toSource(input);
+          // A file's own failure is in the summary; nobody has to wait for it here.
           session.add(source, { sha256: givenSha256(input) ?? sha256 }).catch(() => {});
         } catch (error) {
           failures.push(failedUpload(inputName(input), error));
@@ -283,16 +291,18 @@ export async function createClient(options: ClientOptions = {}): Promise<Orbweav
     }
     const target = await sinkOf(zipOptions.to);
     let position = 0;
-    const writer = createZipWriter(async (bytes) => {
-      await target.write(bytes, position);
-      position += bytes.length;
+    const writer = createZipWriter({
+      write: async (bytes) => {
+        await target.write(bytes, position);
+        position += bytes.length;
+      },
     });
     let fetchedBytes = 0;
     let requestCount = 0;
     let doneBytes = 0;
     try {
       for (const { hash, name } of entries) {
-        const result = await downloadTo(hash, await writer.entry(name), {
+        const result = await downloadTo(hash, writer.entry(name), {
           signal: zipOptions.signal,
           onProgress: (progress) =>
             zipOptions.onProgress?.({

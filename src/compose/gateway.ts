@@ -8,7 +8,7 @@ import {
   type GatewayFault,
   type GatewayToken,
 } from '../gateway/index.js';
-import { poolOf, type ComputeOptions } from './options.js';
+import { type ComputeOptions, poolOf } from './options.js';
 
 /** What {@link startGateway} is told. */
 export interface StartGatewayOptions extends ComputeOptions {

@@ -33,7 +33,8 @@ export function givenSha256(input: UploadInput): string | undefined {
   return isNamed(input) ? input.sha256 : undefined;
 }
 
-function isNamed(input: UploadInput): input is NamedInput {
+/** True for an input with a name or SHA-256 of its own. */
+export function isNamed(input: UploadInput): input is NamedInput {
   return (
     typeof input === 'object' &&
     input !== null &&

@@ -1,4 +1,5 @@
 import { OrbweaverError } from '../errors.js';
+import { copyBytes } from './copy-bytes.js';
 import { lz4FrameDecode } from './lz4-frame.js';
 import type { BlockCodec } from './ports.js';
 import {
@@ -41,7 +42,7 @@ export function decompressChunk(
           { field: 'payload' },
         );
       }
-      out.set(payload);
+      copyBytes(codec, payload, out);
       return;
     case SCHEME_LZ4:
       lz4FrameDecode(codec, payload, out);

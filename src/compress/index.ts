@@ -7,6 +7,7 @@ export {
   compressChunk,
   createChunkCompressor,
 } from './compress-chunk.js';
+export { copyBytes } from './copy-bytes.js';
 export { decompressChunk } from './decompress-chunk.js';
 export { LZ4_FRAME_OVERHEAD_BYTES, lz4FrameDecode, lz4FrameEncode } from './lz4-frame.js';
 export { createReadableCodec } from './readable-codec.js';

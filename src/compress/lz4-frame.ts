@@ -1,4 +1,5 @@
 import { OrbweaverError } from '../errors.js';
+import { copyBytes } from './copy-bytes.js';
 import type { BlockCodec } from './ports.js';
 import { xxHash32 } from './xxhash32.js';
 
@@ -77,7 +78,7 @@ export function lz4FrameEncode(
   let sizeField = blockBytes;
   if (blockBytes === 0) {
     if (length > blockRoom) return 0;
-    out.set(src, blockAt);
+    copyBytes(codec, src, out.subarray(blockAt));
     blockBytes = length;
     sizeField = (length | RAW_BLOCK) >>> 0;
   }
@@ -121,7 +122,7 @@ export function lz4FrameDecode(codec: BlockCodec, src: Uint8Array, out: Uint8Arr
     const roomEnd = Math.min(out.length, filled + header.blockMaxBytes);
     if (raw) {
       if (size > roomEnd - filled) throw overflow(out.length, at - size);
-      out.set(block, filled);
+      copyBytes(codec, block, out.subarray(filled));
       filled += size;
     } else {
       // An independent block gets a view that starts with it: it cannot see what came before.

@@ -1,5 +1,6 @@
 import {
   type ChunkCompressorOptions,
+  copyBytes,
   createChunkCompressor,
   MAX_CHUNK_BYTES,
 } from '../compress/index.js';
@@ -54,8 +55,8 @@ export function createRecordPacker(options: RecordPackerOptions): RecordPacker {
         const length = lengths[i] as number;
         const chunk = source.subarray(start, start + length);
         const { scheme, payload } = compressor.compress(chunk);
-        // `set` moves as if through a copy, so that a raw chunk may overlap its new place.
-        target.set(payload, at + RECORD_HEADER_BYTES);
+        // Moves as if through a copy, so that a raw chunk may overlap its new place.
+        copyBytes(options.codec, payload, target.subarray(at + RECORD_HEADER_BYTES));
         writeRecordHeader(target, at, {
           scheme,
           compressedLength: payload.length,

@@ -1,0 +1,444 @@
+import { createHash } from 'node:crypto';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { unzipSync, zipSync } from 'fflate';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { generate } from '../support/generators.js';
+import { type BinaryRun, orbweaver, type Served, serve } from './run-binary.js';
+
+interface UploadJson {
+  readonly type: string;
+  readonly files: readonly {
+    readonly path: string;
+    readonly sizeBytes: number;
+    readonly fileHash: string;
+    readonly sha256: string | null;
+    readonly chunkCount: number;
+    readonly newBytes: number;
+    readonly dedupedBytes: number;
+  }[];
+  readonly failed?: readonly { readonly path: string; readonly code: string }[];
+  readonly xorbCount: number;
+  readonly xorbBytes: number;
+  readonly shardBytes: number;
+  readonly wallMs: number;
+}
+
+const HEX = /^[0-9a-f]{64}$/;
+
+describe('the command line', () => {
+  let folder: string;
+  let store: string;
+  let gateway: Served;
+  let file: string;
+  let bytes: Uint8Array;
+
+  const at = (name: string): string => join(folder, name);
+  const server = (token?: string): string[] => [
+    '--endpoint',
+    gateway.url,
+    '--token',
+    token ?? gateway.writeToken,
+  ];
+  const upload = async (...args: string[]): Promise<UploadJson> => {
+    const run = await orbweaver(['upload', ...args, ...server(), '--json']);
+    expect(run.stderr).toBe('');
+    expect(run.status).toBe(0);
+    return run.json() as unknown as UploadJson;
+  };
+  const expectError = (run: BinaryRun, code: string, status: number): void => {
+    const error = run.errorJson();
+    expect(Object.keys(error)).toEqual(['type', 'code', 'message', 'hint']);
+    expect(error).toMatchObject({ type: 'error', code });
+    expect(run.status).toBe(status);
+    expect(String(error['message'])).not.toContain('\n');
+    expect(run.stderr).not.toContain(gateway.writeToken);
+  };
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'orbweaver-cli-'));
+    store = at('store');
+    gateway = await serve(['--data', store, '--port', '0']);
+    bytes = generate({ kind: 'splitmix64', seed: 42, bytes: 3_000_000 });
+    file = at('input.bin');
+    await writeFile(file, bytes);
+  });
+
+  afterAll(async () => {
+    expect(await gateway?.stop()).toBe(0);
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  it('uploads a file with its SHA-256 and downloads it whole and in part', async () => {
+    const result = await upload(file, '--sha256');
+    expect(result.type).toBe('result');
+    const [entry] = result.files;
+    expect(entry).toMatchObject({
+      path: file,
+      sizeBytes: bytes.length,
+      sha256: createHash('sha256').update(bytes).digest('hex'),
+      newBytes: bytes.length,
+      dedupedBytes: 0,
+    });
+    expect(entry?.fileHash).toMatch(HEX);
+    expect(result.xorbCount).toBe(1);
+    expect(result.xorbBytes).toBeGreaterThan(bytes.length);
+    expect(result.shardBytes).toBeGreaterThan(0);
+
+    const out = at('whole.bin');
+    const whole = await orbweaver([
+      'download',
+      entry?.fileHash ?? '',
+      ...server(gateway.readToken),
+      '-o',
+      out,
+      '--json',
+    ]);
+    expect(whole.json()).toMatchObject({ type: 'result', path: out, sizeBytes: bytes.length });
+    expect((await readFile(out)).equals(bytes)).toBe(true);
+
+    const part = await orbweaver([
+      'download',
+      entry?.fileHash ?? '',
+      ...server(),
+      '-o',
+      out,
+      '--offset',
+      '1234567',
+      '--length',
+      '100001',
+      '--json',
+    ]);
+    expect(part.json()).toMatchObject({ sizeBytes: 100_001 });
+    expect((await readFile(out)).equals(bytes.subarray(1_234_567, 1_334_568))).toBe(true);
+  });
+
+  it('sends no xorb for the same file again, and little for an edited copy', async () => {
+    await upload(file);
+    const again = await upload(file);
+    expect(again.xorbCount).toBe(0);
+    expect(again.files[0]).toMatchObject({ sha256: null, newBytes: 0, dedupedBytes: bytes.length });
+    const copy = at('edited.bin');
+    await writeFile(
+      copy,
+      Buffer.concat([
+        bytes.subarray(0, 1_500_000),
+        Buffer.from('inserted'),
+        bytes.subarray(1_500_000),
+      ]),
+    );
+    const edited = await upload(copy);
+    expect(edited.files[0]?.newBytes).toBeLessThanOrEqual(3 * 131_072);
+  });
+
+  it('reads standard input and writes standard output, with the result on standard error', async () => {
+    const run = await orbweaver(['upload', '-', ...server(), '--json'], { input: bytes });
+    const [entry] = (run.json() as unknown as UploadJson).files;
+    expect(entry).toMatchObject({ path: '-', sizeBytes: bytes.length });
+    const out = await orbweaver([
+      'download',
+      entry?.fileHash ?? '',
+      ...server(),
+      '-o',
+      '-',
+      '--json',
+    ]);
+    expect(out.status).toBe(0);
+    expect(out.stdout.equals(bytes)).toBe(true);
+    expect(out.errorJson()).toMatchObject({ type: 'result', path: '-', sizeBytes: bytes.length });
+  });
+
+  it('takes endpoint and token from the environment', async () => {
+    const run = await orbweaver(['upload', file, '--json'], {
+      env: { ORBWEAVER_ENDPOINT: gateway.url, ORBWEAVER_TOKEN: gateway.writeToken },
+    });
+    expect(run.status).toBe(0);
+  });
+
+  it('uploads an empty file and rebuilds it to zero bytes', async () => {
+    const empty = at('empty');
+    await writeFile(empty, '');
+    const result = await upload(empty, '--sha256');
+    expect(result.xorbCount).toBe(0);
+    expect(result.files[0]).toMatchObject({
+      sizeBytes: 0,
+      chunkCount: 0,
+      fileHash: '0'.repeat(64),
+    });
+    const out = at('empty.out');
+    expect((await orbweaver(['download', '0'.repeat(64), ...server(), '-o', out])).status).toBe(0);
+    expect((await stat(out)).size).toBe(0);
+  });
+
+  it('lists the chunks of a file, the same on every kernel tier', async () => {
+    const listings = await Promise.all(
+      ['simd', 'portable', 'readable'].map((tier) =>
+        orbweaver(['chunk', file, '--json', '--tier', tier]),
+      ),
+    );
+    const [first] = listings.map((run) => run.json());
+    for (const run of listings) expect(run.json()).toEqual(first);
+    const { chunks, sizeBytes, fileHash } = first as unknown as {
+      chunks: { offset: number; length: number; hash: string }[];
+      sizeBytes: number;
+      fileHash: string;
+    };
+    expect(sizeBytes).toBe(bytes.length);
+    expect(fileHash).toBe((await upload(file)).files[0]?.fileHash);
+    let end = 0;
+    for (const chunk of chunks) {
+      expect(chunk.offset).toBe(end);
+      expect(chunk.hash).toMatch(HEX);
+      end += chunk.length;
+    }
+    expect(end).toBe(bytes.length);
+  });
+
+  it('explains stored xorbs and shards', async () => {
+    await upload(file);
+    const found = await storedFiles(store);
+    const xorb = await orbweaver(['inspect', found.xorbs[0] ?? '', '--json']);
+    expect(xorb.json()).toMatchObject({ type: 'xorb' });
+    expect(Number(xorb.json()['footerBytes'])).toBeGreaterThan(0);
+    const shard = await orbweaver(['inspect', found.shards[0] ?? '', '--json']);
+    expect(shard.json()).toMatchObject({ type: 'shard' });
+    expect((await orbweaver(['inspect', found.shards[0] ?? ''])).stdout.toString()).toMatch(
+      /^shard of/,
+    );
+  });
+
+  it('estimates among files alone and against a store, and sends nothing', async () => {
+    const fresh = at('fresh.bin');
+    await writeFile(fresh, generate({ kind: 'splitmix64', seed: 77, bytes: 1_000_000 }));
+    const copy = at('fresh-copy.bin');
+    await writeFile(copy, await readFile(fresh));
+    const alone = await orbweaver(['estimate', fresh, copy, '--json']);
+    expect(alone.json()).toMatchObject({
+      sizeBytes: 2_000_000,
+      newBytes: 1_000_000,
+      dedupedBytes: 1_000_000,
+    });
+    await upload(file);
+    const before = (await storedFiles(store)).all.length;
+    const against = await orbweaver([
+      'estimate',
+      file,
+      fresh,
+      ...server(gateway.readToken),
+      '--json',
+    ]);
+    expect(against.json()).toMatchObject({ newBytes: 1_000_000, dedupedBytes: bytes.length });
+    expect((await storedFiles(store)).all.length).toBe(before);
+  });
+
+  it('uploads the entries of an archive and streams files into one', async () => {
+    const zip = at('in.zip');
+    await writeFile(
+      zip,
+      zipSync({ 'a/first.bin': bytes.subarray(0, 500_000), 'second.txt': Buffer.from('hello') }),
+    );
+    const result = await upload(zip, '--expand');
+    expect(result.files.map((entry) => [entry.path, entry.sizeBytes])).toEqual([
+      ['a/first.bin', 500_000],
+      ['second.txt', 5],
+    ]);
+    const out = at('out.zip');
+    const entries = result.files.map((entry, i) =>
+      i === 0 ? `${entry.fileHash}=x/one.bin` : entry.fileHash,
+    );
+    const run = await orbweaver(['download', '--zip', out, ...entries, ...server(), '--json']);
+    expect(run.status).toBe(0);
+    const unpacked = unzipSync(await readFile(out));
+    expect(Buffer.from(unpacked['x/one.bin'] ?? []).equals(bytes.subarray(0, 500_000))).toBe(true);
+    expect(Buffer.from(unpacked[result.files[1]?.fileHash ?? ''] ?? []).toString()).toBe('hello');
+  });
+
+  it('runs the demo on a file of the user', async () => {
+    const run = await orbweaver(['demo', file, '--json', '--workers', '1']);
+    expect(run.status).toBe(0);
+    expect((run.json()['steps'] as unknown[]).length).toBe(5);
+  });
+
+  describe('answers bad input with a typed error and an exit code', () => {
+    it('a missing file, a directory, an unreadable file', async () => {
+      expectError(
+        await orbweaver(['upload', at('nothing'), ...server(), '--json']),
+        'INPUT_NOT_FOUND',
+        3,
+      );
+      expectError(
+        await orbweaver(['upload', folder, ...server(), '--json']),
+        'INPUT_IS_DIRECTORY',
+        3,
+      );
+      if (process.getuid?.() !== 0) {
+        const secret = at('secret');
+        await writeFile(secret, 'x');
+        await chmod(secret, 0);
+        expectError(
+          await orbweaver(['upload', secret, ...server(), '--json']),
+          'INPUT_UNREADABLE',
+          3,
+        );
+      }
+    });
+
+    it('one bad file among good ones: the good ones are done, the bad one is named', async () => {
+      const run = await orbweaver(['upload', file, at('nothing'), ...server(), '--json']);
+      expect(run.status).toBe(9);
+      const result = run.json() as unknown as UploadJson;
+      expect(result.files.map((entry) => entry.path)).toEqual([file]);
+      expect(result.failed).toMatchObject([{ path: at('nothing'), code: 'INPUT_NOT_FOUND' }]);
+    });
+
+    it('a wrong token and a token of the wrong scope', async () => {
+      expectError(
+        await orbweaver(['upload', file, ...server('wrong'), '--json']),
+        'AUTH_REQUIRED',
+        4,
+      );
+      const fresh = at('scope.bin');
+      await writeFile(fresh, generate({ kind: 'splitmix64', seed: 78, bytes: 1000 }));
+      expectError(
+        await orbweaver(['upload', fresh, ...server(gateway.readToken), '--json']),
+        'FORBIDDEN',
+        4,
+      );
+    });
+
+    it('a malformed hash, an unknown one, a range past the end', async () => {
+      const out = at('never');
+      expectError(
+        await orbweaver(['download', 'abc', ...server(), '-o', out, '--json']),
+        'HASH_INVALID',
+        2,
+      );
+      expectError(
+        await orbweaver(['download', 'f'.repeat(64), ...server(), '-o', out, '--json']),
+        'NOT_FOUND',
+        5,
+      );
+      const { fileHash } = (await upload(file)).files[0] ?? { fileHash: '' };
+      expectError(
+        await orbweaver([
+          'download',
+          fileHash,
+          ...server(),
+          '-o',
+          out,
+          '--offset',
+          '3000000',
+          '--json',
+        ]),
+        'RANGE_INVALID',
+        2,
+      );
+      expect(await readdir(folder)).not.toContain('never');
+    });
+
+    it('a xorb that is damaged on the disk of the store: nothing under the final name', async () => {
+      const other = at('other-store');
+      const second = await serve(['--data', other, '--port', '0', '--token', 'both']);
+      try {
+        const target = ['--endpoint', second.url, '--token', 'both'];
+        const run = await orbweaver(['upload', file, ...target, '--json']);
+        const [entry] = (run.json() as unknown as UploadJson).files;
+        const [xorb] = (await storedFiles(other)).xorbs;
+        const damaged = await readFile(xorb ?? '');
+        damaged[1_000_000] = (damaged[1_000_000] ?? 0) ^ 1;
+        await chmod(xorb ?? '', 0o644);
+        await writeFile(xorb ?? '', damaged);
+        const out = at('damaged.out');
+        expectError(
+          await orbweaver(['download', entry?.fileHash ?? '', ...target, '-o', out, '--json']),
+          'INTEGRITY',
+          6,
+        );
+        const toStdout = await orbweaver([
+          'download',
+          entry?.fileHash ?? '',
+          ...target,
+          '-o',
+          '-',
+          '--json',
+        ]);
+        expectError(toStdout, 'INTEGRITY', 6);
+        expect((await readdir(folder)).filter((name) => name.includes('damaged.out'))).toEqual([]);
+      } finally {
+        expect(await second.stop()).toBe(0);
+      }
+    });
+
+    it('an output in a folder that is not there', async () => {
+      const { fileHash } = (await upload(file)).files[0] ?? { fileHash: '' };
+      expectError(
+        await orbweaver(['download', fileHash, ...server(), '-o', at('no/such/folder'), '--json']),
+        'OUTPUT_UNWRITABLE',
+        8,
+      );
+    });
+
+    it('nobody at the endpoint, and an endpoint that is no URL', async () => {
+      const run = await orbweaver([
+        'upload',
+        file,
+        '--endpoint',
+        'not a url',
+        '--token',
+        'x',
+        '--json',
+      ]);
+      expect(run.status).toBe(2);
+      expect(run.errorJson()).toMatchObject({ type: 'error', code: 'USAGE' });
+    });
+
+    it('unknown commands and options, missing arguments', async () => {
+      for (const args of [
+        ['fly'],
+        ['upload', '--fast'],
+        ['upload'],
+        ['download', 'x'],
+        ['chunk'],
+        ['serve'],
+      ]) {
+        expectError(await orbweaver([...args, '--json']), 'USAGE', 2);
+      }
+    });
+
+    it('a port that is taken', async () => {
+      const port = new URL(gateway.url).port;
+      expectError(
+        await orbweaver(['serve', '--data', at('third'), '--port', port, '--json']),
+        'PORT_IN_USE',
+        8,
+      );
+    });
+  });
+
+  it('writes no escape sequence into a pipe and shows exit codes in every help', async () => {
+    const run = await orbweaver(['upload', file, ...server()]);
+    expect(`${run.stdout.toString()}${run.stderr}`).not.toContain('\u001b');
+    for (const name of ['upload', 'download', 'serve', 'chunk', 'inspect', 'estimate', 'demo']) {
+      const help = await orbweaver([name, '--help']);
+      expect(help.status).toBe(0);
+      expect(help.stdout.toString()).toContain('Exit codes:');
+      expect(help.stdout.toString()).toContain(`Usage: orbweaver ${name}`);
+    }
+  });
+});
+
+async function storedFiles(
+  store: string,
+): Promise<{ xorbs: string[]; shards: string[]; all: string[] }> {
+  await mkdir(store, { recursive: true });
+  const all: string[] = [];
+  for (const entry of await readdir(store, { recursive: true, withFileTypes: true })) {
+    if (entry.isFile()) all.push(join(entry.parentPath, entry.name));
+  }
+  return {
+    all,
+    xorbs: all.filter((path) => path.startsWith(join(store, 'xorbs'))),
+    shards: all.filter((path) => path.startsWith(join(store, 'shards'))),
+  };
+}

@@ -1,0 +1,96 @@
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+/** The compiled command line, as a user runs it. */
+export const BINARY: string = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+
+export interface BinaryRun {
+  readonly status: number | null;
+  readonly stdout: Buffer;
+  readonly stderr: string;
+  /** The last line of standard output, parsed. */
+  readonly json: () => Record<string, unknown>;
+  /** The last line of standard error, parsed. */
+  readonly errorJson: () => Record<string, unknown>;
+}
+
+export interface BinaryOptions {
+  readonly input?: Uint8Array;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+}
+
+function start(args: readonly string[], options: BinaryOptions): ChildProcessWithoutNullStreams {
+  const { ORBWEAVER_ENDPOINT: _, ORBWEAVER_TOKEN: __, ...env } = process.env;
+  return spawn(process.execPath, [BINARY, ...args], {
+    env: { ...env, ...options.env },
+    cwd: options.cwd,
+  });
+}
+
+/** Runs it to its end. */
+export async function orbweaver(
+  args: readonly string[],
+  options: BinaryOptions = {},
+): Promise<BinaryRun> {
+  const child = start(args, options);
+  const out: Buffer[] = [];
+  const err: Buffer[] = [];
+  child.stdout.on('data', (piece: Buffer) => out.push(piece));
+  child.stderr.on('data', (piece: Buffer) => err.push(piece));
+  child.stdin.on('error', () => {});
+  child.stdin.end(options.input ?? '');
+  const status = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', resolve);
+  });
+  const stdout = Buffer.concat(out);
+  const stderr = Buffer.concat(err).toString('utf8');
+  return {
+    status,
+    stdout,
+    stderr,
+    json: () => lastLine(stdout.toString('utf8')),
+    errorJson: () => lastLine(stderr),
+  };
+}
+
+function lastLine(text: string): Record<string, unknown> {
+  const line = text.trimEnd().split('\n').pop() ?? '';
+  return JSON.parse(line) as Record<string, unknown>;
+}
+
+export interface Served {
+  readonly url: string;
+  readonly readToken: string;
+  readonly writeToken: string;
+  /** SIGTERM; resolves to the exit code. */
+  stop(): Promise<number | null>;
+}
+
+/** `serve --json` until it has printed its first line. */
+export async function serve(args: readonly string[]): Promise<Served> {
+  const child = start(['serve', '--json', ...args], {});
+  const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+  let errors = '';
+  child.stderr.on('data', (piece: Buffer) => {
+    errors += piece.toString('utf8');
+  });
+  const line = await new Promise<string>((resolve, reject) => {
+    let text = '';
+    child.stdout.on('data', (piece: Buffer) => {
+      text += piece.toString('utf8');
+      const end = text.indexOf('\n');
+      if (end >= 0) resolve(text.slice(0, end));
+    });
+    child.once('close', (code) => reject(new Error(`serve ended with ${code}: ${errors}`)));
+  });
+  const parsed = JSON.parse(line) as { url: string; readToken: string; writeToken: string };
+  return {
+    ...parsed,
+    stop: () => {
+      child.kill('SIGTERM');
+      return ended;
+    },
+  };
+}
