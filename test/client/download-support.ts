@@ -269,7 +269,7 @@ export function testPool(shape: { slabBytes: number; slabCount: number }): TestP
       peak = Math.max(peak, shape.slabCount - free.length);
     }
   };
-  const slabOver = (bytes: Uint8Array): Slab => {
+  const slabOver = (bytes: Uint8Array<ArrayBuffer>): Slab => {
     let held = true;
     return {
       get bytes() {
@@ -325,6 +325,7 @@ export function testPool(shape: { slabBytes: number; slabCount: number }): TestP
     scan: unused,
     hash: unused,
     pack: unused,
+    ...{ sha256: unused },
     createSha256: unused,
     async decode(request: DecodeRequest): Promise<DecodeResult> {
       await new Promise((resolve) => setImmediate(resolve));

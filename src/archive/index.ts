@@ -1,0 +1,10 @@
+export { entryNameKey, safeEntryName } from './entry-name.js';
+export { DEFAULT_ZIP_LIMITS, type ZipLimits } from './limits.js';
+export { readZipEntries, type ZipEntry } from './zip-reader.js';
+export { readZipStream, type ZipStreamEntry } from './zip-stream-reader.js';
+export {
+  createZipWriter,
+  type ZipSummary,
+  type ZipWriter,
+  type ZipWriterOptions,
+} from './zip-writer.js';
