@@ -179,6 +179,13 @@ export class PiscinaPool implements WorkerPool {
     return createSha256Stream(host, this.#sha256Count++);
   }
 
+  /** Has every thread started; who fails to start fails again, and aloud, with the first task. */
+  prestart(): void {
+    for (let i = 0; i < this.threads; i++) {
+      void this.#executor.run({ kind: 'ping' }, []).catch(() => undefined);
+    }
+  }
+
   verifyXorb(bytes: Uint8Array, expected?: MerkleHash): Promise<VerifiedXorb> {
     const host = {
       slabBytes: this.slabBytes,

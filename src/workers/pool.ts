@@ -39,6 +39,12 @@ export interface ComputePoolOptions {
   readonly sharedMemory?: boolean | undefined;
   /** How chunks are compressed. @default 'auto' */
   readonly compression?: CompressionPolicy | undefined;
+  /**
+   * Start all threads at once instead of with the first tasks: for programs that are sure to need
+   * them, and that have something else to set up meanwhile. A thread takes some 50 ms to start.
+   * @default false
+   */
+  readonly prestart?: boolean | undefined;
 }
 
 /** An {@link UploadPool} with what its owner needs besides. */
@@ -83,13 +89,15 @@ export async function createComputePool(options: ComputePoolOptions = {}): Promi
     memory: memory ?? undefined,
     scratchBase: memory === null ? undefined : plan.scratchBase,
   });
-  return new PiscinaPool({
+  const pool = new PiscinaPool({
     plan,
     memory,
     threads,
     kernels,
     compression: options.compression ?? DEFAULT_COMPRESSION_POLICY,
   });
+  if (options.prestart === true) pool.prestart();
+  return pool;
 }
 
 /** Null: buffers are transferred. @throws OrbweaverError `KERNEL_UNAVAILABLE` */

@@ -194,6 +194,21 @@ describe.each(WAYS)('a pool with $threads threads, shared memory $sharedMemory',
     });
   });
 
+  it('computes SHA-256 of many ranges of a slab in one task', async () => {
+    const data = generate({ kind: 'words', seed: 6, bytes: 100_000 });
+    await withSlabs(1, async ([slab]) => {
+      slab?.bytes.set(data);
+      const starts = Uint32Array.of(0, 5, 50_000);
+      const lengths = Uint32Array.of(0, 49_995, 50_000);
+      const digests = await pool.sha256(slab as Slab, starts, lengths);
+      starts.forEach((start, i) => {
+        const range = data.subarray(start, start + (lengths[i] as number));
+        const expected = createHash('sha256').update(range).digest();
+        expect(same(digests.subarray(32 * i, 32 * i + 32), expected)).toBe(true);
+      });
+    });
+  });
+
   it('verifies a xorb of several slabs and finds a flipped bit', async () => {
     const builder = new XorbBuilder({ codec, hasher });
     const data = generate({ kind: 'splitmix64', seed: 5, bytes: 1_300_000 });
@@ -239,5 +254,47 @@ describe.each(WAYS)('a pool with $threads threads, shared memory $sharedMemory',
         expect(MerkleHash.from(hash).equals(MerkleHash.from(out))).toBe(true);
       });
     });
+  });
+});
+
+describe('making a pool', () => {
+  it('refuses options out of range and keeps to its memory', async () => {
+    const { createComputePool } = await builtWorkers();
+    for (const options of [{ maxMemory: MIB }, { threads: -1 }, { threads: 257 }]) {
+      await expect(createComputePool(options)).rejects.toBeInstanceOf(RangeError);
+    }
+    await expect(createComputePool({ threads: 0.5 })).rejects.toBeInstanceOf(TypeError);
+    for (const maxMemory of [4 * MIB, 5_000_000, 8 * MIB, 96 * MIB, 300 * MIB, 1024 * MIB]) {
+      const pool = await createComputePool({ threads: 0, maxMemory });
+      expect(pool.slabCount).toBeGreaterThanOrEqual(8);
+      expect(pool.slabBytes).toBeGreaterThanOrEqual(512 * 1024);
+      expect(pool.slabBytes).toBeLessThanOrEqual(4 * MIB);
+      expect(pool.slabBytes * pool.slabCount).toBeLessThanOrEqual(maxMemory);
+      await pool.close();
+      await expect(pool.acquire(1)).rejects.toMatchObject({ code: 'CLOSED' });
+    }
+  });
+
+  it('starts its threads at once when told so', async () => {
+    const { createComputePool } = await builtWorkers();
+    const lazy = await createComputePool({ threads: 2, maxMemory: 8 * MIB });
+    expect(lazy.liveThreads).toBe(0);
+    const eager = await createComputePool({ threads: 2, maxMemory: 8 * MIB, prestart: true });
+    expect(eager.liveThreads).toBe(2);
+    await Promise.all([lazy.close(), eager.close()]);
+  });
+
+  it('runs every tier', async () => {
+    const { createComputePool } = await builtWorkers();
+    const hashes = new Set<string>();
+    for (const tier of ['simd', 'portable', 'readable'] as const) {
+      const pool = await createComputePool({ threads: 1, maxMemory: 8 * MIB, tier });
+      expect(pool.tier).toBe(tier);
+      const [slab] = await pool.acquire(1);
+      const hash = await pool.hash(slab as Slab, Uint32Array.of(3), Uint32Array.of(70_000));
+      hashes.add(Buffer.from(hash).toString('hex'));
+      await pool.close();
+    }
+    expect(hashes.size).toBe(1);
   });
 });

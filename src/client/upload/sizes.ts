@@ -27,11 +27,15 @@ export interface UploadSizes {
 /** Mean bytes of slab for each chunk it may hold: 4 KiB of headers for every MiB. */
 const SLAB_BYTES_PER_CHUNK = 2048;
 
+/** Slabs that are not for xorbs: one being read, one that gathers. */
+const OTHER_SLABS = 2;
+
 /**
- * Share of the free slabs that one xorb may fill. Below a half, one xorb can be sent while the next
- * one fills, so that neither the processor nor the network ever waits for the other.
+ * Xorbs in memory at once. With two, the next one can be read, hashed and packed to its end while
+ * one is sent, so that neither the processor nor the network waits for the other; larger xorbs
+ * would have to wait for each other's memory, smaller ones are more requests for every reader.
  */
-const XORB_SHARE = 0.5;
+const XORBS_IN_MEMORY = 2;
 
 /** @throws RangeError for a concurrency below 1 */
 export function uploadSizes(
@@ -43,8 +47,8 @@ export function uploadSizes(
   const dataStart = RECORD_HEADER_BYTES * maxChunks + DEFAULT_PARAMS.maxBytes;
   const laneCount = Math.max(1, Math.min(options.readConcurrency, Math.floor(slabCount / 4)));
   const batchCount = Math.max(2, Math.min(threads + 2, Math.floor(slabCount / 4)));
-  const free = slabCount - batchCount - 2;
-  const share = Math.max(1, Math.floor(free * XORB_SHARE)) * (slabBytes - dataStart);
+  const xorbSlabs = Math.max(1, Math.floor((slabCount - OTHER_SLABS) / XORBS_IN_MEMORY));
+  const share = xorbSlabs * (slabBytes - dataStart);
   return {
     slabBytes,
     maxChunks,
