@@ -42,8 +42,8 @@ export interface Sink {
   write(bytes: Uint8Array, offset: number): Promise<void>;
   /** All is written and verified: make it visible under its final name. */
   commit(sizeBytes: number): Promise<void>;
-  /** It failed: remove what was written. Never throws. */
-  abort(): Promise<void>;
+  /** It failed, for this reason: remove what was written, tell a reader. Never throws. */
+  abort(reason?: unknown): Promise<void>;
 }
 
 /**

@@ -7,7 +7,8 @@ export interface StreamSinkOptions {
   /** @default 'stream' */
   readonly name?: string | undefined;
   /**
-   * End the stream on `commit` and destroy it on `abort`. Standard output and error are left open.
+   * End the stream on `commit` and destroy it on `abort`. Standard output and error are left
+   * open.
    * @default true, false for standard output and error
    */
   readonly end?: boolean | undefined;
@@ -86,11 +87,12 @@ export function streamSink(writable: Writable, options: StreamSinkOptions = {}):
       if (end) await step((done) => writable.end(done));
       detach();
     },
-    async abort() {
+    async abort(reason) {
       if (finished) return;
       detach();
       rejectStep?.(closed(name));
-      if (end) writable.destroy();
+      // With the reason, so that whoever reads the other end does not take it for the end.
+      if (end) writable.destroy(reason instanceof Error ? reason : closed(name));
     },
   };
 }

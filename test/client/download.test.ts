@@ -60,7 +60,7 @@ describe('downloadFile', () => {
           expect(pool.freeSlabs).toBe(pool.slabCount);
         },
       ),
-      { numRuns: 100, seed: 42 },
+      { numRuns: 60, seed: 42 },
     );
   });
 
@@ -87,7 +87,7 @@ describe('downloadFile', () => {
           expect(pool.freeSlabs).toBe(2);
         },
       ),
-      { numRuns: 100, seed: 43 },
+      { numRuns: 60, seed: 43 },
     );
   });
 

@@ -217,9 +217,10 @@ describe('streamSink', () => {
     for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
     expect(done).toBe(false);
     // Abort ends the wait.
-    await sink.abort();
+    await sink.abort(new Error('wrong hash'));
     await expect(writing).rejects.toMatchObject({ code: 'CLOSED' });
     expect(stuck.destroyed).toBe(true);
+    expect(stuck.errored?.message).toBe('wrong hash');
   });
 
   it('reports a reader that went away', async () => {

@@ -54,8 +54,9 @@ export async function downloadFile(options: DownloadOptions): Promise<DownloadSu
     return { sizeBytes, fetchedBytes: counters.fetchedBytes, requestCount: counters.requestCount };
   } catch (error) {
     cancellation.cancel(error);
-    await comeToRest(transfer);
-    throw withDoubt(transfer, cancellation.reason);
+    const reason = withDoubt(transfer, cancellation.reason);
+    await comeToRest(transfer, reason);
+    throw reason;
   } finally {
     cancellation.dispose();
   }
@@ -136,8 +137,8 @@ function bytesOf(reconstruction: Reconstruction): number {
 }
 
 /** Aborts the sink and waits until no slab and no write of this download is in use any more. */
-async function comeToRest(transfer: Transfer): Promise<void> {
-  const aborted = transfer.options.sink.abort().catch(() => {});
+async function comeToRest(transfer: Transfer, reason: unknown): Promise<void> {
+  const aborted = transfer.options.sink.abort(reason).catch(() => {});
   const rest = (async () => {
     await aborted;
     while (transfer.background.size > 0) await Promise.all(transfer.background);

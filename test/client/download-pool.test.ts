@@ -1,0 +1,72 @@
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { downloadFile } from '../../src/client/index.js';
+import { fileSink, streamSink } from '../../src/io/index.js';
+import { createComputePool } from '../../src/workers/index.js';
+import { fakeCas, randomFile } from './download-support.js';
+
+const SHAPE = { xorbs: 5, chunksPerXorb: 60, chunkBytes: 30_000, runs: 40 };
+
+let dir = '';
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'orbweaver-download-'));
+});
+afterEach(() => rm(dir, { recursive: true }));
+
+describe('downloadFile with the real pool', () => {
+  it('rebuilds files and streams in the smallest memory, shared or not', async () => {
+    for (const sharedMemory of [true, false]) {
+      const pool = await createComputePool({ threads: 0, maxMemory: 4 << 20, sharedMemory });
+      const { hasher } = pool.kernels;
+      try {
+        const { file, xorbs } = randomFile(1, SHAPE);
+        const cas = fakeCas([file], xorbs, { ranges: 'joined' });
+        const path = join(dir, 'out.bin');
+        const common = { cas, pool, hasher, fileHash: file.hash };
+        await downloadFile({ ...common, sink: fileSink(path) });
+        expect(Buffer.compare(await readFile(path), file.bytes)).toBe(0);
+
+        const parts: Buffer[] = [];
+        const stream = new Writable({
+          write(chunk, _encoding, callback) {
+            parts.push(chunk);
+            setImmediate(callback);
+          },
+        });
+        await downloadFile({ ...common, sink: streamSink(stream) });
+        expect(Buffer.compare(Buffer.concat(parts), file.bytes)).toBe(0);
+        expect(pool.freeSlabs).toBe(pool.slabCount);
+      } finally {
+        await pool.close();
+      }
+    }
+  });
+
+  it('leaves no file and no part of one when the data is wrong', async () => {
+    const pool = await createComputePool({ threads: 0, maxMemory: 4 << 20 });
+    try {
+      const { file, xorbs } = randomFile(2, SHAPE);
+      const cas = fakeCas([file], xorbs, {
+        ranges: 'joined',
+        onFetch: ({ index, bytes }) => {
+          if (index % 2 === 1) bytes[0]?.fill(0x55, 3000, 3100);
+        },
+      });
+      const download = downloadFile({
+        cas,
+        pool,
+        hasher: pool.kernels.hasher,
+        fileHash: file.hash,
+        sink: fileSink(join(dir, 'out.bin')),
+      });
+      await expect(download).rejects.toMatchObject({ name: 'OrbweaverError' });
+      expect(await readdir(dir)).toEqual([]);
+      expect(pool.freeSlabs).toBe(pool.slabCount);
+    } finally {
+      await pool.close();
+    }
+  });
+});
