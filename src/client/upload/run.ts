@@ -305,7 +305,7 @@ export class UploadRun implements LaneHost {
 
   #acknowledged(xorb: ClosedXorb, bytes: number, inserted: boolean): void {
     const { tally } = this.#options;
-    tally.acknowledged.push(xorb);
+    tally.acknowledged.add(xorb.hash.toString());
     tally.xorbCount++;
     tally.xorbBytes += bytes;
     if (!inserted) tally.knownXorbCount++;

@@ -1,7 +1,6 @@
 import { hexDecode } from '../../bytes/index.js';
-import { type ClosedXorb, createDedupSession, type DedupSession } from '../../dedup/index.js';
+import { createDedupSession, type DedupSession } from '../../dedup/index.js';
 import { isOrbweaverError, OrbweaverError } from '../../errors.js';
-import { encodeShard, type ShardXorb, splitShards } from '../../shard/index.js';
 import type { Source } from '../ports.js';
 import { CancelScope } from './cancel.js';
 import { errorOf } from './file-error.js';
@@ -198,8 +197,8 @@ class Session implements UploadSession {
     const { dedup, queries } = this.#pass;
     const { refused, shardCount, shardBytes } = await registerShards({
       cas: this.#options.dryRun === true ? null : this.#parts.cas,
-      shards: dedup.eachShard(this.#options.shardMaxBytes ?? DEFAULT_SHARD_MAX_BYTES),
-      acknowledged: new Set(this.#tally.acknowledged.map(({ hash }) => hash.toString())),
+      shards: dedup.eachShard(this.#shardMaxBytes),
+      acknowledged: this.#tally.acknowledged,
       scope: this.#scope,
       onShard: this.#options.onShard,
       onProgress: () => this.#tally.tell(),
@@ -216,18 +215,18 @@ class Session implements UploadSession {
    * cannot be read twice fails with the server's refusal.
    */
   async #repeat(refused: ReadonlyMap<string, Error>, counts: Counts): Promise<void> {
-    const stored = this.#tally.acknowledged.map(shardXorbOf);
+    const first = this.#pass.dedup;
     this.#pass = this.#startPass(false);
-    for (const shard of splitShards([], stored)) {
-      const bytes = encodeShard(shard, { variant: 'upload' });
-      this.#pass.dedup.addShard(bytes, 'local', this.#nowSeconds());
+    // The xorbs that these shards list are the session's own, all of them acknowledged.
+    for (const shard of first.eachShard(this.#shardMaxBytes)) {
+      this.#pass.dedup.addShard(shard, 'local', this.#nowSeconds());
     }
     this.#tally.phase = 'data';
     const again = this.#again;
     for (const file of this.#files) {
-      const first = await file.done.promise.catch(() => null);
-      const refusal = first === null ? undefined : refused.get(first.fileHash.toString());
-      if (first === null || refusal === undefined) continue;
+      const done = await file.done.promise.catch(() => null);
+      const refusal = done === null ? undefined : refused.get(done.fileHash.toString());
+      if (done === null || refusal === undefined) continue;
       if (!file.source.reopenable) {
         this.#results.set(file, refusal);
         continue;
@@ -236,7 +235,7 @@ class Session implements UploadSession {
       again.push(repeated);
       this.#pass.run.add(repeated);
       void repeated.done.promise.then(
-        (second) => this.#results.set(file, combined(first, second)),
+        (second) => this.#results.set(file, combined(done, second)),
         (error: unknown) => this.#results.set(file, errorOf(error)),
       );
     }
@@ -267,6 +266,10 @@ class Session implements UploadSession {
     };
   }
 
+  get #shardMaxBytes(): number {
+    return this.#options.shardMaxBytes ?? DEFAULT_SHARD_MAX_BYTES;
+  }
+
   #nowSeconds(): number {
     return Math.floor(this.#nowMs() / 1000);
   }
@@ -275,26 +278,6 @@ class Session implements UploadSession {
 type Counts = {
   -readonly [K in 'shardCount' | 'shardBytes' | 'queryCount' | 'answerCount']: UploadSummary[K];
 };
-
-/** What a xorb that we sent looks like in a shard. */
-function shardXorbOf(xorb: ClosedXorb): ShardXorb {
-  const count = xorb.chunkLengths.length;
-  const chunkStarts = new Uint32Array(count);
-  let at = 0;
-  for (let i = 0; i < count; i++) {
-    chunkStarts[i] = at;
-    at += xorb.chunkLengths[i] as number;
-  }
-  return {
-    hash: xorb.hash,
-    chunkHashes: xorb.chunkHashes,
-    chunkStarts,
-    chunkLengths: xorb.chunkLengths,
-    chunkFlags: new Uint32Array(count),
-    rawBytes: xorb.rawBytes,
-    serializedBytes: 0,
-  };
-}
 
 /** The result of a file whose first upload was refused: what both passes stored for it is new. */
 function combined(first: FileResult, second: FileResult): FileResult {

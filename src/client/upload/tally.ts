@@ -1,4 +1,3 @@
-import type { ClosedXorb } from '../../dedup/index.js';
 import type { FileTask } from './file-task.js';
 import type { UploadProgress } from './types.js';
 
@@ -15,8 +14,8 @@ export class Tally {
   xorbBytes = 0;
   knownXorbCount = 0;
   phase: UploadProgress['phase'] = 'data';
-  /** Every xorb that the server has acknowledged in this session. */
-  readonly acknowledged: ClosedXorb[] = [];
+  /** Hash texts of the xorbs that the server has acknowledged in this session. */
+  readonly acknowledged: Set<string> = new Set();
   /** Bytes of the files whose size is known, and how many are of unknown size and unread. */
   #knownBytes = 0;
   #unknownCount = 0;
