@@ -1,4 +1,5 @@
 export {
+  DEFAULT_BLOCK_BYTES,
   DEFAULT_DOWNLOAD_CONCURRENCY,
   type DownloadOptions,
   type DownloadProgress,

@@ -1,7 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type DownloadProgress, downloadFile } from '../../src/client/index.js';
+import type { ByteRange } from '../../src/client/ports.js';
 import { MerkleHash } from '../../src/hash/index.js';
+import type { Reconstruction } from '../../src/plan/index.js';
+import type { BuiltXorb } from '../../src/xorb/index.js';
 import {
   createDice,
   fakeCas,
@@ -33,6 +36,28 @@ function chunksOf(count: number, bytes: number, seed = 1): Uint8Array[] {
     for (let i = 0; i < bytes; i++) chunk[i] = dice(256);
     return chunk;
   });
+}
+
+/** Cuts the last term behind the chunk in which the asked bytes end, as the Hub does. */
+function trimToChunks(
+  answer: Reconstruction,
+  xorbs: readonly BuiltXorb[],
+  asked: ByteRange | undefined,
+): Reconstruction {
+  const last = answer.terms.at(-1);
+  const xorb = xorbs.find((each) => last !== undefined && each.hash.equals(last.xorb));
+  if (last === undefined || xorb === undefined || asked === undefined) return answer;
+  const total = answer.terms.reduce((sum, term) => sum + term.unpackedBytes, 0);
+  let spare = total - answer.offsetIntoFirstTerm - (asked.end - asked.start);
+  let { chunkEnd, unpackedBytes } = last;
+  for (;;) {
+    const chunkBytes = (xorb.rawEnds[chunkEnd - 1] as number) - (xorb.rawEnds[chunkEnd - 2] ?? 0);
+    if (chunkBytes > spare || chunkEnd - 1 === last.chunkStart) break;
+    chunkEnd--;
+    spare -= chunkBytes;
+    unpackedBytes -= chunkBytes;
+  }
+  return { ...answer, terms: [...answer.terms.slice(0, -1), { ...last, chunkEnd, unpackedBytes }] };
 }
 
 describe('downloadFile', () => {
@@ -108,6 +133,37 @@ describe('downloadFile', () => {
       // In order, a window holds at most half of the pool: four of these chunks.
       expect(cas.fetches.length).toBe(positional ? 1 : 15);
     }
+  });
+
+  it('asks for large files block by block, whether answers end with a term or with a chunk', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 0, max: 1e9 }),
+        shapes,
+        fc.double({ min: 0.05, max: 1.2, noNaN: true }),
+        fc.boolean(),
+        fc.boolean(),
+        async (seed, shape, share, trimmed, positional) => {
+          const { file, xorbs } = randomFile(seed, shape);
+          const blockBytes = Math.max(1, Math.ceil(share * file.bytes.length));
+          const cas = fakeCas([file], xorbs, {
+            onReconstruction: (answer) =>
+              trimmed ? trimToChunks(answer, xorbs, cas.reconstructions.at(-1)) : answer,
+          });
+          for (const range of [undefined, { offset: Math.floor(file.bytes.length / 3) }]) {
+            const pool = testPool(SMALLEST);
+            const sink = testSink(positional);
+            const common = { cas, pool, hasher, fileHash: file.hash, sink };
+            await downloadFile({ ...common, blockBytes, range });
+            const expected = file.bytes.subarray(range?.offset ?? 0);
+            expect(Buffer.compare(sink.bytes(), expected)).toBe(0);
+            expect(sink.state).toBe('committed');
+            expect(pool.freeSlabs).toBe(2);
+          }
+        },
+      ),
+      { numRuns: 50, seed: 44 },
+    );
   });
 
   it('asks nothing and writes nothing for the empty file', async () => {

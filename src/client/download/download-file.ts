@@ -16,7 +16,7 @@ export const DEFAULT_DOWNLOAD_CONCURRENCY = 8;
  * A reconstruction is asked for this many bytes of a file at a time. It bounds the answer and the
  * ledger of chunks (2.3 MiB for 4 GiB of average chunks); most files need one answer.
  */
-const BLOCK_BYTES: number = 4 * 1024 * 1024 * 1024;
+export const DEFAULT_BLOCK_BYTES: number = 4 * 1024 * 1024 * 1024;
 
 /** How long a failure waits for writes to come to rest before it is reported all the same. */
 const ABORT_GRACE_MS = 150;
@@ -64,7 +64,7 @@ export async function downloadFile(options: DownloadOptions): Promise<DownloadSu
 
 /** Block by block until the end of the file or the range; returns the bytes written. */
 async function transferAll(transfer: Transfer): Promise<number> {
-  const { fileHash, hasher, range, sink } = transfer.options;
+  const { fileHash, hasher, range, sink, blockBytes = DEFAULT_BLOCK_BYTES } = transfer.options;
   const whole = range === undefined;
   const offset = range?.offset ?? 0;
   const end = range?.length === undefined ? Number.POSITIVE_INFINITY : offset + range.length;
@@ -75,7 +75,7 @@ async function transferAll(transfer: Transfer): Promise<number> {
   let position = offset;
   while (position < end) {
     const start = position;
-    const askedEnd = Math.min(start + BLOCK_BYTES, end);
+    const askedEnd = Math.min(start + blockBytes, end);
     const ask = (): Promise<Reconstruction | null> => askFor(transfer, start, askedEnd);
     const reconstruction = await ask();
     const availableBytes = reconstruction === null ? 0 : bytesOf(reconstruction);
@@ -183,11 +183,12 @@ function behindEnd(transfer: Transfer, offset: number): OrbweaverError {
   );
 }
 
-function checkOptions({ range, concurrency, pool }: DownloadOptions): void {
+function checkOptions({ range, concurrency, blockBytes, pool }: DownloadOptions): void {
   const checks: readonly (readonly [string, number | undefined, number])[] = [
     ['range.offset', range?.offset, 0],
     ['range.length', range?.length, 0],
     ['concurrency', concurrency, 1],
+    ['blockBytes', blockBytes, 1],
   ];
   for (const [name, value, least] of checks) {
     if (value === undefined || (Number.isSafeInteger(value) && value >= least)) continue;

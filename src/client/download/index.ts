@@ -1,4 +1,8 @@
-export { DEFAULT_DOWNLOAD_CONCURRENCY, downloadFile } from './download-file.js';
+export {
+  DEFAULT_BLOCK_BYTES,
+  DEFAULT_DOWNLOAD_CONCURRENCY,
+  downloadFile,
+} from './download-file.js';
 export type {
   DownloadOptions,
   DownloadProgress,

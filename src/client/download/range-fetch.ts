@@ -6,6 +6,7 @@ import type { ChunkLedger } from './chunk-ledger.js';
 import { isDataFault, isExpiredUrl, isRangeRefusal } from './faults.js';
 import type { OutputWriter } from './output-writer.js';
 import { RangeLayout, RecordWalker } from './record-stream.js';
+import type { SlabCopy } from './slab-copy.js';
 import type { PairSource, SlabPair } from './slab-pairs.js';
 import type { UrlBook } from './url-book.js';
 
@@ -18,6 +19,8 @@ export interface FetchContext {
   /** Null for a byte range of a file: it carries no hashes. */
   readonly ledger: ChunkLedger | null;
   readonly urls: UrlBook;
+  /** For pieces of at most {@link STEP_BYTES}. */
+  readonly copy: SlabCopy;
   readonly cancellation: Cancellation;
   readonly onRequest: () => void;
   readonly onFetched: (bytes: number) => void;
@@ -35,7 +38,7 @@ const MAX_RENEWALS = 3;
 const MAX_REFETCHES = 1;
 
 /** The most that is copied into a slab before its headers are looked at again. */
-const STEP_BYTES: number = 1 << 17;
+export const STEP_BYTES: number = 1 << 17;
 
 /**
  * Fetches the ranges of one request, decodes what is used of them and hands it to the writer.
@@ -181,7 +184,7 @@ class Attempt {
       const pair = this.#pair ?? (await this.#takePair());
       const slab = pair.input.bytes;
       const step = Math.min(STEP_BYTES, bytes.length - taken, slab.length - this.#filled);
-      slab.set(bytes.subarray(taken, taken + step), this.#filled);
+      this.#context.copy(slab, this.#filled, bytes.subarray(taken, taken + step));
       this.#filled += step;
       taken += step;
       this.#walk(layout, slab);

@@ -3,7 +3,8 @@ import { planDownload, type Reconstruction } from '../../plan/index.js';
 import { type Cancellation, createCancellation } from './cancellation.js';
 import { ChunkLedger } from './chunk-ledger.js';
 import { createOrderedWriter, createPositionalWriter, type OutputWriter } from './output-writer.js';
-import { type FetchContext, runFetch } from './range-fetch.js';
+import { type FetchContext, runFetch, STEP_BYTES } from './range-fetch.js';
+import { createSlabCopy } from './slab-copy.js';
 import { createFreePairs, createOrderedPairs, type PairSource } from './slab-pairs.js';
 import type { DownloadOptions, DownloadProgress } from './types.js';
 import { createUrlBook } from './url-book.js';
@@ -77,6 +78,7 @@ export async function transferBlock(
     pairs,
     writer,
     ledger,
+    copy: createSlabCopy(STEP_BYTES),
     urls: createUrlBook(reconstruction, block.ask),
     cancellation,
     onRequest: () => {

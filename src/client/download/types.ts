@@ -44,6 +44,12 @@ export interface DownloadOptions {
    * @default DEFAULT_DOWNLOAD_CONCURRENCY
    */
   readonly concurrency?: number | undefined;
+  /**
+   * Bytes of a file that one reconstruction is asked for; bounds the answer and the list of its
+   * chunks.
+   * @default DEFAULT_BLOCK_BYTES
+   */
+  readonly blockBytes?: number | undefined;
 }
 
 /** What a finished download cost. */
