@@ -4,8 +4,8 @@ import { join } from 'node:path';
 const BLOCK_BYTES = 1024 * 1024;
 
 /**
- * Writes a second version of a file: 1,000 bytes inserted after a quarter, 500 bytes removed at the
- * half, 64 bytes inserted at three quarters. The same input gives the same copy.
+ * Writes a second version of a file: 1,000 bytes inserted after a third, 500 bytes removed after two
+ * thirds. The same input gives the same copy.
  */
 export async function editedCopy(from: string, to: string): Promise<void> {
   const source = await open(from, 'r');
@@ -13,19 +13,12 @@ export async function editedCopy(from: string, to: string): Promise<void> {
     const target = await open(to, 'wx');
     try {
       const { size } = await source.stat();
-      const quarter = Math.floor(size / 4);
-      const removed = Math.min(500, size - 2 * quarter);
-      await copyRange(source, target, 0, quarter);
+      const third = Math.floor(size / 3);
+      const removed = Math.min(500, size - 2 * third);
+      await copyRange(source, target, 0, third);
       await target.write(pattern(1000, 17));
-      await copyRange(source, target, quarter, 2 * quarter);
-      await copyRange(
-        source,
-        target,
-        2 * quarter + removed,
-        Math.max(2 * quarter + removed, 3 * quarter),
-      );
-      await target.write(pattern(64, 91));
-      await copyRange(source, target, Math.max(2 * quarter + removed, 3 * quarter), size);
+      await copyRange(source, target, third, 2 * third);
+      await copyRange(source, target, 2 * third + removed, size);
     } finally {
       await target.close();
     }
