@@ -11,6 +11,7 @@ import type { RandomSource } from './ports.js';
  * | 403                                 | final (a signed URL: `fields.expired` says more)    |
  * | 408, 429                            | again                                               |
  * | 501                                 | final: the server does not have this endpoint       |
+ * | 507                                 | final: its disk stays full until somebody acts      |
  * | other 5xx                           | again                                               |
  * | other 4xx, 3xx                      | final                                               |
  * | reset, refused, cut, DNS, no route  | again; twice only if the host was never reached     |
@@ -59,7 +60,7 @@ export function verdictOfStatus(status: number): Verdict {
   if (status >= 200 && status < 300) return 'success';
   if (status === 401) return 'refresh-token';
   if (status === 408 || status === 429) return 'retry';
-  if (status === 501) return 'final';
+  if (status === 501 || status === 507) return 'final';
   return status >= 500 ? 'retry' : 'final';
 }
 
@@ -71,6 +72,7 @@ export function codeOfStatus(status: number): ErrorCode {
   if (status === 429) return 'RATE_LIMITED';
   if (status === 408) return 'SERVER_ERROR';
   if (status === 501) return 'PROTOCOL';
+  if (status === 507) return 'DISK_FULL';
   if (status >= 500) return 'SERVER_ERROR';
   return status >= 400 ? 'REJECTED' : 'PROTOCOL';
 }

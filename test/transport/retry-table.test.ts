@@ -31,6 +31,7 @@ describe('the retry table', () => {
     [502, 'retry', 'SERVER_ERROR'],
     [503, 'retry', 'SERVER_ERROR'],
     [504, 'retry', 'SERVER_ERROR'],
+    [507, 'final', 'DISK_FULL'],
     [599, 'retry', 'SERVER_ERROR'],
   ])('%i is %s, reported as %s', (status, verdict, code) => {
     expect(verdictOfStatus(status)).toBe(verdict);

@@ -1,0 +1,118 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import * as client from 'orbweaver';
+import * as bench from 'orbweaver/bench';
+import * as formats from 'orbweaver/formats';
+import * as gateway from 'orbweaver/gateway';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { generate } from '../support/generators.js';
+
+describe('the doors of the package', () => {
+  it('lead to what the README names', () => {
+    expect(typeof client.createClient).toBe('function');
+    expect(typeof client.chunkInput).toBe('function');
+    expect(typeof gateway.startGateway).toBe('function');
+    expect(typeof gateway.createGateway).toBe('function');
+    expect(typeof formats.findCuts).toBe('function');
+    expect(typeof formats.merkleRoot).toBe('function');
+    expect(typeof formats.decodeShard).toBe('function');
+    expect(typeof bench.runKernelBench).toBe('function');
+  });
+
+  it('share one class of errors', () => {
+    expect(formats.OrbweaverError).toBe(client.OrbweaverError);
+    expect(formats.MerkleHash).toBe(client.MerkleHash);
+  });
+});
+
+describe('the client of the package', () => {
+  const bytes = generate({ kind: 'floats', seed: 12, bytes: 1_500_000 });
+  let folder: string;
+  let running: gateway.RunningGateway;
+  let ours: client.OrbweaverClient;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'orbweaver-doors-'));
+    running = await gateway.startGateway({ data: join(folder, 'store'), port: 0, workers: 1 });
+    ours = await client.createClient({
+      endpoint: running.url,
+      token: running.writeToken,
+      workers: 1,
+      maxMemory: 16 << 20,
+    });
+  });
+
+  afterAll(async () => {
+    await ours?.close();
+    await running?.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  it('gives every kind of input the same hash, in one session that stores it once', async () => {
+    async function* pieces(): AsyncGenerator<Uint8Array> {
+      for (let at = 0; at < bytes.length; at += 70_001) yield bytes.subarray(at, at + 70_001);
+    }
+    const result = await ours.upload(
+      [
+        bytes,
+        new Blob([bytes]),
+        Readable.from(pieces()),
+        new Blob([bytes]).stream(),
+        { name: 'named', data: pieces() },
+      ],
+      { sha256: true },
+    );
+    expect(result.failed).toEqual([]);
+    expect(new Set(result.files.map((file) => file.fileHash)).size).toBe(1);
+    expect(new Set(result.files.map((file) => file.sha256)).size).toBe(1);
+    expect(result.files.reduce((sum, file) => sum + file.newBytes, 0)).toBe(bytes.length);
+    expect(result.files[4]?.path).toBe('named');
+    const { fileHash } = await client.chunkInput(bytes);
+    expect(result.files[0]?.fileHash).toBe(fileHash);
+  });
+
+  it('streams a file and a range of it, and ends a stream that is left early', async () => {
+    const [file] = (await ours.upload(bytes)).files;
+    const hash = file?.fileHash ?? '';
+    const whole = await collect(ours.stream(hash));
+    expect(whole.equals(bytes)).toBe(true);
+    const part = await collect(ours.stream(hash, { offset: 777_777, length: 12_345 }));
+    expect(part.equals(bytes.subarray(777_777, 790_122))).toBe(true);
+    for await (const piece of ours.stream(hash)) {
+      expect((piece as Buffer).length).toBeGreaterThan(0);
+      break;
+    }
+  });
+
+  it('cancels one of two transfers and leaves the other alone', async () => {
+    const cancel = new AbortController();
+    async function* endless(): AsyncGenerator<Uint8Array> {
+      for (;;) yield new Uint8Array(65_536);
+    }
+    const stopped = ours.upload({ name: 'endless', data: endless() }, { signal: cancel.signal });
+    const other = ours.upload(generate({ kind: 'splitmix64', seed: 5, bytes: 500_000 }));
+    setTimeout(() => cancel.abort(), 50);
+    await expect(stopped).rejects.toMatchObject({ code: 'ABORTED' });
+    expect((await other).files[0]?.sizeBytes).toBe(500_000);
+  });
+
+  it('refuses what cannot be meant, at once', async () => {
+    await expect(client.createClient({ endpoint: 'nonsense' })).rejects.toThrow(TypeError);
+    await expect(client.createClient({ maxMemory: 1 })).rejects.toThrow(RangeError);
+    await expect(ours.download('abc', { to: join(folder, 'x') })).rejects.toMatchObject({
+      code: 'HASH_INVALID',
+    });
+    const alone = await client.createClient();
+    await expect(alone.upload(bytes)).rejects.toMatchObject({ code: 'USAGE' });
+    expect((await alone.upload(bytes, { dryRun: true })).files[0]?.newBytes).toBe(bytes.length);
+    await alone.close();
+  });
+});
+
+async function collect(stream: Readable): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  for await (const piece of stream) pieces.push(piece as Buffer);
+  return Buffer.concat(pieces);
+}
