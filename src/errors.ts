@@ -31,6 +31,7 @@ export const EXIT: {
   readonly network: 7;
   readonly storage: 8;
   readonly partial: 9;
+  readonly regression: 10;
   readonly interrupted: 130;
 } = {
   ok: 0,
@@ -43,6 +44,7 @@ export const EXIT: {
   network: 7,
   storage: 8,
   partial: 9,
+  regression: 10,
   interrupted: 130,
 };
 

@@ -1,5 +1,6 @@
+import { FIGURES, valuesOf } from './figures.js';
 import { median, relativeNoise } from './stats.js';
-import type { BenchReport, Sample } from './types.js';
+import type { BenchReport, VariantReport } from './types.js';
 
 /** A figure that moved more than its noise between two reports. */
 export interface Change {
@@ -7,39 +8,73 @@ export interface Change {
   readonly name: string;
   readonly before: number;
   readonly after: number;
-  /** `after / before`: above 1 is worse for all figures (times and bytes). */
+  /** `after / before`: above 1 is worse for all figures (times, bytes, requests). */
   readonly ratio: number;
   /** What the ratio had to exceed, from the noise of both reports. */
   readonly threshold: number;
   readonly kind: 'regression' | 'improvement';
 }
 
-/** Figures of a sample that are compared. Less is better for each. */
-const FIGURES = ['wallMs', 'cpuMs', 'peakBytes', 'wireUpBytes', 'storedBytes', 'requests'] as const;
+/** What two reports have to say together. */
+export interface Comparison {
+  /** Worst first. */
+  readonly changes: readonly Change[];
+  /** Figures that were held against each other, changed or not. */
+  readonly comparedCount: number;
+  /** What stands in the way: other machines, scenarios of other sizes, contenders that failed. */
+  readonly caveats: readonly string[];
+}
 
-/** No machine repeats itself better than this. */
+/**
+ * No machine repeats itself better than this: the same build measured twice, minutes apart, differs by
+ * 2 to 3 % on a quiet one.
+ */
 const NOISE_FLOOR = 0.03;
+/** A change counts beyond this many times the noise of both reports. */
+const NOISE_FACTOR = 3;
 
 /**
  * Names what changed between two runs of the harness beyond three times the noise that they measured.
- * Contenders and scenarios that only one of them has are left out.
+ * Contenders and scenarios that only one of them has, or that worked on inputs of another size, are
+ * left out; the latter are named.
+ *
+ * @example
+ * const { changes } = compareReports(parseReport(oldText), report);
+ * const worse = changes.filter((change) => change.kind === 'regression');
  */
-export function compareReports(before: BenchReport, after: BenchReport): Change[] {
+export function compareReports(before: BenchReport, after: BenchReport): Comparison {
   const changes: Change[] = [];
+  const caveats = machineCaveats(before, after);
+  let comparedCount = 0;
+  const hold = (figure: HeldFigure): void => {
+    comparedCount++;
+    const change = changeOf(figure);
+    if (change !== null) changes.push(change);
+  };
   for (const scenario of after.scenarios) {
     const old = before.scenarios.find((candidate) => candidate.name === scenario.name);
+    if (old === undefined) continue;
+    if (old.inputBytes !== scenario.inputBytes) {
+      caveats.push(
+        `${scenario.name}: ${old.inputBytes} bytes before and ${scenario.inputBytes} now, not compared`,
+      );
+      continue;
+    }
     for (const variant of scenario.variants) {
-      const former = old?.variants.find((candidate) => candidate.name === variant.name);
-      if (former === undefined || former.samples.length === 0 || variant.samples.length === 0)
-        continue;
+      const former = old.variants.find((candidate) => candidate.name === variant.name);
+      if (former === undefined) continue;
+      const caveat = variantCaveat(former, variant);
+      if (caveat !== null) caveats.push(`${scenario.name} · ${variant.name}: ${caveat}`);
+      if (former.samples.length === 0 || variant.samples.length === 0) continue;
       for (const figure of FIGURES) {
-        const pick = (samples: readonly Sample[]): number[] =>
-          samples.map((sample) => sample[figure]);
-        note(changes, {
-          name: `${scenario.name} · ${variant.name} · ${figure}`,
-          before: median(pick(former.samples)),
-          after: median(pick(variant.samples)),
-          noise: relativeNoise(pick(former.samples)) + relativeNoise(pick(variant.samples)),
+        if (!figure.compared) continue;
+        const old = valuesOf(former.samples, figure);
+        const now = valuesOf(variant.samples, figure);
+        hold({
+          name: `${scenario.name} · ${variant.name} · ${figure.title}`,
+          before: median(old),
+          after: median(now),
+          noise: relativeNoise(old) + relativeNoise(now),
         });
       }
     }
@@ -49,27 +84,51 @@ export function compareReports(before: BenchReport, after: BenchReport): Change[
       (candidate) => candidate.name === kernel.name && candidate.variant === kernel.variant,
     );
     if (old === undefined) continue;
-    note(changes, {
+    hold({
       name: `${kernel.name} · ${kernel.variant}`,
       before: old.medianNs,
       after: kernel.medianNs,
       noise: old.noise + kernel.noise,
     });
   }
-  return changes.sort((a, b) => b.ratio - a.ratio);
+  changes.sort((a, b) => b.ratio - a.ratio);
+  return { changes, comparedCount, caveats };
 }
 
-function note(
-  changes: Change[],
-  figure: { name: string; before: number; after: number; noise: number },
-): void {
-  const { name, before, after, noise } = figure;
-  if (!(before > 0) || !(after >= 0)) return;
+interface HeldFigure {
+  readonly name: string;
+  readonly before: number;
+  readonly after: number;
+  /** Relative, of both reports together. */
+  readonly noise: number;
+}
+
+function changeOf({ name, before, after, noise }: HeldFigure): Change | null {
+  // A figure that was nothing has no ratio; one that becomes something is worse by any measure.
+  if (before === after || !(before >= 0) || !(after >= 0)) return null;
   const ratio = after / before;
-  const threshold = 1 + 3 * Math.max(noise, NOISE_FLOOR);
-  if (ratio > threshold)
-    changes.push({ name, before, after, ratio, threshold, kind: 'regression' });
-  else if (ratio < 1 / threshold) {
-    changes.push({ name, before, after, ratio, threshold, kind: 'improvement' });
+  const threshold = 1 + NOISE_FACTOR * Math.max(noise, NOISE_FLOOR);
+  if (ratio > threshold) return { name, before, after, ratio, threshold, kind: 'regression' };
+  if (ratio < 1 / threshold) return { name, before, after, ratio, threshold, kind: 'improvement' };
+  return null;
+}
+
+function machineCaveats(before: BenchReport, after: BenchReport): string[] {
+  const caveats: string[] = [];
+  for (const key of ['cpu', 'cores', 'platform', 'node'] as const) {
+    const [old, now] = [before.machine[key], after.machine[key]];
+    if (old !== now) caveats.push(`another machine: ${key} was ${old} and is ${now}`);
   }
+  if (before.inMemory !== after.inMemory) {
+    caveats.push('only one of the reports had its files in memory');
+  }
+  return caveats;
+}
+
+function variantCaveat(before: VariantReport, after: VariantReport): string | null {
+  if (after.failed && !before.failed) return `fails now (${after.skipped})`;
+  if (before.version !== after.version && before.samples.length > 0 && after.samples.length > 0) {
+    return `version ${before.version} before and ${after.version} now`;
+  }
+  return null;
 }

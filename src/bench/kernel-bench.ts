@@ -18,6 +18,10 @@ export interface KernelBenchOptions {
   readonly rounds?: number | undefined;
 }
 
+/** A slow case ends after so many calls, whatever the time: its default of 64 can be minutes. */
+const LEAST_CALLS = 5;
+const LEAST_WARM_CALLS = 2;
+
 /**
  * Times each case in a warm loop. Contenders take turns and the order is reversed each round, so
  * that a machine whose speed drifts treats them alike.
@@ -37,7 +41,12 @@ export async function runKernelBench(
     const order = cases.map((_, index) => (round % 2 === 0 ? index : cases.length - 1 - index));
     for (const index of order) {
       const { name, run } = cases[index] as KernelCase;
-      const bench = new Bench({ time: timeMs, warmup: true, warmupTime: timeMs / 5 });
+      const bench = new Bench({
+        time: timeMs,
+        iterations: LEAST_CALLS,
+        warmupTime: timeMs / 5,
+        warmupIterations: LEAST_WARM_CALLS,
+      });
       bench.add(name, () => {
         run();
       });

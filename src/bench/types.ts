@@ -6,22 +6,37 @@ export interface Sample {
   readonly cpuMs: number;
   /** Peak resident memory of the process. */
   readonly peakBytes: number;
-  /** Bytes of request bodies that the server saw, 0 where there is none. */
+  /** Bytes that the server's sockets received, HTTP headers included; 0 where there is none. */
   readonly wireUpBytes: number;
-  /** Bytes of answer bodies that the server sent. */
+  /** Bytes that the server's sockets sent. */
   readonly wireDownBytes: number;
   /** Requests that the server saw. */
   readonly requests: number;
-  /** Bytes that the server keeps because of this run (xorbs; 0 where nothing is stored). */
+  /** Bytes that the server keeps because of this run; 0 where nothing is stored. */
   readonly storedBytes: number;
+  /** User and system time of the server meanwhile: the same for all, unless the client causes it. */
+  readonly serverCpuMs: number;
 }
 
 /** One contender in a scenario: us, or a peer. */
 export interface VariantReport {
   readonly name: string;
+  /** Of a peer's package; null for us and for those that did not run. */
+  readonly version: string | null;
   /** Why it did not run; null when it ran. */
   readonly skipped: string | null;
+  /** True when it was expected to run and did not come to its end; `skipped` says how. */
+  readonly failed: boolean;
   readonly samples: readonly Sample[];
+}
+
+/** What is new in a second input beside a first, at the level of chunks: nobody can send less. */
+export interface NewData {
+  readonly chunkCount: number;
+  /** Uncompressed. */
+  readonly rawBytes: number;
+  /** As records of a xorb, compressed the way an upload does it. */
+  readonly packedBytes: number;
 }
 
 /** One question, and what each contender answered. */
@@ -31,6 +46,9 @@ export interface ScenarioReport {
   readonly question: string;
   /** Bytes that one run works on, for throughput. */
   readonly inputBytes: number;
+  /** For second versions; null elsewhere. */
+  readonly newData: NewData | null;
+  /** The first that ran is the one that the ratios refer to. */
   readonly variants: readonly VariantReport[];
 }
 
@@ -46,21 +64,26 @@ export interface KernelReport {
   readonly noise: number;
 }
 
+/** The machine and the programs that a report is about. */
+export interface Machine {
+  readonly cpu: string;
+  readonly cores: number;
+  readonly memoryBytes: number;
+  readonly platform: string;
+  readonly node: string;
+  readonly orbweaver: string;
+}
+
 /** Everything of one run of the harness. Version 1 of the JSON form. */
 export interface BenchReport {
   readonly version: 1;
   /** ISO 8601. */
   readonly startedAt: string;
-  readonly machine: {
-    readonly cpu: string;
-    readonly cores: number;
-    readonly memoryBytes: number;
-    readonly platform: string;
-    readonly node: string;
-    readonly orbweaver: string;
-  };
+  readonly machine: Machine;
   /** Rounds per scenario; contenders take turns, the order is reversed each round. */
   readonly rounds: number;
+  /** True when inputs and outputs lay in a memory-backed folder. */
+  readonly inMemory: boolean;
   readonly kernels: readonly KernelReport[];
   readonly scenarios: readonly ScenarioReport[];
 }

@@ -9,7 +9,8 @@ export const EXIT_CODES_HELP: string = `Exit codes:
   6    data is damaged: a hash, size or format is wrong
   7    the network or the server failed
   8    the disk is full or cannot be written
-  9    some files failed, the others are done
+  9    some files failed, the others are done; bench: a contender failed
+  10   bench --fail-on-regression: a figure is worse than before, beyond the noise
   130  interrupted`;
 
 /** Options that every command understands. */

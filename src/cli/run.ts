@@ -48,6 +48,11 @@ const COMMANDS: readonly CommandEntry[] = [
     summary: 'the whole way on a real file with an embedded gateway',
     load: async () => (await import('./demo.js')).demoCommand,
   },
+  {
+    name: 'bench',
+    summary: 'measure against peers: time, memory, bytes on the wire and in the store',
+    load: async () => (await import('./bench.js')).benchCommand,
+  },
 ];
 
 function overview(): string {

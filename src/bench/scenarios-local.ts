@@ -1,0 +1,115 @@
+import type { CorpusName } from './corpora.js';
+import { type Input, inputOf, onlyPath } from './inputs.js';
+import { createHashCheck, measure } from './measure.js';
+import { newDataOf } from './new-data.js';
+import type { BenchContext, Scenario } from './scenario.js';
+import type { NewData } from './types.js';
+
+/** Scenarios without a server, or with one that keeps nothing: what they measure is the client. */
+
+/** Chunk and hash one file; nothing is sent. */
+export function chunkScenario(name: string, question: string, input: InputMaker): Scenario {
+  return {
+    name,
+    question,
+    ability: 'chunk',
+    contenders: ({ orbweaver, variant, peers }) => [
+      orbweaver,
+      variant('orbweaver, 1 worker', { workers: 1, chunkOn: 'pool' }),
+      variant('orbweaver, 2 workers', { workers: 2, chunkOn: 'pool' }),
+      ...peers,
+    ],
+    open: async (context) => {
+      const made = await input(context);
+      const path = onlyPath(made);
+      const { check } = createHashCheck();
+      return {
+        inputBytes: made.sizeBytes,
+        newData: null,
+        run: async (contender) => {
+          const { sample, run } = await measure(context, contender, { op: 'chunk', path }, null);
+          check(run);
+          return sample;
+        },
+        close: async () => {},
+      };
+    },
+  };
+}
+
+/** Makes the input of a scenario. */
+export type InputMaker = (context: BenchContext) => Promise<Input>;
+
+/** One file of a corpus, of the size that the harness was told. */
+export function corpusInput(corpus: CorpusName): InputMaker {
+  return (context) => context.inputs.corpus(corpus, context.sizeBytes);
+}
+
+/** The user's own file. */
+export const ownFile: InputMaker = async ({ filePath }) => {
+  if (filePath === null) throw new Error('expected a file of your own');
+  return inputOf([filePath]);
+};
+
+/** Upload everything in one session to a sink. `newData` says how little could be sent. */
+export function sinkScenario(
+  name: string,
+  question: string,
+  prepare: (
+    context: BenchContext,
+  ) => Promise<{ readonly input: Input; readonly newData: NewData | null }>,
+): Scenario {
+  return {
+    name,
+    question,
+    ability: 'upload',
+    open: async (context) => {
+      const { input, newData } = await prepare(context);
+      const sink = await context.sink();
+      const { check } = createHashCheck();
+      return {
+        inputBytes: input.sizeBytes,
+        newData,
+        run: async (contender) => {
+          const work = { op: 'upload', server: sink.target, paths: input.paths } as const;
+          const { sample, run } = await measure(context, contender, work, sink);
+          check(run);
+          return sample;
+        },
+        close: async () => {},
+      };
+    },
+  };
+}
+
+/** An upload of which nothing is known. */
+export function plainUpload(name: string, question: string, input: InputMaker): Scenario {
+  return sinkScenario(name, question, async (context) => ({
+    input: await input(context),
+    newData: null,
+  }));
+}
+
+/** A file and its edited copy in one session. */
+export const editedSession: Scenario = sinkScenario(
+  'session-edited',
+  'A random file and its copy with three edits, in one session to a sink.',
+  async (context) => {
+    const { first, second } = await context.inputs.edited(context.sizeBytes);
+    const nothing = { paths: [], sizeBytes: 0 };
+    const input = await inputOf([...first.paths, ...second.paths]);
+    return { input, newData: await newDataOf({ first: nothing, second: input }) };
+  },
+);
+
+/** The same file twice in one session. */
+export const twiceSession: Scenario = sinkScenario(
+  'session-twice',
+  'The same random file twice in one session to a sink.',
+  async (context) => {
+    const file = await context.inputs.corpus('random', context.sizeBytes);
+    const nothing = { paths: [], sizeBytes: 0 };
+    const input = await inputOf([...file.paths, ...file.paths]);
+    return { input, newData: await newDataOf({ first: nothing, second: input }) };
+  },
+);
