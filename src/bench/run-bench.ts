@@ -13,8 +13,8 @@ import { FILE_SCENARIOS, SCENARIOS, selectScenarios } from './scenarios.js';
 import type { BenchReport, KernelReport, ScenarioReport } from './types.js';
 import { createWorkFolder } from './work-folder.js';
 
-/** Inputs, two stores and an output at a time: what the work folder must hold, in inputs. */
-const FOLDER_INPUTS = 12;
+/** All generated inputs, a store with both versions and one with the second, an output. */
+const MOST_FOLDER_INPUTS = 14;
 /** Kernels are no processes: they have a table of their own. */
 const KERNELS = 'kernels';
 
@@ -38,7 +38,8 @@ export async function runBench(options: BenchOptions = {}): Promise<BenchReport>
   const { chosen, withKernels } = choose(options);
   const onProgress = options.onProgress ?? (() => {});
   const startedAt = new Date().toISOString();
-  const folder = await createWorkFolder(FOLDER_INPUTS * sizeBytes);
+  const wanted = chosen.reduce((sum, scenario) => sum + scenario.folderInputs, 0);
+  const folder = await createWorkFolder(Math.min(wanted, MOST_FOLDER_INPUTS) * sizeBytes);
   try {
     const harness = await createHarness(options, folder.path);
     try {

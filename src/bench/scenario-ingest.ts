@@ -22,6 +22,8 @@ export function ingestScenario(name: string, question: string, input: InputMaker
     name,
     question,
     ability: 'upload',
+    // Input, recorded bodies, store.
+    folderInputs: 3,
     contenders: ({ orbweaver, variant }) => [
       orbweaver,
       ...Object.keys(WORKERS).map((label) => variant(label, {})),

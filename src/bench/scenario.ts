@@ -14,6 +14,8 @@ export interface Scenario {
   readonly question: string;
   /** What a contender must be able to do. */
   readonly ability: Ability;
+  /** Inputs, stores and outputs that lie in the work folder at a time, in sizes of an input. */
+  readonly folderInputs: number;
   /** Who takes part, first the one that the ratios refer to. @default orbweaver, then the peers */
   contenders?(parts: ContenderParts): readonly Contender[];
   /** Gets everything ready that is not measured. */

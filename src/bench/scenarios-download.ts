@@ -20,6 +20,8 @@ export function downloadScenario(
     name,
     question,
     ability: options.part === undefined ? 'download' : 'download-range',
+    // Input, store, output.
+    folderInputs: 3,
     open: async (context) => {
       const input = await options.input(context);
       const original = onlyPath(input);
@@ -65,6 +67,8 @@ export function readBackScenario(
     name,
     question,
     ability: 'download',
+    // Two versions, a store with one, a store with both, output.
+    folderInputs: 6,
     contenders: ({ orbweaver, peers }) =>
       [orbweaver, ...peers].flatMap((base): Contender[] => [
         { ...base, name: `${base.name}${ALONE}` },

@@ -30,6 +30,8 @@ export function gatewayScenario(
     name,
     question,
     ability: 'upload',
+    // Two versions, the store before, the copy of it that grows.
+    folderInputs: 4,
     open: async (context) => {
       const { before, input, pair } = await tell(context);
       const newData = pair === null ? null : await newDataOf(pair);

@@ -13,6 +13,7 @@ export function chunkScenario(name: string, question: string, input: InputMaker)
     name,
     question,
     ability: 'chunk',
+    folderInputs: 1,
     contenders: ({ orbweaver, variant, peers }) => [
       orbweaver,
       variant('orbweaver, 1 worker', { workers: 1, chunkOn: 'pool' }),
@@ -63,6 +64,8 @@ export function sinkScenario(
     name,
     question,
     ability: 'upload',
+    // A file and at most its second version.
+    folderInputs: 2,
     open: async (context) => {
       const { input, newData } = await prepare(context);
       const sink = await context.sink();

@@ -1,5 +1,5 @@
 import { link, mkdir, mkdtemp, open, readdir, rm, stat, statfs } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { freemem, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /** Where a run of the harness keeps everything; removed at its end. */
@@ -12,10 +12,15 @@ export interface WorkFolder {
 
 const MEMORY_FOLDER = '/dev/shm';
 
+/** Left to the programs that are measured. */
+const SPARE_MEMORY_BYTES = 1024 ** 3;
+
 /** Makes a folder in memory when `neededBytes` fit there, else among the temporary files. */
 export async function createWorkFolder(neededBytes: number): Promise<WorkFolder> {
+  // The limit of the folder says nothing of the memory that is left.
+  const enough = freemem() >= neededBytes + SPARE_MEMORY_BYTES;
   const fits = await statfs(MEMORY_FOLDER).then(
-    ({ bavail, bsize }) => bavail * bsize >= neededBytes,
+    ({ bavail, bsize }) => enough && bavail * bsize >= neededBytes,
     () => false,
   );
   const path = await mkdtemp(join(fits ? MEMORY_FOLDER : tmpdir(), 'orbweaver-bench-'));

@@ -29,6 +29,7 @@ function fakeScenario(ran: string[], run: (name: string) => Promise<Sample>): Sc
     name: 'fake',
     question: 'Who is next?',
     ability: 'upload',
+    folderInputs: 1,
     contenders: () => ['a', 'b', 'c'].map(fake),
     open: async () => ({
       inputBytes: 5,
