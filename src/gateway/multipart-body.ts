@@ -1,3 +1,4 @@
+import type { BodyPart } from './byte-stream.js';
 import type { ByteSpan } from './ranges.js';
 
 /**
@@ -11,7 +12,7 @@ import type { ByteSpan } from './ranges.js';
 export interface MultipartBody {
   readonly contentType: string;
   readonly lengthBytes: number;
-  pieces(): AsyncGenerator<Uint8Array>;
+  readonly parts: readonly BodyPart[];
 }
 
 /** `Content-Range` of one range. */
@@ -19,38 +20,29 @@ export function contentRange({ start, end }: ByteSpan, totalBytes: number): stri
   return `bytes ${start}-${end - 1}/${totalBytes}`;
 }
 
-/** The ranges in the order given; `read` is called for one after another while the body is read. */
+/** The ranges in the order given, each with its head. */
 export function multipartBody(options: {
   ranges: readonly ByteSpan[];
   totalBytes: number;
   boundary: string;
-  read: (range: ByteSpan) => AsyncIterable<Uint8Array>;
 }): MultipartBody {
-  const { ranges, totalBytes, boundary, read } = options;
+  const { ranges, totalBytes, boundary } = options;
   const encoder = new TextEncoder();
-  const heads = ranges.map((range) =>
-    encoder.encode(
-      `--${boundary}\r\nContent-Type: application/octet-stream\r\n` +
-        `Content-Range: ${contentRange(range, totalBytes)}\r\n\r\n`,
-    ),
-  );
-  const afterPart = encoder.encode('\r\n');
-  const end = encoder.encode(`--${boundary}--\r\n`);
-  let lengthBytes = end.length;
+  const parts: BodyPart[] = [];
+  let lengthBytes = 0;
   for (const [index, range] of ranges.entries()) {
-    lengthBytes += (heads[index] as Uint8Array).length + afterPart.length;
-    lengthBytes += range.end - range.start;
+    const head = encoder.encode(
+      `${index === 0 ? '' : '\r\n'}--${boundary}\r\nContent-Type: application/octet-stream\r\n` +
+        `Content-Range: ${contentRange(range, totalBytes)}\r\n\r\n`,
+    );
+    parts.push(head, range);
+    lengthBytes += head.length + range.end - range.start;
   }
+  const end = encoder.encode(`\r\n--${boundary}--\r\n`);
+  parts.push(end);
   return {
     contentType: `multipart/byteranges; boundary=${boundary}`,
-    lengthBytes,
-    async *pieces(): AsyncGenerator<Uint8Array> {
-      for (const [index, range] of ranges.entries()) {
-        yield heads[index] as Uint8Array;
-        yield* read(range);
-        yield afterPart;
-      }
-      yield end;
-    },
+    lengthBytes: lengthBytes + end.length,
+    parts,
   };
 }

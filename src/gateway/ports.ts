@@ -47,6 +47,12 @@ export interface ObjectStore {
    */
   stream(key: string, range?: ObjectRange): AsyncIterable<Uint8Array>;
   /**
+   * The object, open for reads into memory of the caller: for stores that can do that without a
+   * copy. A missing object is `NOT_FOUND`. Answers are served with it when it is there, with
+   * `stream` otherwise.
+   */
+  open?(key: string): Promise<ObjectReader>;
+  /**
    * Stores the object if the key is free and returns true; returns false, and changes nothing, when
    * it is taken. Atomic: no reader ever sees a part, and of two writers exactly one gets true.
    * The body is borrowed until the promise settles.
@@ -56,6 +62,13 @@ export interface ObjectStore {
   list(prefix: string): AsyncIterable<ObjectEntry>;
   /** True when there was one. */
   delete(key: string): Promise<boolean>;
+}
+
+/** An open object. */
+export interface ObjectReader {
+  /** Fills `into` with the bytes from `offset` on; an end before that is `TRUNCATED`. */
+  readAt(into: Uint8Array, offset: number): Promise<void>;
+  close(): Promise<void>;
 }
 
 /** What verification learned about an uploaded xorb. */

@@ -1,9 +1,11 @@
 import { hexEncode } from '../bytes/index.js';
+import { type BodyPart, byteStreamOf } from './byte-stream.js';
 import { type Call, hashParam } from './call.js';
 import { effectiveRange, entityTag, isNotModified } from './conditional.js';
 import { failure } from './failures.js';
 import { xorbKey } from './keys.js';
 import { contentRange, multipartBody } from './multipart-body.js';
+import type { ObjectStore } from './ports.js';
 import { type ByteSpan, parseRange, rangesInside, totalBytes } from './ranges.js';
 import { emptyResponse } from './responses.js';
 import type { Route } from './router.js';
@@ -47,10 +49,9 @@ async function fetchRecords(services: GatewayServices, call: Call): Promise<Resp
   if (ranges === 'unsatisfiable') {
     return emptyResponse(416, { ...common, 'content-range': `bytes */${total}` });
   }
-  const read = (range: ByteSpan): AsyncIterable<Uint8Array> =>
-    reported(store.stream(xorbKey(hash), range), (error) => services.fault(call.request, error));
-  const answer = (status: number, more: Record<string, string>, body: AsyncIterable<Uint8Array>) =>
-    new Response(method === 'HEAD' ? null : streamOf(body), {
+  const report = (error: unknown): void => services.fault(call.request, error);
+  const answer = (status: number, more: Record<string, string>, parts: readonly BodyPart[]) =>
+    new Response(method === 'HEAD' ? null : bodyOf(store, xorbKey(hash), parts, report), {
       status,
       headers: { ...common, 'content-type': 'application/octet-stream', ...more },
     });
@@ -58,16 +59,16 @@ async function fetchRecords(services: GatewayServices, call: Call): Promise<Resp
   const [first, ...others] = ranges as [ByteSpan, ...ByteSpan[]];
   if (header !== null && others.length > 0) {
     const boundary = hexEncode(random(16));
-    const parts = multipartBody({ ranges, totalBytes: total, boundary, read });
+    const body = multipartBody({ ranges, totalBytes: total, boundary });
     return answer(
       206,
-      { 'content-type': parts.contentType, 'content-length': String(parts.lengthBytes) },
-      parts.pieces(),
+      { 'content-type': body.contentType, 'content-length': String(body.lengthBytes) },
+      body.parts,
     );
   }
   const length = { 'content-length': String(first.end - first.start) };
-  if (header === null) return answer(200, length, read(first));
-  return answer(206, { ...length, 'content-range': contentRange(first, total) }, read(first));
+  if (header === null) return answer(200, length, [first]);
+  return answer(206, { ...length, 'content-range': contentRange(first, total) }, [first]);
 }
 
 /**
@@ -90,13 +91,34 @@ export function allowedRanges(
   return totalBytes(ranges) > totalBytes(allowed.ranges) ? 'unsatisfiable' : ranges;
 }
 
-/** After the status went out, a failure of the store can only cut the answer off: somebody is told. */
-async function* reported(
-  source: AsyncIterable<Uint8Array>,
+/**
+ * The body that `parts` are. After the status went out, a failure of the store can only cut it off:
+ * somebody is told.
+ */
+function bodyOf(
+  store: ObjectStore,
+  key: string,
+  parts: readonly BodyPart[],
+  report: (error: unknown) => void,
+): ReadableStream<Uint8Array> {
+  if (store.open !== undefined) {
+    const open = store.open.bind(store, key);
+    return byteStreamOf({ parts, open, report });
+  }
+  return streamOf(piecesOf(store, key, parts, report));
+}
+
+async function* piecesOf(
+  store: ObjectStore,
+  key: string,
+  parts: readonly BodyPart[],
   report: (error: unknown) => void,
 ): AsyncGenerator<Uint8Array> {
   try {
-    yield* source;
+    for (const part of parts) {
+      if (part instanceof Uint8Array) yield part;
+      else yield* store.stream(key, part);
+    }
   } catch (error) {
     report(error);
     throw error;

@@ -1,7 +1,14 @@
 import { link, open, rename, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { OrbweaverError } from '../../errors.js';
-import type { ObjectBody, ObjectEntry, ObjectInfo, ObjectRange, ObjectStore } from '../ports.js';
+import type {
+  ObjectBody,
+  ObjectEntry,
+  ObjectInfo,
+  ObjectRange,
+  ObjectReader,
+  ObjectStore,
+} from '../ports.js';
 import { systemCode } from './disk-errors.js';
 import {
   filesBelow,
@@ -120,6 +127,18 @@ export async function createDiskStore(
       } finally {
         await file.close();
       }
+    },
+
+    async open(key: string): Promise<ObjectReader> {
+      const path = pathOf(key);
+      const doing = `reading "${key}"`;
+      const opened = await guarded(doing, () => openExisting(path));
+      if (opened === null) throw new OrbweaverError('NOT_FOUND', `no object "${key}"`, { key });
+      const { file } = opened;
+      return {
+        readAt: (into, offset) => guarded(doing, () => readFully(file, into, offset, key)),
+        close: () => file.close(),
+      };
     },
 
     async put(key: string, body: ObjectBody): Promise<boolean> {
