@@ -1,10 +1,5 @@
 import { OrbweaverError } from '../errors.js';
 import { KERNEL_SCRATCH_BYTES, KERNEL_STATIC_BYTES, simdAvailable } from './memory.js';
-import { createPortableHasher } from './portable-hasher.js';
-import { createSimdCodec } from './simd-codec.js';
-import { createSimdHasher } from './simd-hasher.js';
-import { instantiateSimd } from './simd-instance.js';
-import { createSimdScanner } from './simd-scanner.js';
 import type { KernelOptions, Kernels, KernelTier } from './types.js';
 
 /** From fast to slow. The first one runs with SIMD128, the second with WebAssembly, the last anywhere. */
@@ -51,28 +46,40 @@ export async function createKernels(options: KernelOptions): Promise<Kernels> {
   return createReadable(options);
 }
 
-async function createSimd({ twins, memory, scratchBase }: KernelOptions): Promise<Kernels> {
+// Each tier is loaded when it is asked for: hash-wasm is large, and most threads never need it.
+
+async function createSimd(options: KernelOptions): Promise<Kernels> {
   if (!simdAvailable()) throw new Error('this engine has no SIMD128');
-  const instance = await instantiateSimd(memory, scratchBase);
-  return {
-    tier: 'simd',
-    scanner: createSimdScanner(instance, twins.gearTable),
-    hasher: createSimdHasher(instance),
-    codec: createSimdCodec(instance, twins.codec),
-    memory: instance.memory,
-    sharedMemory: instance.sharedMemory,
-  };
+  const simd = await import('./simd.js');
+  return simd.createSimd(options);
 }
 
 async function createPortable({ twins }: KernelOptions): Promise<Kernels> {
+  const { createPortableHasher } = await import('./portable-hasher.js');
   const hasher = await createPortableHasher(twins.hasher);
   const { scanner, codec } = twins;
-  return { tier: 'portable', scanner, hasher, codec, memory: null, sharedMemory: false };
+  return {
+    tier: 'portable',
+    scanner,
+    hasher,
+    codec,
+    memory: null,
+    sharedMemory: false,
+    module: null,
+  };
 }
 
 async function createReadable({ twins }: KernelOptions): Promise<Kernels> {
   const { scanner, hasher, codec } = twins;
-  return { tier: 'readable', scanner, hasher, codec, memory: null, sharedMemory: false };
+  return {
+    tier: 'readable',
+    scanner,
+    hasher,
+    codec,
+    memory: null,
+    sharedMemory: false,
+    module: null,
+  };
 }
 
 function checkScratch({ memory, scratchBase }: KernelOptions): void {

@@ -8,4 +8,4 @@ export {
 } from './memory.js';
 export { createSha256, type Sha256 } from './sha256.js';
 export type { KernelOptions, Kernels, KernelTier, KernelTwins, TierRequest } from './types.js';
-export type { WasmMemory } from './wasm-types.js';
+export type { WasmMemory, WasmModule } from './wasm-types.js';

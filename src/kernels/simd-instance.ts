@@ -1,8 +1,6 @@
 import { PIECE_BYTES, SCRATCH_BYTES, STATIC_BYTES } from './generated/layout.js';
-import { WASM_BASE64 as PLAIN } from './generated/plain.js';
-import { WASM_BASE64 as SHARED } from './generated/shared.js';
 import { createMemory } from './memory.js';
-import { type WasmMemory, wasmApi } from './wasm-types.js';
+import { type WasmMemory, type WasmModule, wasmApi } from './wasm-types.js';
 
 /** What `assembly/index.ts` exports. Arguments are addresses in the instance's memory and counts. */
 export interface KernelExports {
@@ -32,6 +30,8 @@ export interface SimdInstance {
   readonly exports: KernelExports;
   readonly memory: WasmMemory;
   readonly sharedMemory: boolean;
+  /** What other threads with memory of the same kind can instantiate. */
+  readonly module: WasmModule;
   /** Start of the instance's scratch space, in bytes. */
   readonly scratch: number;
   /**
@@ -54,18 +54,20 @@ export const WORD_BYTES = 8;
 export const HASH_PIECE_BYTES: number = PIECE_BYTES;
 
 /**
- * Compiles and instantiates the kernels over `memory`, or over a memory of their own that holds
- * nothing but scratch. Throws whatever the engine throws (no SIMD, compilation forbidden).
+ * Instantiates the kernels over `memory`, or over a memory of their own that holds nothing but
+ * scratch; compiles them unless `compiled` is there. Throws whatever the engine throws (no SIMD,
+ * compilation forbidden).
  */
 export async function instantiateSimd(
   memory: WasmMemory = createMemory(STATIC_BYTES + SCRATCH_BYTES, false),
   scratch: number = STATIC_BYTES,
+  compiled?: WasmModule,
 ): Promise<SimdInstance> {
   const api = wasmApi();
   if (api === null) throw new Error('WebAssembly is not available');
   const sharedMemory =
     typeof SharedArrayBuffer !== 'undefined' && memory.buffer instanceof SharedArrayBuffer;
-  const module = await api.compile(decodeBase64(sharedMemory ? SHARED : PLAIN));
+  const module = compiled ?? (await api.compile(decodeBase64(await kernelText(sharedMemory))));
   const instance = await api.instantiate(module, { env: { memory } });
   const exports = instance.exports as unknown as KernelExports;
   exports.setScratch(scratch);
@@ -75,6 +77,7 @@ export async function instantiateSimd(
     exports,
     memory,
     sharedMemory,
+    module,
     scratch,
     views() {
       if (views.buffer !== memory.buffer) views = viewsOf(memory);
@@ -95,6 +98,13 @@ export function wordShift(bytes: Uint8Array): number {
 function viewsOf(memory: WasmMemory): MemoryViews {
   const buffer = memory.buffer;
   return { buffer, u8: new Uint8Array(buffer), u32: new Uint32Array(buffer) };
+}
+
+/** Only the build that is needed is loaded, and none at all by threads that are given a module. */
+async function kernelText(sharedMemory: boolean): Promise<string> {
+  return sharedMemory
+    ? (await import('./generated/shared.js')).WASM_BASE64
+    : (await import('./generated/plain.js')).WASM_BASE64;
 }
 
 function decodeBase64(text: string): Uint8Array {

@@ -1,7 +1,7 @@
 import type { GearScanner } from '../chunker/ports.js';
 import type { BlockCodec } from '../compress/ports.js';
 import type { Hasher } from '../hash/ports.js';
-import type { WasmMemory } from './wasm-types.js';
+import type { WasmMemory, WasmModule } from './wasm-types.js';
 
 /**
  * How the byte work is done: `simd` is our WebAssembly with SIMD128, `portable` is hash-wasm's
@@ -36,6 +36,11 @@ export interface KernelOptions {
    * `KERNEL_STATIC_BYTES`, no other instance's. @default KERNEL_STATIC_BYTES
    */
   readonly scratchBase?: number | undefined;
+  /**
+   * What another thread compiled for a memory of the same kind (`Kernels.module`): saves this one
+   * the compilation. @default compiled here
+   */
+  readonly module?: WasmModule | undefined;
 }
 
 /**
@@ -51,4 +56,6 @@ export interface Kernels {
   /** The instance's memory; null in the tiers that have none. */
   readonly memory: WasmMemory | null;
   readonly sharedMemory: boolean;
+  /** The compiled kernels, to be posted to other threads; null in the tiers that have none. */
+  readonly module: WasmModule | null;
 }

@@ -1,6 +1,6 @@
 import type { CasClient, FetchedPart } from '../client/ports.js';
 import { createCallSignals } from './call-signals.js';
-import { createDispatcher } from './connect.js';
+import { type ConnectOptions, createDirectConnect, createDispatcher } from './connect.js';
 import { createDedupQuery } from './dedup-query.js';
 import { createFetchRanges } from './fetch-ranges.js';
 import { createHostLimiter } from './host-limiter.js';
@@ -11,11 +11,12 @@ import {
   type CheckedCasClientOptions,
   checkCasClientOptions,
 } from './options.js';
+import { createReceiveRange } from './receive-range.js';
 import { createReconstructionQuery } from './reconstruction.js';
 import { createShardUpload } from './shard-upload.js';
 import { throwIfAborted } from './sleep.js';
 import { createTokens } from './token.js';
-import { createUrlPolicy } from './url-policy.js';
+import { createUrlPolicy, type UrlPolicy } from './url-policy.js';
 import { createXorbUpload } from './xorb-upload.js';
 
 /**
@@ -36,6 +37,10 @@ export function createCasClient(options: CasClientOptions): CasClient {
   const putShard = createShardUpload(context);
   const getReconstruction = createReconstructionQuery(context);
   const fetchRanges = createFetchRanges(context);
+  const direct = createReceiveRange(
+    context,
+    createDirectConnect(connectOptions(checked, context.policy)),
+  );
 
   /** Runs a call under a signal that closing the client aborts too. */
   const linked = async <T>(
@@ -67,17 +72,25 @@ export function createCasClient(options: CasClientOptions): CasClient {
       linked(putOptions.signal, (signal) => putShard(shard, { ...putOptions, signal })),
     getReconstruction: (file, range, signal) =>
       linked(signal, (both) => getReconstruction(file, range, both)),
-    async *fetchRanges(url, ranges, signal): AsyncGenerator<FetchedPart, void, undefined> {
+    receiveRange: (url, range, receiver, signal) =>
+      linked(signal, (both) => direct.receiveRange(url, range, receiver, both)),
+    async *fetchRanges(
+      url,
+      ranges,
+      signal,
+      skipBytes,
+    ): AsyncGenerator<FetchedPart, void, undefined> {
       const link = calls.link(signal);
       try {
         throwIfAborted(link.signal);
-        yield* fetchRanges(url, ranges, link.signal);
+        yield* fetchRanges(url, ranges, link.signal, skipBytes);
       } finally {
         link.unlink();
       }
     },
     async close() {
       calls.close();
+      direct.close();
       await context.dispatcher.destroy();
     },
   };
@@ -101,12 +114,7 @@ function createContext(options: CheckedCasClientOptions): HttpContext {
     retry: options.retry,
     reachedHosts: new Set(),
     onRetry: options.onRetry,
-    dispatcher: createDispatcher({
-      connectTimeoutMs: options.connectTimeoutMs,
-      attemptTimeoutMs: options.addressTimeoutMs,
-      lookup: options.lookup,
-      policy,
-    }),
+    dispatcher: createDispatcher(connectOptions(options, policy)),
     commonHeaders: { 'user-agent': options.userAgent },
     casHeaders: {
       ...options.headers,
@@ -114,5 +122,14 @@ function createContext(options: CheckedCasClientOptions): HttpContext {
     },
     stallTimeoutMs: options.stallTimeoutMs,
     answerTimeoutMs: options.answerTimeoutMs,
+  };
+}
+
+function connectOptions(options: CheckedCasClientOptions, policy: UrlPolicy): ConnectOptions {
+  return {
+    connectTimeoutMs: options.connectTimeoutMs,
+    attemptTimeoutMs: options.addressTimeoutMs,
+    lookup: options.lookup,
+    policy,
   };
 }

@@ -1,6 +1,8 @@
 import type { LookupFunction } from 'node:net';
-import { Agent, buildConnector } from 'undici';
+import type { Dispatcher } from 'undici';
 import type { NameLookup } from './ports.js';
+import type { DirectConnect } from './receive-range.js';
+import { Agent, buildConnector } from './undici.js';
 import type { UrlPolicy } from './url-policy.js';
 
 /** Settings of {@link createDispatcher}. */
@@ -22,14 +24,8 @@ const KEEP_ALIVE_MS = 10_000;
  * count time and not progress; the watchdog replaces them.
  */
 export function createDispatcher(options: ConnectOptions): Agent {
-  const common = {
-    allowH2: false,
-    timeout: options.connectTimeoutMs,
-    autoSelectFamily: true,
-    autoSelectFamilyAttemptTimeout: options.attemptTimeoutMs,
-  };
-  const trusted = buildConnector({ ...common, lookup: options.lookup });
-  const judged = buildConnector({ ...common, lookup: judgedLookup(options) });
+  const trusted = buildConnector(trustedSettings(options));
+  const judged = buildConnector(judgedSettings(options));
   return new Agent({
     headersTimeout: 0,
     bodyTimeout: 0,
@@ -40,6 +36,35 @@ export function createDispatcher(options: ConnectOptions): Agent {
     connect: (target, callback) =>
       (options.policy.isTrustedHost(target.hostname) ? trusted : judged)(target, callback),
   });
+}
+
+/** Connections with the same timeouts and rules, whose bytes go where the caller says. */
+export function createDirectConnect(options: ConnectOptions): DirectConnect {
+  return (url, onread, done) => {
+    const trusted = options.policy.isTrustedHost(url.hostname);
+    const settings = trusted ? trustedSettings(options) : judgedSettings(options);
+    // What is not for undici itself goes on to `net.connect` and `tls.connect`.
+    const connector = buildConnector({ ...settings, onread } as buildConnector.BuildOptions);
+    const { hostname, host, protocol, port } = url;
+    connector({ hostname: hostname.replace(/^\[|\]$/g, ''), host, protocol, port }, done);
+  };
+}
+
+function trustedSettings(options: ConnectOptions): buildConnector.BuildOptions {
+  return {
+    allowH2: false,
+    timeout: options.connectTimeoutMs,
+    autoSelectFamily: true,
+    autoSelectFamilyAttemptTimeout: options.attemptTimeoutMs,
+    lookup: options.lookup,
+  } as buildConnector.BuildOptions;
+}
+
+function judgedSettings(options: ConnectOptions): buildConnector.BuildOptions {
+  return {
+    ...trustedSettings(options),
+    lookup: judgedLookup(options),
+  } as buildConnector.BuildOptions;
 }
 
 /** Resolves a name and refuses it when one of its addresses is one that must not be reached. */

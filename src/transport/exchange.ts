@@ -1,8 +1,9 @@
-import { type Dispatcher, request as undiciRequest } from 'undici';
+import type { Dispatcher } from 'undici';
 import { failure, failureOfException, type Operation } from './failures.js';
 import type { Masker } from './mask.js';
 import type { TransportClock } from './ports.js';
 import { abortedError, throwIfAborted } from './sleep.js';
+import { request as undiciRequest } from './undici.js';
 import { createBodyStream, type UploadBody } from './upload-body.js';
 import { startWatchdog } from './watchdog.js';
 
@@ -102,17 +103,19 @@ export async function exchange(ports: ExchangePorts, request: ExchangeRequest): 
           },
         });
 
-  let response: Dispatcher.ResponseData;
+  let response: Dispatcher.ResponseData<unknown>;
   try {
-    response = await undiciRequest(operation.url, {
-      dispatcher: ports.dispatcher,
+    const { origin, pathname, search } = operation.url;
+    response = await undiciRequest.call(ports.dispatcher, {
+      origin,
+      path: pathname + search,
       method: request.method,
       headers: {
         ...request.headers,
         ...(request.body === undefined ? {} : { 'content-length': String(request.body.sizeBytes) }),
       },
       // The declared body types stop at streams; any async iterable of bytes is taken.
-      body: stream as unknown as NonNullable<Parameters<typeof undiciRequest>[1]>['body'] & object,
+      body: stream as unknown as Dispatcher.DispatchOptions['body'] & object,
       signal: controller.signal,
       headersTimeout: 0,
       bodyTimeout: 0,

@@ -20,6 +20,7 @@ export type FetchRanges = (
   url: string,
   ranges: readonly ByteRange[],
   signal?: AbortSignal,
+  skipBytes?: number,
 ) => AsyncGenerator<FetchedPart, void, undefined>;
 
 /** No object behind these URLs is larger; more is not read, whatever is sent. */
@@ -33,8 +34,8 @@ export function createFetchRanges(context: HttpContext): FetchRanges {
   /** Hosts that did not answer several ranges with several ranges. */
   const singleRangeHosts = new Set<string>();
 
-  return async function* fetchRanges(text, ranges, signal) {
-    const cutter = new RangeCutter(ranges);
+  return async function* fetchRanges(text, ranges, signal, skipBytes = 0) {
+    const cutter = new RangeCutter(ranges, skipBytes);
     if (cutter.done) return;
     const url = await context.policy.check(text);
     const budget = createRetryBudget(context, { name: 'GET of xorb data', host: url.host, signal });

@@ -1,5 +1,6 @@
 import type { SlabSegment } from '../client/ports.js';
 import type { ErrorCode, ErrorFields } from '../errors.js';
+import type { WasmModule } from '../kernels/index.js';
 
 /**
  * What travels between the pool and its workers. Messages carry numbers and typed arrays only:
@@ -135,6 +136,8 @@ export interface WorkerSetup {
   readonly tier: 'simd' | 'portable' | 'readable';
   readonly compression: 'auto' | 'none' | 'lz4' | 'bg4-lz4' | 'smallest';
   readonly shared: SharedSetup | null;
+  /** The compiled kernels, for shared memory if `shared` is there; null: the tier has none. */
+  readonly module: WasmModule | null;
 }
 
 /** The shared memory as a worker sees it. */

@@ -75,6 +75,7 @@ export class PiscinaPool implements WorkerPool {
         threads,
         tier: kernels.tier,
         compression: parts.compression,
+        module: kernels.module,
       });
       this.#executor = executor;
       this.#liveThreads = () => executor.threadCount;

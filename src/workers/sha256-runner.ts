@@ -1,6 +1,6 @@
 import { createSha256, type Sha256 } from '../kernels/index.js';
 import type { Sha256Task, TaskFailure } from './messages.js';
-import { failureOf } from './tasks/run-task.js';
+import { failureOf } from './task-failure.js';
 
 /** What a step of a SHA-256 gives back: the digest at the end, null before. */
 export interface Sha256Answer {

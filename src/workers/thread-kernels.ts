@@ -6,6 +6,7 @@ import {
   type Kernels,
   type TierRequest,
   type WasmMemory,
+  type WasmModule,
 } from '../kernels/index.js';
 
 /** Options of {@link createThreadKernels}. */
@@ -16,6 +17,8 @@ export interface ThreadKernelsOptions {
   readonly memory?: WasmMemory | undefined;
   /** Where this thread's scratch starts in `memory`. */
   readonly scratchBase?: number | undefined;
+  /** Kernels that another thread compiled. */
+  readonly module?: WasmModule | undefined;
 }
 
 /**
@@ -36,5 +39,6 @@ export function createThreadKernels(options: ThreadKernelsOptions = {}): Promise
     },
     memory: options.memory,
     scratchBase: options.scratchBase,
+    module: options.module,
   });
 }

@@ -12,7 +12,7 @@ import type { Sha256Answer } from './sha256-runner.js';
 import { ThreadExecutor } from './thread-executor.js';
 
 /** What the workers of a pool are started with. */
-export interface WorkerExecutorParts extends Pick<WorkerSetup, 'tier' | 'compression'> {
+export interface WorkerExecutorParts extends Pick<WorkerSetup, 'tier' | 'compression' | 'module'> {
   readonly plan: MemoryPlan;
   /** Null: buffers are transferred. */
   readonly memory: WasmMemory | null;
@@ -23,7 +23,7 @@ export interface WorkerExecutorParts extends Pick<WorkerSetup, 'tier' | 'compres
 export function createWorkerExecutor(
   parts: WorkerExecutorParts,
 ): ThreadExecutor<Task, WorkerAnswer> {
-  const { plan, memory, threads, tier, compression } = parts;
+  const { plan, memory, threads, tier, compression, module } = parts;
   const owners = new Int32Array(new SharedArrayBuffer(4 * plan.scratchCount));
   const shared: SharedSetup | null =
     memory === null
@@ -35,7 +35,7 @@ export function createWorkerExecutor(
           scratchBytes: plan.scratchBytes,
           owners,
         };
-  const setup: WorkerSetup = { tier, compression, shared };
+  const setup: WorkerSetup = { tier, compression, shared, module };
   return new ThreadExecutor(
     {
       module: new URL('./worker-main.js', import.meta.url),

@@ -20,6 +20,7 @@ const context = createTaskContext({
     tier: setup.tier,
     memory: shared?.memory,
     scratchBase: shared === null ? undefined : claimScratch(shared),
+    module: setup.module ?? undefined,
   }),
   compression: setup.compression,
   memory: shared?.memory ?? null,

@@ -1,5 +1,5 @@
-import { isOrbweaverError } from '../../errors.js';
 import type { Reply, SlabRef, Task, TaskOutcome } from '../messages.js';
+import { failureOf } from '../task-failure.js';
 import type { TaskContext } from './context.js';
 import { runDigest, runHash } from './hash.js';
 import { runDecode, runPack, runVerify } from './records.js';
@@ -12,15 +12,6 @@ export function runTask(context: TaskContext, task: Task): TaskOutcome {
   } catch (error) {
     return failureOf(error);
   }
-}
-
-/** An error as plain values. */
-export function failureOf(error: unknown): Extract<TaskOutcome, { ok: false }> {
-  if (isOrbweaverError(error)) {
-    return { ok: false, code: error.code, message: error.message, fields: error.fields };
-  }
-  const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  return { ok: false, code: null, message, fields: {} };
 }
 
 /** The slabs that a task names, in a fixed order. */

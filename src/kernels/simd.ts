@@ -1,0 +1,20 @@
+import { createSimdCodec } from './simd-codec.js';
+import { createSimdHasher } from './simd-hasher.js';
+import { instantiateSimd } from './simd-instance.js';
+import { createSimdScanner } from './simd-scanner.js';
+import type { KernelOptions, Kernels } from './types.js';
+
+/** The `simd` tier. Throws whatever the engine throws that does not run it. */
+export async function createSimd(options: KernelOptions): Promise<Kernels> {
+  const { twins, memory, scratchBase, module } = options;
+  const instance = await instantiateSimd(memory, scratchBase, module);
+  return {
+    tier: 'simd',
+    scanner: createSimdScanner(instance, twins.gearTable),
+    hasher: createSimdHasher(instance),
+    codec: createSimdCodec(instance, twins.codec),
+    memory: instance.memory,
+    sharedMemory: instance.sharedMemory,
+    module: instance.module,
+  };
+}
