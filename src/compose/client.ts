@@ -1,29 +1,15 @@
 import { PassThrough, type Readable, type Writable } from 'node:stream';
-import { createZipWriter, safeEntryName } from '../archive/index.js';
-import {
-  createUploadSession,
-  type DownloadProgress,
-  downloadFile,
-  type UploadProgress,
-} from '../client/index.js';
-import type { CasClient, ShardCache, Sink } from '../client/ports.js';
-import {
-  createPricedPlacement,
-  createReferencePlacement,
-  createStoreLeastPlacement,
-  type PlacementPolicy,
-} from '../dedup/index.js';
-import { ERROR_CODES, type ErrorCode, isOrbweaverError, OrbweaverError } from '../errors.js';
+import type { DownloadProgress, UploadProgress } from '../client/index.js';
+import type { CasClient, ShardCache } from '../client/ports.js';
+import { type ErrorCode, OrbweaverError } from '../errors.js';
 import { MerkleHash } from '../hash/index.js';
-import { createShardCache, outputSink, streamSink } from '../io/index.js';
 import type { KernelTier } from '../kernels/index.js';
-import { createCasClient, type RetryEvent, type TokenSource } from '../transport/index.js';
-import { addZipEntries } from './expand-zip.js';
-import { givenSha256, inputName, toSource, type UploadInput } from './input.js';
+import type { RetryEvent, TokenSource } from '../transport/index.js';
+import type { UploadInput } from './input.js';
 import { type ComputeOptions, poolOf } from './options.js';
 
 /** How to weigh stored bytes against the reads of those who download; docs/placement.md. */
-export type PlacementName = 'balanced' | 'store-least' | 'reference';
+export type PlacementName = 'balanced' | 'store-least' | 'read-fast' | 'reference';
 
 /** What {@link createClient} is told. */
 export interface ClientOptions extends ComputeOptions {
@@ -149,14 +135,12 @@ export interface OrbweaverClient {
   close(): Promise<void>;
 }
 
-const PLACEMENTS: Readonly<Record<PlacementName, () => PlacementPolicy>> = {
-  balanced: createPricedPlacement,
-  'store-least': createStoreLeastPlacement,
-  reference: createReferencePlacement,
-};
-
-/** Our own shards stay usable for three weeks, as those of the reference client do. */
-const SHARD_LIFETIME_SECONDS = 21 * 24 * 60 * 60;
+const PLACEMENT_NAMES: readonly PlacementName[] = [
+  'balanced',
+  'store-least',
+  'read-fast',
+  'reference',
+];
 
 /**
  * A ready client: workers, connections, files.
@@ -169,177 +153,61 @@ const SHARD_LIFETIME_SECONDS = 21 * 24 * 60 * 60;
  * await client.close();
  */
 export async function createClient(options: ClientOptions = {}): Promise<OrbweaverClient> {
-  const placement = PLACEMENTS[options.placement ?? 'balanced'];
-  if (placement === undefined) {
+  const { endpoint, placement = 'balanced', shardCacheDir } = options;
+  if (!PLACEMENT_NAMES.includes(placement)) {
     throw new RangeError(
-      `"placement" expected ${Object.keys(PLACEMENTS).join(', ')}, got ${options.placement}`,
+      `"placement" expected ${PLACEMENT_NAMES.join(', ')}, got ${String(placement)}`,
     );
   }
-  const cas = casOf(options);
-  const pool = await poolOf(options);
-  const cache: ShardCache | null =
-    options.shardCacheDir === undefined
-      ? null
-      : await createShardCache({ dir: options.shardCacheDir });
+  // Workers start while this thread loads what talks to the store, and both ways of a transfer
+  // are loaded when they are first asked for: a quarter of a small upload is the loading of code.
+  const pool = await poolOf(options, { prestart: true });
+  let cas: CasClient | null;
+  let cache: ShardCache | null;
+  try {
+    cas = endpoint === undefined ? null : await casOf(endpoint, options);
+    cache = shardCacheDir === undefined ? null : await cacheOf(shardCacheDir);
+  } catch (error) {
+    await pool.close();
+    throw error;
+  }
   const needCas = (): CasClient => {
     if (cas === null) throw new OrbweaverError('USAGE', '"endpoint" expected a URL, got none');
     return cas;
   };
 
-  const upload = async (
-    inputs: UploadInput | readonly UploadInput[],
-    uploadOptions: ClientUploadOptions = {},
-  ): Promise<UploadResult> => {
-    const { dryRun = false, expand = false, sha256 = false, signal, onProgress } = uploadOptions;
-    if (!dryRun) needCas();
-    const startedAt = performance.now();
-    const learnt: Uint8Array[] = [];
-    const session = createUploadSession({
-      cas,
-      pool,
-      hasher: pool.kernels.hasher,
-      options: {
-        dryRun,
-        signal,
-        onProgress,
-        placement: placement(),
-        ...(cache === null ? {} : { onShard: (shard) => learnt.push(shard) }),
-      },
-    });
-    const failures: FailedUpload[] = [];
-    try {
-      if (cache !== null) await learn(cache, session.addKnownShard);
-      for (const input of isList(inputs) ? inputs : [inputs]) {
-        try {
-          if (expand) {
-            await addZipEntries(input, (entry) => session.add(entry, { sha256 }), signal);
-            continue;
-          }
-          const source = await toSource(input);
-          // A file's own failure is in the summary; nobody has to wait for it here.
-          session.add(source, { sha256: givenSha256(input) ?? sha256 }).catch(() => {});
-        } catch (error) {
-          failures.push(failedUpload(inputName(input), error));
-        }
-      }
-      const summary = await session.finish();
-      const expiry = Math.floor(Date.now() / 1000) + SHARD_LIFETIME_SECONDS;
-      for (const shard of learnt) await cache?.put(shard, expiry);
-      return {
-        files: summary.files.map(({ name, fileHash, ...file }) => ({
-          path: name,
-          ...file,
-          fileHash: fileHash.toString(),
-        })),
-        failed: [
-          ...failures,
-          ...summary.failed.map(({ name, error }) => failedUpload(name, error)),
-        ],
-        xorbCount: summary.xorbCount,
-        xorbBytes: summary.xorbBytes,
-        shardCount: summary.shardCount,
-        shardBytes: summary.shardBytes,
-        wallMs: performance.now() - startedAt,
-      };
-    } catch (error) {
-      session.abort(error);
-      throw error;
-    }
-  };
-
-  const downloadTo = async (
-    fileHash: string,
-    sink: Sink,
-    { offset, length, signal, onProgress }: Omit<ClientDownloadOptions, 'to'>,
-  ): Promise<DownloadResult> => {
-    const startedAt = performance.now();
-    const result = await downloadFile({
-      cas: needCas(),
-      pool,
-      hasher: pool.kernels.hasher,
-      fileHash: MerkleHash.parse(fileHash),
-      sink,
-      ...(offset === undefined && length === undefined
-        ? {}
-        : { range: { offset: offset ?? 0, length } }),
-      signal,
-      onProgress,
-    });
-    return { ...result, wallMs: performance.now() - startedAt };
-  };
-
-  const stream = (
-    fileHash: string,
-    streamOptions: Omit<ClientDownloadOptions, 'to'> = {},
-  ): Readable => {
-    const pass = new PassThrough({ highWaterMark: STREAM_BUFFER_BYTES });
-    downloadTo(fileHash, streamSink(pass, { name: fileHash }), streamOptions).catch(
-      (error: unknown) => pass.destroy(error instanceof Error ? error : new Error(String(error))),
-    );
-    return pass;
-  };
-
-  const downloadZip = async (
-    entries: readonly ZipEntryRequest[],
-    zipOptions: Omit<ClientDownloadOptions, 'offset' | 'length'>,
-  ): Promise<DownloadResult> => {
-    const startedAt = performance.now();
-    // Wrong hashes and names are found before the first byte is fetched.
-    for (const { hash, name } of entries) {
-      MerkleHash.parse(hash);
-      safeEntryName(name);
-    }
-    const target = await sinkOf(zipOptions.to);
-    let position = 0;
-    const writer = createZipWriter({
-      write: async (bytes) => {
-        await target.write(bytes, position);
-        position += bytes.length;
-      },
-    });
-    let fetchedBytes = 0;
-    let requestCount = 0;
-    let doneBytes = 0;
-    try {
-      for (const { hash, name } of entries) {
-        const result = await downloadTo(hash, writer.entry(name), {
-          signal: zipOptions.signal,
-          onProgress: (progress) =>
-            zipOptions.onProgress?.({
-              writtenBytes: doneBytes + progress.writtenBytes,
-              fetchedBytes: fetchedBytes + progress.fetchedBytes,
-              totalBytes: undefined,
-            }),
-        });
-        doneBytes += result.sizeBytes;
-        fetchedBytes += result.fetchedBytes;
-        requestCount += result.requestCount;
-      }
-      await writer.finish();
-      await target.commit(position);
-      return {
-        sizeBytes: position,
-        fetchedBytes,
-        requestCount,
-        wallMs: performance.now() - startedAt,
-      };
-    } catch (error) {
-      await target.abort();
-      throw error;
-    }
-  };
-
   return {
     threads: pool.threads,
     tier: pool.kernels.tier,
-    upload,
+    upload: async (inputs, uploadOptions = {}) => {
+      if (uploadOptions.dryRun !== true) needCas();
+      const { runUpload } = await import('./upload.js');
+      const list = isList(inputs) ? inputs : [inputs];
+      return runUpload({ cas, pool, cache, placement }, list, uploadOptions);
+    },
     download: async (fileHash, downloadOptions) => {
       MerkleHash.parse(fileHash);
-      needCas();
-      return downloadTo(fileHash, await sinkOf(downloadOptions.to), downloadOptions);
+      const parts = { cas: needCas(), pool };
+      const { runDownload, sinkOf } = await import('./download.js');
+      return runDownload(parts, fileHash, await sinkOf(downloadOptions.to), downloadOptions);
     },
-    stream,
-    downloadZip,
+    stream: (fileHash, streamOptions = {}) => {
+      const pass = new PassThrough({ highWaterMark: STREAM_BUFFER_BYTES });
+      const run = async (): Promise<void> => {
+        const parts = { cas: needCas(), pool };
+        const { runDownload, streamSinkOf } = await import('./download.js');
+        await runDownload(parts, fileHash, streamSinkOf(pass, fileHash), streamOptions);
+      };
+      run().catch((error: unknown) =>
+        pass.destroy(error instanceof Error ? error : new Error(String(error))),
+      );
+      return pass;
+    },
+    downloadZip: async (entries, zipOptions) => {
+      const parts = { cas: needCas(), pool };
+      const { runZipDownload } = await import('./download.js');
+      return runZipDownload(parts, entries, zipOptions);
+    },
     close: async () => {
       await cas?.close();
       await pool.close();
@@ -350,9 +218,9 @@ export async function createClient(options: ClientOptions = {}): Promise<Orbweav
 /** Enough to keep a reader busy between two slabs. */
 const STREAM_BUFFER_BYTES = 256 * 1024;
 
-function casOf(options: ClientOptions): CasClient | null {
-  const { endpoint, token, stallTimeoutMs, allowHosts, onRetry } = options;
-  if (endpoint === undefined) return null;
+async function casOf(endpoint: string, options: ClientOptions): Promise<CasClient> {
+  const { token, stallTimeoutMs, allowHosts, onRetry } = options;
+  const { createCasClient } = await import('../transport/index.js');
   return createCasClient({
     endpoint,
     token: token ?? '',
@@ -362,27 +230,11 @@ function casOf(options: ClientOptions): CasClient | null {
   });
 }
 
-function sinkOf(to: string | Writable): Promise<Sink> | Sink {
-  return typeof to === 'string' ? outputSink(to) : streamSink(to);
+async function cacheOf(dir: string): Promise<ShardCache> {
+  const { createShardCache } = await import('../io/index.js');
+  return createShardCache({ dir });
 }
 
 function isList(inputs: UploadInput | readonly UploadInput[]): inputs is readonly UploadInput[] {
   return Array.isArray(inputs);
-}
-
-/** What the cache knows; a shard that cannot be used is dropped from it. */
-async function learn(cache: ShardCache, add: (shard: Uint8Array) => unknown): Promise<void> {
-  for await (const shard of cache.load(Math.floor(Date.now() / 1000))) {
-    try {
-      add(shard.bytes);
-    } catch {
-      await shard.drop();
-    }
-  }
-}
-
-function failedUpload(path: string, error: unknown): FailedUpload {
-  if (!isOrbweaverError(error)) throw error;
-  const { code, message, hint } = error;
-  return { path, code, message, hint, exitCode: ERROR_CODES[code].exitCode };
 }

@@ -24,13 +24,17 @@ export interface ComputeOptions {
 }
 
 /** The pool for these options. @throws RangeError, OrbweaverError `KERNEL_UNAVAILABLE` */
-export function poolOf(options: ComputeOptions): Promise<WorkerPool> {
+export function poolOf(
+  options: ComputeOptions,
+  { prestart = false }: Pick<ComputePoolOptions, 'prestart'> = {},
+): Promise<WorkerPool> {
   const pool: ComputePoolOptions = {
     threads: options.workers,
     maxMemory: options.maxMemory,
     tier: options.tier,
     sharedMemory: options.sharedMemory,
     compression: options.compression,
+    prestart,
   };
   return createComputePool(pool);
 }

@@ -1,0 +1,99 @@
+import type { Writable } from 'node:stream';
+import { downloadFile } from '../client/index.js';
+import type { CasClient, Sink } from '../client/ports.js';
+import { MerkleHash } from '../hash/index.js';
+import { outputSink, streamSink } from '../io/index.js';
+import type { WorkerPool } from '../workers/index.js';
+import type { ClientDownloadOptions, DownloadResult, ZipEntryRequest } from './client.js';
+
+/** What a download works with. */
+export interface DownloadParts {
+  readonly cas: CasClient;
+  readonly pool: WorkerPool;
+}
+
+/** Rebuilds a file, or a range of it. @throws what `OrbweaverClient.download` does */
+export async function runDownload(
+  { cas, pool }: DownloadParts,
+  fileHash: string,
+  sink: Sink,
+  { offset, length, signal, onProgress }: Omit<ClientDownloadOptions, 'to'>,
+): Promise<DownloadResult> {
+  const startedAt = performance.now();
+  const result = await downloadFile({
+    cas,
+    pool,
+    hasher: pool.kernels.hasher,
+    fileHash: MerkleHash.parse(fileHash),
+    sink,
+    ...(offset === undefined && length === undefined
+      ? {}
+      : { range: { offset: offset ?? 0, length } }),
+    signal,
+    onProgress,
+  });
+  return { ...result, wallMs: performance.now() - startedAt };
+}
+
+/** Streams files into one ZIP. @throws what `OrbweaverClient.downloadZip` does */
+export async function runZipDownload(
+  parts: DownloadParts,
+  entries: readonly ZipEntryRequest[],
+  options: Omit<ClientDownloadOptions, 'offset' | 'length'>,
+): Promise<DownloadResult> {
+  const startedAt = performance.now();
+  const { createZipWriter, safeEntryName } = await import('../archive/index.js');
+  // Wrong hashes and names are found before the first byte is fetched.
+  for (const { hash, name } of entries) {
+    MerkleHash.parse(hash);
+    safeEntryName(name);
+  }
+  const target = await sinkOf(options.to);
+  let position = 0;
+  const writer = createZipWriter({
+    write: async (bytes) => {
+      await target.write(bytes, position);
+      position += bytes.length;
+    },
+  });
+  let fetchedBytes = 0;
+  let requestCount = 0;
+  let doneBytes = 0;
+  try {
+    for (const { hash, name } of entries) {
+      const result = await runDownload(parts, hash, writer.entry(name), {
+        signal: options.signal,
+        onProgress: (progress) =>
+          options.onProgress?.({
+            writtenBytes: doneBytes + progress.writtenBytes,
+            fetchedBytes: fetchedBytes + progress.fetchedBytes,
+            totalBytes: undefined,
+          }),
+      });
+      doneBytes += result.sizeBytes;
+      fetchedBytes += result.fetchedBytes;
+      requestCount += result.requestCount;
+    }
+    await writer.finish();
+    await target.commit(position);
+    return {
+      sizeBytes: position,
+      fetchedBytes,
+      requestCount,
+      wallMs: performance.now() - startedAt,
+    };
+  } catch (error) {
+    await target.abort();
+    throw error;
+  }
+}
+
+/** Where a download goes: a path, or a stream. */
+export function sinkOf(to: string | Writable): Promise<Sink> | Sink {
+  return typeof to === 'string' ? outputSink(to) : streamSink(to);
+}
+
+/** A stream that a download writes to; `name` is for messages. */
+export function streamSinkOf(stream: Writable, name: string): Sink {
+  return streamSink(stream, { name });
+}

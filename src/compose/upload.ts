@@ -1,0 +1,130 @@
+import { createUploadSession } from '../client/index.js';
+import type { CasClient, ShardCache, Source } from '../client/ports.js';
+import {
+  createPricedPlacement,
+  createReadFastPlacement,
+  createReferencePlacement,
+  createStoreLeastPlacement,
+  type PlacementPolicy,
+} from '../dedup/index.js';
+import { ERROR_CODES, isOrbweaverError } from '../errors.js';
+import type { WorkerPool } from '../workers/index.js';
+import type { ClientUploadOptions, FailedUpload, PlacementName, UploadResult } from './client.js';
+import { givenSha256, inputName, toSource, type UploadInput } from './input.js';
+
+/** What an upload works with. */
+export interface UploadParts {
+  /** Null: dry runs only. */
+  readonly cas: CasClient | null;
+  readonly pool: WorkerPool;
+  readonly cache: ShardCache | null;
+  readonly placement: PlacementName;
+}
+
+const PLACEMENTS: Readonly<Record<PlacementName, () => PlacementPolicy>> = {
+  balanced: createPricedPlacement,
+  'store-least': createStoreLeastPlacement,
+  'read-fast': createReadFastPlacement,
+  reference: createReferencePlacement,
+};
+
+/** Our own shards stay usable for three weeks, as those of the reference client do. */
+const SHARD_LIFETIME_SECONDS = 21 * 24 * 60 * 60;
+
+/** Inputs that are looked up at once: thousands of files must not wait for one disk access each. */
+const LOOK_AHEAD = 32;
+
+/** Uploads `inputs` as one session. @throws what `OrbweaverClient.upload` does */
+export async function runUpload(
+  parts: UploadParts,
+  inputs: readonly UploadInput[],
+  options: ClientUploadOptions,
+): Promise<UploadResult> {
+  const { cas, pool, cache } = parts;
+  const { dryRun = false, expand = false, sha256 = false, signal, onProgress } = options;
+  const startedAt = performance.now();
+  const learnt: Uint8Array[] = [];
+  const session = createUploadSession({
+    cas,
+    pool,
+    hasher: pool.kernels.hasher,
+    options: {
+      dryRun,
+      signal,
+      onProgress,
+      placement: PLACEMENTS[parts.placement](),
+      ...(cache === null ? {} : { onShard: (shard) => learnt.push(shard) }),
+    },
+  });
+  const failures: FailedUpload[] = [];
+  try {
+    if (cache !== null) await learn(cache, session.addKnownShard);
+    if (expand) {
+      const { addZipEntries } = await import('./expand-zip.js');
+      for (const input of inputs) {
+        try {
+          await addZipEntries(input, (entry) => session.add(entry, { sha256 }), signal);
+        } catch (error) {
+          failures.push(failedUpload(inputName(input), error));
+        }
+      }
+    } else {
+      for await (const [input, source] of sourcesOf(inputs)) {
+        if (source instanceof Error) failures.push(failedUpload(inputName(input), source));
+        // A file's own failure is in the summary; nobody has to wait for it here.
+        else session.add(source, { sha256: givenSha256(input) ?? sha256 }).catch(() => {});
+      }
+    }
+    const summary = await session.finish();
+    const expiry = Math.floor(Date.now() / 1000) + SHARD_LIFETIME_SECONDS;
+    for (const shard of learnt) await cache?.put(shard, expiry);
+    return {
+      files: summary.files.map(({ name, fileHash, ...file }) => ({
+        path: name,
+        ...file,
+        fileHash: fileHash.toString(),
+      })),
+      failed: [...failures, ...summary.failed.map(({ name, error }) => failedUpload(name, error))],
+      xorbCount: summary.xorbCount,
+      xorbBytes: summary.xorbBytes,
+      shardCount: summary.shardCount,
+      shardBytes: summary.shardBytes,
+      wallMs: performance.now() - startedAt,
+    };
+  } catch (error) {
+    session.abort(error);
+    throw error;
+  }
+}
+
+/** Each input with its source, or why there is none; in order, looked up ahead. */
+async function* sourcesOf(
+  inputs: readonly UploadInput[],
+): AsyncGenerator<readonly [UploadInput, Source | Error]> {
+  for (let start = 0; start < inputs.length; start += LOOK_AHEAD) {
+    const group = inputs.slice(start, start + LOOK_AHEAD);
+    const found = await Promise.allSettled(group.map(async (input) => toSource(input)));
+    for (const [i, input] of group.entries()) {
+      const result = found[i];
+      if (result?.status === 'fulfilled') yield [input, result.value];
+      else yield [input, result?.reason as Error];
+    }
+  }
+}
+
+/** What the cache knows; a shard that cannot be used is dropped from it. */
+async function learn(cache: ShardCache, add: (shard: Uint8Array) => unknown): Promise<void> {
+  for await (const shard of cache.load(Math.floor(Date.now() / 1000))) {
+    try {
+      add(shard.bytes);
+    } catch {
+      await shard.drop();
+    }
+  }
+}
+
+function failedUpload(path: string, error: unknown): FailedUpload {
+  if (!isOrbweaverError(error)) throw error;
+  const { code, message, hint } = error;
+  return { path, code, message, hint, exitCode: ERROR_CODES[code].exitCode };
+}
