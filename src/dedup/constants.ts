@@ -54,6 +54,11 @@ export interface PlacementPrices {
   readonly creditPerByte: number;
   /** Credit of a new file, and the most that it can save up. */
   readonly creditBytes: number;
+  /**
+   * After a refusal, a run that does not pay for itself is referred to only once the credit is back
+   * at this: storing again pays in long stretches, not in holes.
+   */
+  readonly resumeCreditBytes: number;
   /** Ranges of a file that are remembered to see what a reader would coalesce. */
   readonly rememberedRanges: number;
 }
@@ -72,7 +77,22 @@ export const DEFAULT_PLACEMENT_PRICES: PlacementPrices = {
   storedWeight: 1,
   creditPerByte: 1 / 8,
   creditBytes: 16 * DEFAULT_READ_PRICE.requestCostBytes,
+  resumeCreditBytes: 0,
   rememberedRanges: 64,
+};
+
+/**
+ * For files that are read far more often than they are stored: what is not stored again counts for
+ * nothing, so that all that readers pay for gaps and requests comes out of the credit: a twentieth
+ * of the file and four requests. Where a file is edited more densely than that, it is stored again
+ * in stretches of at least twenty times half the credit, 10 MiB.
+ */
+export const READ_FAST_PRICES: PlacementPrices = {
+  ...DEFAULT_PLACEMENT_PRICES,
+  storedWeight: 0,
+  creditPerByte: 1 / 20,
+  creditBytes: 4 * DEFAULT_READ_PRICE.requestCostBytes,
+  resumeCreditBytes: 2 * DEFAULT_READ_PRICE.requestCostBytes,
 };
 
 /** The reference client's rule against fragmentation: terms in its window. */

@@ -5,8 +5,9 @@ export {
   DEFAULT_SHARD_BYTES,
   type PlacementPrices,
   QUERY_SPACING_CHUNKS,
+  READ_FAST_PRICES,
 } from './constants.js';
-export { createPricedPlacement } from './placement-priced.js';
+export { createPricedPlacement, createReadFastPlacement } from './placement-priced.js';
 export { createReferencePlacement } from './placement-reference.js';
 export { createStoreLeastPlacement } from './placement-store-least.js';
 export type { FilePlacement, KnownRun, Origin, PlacedRun, PlacementPolicy } from './ports.js';

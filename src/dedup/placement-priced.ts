@@ -1,4 +1,4 @@
-import { DEFAULT_PLACEMENT_PRICES, type PlacementPrices } from './constants.js';
+import { DEFAULT_PLACEMENT_PRICES, type PlacementPrices, READ_FAST_PRICES } from './constants.js';
 import type { FilePlacement, KnownRun, PlacedRun, PlacementPolicy } from './ports.js';
 
 /**
@@ -16,7 +16,8 @@ import type { FilePlacement, KnownRun, PlacedRun, PlacementPolicy } from './port
  * session stored are never stored twice; they only move the credit. Prices are in uncompressed
  * bytes, as the sizes of records in other xorbs are not known.
  *
- * A run that is cut off by the end of the batch gets the benefit of the doubt.
+ * A run that is cut off by the end of the batch gets the benefit of the doubt. One that earns what it
+ * costs is never refused.
  *
  * @example
  * const session = createDedupSession({ hasher, placement: createPricedPlacement() });
@@ -24,6 +25,17 @@ import type { FilePlacement, KnownRun, PlacedRun, PlacementPolicy } from './port
 export function createPricedPlacement(prices: Partial<PlacementPrices> = {}): PlacementPolicy {
   const all = { ...DEFAULT_PLACEMENT_PRICES, ...prices };
   return { name: 'priced', mayRefuse: 'outside', openFile: () => openFile(all) };
+}
+
+/**
+ * The same policy for files that are read far more often than they are stored: readers pay at most
+ * a twentieth more than for the file stored alone, and what would cost them more is stored again.
+ *
+ * @example
+ * const session = createDedupSession({ hasher, placement: createReadFastPlacement() });
+ */
+export function createReadFastPlacement(): PlacementPolicy {
+  return { ...createPricedPlacement(READ_FAST_PRICES), name: 'read-fast' };
 }
 
 /** A stretch of a xorb that readers of the file fetch, gaps worth reading over included. */
@@ -37,6 +49,7 @@ function openFile(prices: PlacementPrices): FilePlacement {
   /** Last used first. */
   const ranges: UsedRange[] = [];
   let credit = prices.creditBytes;
+  let refusing = false;
 
   /** Number of the nearest range within a gap worth reading over, or -1. */
   function nearest(run: Pick<KnownRun, 'xorb' | 'rawStart' | 'rawEnd'>): number {
@@ -78,7 +91,12 @@ function openFile(prices: PlacementPrices): FilePlacement {
   }
 
   function accepts(run: KnownRun): boolean {
-    return run.openEnded || gain(run) + credit >= 0;
+    const need = -gain(run);
+    const earns = (run.rawEnd - run.rawStart) * prices.creditPerByte;
+    const resumed = !refusing || credit >= prices.resumeCreditBytes;
+    const accepted = need <= earns || (resumed && (run.openEnded || need <= credit));
+    refusing = !accepted;
+    return accepted;
   }
 
   function placed(run: PlacedRun): void {

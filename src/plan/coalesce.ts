@@ -12,6 +12,20 @@ export interface CoalesceOptions {
    * @default DEFAULT_READ_PRICE.maxRangeBytes
    */
   readonly maxBytes?: number;
+  /**
+   * At most this part of a joined range is in none of its members, 0 to 1; `gapBytes` in all are
+   * always fine.
+   * @default DEFAULT_READ_PRICE.maxGapShare
+   */
+  readonly maxGapShare?: number;
+}
+
+/** A joined range while it grows. */
+interface OpenRange {
+  start: number;
+  end: number;
+  members: number[];
+  gapBytes: number;
 }
 
 /** `[start, end)` and the indices of the input ranges that lie in it, ascending. */
@@ -36,8 +50,9 @@ export function coalesceRanges(
 ): CoalescedRange[] {
   const gapBytes = options.gapBytes ?? DEFAULT_READ_PRICE.requestCostBytes;
   const maxBytes = options.maxBytes ?? DEFAULT_READ_PRICE.maxRangeBytes;
-  const joined: { start: number; end: number; members: number[] }[] = [];
-  let last: { start: number; end: number; members: number[] } | undefined;
+  const maxGapShare = options.maxGapShare ?? DEFAULT_READ_PRICE.maxGapShare;
+  const joined: OpenRange[] = [];
+  let last: OpenRange | undefined;
   let previousStart = Number.NEGATIVE_INFINITY;
   for (const [index, range] of ranges.entries()) {
     if (!(range.end > range.start)) {
@@ -47,16 +62,21 @@ export function coalesceRanges(
       throw new RangeError(`"ranges[${index}]" expected ranges sorted by start`);
     }
     previousStart = range.start;
-    const end = last === undefined ? range.end : Math.max(last.end, range.end);
-    const inside = last !== undefined && range.end <= last.end;
-    const near = last !== undefined && range.start - last.end <= gapBytes;
-    if (last !== undefined && (inside || (near && end - last.start <= maxBytes))) {
-      last.end = end;
+    const gap = last === undefined ? 0 : Math.max(0, range.start - last.end);
+    if (last !== undefined && (range.end <= last.end || worthJoining(last, range, gap))) {
+      last.end = Math.max(last.end, range.end);
+      last.gapBytes += gap;
       last.members.push(index);
     } else {
-      last = { start: range.start, end: range.end, members: [index] };
+      last = { start: range.start, end: range.end, members: [index], gapBytes: 0 };
       joined.push(last);
     }
   }
-  return joined;
+  return joined.map(({ start, end, members }) => ({ start, end, members }));
+
+  function worthJoining(open: OpenRange, { end }: { end: number }, gap: number): boolean {
+    const bytes = end - open.start;
+    const gaps = open.gapBytes + gap;
+    return gap <= gapBytes && bytes <= maxBytes && gaps <= Math.max(gapBytes, maxGapShare * bytes);
+  }
 }

@@ -1,5 +1,6 @@
 import { OrbweaverError } from '../errors.js';
 import type { MerkleHash } from '../hash/index.js';
+import { DEFAULT_READ_PRICE } from './price.js';
 import { type IndexedRange, indexRanges, type RangeIndex } from './range-index.js';
 import type { FetchRange, Reconstruction, Term } from './types.js';
 
@@ -71,7 +72,8 @@ export interface DownloadPlanOptions {
    */
   readonly windowBytes?: number;
   /**
-   * Put several ranges of a URL into one request. Stores such as S3 do not serve that.
+   * Put several ranges of a URL into one request, up to `DEFAULT_READ_PRICE.maxRangeBytes` in all,
+   * so that requests run side by side. Stores such as S3 do not serve that.
    * @default false
    */
   readonly multiRange?: boolean;
@@ -201,7 +203,10 @@ function buildFetch(
   };
 }
 
-/** Ranges of one URL in ascending order; overlapping ones and too many go into further requests. */
+/**
+ * Ranges of one URL in ascending order; overlapping ones, too many and too long ones go into further
+ * requests.
+ */
 function groupByUrl(sources: readonly IndexedRange[]): IndexedRange[][] {
   const byEntry = new Map<unknown, IndexedRange[]>();
   for (const source of sources) {
@@ -213,14 +218,21 @@ function groupByUrl(sources: readonly IndexedRange[]): IndexedRange[][] {
   for (const entrySources of byEntry.values()) {
     entrySources.sort((a, b) => a.range.byteStart - b.range.byteStart);
     let request: IndexedRange[] = [];
+    let requestBytes = 0;
     for (const source of entrySources) {
+      const { byteStart, byteEnd } = source.range;
       const previous = request.at(-1);
-      const apart = previous === undefined || source.range.byteStart >= previous.range.byteEnd;
-      if (!apart || request.length === MAX_RANGES_PER_REQUEST) {
+      const apart = previous === undefined || byteStart >= previous.range.byteEnd;
+      const full =
+        request.length === MAX_RANGES_PER_REQUEST ||
+        requestBytes + byteEnd - byteStart > DEFAULT_READ_PRICE.maxRangeBytes;
+      if (request.length > 0 && (!apart || full)) {
         requests.push(request);
         request = [];
+        requestBytes = 0;
       }
       request.push(source);
+      requestBytes += byteEnd - byteStart;
     }
     requests.push(request);
   }

@@ -10,19 +10,25 @@ export interface ReadPriceModel {
   readonly requestCostBytes: number;
   /** A range longer than this is cut, so that a file is read over several connections at once. */
   readonly maxRangeBytes: number;
+  /** At most this part of a joined range may be gaps, but for as many bytes as a request costs. */
+  readonly maxGapShare: number;
 }
 
 /**
- * Origin: the reference client (hf_xet 1.8.0) reading from a loopback server that answers from
- * memory, median of three. A 205 MB file of 786 terms, 395 exact ranges: 0.64 s; gaps up to 64 KiB
- * read over: 290 requests, 0.49 s; up to 256 KiB: 11 requests, 20 % more bytes, 0.32 s; the same
- * cut at 16 MiB: 18 requests, 0.31 s. A 58 MB file of 74 terms: 33 requests 0.25 s, with 64 KiB gaps
- * 16 requests 0.10 s. Loopback is the cheapest request there is: over a real network it costs a
- * round trip as well, and the gap worth reading over only grows.
+ * Origin: the reference client (hf_xet 1.8.0) reading a 205 MB file of 785 terms from our gateway on
+ * loopback (`bench/placement.mjs --gaps`). A request costs both sides together 1.3 ms of processor
+ * time, a megabyte 5.7 ms: a request is worth 225 kB. On links the price depends on whether the
+ * link is full: 20 ms and 1 Gbit/s like wide gaps even better, 40 ms and 200 Mbit/s hide requests
+ * behind each other and like none. A quarter of a MiB is right where processors are the limit and
+ * costs a slow link no more than the gaps. It is why the share of gaps has a bound of its own: with
+ * half, nobody reads much more than twice what is needed, however slow the link. 16 MiB: 205 MB in 18
+ * ranges were read as fast as in 11, and eight of them in flight fill a link of 1 Gbit/s at 1 s.
+ * docs/placement.md has the tables.
  */
 export const DEFAULT_READ_PRICE: ReadPriceModel = {
   requestCostBytes: 256 * 1024,
   maxRangeBytes: 16 * 1024 * 1024,
+  maxGapShare: 1 / 2,
 };
 
 /** What one way of reading takes. */

@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import {
   createPricedPlacement,
+  createReadFastPlacement,
   createReferencePlacement,
   createStoreLeastPlacement,
   DEFAULT_PLACEMENT_PRICES,
   type KnownRun,
+  READ_FAST_PRICES,
 } from '../../src/dedup/index.js';
 import { SplitMix64 } from '../support/generators.js';
 import { bytesOf, CheckedSession, outsideXorb, range, readCost } from './model.js';
@@ -53,6 +55,32 @@ describe('edits spread over a big file', () => {
     const { summary } = upload(createReferencePlacement(), chunks);
     expect(summary.newBytes).toBeGreaterThan(1.5 * bytesOf(fresh));
     expect(summary.refusedBytes).toBe(summary.newBytes - bytesOf(fresh));
+  });
+});
+
+describe('edits spread over a big file whose readers come first', () => {
+  const { chunks, fresh } = edited(503, 11);
+  const fast = upload(createReadFastPlacement(), chunks);
+  const least = upload(createStoreLeastPlacement(), chunks);
+  const price = ({ requests, bytes }: { requests: number; bytes: number }) =>
+    requests * DEFAULT_PLACEMENT_PRICES.requestBytes + bytes;
+
+  it('are stored again where they lie so dense that reading over them would cost a twentieth', () => {
+    const { summary, cost } = fast;
+    expect(summary.newBytes).toBeGreaterThan(1.5 * bytesOf(fresh));
+    // What readers pay beyond the file: a twentieth, the first credit, and a request for each of
+    // the eight xorbs at hand.
+    const { sizeBytes } = summary;
+    const { creditPerByte, creditBytes, requestBytes } = READ_FAST_PRICES;
+    const bound = sizeBytes * (1 + creditPerByte) + creditBytes + 8 * requestBytes;
+    expect(price(cost)).toBeLessThan(bound);
+    expect(price(cost)).toBeLessThan(price(least.cost));
+  });
+
+  it('are left where they are when they are few', () => {
+    const few = edited(20, 12);
+    const { summary } = upload(createReadFastPlacement(), few.chunks);
+    expect(summary.newBytes).toBe(bytesOf(few.fresh));
   });
 });
 
@@ -134,6 +162,55 @@ describe('the priced policy', () => {
     expect(accepted).toBe(1);
     file.placed({ ...used(1, 0, 4_000_000), isNew: true });
     expect(file.accepts(run({ xorb: 5, rawEnd: 16384 }))).toBe(true);
+  });
+});
+
+describe('after a refusal', () => {
+  const run = (rawBytes: number, xorb: number, openEnded = false): KnownRun => ({
+    xorb,
+    chunkStart: 0,
+    chunkCount: 1,
+    rawStart: 0,
+    rawEnd: rawBytes,
+    origin: 'local',
+    open: false,
+    openEnded,
+    continues: false,
+  });
+  const stored = (rawBytes: number) =>
+    ({
+      xorb: 1,
+      rawStart: 0,
+      rawEnd: rawBytes,
+      chunkCount: 1,
+      isNew: true,
+      startsTerm: true,
+    }) as const;
+
+  it('readers-first placement stays with storing until half its credit is back', () => {
+    const { requestBytes, creditPerByte, resumeCreditBytes } = READ_FAST_PRICES;
+    const file = createReadFastPlacement().openFile();
+    let xorb = 10;
+    while (file.accepts(run(1000, xorb))) {
+      file.placed({ ...stored(1000), xorb, isNew: false });
+      xorb++;
+    }
+    expect(xorb).toBe(14); // four requests
+    // One request is back: enough for a run, not for the way back.
+    file.placed(stored(requestBytes / creditPerByte));
+    expect(file.accepts(run(1000, xorb))).toBe(false);
+    expect(file.accepts(run(1000, xorb, true))).toBe(false);
+    file.placed(stored((resumeCreditBytes - requestBytes) / creditPerByte));
+    expect(file.accepts(run(1000, xorb))).toBe(true);
+  });
+
+  it('a run that earns what it costs is referred to all the same', () => {
+    const { requestBytes, creditPerByte } = READ_FAST_PRICES;
+    const file = createReadFastPlacement().openFile();
+    for (let xorb = 10; file.accepts(run(1000, xorb)); xorb++) {
+      file.placed({ ...stored(1000), xorb, isNew: false });
+    }
+    expect(file.accepts(run(requestBytes / creditPerByte, 99))).toBe(true);
   });
 });
 

@@ -225,6 +225,29 @@ describe('a download plan', () => {
     expect(counts(false)).toHaveLength(150);
   });
 
+  it('puts no more than 16 MiB into a request of several ranges', () => {
+    const sizeBytes = 128 * 1024;
+    const xorb = toyXorb(1, new Array<number>(400).fill(sizeBytes));
+    // 5 MiB each, with a chunk between them: three fit into a request.
+    const terms = Array.from({ length: 9 }, (_, i) => toyTerm(xorb, 41 * i, 41 * i + 40));
+    const whole = toyTerm(xorb, 370, 400);
+    const ranges = terms.map((term) => toyRange(xorb, term.chunkStart, term.chunkEnd));
+    const plan = planDownload(
+      {
+        offsetIntoFirstTerm: 0,
+        terms: [...terms, whole],
+        fetches: [
+          {
+            xorb: xorb.hash,
+            entries: [{ url: 'https://x', ranges: [...ranges, toyRange(xorb, 370, 400)] }],
+          },
+        ],
+      },
+      { multiRange: true },
+    );
+    expect(plan.windows[0]?.fetches.map((fetch) => fetch.ranges.length)).toEqual([3, 3, 3, 1]);
+  });
+
   it('refuses options that make no sense', () => {
     const sample = sampleReconstruction();
     expect(() => planDownload(sample, { windowBytes: 0 })).toThrow(RangeError);

@@ -57,7 +57,7 @@ describe('coalescing ranges', () => {
   });
 
   it('never makes reading dearer under the model it takes its limits from', () => {
-    const model = { requestCostBytes: 50, maxRangeBytes: 1000 };
+    const model = { ...DEFAULT_READ_PRICE, requestCostBytes: 50, maxRangeBytes: 1000 };
     fc.assert(
       fc.property(rangesArbitrary, (ranges) => {
         const bytes = (list: readonly { start: number; end: number }[]) =>
@@ -71,6 +71,31 @@ describe('coalescing ranges', () => {
         expect(together).toBeLessThanOrEqual(apart);
       }),
       { numRuns: 200, seed: 6 },
+    );
+  });
+
+  it('keeps the share of gaps in a joined range bounded, however cheap the gaps', () => {
+    const crumbs = Array.from({ length: 40 }, (_, i) => ({ start: i * 100, end: i * 100 + 25 }));
+    expect(coalesceRanges(crumbs, { gapBytes: 75, maxGapShare: 1 })).toHaveLength(1);
+    // Two crumbs and the gap between them, which costs no more than a request; a third would not.
+    expect(coalesceRanges(crumbs, { gapBytes: 75 })).toHaveLength(20);
+    fc.assert(
+      fc.property(rangesArbitrary, fc.nat(60), (ranges, gapBytes) => {
+        const bytesIn = (list: readonly { start: number; end: number }[]): number => {
+          let end = 0;
+          let bytes = 0;
+          for (const range of list) {
+            bytes += Math.max(0, range.end - Math.max(range.start, end));
+            end = Math.max(end, range.end);
+          }
+          return bytes;
+        };
+        for (const { start, end, members } of coalesceRanges(ranges, { gapBytes })) {
+          const wanted = bytesIn(members.map((member) => ranges[member] ?? { start: 0, end: 0 }));
+          expect(end - start - wanted).toBeLessThanOrEqual(Math.max(gapBytes, (end - start) / 2));
+        }
+      }),
+      { numRuns: 200, seed: 7 },
     );
   });
 
