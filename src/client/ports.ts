@@ -40,6 +40,8 @@ export interface Sink {
   prepare?(sizeBytes: number): Promise<void>;
   /** Resolves when the bytes may be reused by the caller. */
   write(bytes: Uint8Array, offset: number): Promise<void>;
+  /** The same for pieces that follow each other, where one call is cheaper than many. */
+  writeAll?(pieces: readonly Uint8Array[], offset: number): Promise<void>;
   /** All is written and verified: make it visible under its final name. */
   commit(sizeBytes: number): Promise<void>;
   /** It failed, for this reason: remove what was written, tell a reader. Never throws. */
@@ -104,13 +106,40 @@ export interface CasClient {
    * Bytes of `ranges` of one fetch URL, in the order asked. Buffers are borrowed until the next
    * step. An expired URL is `FORBIDDEN` with `fields.expired === true`; a broken connection after
    * the first byte is retried inside from where it stopped.
+   * @param skipBytes bytes at the beginning of the first range that are there already
    */
   fetchRanges(
     url: string,
     ranges: readonly ByteRange[],
     signal?: AbortSignal,
+    skipBytes?: number,
   ): AsyncIterable<FetchedPart>;
+  /**
+   * Reads a range straight into memory of the caller, as far as that goes at the first attempt, and
+   * resolves with the bytes that were received; `fetchRanges` gets the rest, and knows why there is
+   * one. Once it is settled or `signal` has fired, nothing is written any more.
+   * @throws OrbweaverError `ABORTED`, `CLOSED`, `UNSAFE_URL`; what the receiver throws
+   */
+  receiveRange?(
+    url: string,
+    range: ByteRange,
+    receiver: RangeReceiver,
+    signal?: AbortSignal,
+  ): Promise<number>;
   close(): Promise<void>;
+}
+
+/** Takes the bytes of ranges where it wants them. */
+export interface RangeReceiver {
+  /**
+   * Where the next bytes go, at least one byte of a view (maybe of shared memory), valid until the
+   * next call of any method. Null: nowhere now, ask again after `ready`.
+   */
+  room(): Uint8Array | null;
+  /** Resolves when it is worth asking for room again; rejects when nothing is wanted any more. */
+  ready(): Promise<void>;
+  /** The first `count` bytes of `room` are the next ones of the range with this index. */
+  received(rangeIndex: number, count: number): void;
 }
 
 export interface FetchedPart {
@@ -167,8 +196,17 @@ export interface DecodeRequest {
   readonly end: number;
   readonly output: Slab;
   readonly outputOffset: number;
-  /** Uncompressed bytes that the record headers promise; more or less is an error. */
+  /**
+   * Uncompressed bytes that the record headers promise; more or less is an error. With `rawInPlace`
+   * those of compressed chunks only.
+   */
   readonly expectedBytes: number;
+  /**
+   * Chunks that are stored as they are stay where they lie in `input`; the others are put side by
+   * side from `outputOffset` on.
+   * @default false
+   */
+  readonly rawInPlace?: boolean;
 }
 
 export interface DecodeResult {

@@ -64,6 +64,22 @@ export function fileSink(path: string, options: FileSinkOptions = {}): Sink {
       await writeAll(file, bytes, offset, path);
       writtenBytes += bytes.length;
     },
+    async writeAll(pieces, offset) {
+      const file = await openPart();
+      const sizeBytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
+      const { bytesWritten } = await file.writev([...pieces], offset).catch((error: unknown) => {
+        throw outputError(error, path);
+      });
+      let skipBytes = bytesWritten;
+      let at = offset;
+      for (const piece of pieces) {
+        const done = Math.min(skipBytes, piece.length);
+        if (done < piece.length) await writeAll(file, piece.subarray(done), at + done, path);
+        skipBytes -= done;
+        at += piece.length;
+      }
+      writtenBytes += sizeBytes;
+    },
     async commit(sizeBytes) {
       const file = await openPart();
       closed = true;

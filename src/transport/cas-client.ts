@@ -1,7 +1,8 @@
 import type { CasClient, FetchedPart } from '../client/ports.js';
 import { createCallSignals } from './call-signals.js';
-import { type ConnectOptions, createDirectConnect, createDispatcher } from './connect.js';
+import { type ConnectOptions, createDispatcher } from './connect.js';
 import { createDedupQuery } from './dedup-query.js';
+import { createDirectConnect } from './direct-connect.js';
 import { createFetchRanges } from './fetch-ranges.js';
 import { createHostLimiter } from './host-limiter.js';
 import type { HttpContext } from './http.js';

@@ -1,7 +1,6 @@
 import type { LookupFunction } from 'node:net';
-import type { Dispatcher } from 'undici';
+import type { buildConnector as Connector, Dispatcher } from 'undici';
 import type { NameLookup } from './ports.js';
-import type { DirectConnect } from './receive-range.js';
 import { Agent, buildConnector } from './undici.js';
 import type { UrlPolicy } from './url-policy.js';
 
@@ -23,9 +22,9 @@ const KEEP_ALIVE_MS = 10_000;
  * window of TCP for itself. The timeouts of undici on headers and bodies are off, because they
  * count time and not progress; the watchdog replaces them.
  */
-export function createDispatcher(options: ConnectOptions): Agent {
-  const trusted = buildConnector(trustedSettings(options));
-  const judged = buildConnector(judgedSettings(options));
+export function createDispatcher(options: ConnectOptions): Dispatcher {
+  const trusted = buildConnector(connectorSettings(options, true));
+  const judged = buildConnector(connectorSettings(options, false));
   return new Agent({
     headersTimeout: 0,
     bodyTimeout: 0,
@@ -38,33 +37,18 @@ export function createDispatcher(options: ConnectOptions): Agent {
   });
 }
 
-/** Connections with the same timeouts and rules, whose bytes go where the caller says. */
-export function createDirectConnect(options: ConnectOptions): DirectConnect {
-  return (url, onread, done) => {
-    const trusted = options.policy.isTrustedHost(url.hostname);
-    const settings = trusted ? trustedSettings(options) : judgedSettings(options);
-    // What is not for undici itself goes on to `net.connect` and `tls.connect`.
-    const connector = buildConnector({ ...settings, onread } as buildConnector.BuildOptions);
-    const { hostname, host, protocol, port } = url;
-    connector({ hostname: hostname.replace(/^\[|\]$/g, ''), host, protocol, port }, done);
-  };
-}
-
-function trustedSettings(options: ConnectOptions): buildConnector.BuildOptions {
+/** What every connection of a client is made with; `trusted` hosts may be at any address. */
+export function connectorSettings(
+  options: ConnectOptions,
+  trusted: boolean,
+): Connector.BuildOptions & { readonly lookup: LookupFunction } {
   return {
     allowH2: false,
     timeout: options.connectTimeoutMs,
     autoSelectFamily: true,
     autoSelectFamilyAttemptTimeout: options.attemptTimeoutMs,
-    lookup: options.lookup,
-  } as buildConnector.BuildOptions;
-}
-
-function judgedSettings(options: ConnectOptions): buildConnector.BuildOptions {
-  return {
-    ...trustedSettings(options),
-    lookup: judgedLookup(options),
-  } as buildConnector.BuildOptions;
+    lookup: trusted ? options.lookup : judgedLookup(options),
+  };
 }
 
 /** Resolves a name and refuses it when one of its addresses is one that must not be reached. */

@@ -56,6 +56,8 @@ export interface DecodeTask {
   readonly target: SlabRef;
   readonly outputOffset: number;
   readonly expectedBytes: number;
+  /** Chunks that are stored as they are stay in `slab`. */
+  readonly rawInPlace: boolean;
 }
 
 /** Decodes and hashes whole records and keeps the hashes only. */

@@ -156,7 +156,7 @@ export class PiscinaPool implements WorkerPool {
   }
 
   decode(request: Parameters<ComputePool['decode']>[0]): ReturnType<ComputePool['decode']> {
-    const { input, start, end, output, outputOffset, expectedBytes } = request;
+    const { input, start, end, output, outputOffset, expectedBytes, rawInPlace } = request;
     return this.#run([input, output], ([inputRef, outputRef]) => ({
       kind: 'decode',
       slab: inputRef as SlabRef,
@@ -165,6 +165,7 @@ export class PiscinaPool implements WorkerPool {
       target: outputRef as SlabRef,
       outputOffset,
       expectedBytes,
+      rawInPlace: rawInPlace ?? false,
     }));
   }
 

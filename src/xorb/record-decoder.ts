@@ -1,9 +1,10 @@
-import { MAX_CHUNK_BYTES } from '../compress/index.js';
+import { MAX_CHUNK_BYTES, SCHEME_NONE } from '../compress/index.js';
 import type { BlockCodec } from '../compress/ports.js';
 import { OrbweaverError } from '../errors.js';
 import { DATA_KEY, HASH_BYTES } from '../hash/index.js';
 import type { Hasher } from '../hash/ports.js';
 import { decodeRecords } from './decode-records.js';
+import { RECORD_HEADER_BYTES } from './limits.js';
 import { readRecordTable } from './record-table.js';
 
 /** Scratch that one decoder works in: a chunk still grouped by BG4. */
@@ -29,6 +30,10 @@ export interface RecordDecoder {
    * `outputOffset` on, and hashes each chunk. `input` and `output` must not overlap; both may be
    * views of shared memory. On an error the output range holds garbage.
    *
+   * With `rawInPlace` chunks that are stored as they are (scheme none) are hashed where they lie in
+   * `input` and not copied: only the others are put side by side into `output`, and `expectedBytes`
+   * counts only those.
+   *
    * @throws OrbweaverError `SIZE_MISMATCH` when the headers do not add up to `expectedBytes`;
    * `TRUNCATED`, `FORMAT_INVALID`, `UNSUPPORTED`, `LIMIT_EXCEEDED`, `CHECKSUM_MISMATCH` as the
    * headers and frames deserve
@@ -41,6 +46,7 @@ export interface RecordDecoder {
     output: Uint8Array,
     outputOffset: number,
     expectedBytes: number,
+    options?: { readonly rawInPlace?: boolean },
   ): DecodedRecords;
 }
 
@@ -52,39 +58,59 @@ export function createRecordDecoder(options: RecordDecoderOptions): RecordDecode
     throw new RangeError(`"scratch" expected ${DECODE_SCRATCH_BYTES} bytes, got ${scratch.length}`);
   }
   return {
-    decode(input, start, end, output, outputOffset, expectedBytes) {
+    decode(input, start, end, output, outputOffset, expectedBytes, { rawInPlace = false } = {}) {
       if (outputOffset < 0 || expectedBytes > output.length - outputOffset) {
         throw new RangeError(`"output" expected ${expectedBytes} bytes at ${outputOffset}`);
       }
       const table = readRecordTable(input, start, end);
-      const { count, rawEnds } = table;
-      const rawBytes = count === 0 ? 0 : (rawEnds[count - 1] as number);
-      if (rawBytes !== expectedBytes) {
+      const { count, rawEnds, recordEnds } = table;
+      const lengths = new Uint32Array(count);
+      const hashes = new Uint8Array(HASH_BYTES * count);
+      /** Start of chunk i in `input`, or -1 when it is decoded into `output`. */
+      const inPlace = new Int32Array(count);
+      let decodedBytes = 0;
+      for (let i = 0; i < count; i++) {
+        const recordStart = start + (i === 0 ? 0 : (recordEnds[i - 1] as number));
+        const length = (rawEnds[i] as number) - (i === 0 ? 0 : (rawEnds[i - 1] as number));
+        const stays = rawInPlace && input[recordStart + SCHEME_OFFSET] === SCHEME_NONE;
+        lengths[i] = length;
+        inPlace[i] = stays ? recordStart + RECORD_HEADER_BYTES : -1;
+        if (!stays) decodedBytes += length;
+      }
+      if (decodedBytes !== expectedBytes) {
         throw new OrbweaverError(
           'SIZE_MISMATCH',
-          `"uncompressed bytes" expected ${expectedBytes}, got ${rawBytes} in ${count} records`,
-          { field: 'uncompressed bytes', expected: expectedBytes, found: rawBytes },
+          `"uncompressed bytes" expected ${expectedBytes}, got ${decodedBytes} in ${count} records`,
+          { field: 'uncompressed bytes', expected: expectedBytes, found: decodedBytes },
         );
       }
-      decodeRecords(
-        codec,
-        scratch,
-        { input, start, table, first: 0, last: count },
-        output,
-        outputOffset,
-      );
-
-      const lengths = new Uint32Array(count);
-      const ends = new Uint32Array(count);
-      for (let i = 0, previous = 0; i < count; i++) {
-        const rawEnd = rawEnds[i] as number;
-        lengths[i] = rawEnd - previous;
-        ends[i] = outputOffset + rawEnd;
-        previous = rawEnd;
+      let to = outputOffset;
+      for (let first = 0; first < count; ) {
+        // Neighbours that are decoded are hashed in one call.
+        let last = first + 1;
+        const hashesAt = HASH_BYTES * first;
+        if ((inPlace[first] as number) >= 0) {
+          const from = inPlace[first] as number;
+          const chunkEnd = Uint32Array.of(from + (lengths[first] as number));
+          hasher.keyedMany(DATA_KEY, input, from, chunkEnd, 1, hashes, hashesAt);
+        } else {
+          while (last < count && (inPlace[last] as number) < 0) last++;
+          decodeRecords(codec, scratch, { input, start, table, first, last }, output, to);
+          const ends = new Uint32Array(last - first);
+          let at = to;
+          for (let i = first; i < last; i++) {
+            at += lengths[i] as number;
+            ends[i - first] = at;
+          }
+          hasher.keyedMany(DATA_KEY, output, to, ends, last - first, hashes, hashesAt);
+          to = at;
+        }
+        first = last;
       }
-      const hashes = new Uint8Array(HASH_BYTES * count);
-      hasher.keyedMany(DATA_KEY, output, outputOffset, ends, count, hashes, 0);
       return { lengths, hashes };
     },
   };
 }
+
+/** Of the scheme in a record header. */
+const SCHEME_OFFSET = 4;

@@ -329,8 +329,10 @@ export function testPool(shape: { slabBytes: number; slabCount: number }): TestP
     createSha256: unused,
     async decode(request: DecodeRequest): Promise<DecodeResult> {
       await new Promise((resolve) => setImmediate(resolve));
-      const { input, start, end, output, outputOffset, expectedBytes } = request;
-      return decoder.decode(input.bytes, start, end, output.bytes, outputOffset, expectedBytes);
+      const { input, start, end, output, outputOffset, expectedBytes, rawInPlace } = request;
+      return decoder.decode(input.bytes, start, end, output.bytes, outputOffset, expectedBytes, {
+        rawInPlace: rawInPlace ?? false,
+      });
     },
     async close() {},
   };

@@ -34,6 +34,31 @@ describe('record decoder', () => {
     expect(output.subarray(13 + raw.length).every((byte) => byte === 0xa5)).toBe(true);
   });
 
+  test('raw chunks stay in place when asked for, with the same lengths and hashes', () => {
+    const starts = chunks.map((_, i) => (i === 0 ? 0 : (recordEnds[i - 1] as number)));
+    const isRaw = starts.map((at) => records[at + 4] === 0);
+    expect(new Set(isRaw).size).toBe(2);
+    for (let first = 0; first < chunks.length; first++) {
+      for (let last = first; last <= chunks.length; last++) {
+        const compressed = chunks.slice(first, last).filter((_, i) => !isRaw[first + i]);
+        const expected = concat(compressed);
+        const output = new Uint8Array(expected.length + 3).fill(0xa5);
+        const input = records.slice();
+        const start = starts[first] as number;
+        const end = last === first ? start : (recordEnds[last - 1] as number);
+        const run = [input, start, end, output, 1, expected.length] as const;
+        const { lengths, hashes } = decoder.decode(...run, { rawInPlace: true });
+        expect([...lengths]).toEqual(chunks.slice(first, last).map((chunk) => chunk.length));
+        expect(hashes).toEqual(chunkHashes.slice(32 * first, 32 * last));
+        expect(Buffer.compare(output.subarray(1, 1 + expected.length), expected)).toBe(0);
+        expect([output[0], ...output.subarray(-2)]).toEqual([0xa5, 0xa5, 0xa5]);
+        expect(Buffer.compare(input, records)).toBe(0);
+      }
+    }
+    const whole = [records, 0, records.length, new Uint8Array(raw.length), 0, raw.length] as const;
+    expect(codeOf(() => decoder.decode(...whole, { rawInPlace: true }))).toBe('SIZE_MISMATCH');
+  });
+
   test('any run of whole records decodes', () => {
     const start = recordEnds[2] as number;
     const end = recordEnds[5] as number;

@@ -54,8 +54,10 @@ async function withChunk(
   for (let chunk = run.chunkStart; chunk < run.chunkEnd; chunk++) {
     const header = readRecordHeader(pair.input.bytes, start);
     const end = start + RECORD_HEADER_BYTES + header.compressedLength;
-    const outputStart = run.outputStart;
-    const single = { outputStart, outputEnd: outputStart + header.uncompressedLength };
+    const { outputStart } = run;
+    const isRaw = (run.places[chunk - run.chunkStart] as number) >= 0;
+    const outputEnd = outputStart + (isRaw ? 0 : header.uncompressedLength);
+    const single = { outputStart, outputEnd };
     try {
       await decode(pool, pair, start, end, single);
     } catch (fault) {
@@ -80,6 +82,7 @@ function decode(
     output: pair.output,
     outputOffset: target.outputStart,
     expectedBytes: target.outputEnd - target.outputStart,
+    rawInPlace: true,
   });
 }
 
@@ -93,22 +96,31 @@ export function recordRun(ledger: ChunkLedger, run: RecordRun, decoded: DecodeRe
   }
 }
 
-/** Where the decoded bytes of a run go; bytes before the output and after its end are left out. */
-export function sliceRun(run: RecordRun, output: Uint8Array): OutputSlice[] {
-  const { layout } = run;
+/** Where the bytes of a run go; bytes before the output and after its end are left out. */
+export function sliceRun(run: RecordRun, pair: SlabPair): OutputSlice[] {
+  const input = pair.input.bytes;
+  const output = pair.output.bytes;
+  const { layout, places } = run;
   const slices: OutputSlice[] = [];
   for (const use of usesOf(run)) {
-    const first = Math.max(use.chunkStart, run.chunkStart);
     const end = Math.min(use.chunkEnd, run.chunkEnd);
     const useStart = layout.rawStart(use.chunkStart);
-    const landsAt = use.outputOffset + layout.rawStart(first) - useStart;
-    const landsEnd = use.outputOffset + layout.rawStart(end) - useStart;
-    const from = Math.max(landsAt, 0);
-    const to = Math.min(landsEnd, use.outputEnd);
-    if (to <= from) continue;
-    const inSlab = run.outputStart + layout.rawStart(first) - layout.rawStart(run.chunkStart);
-    const start = inSlab + from - landsAt;
-    slices.push({ outputOffset: from, bytes: output.subarray(start, start + to - from) });
+    for (let first = Math.max(use.chunkStart, run.chunkStart); first < end; ) {
+      const place = places[first - run.chunkStart] as number;
+      // Decoded chunks lie side by side; raw ones have a header in between.
+      let last = first + 1;
+      if (place < 0) while (last < end && (places[last - run.chunkStart] as number) < 0) last++;
+      const landsAt = use.outputOffset + layout.rawStart(first) - useStart;
+      const landsEnd = use.outputOffset + layout.rawStart(last) - useStart;
+      const from = Math.max(landsAt, 0);
+      const to = Math.min(landsEnd, use.outputEnd);
+      if (from < to) {
+        const start = (place < 0 ? -1 - place : place) + from - landsAt;
+        const bytes = (place < 0 ? output : input).subarray(start, start + to - from);
+        slices.push({ outputOffset: from, bytes });
+      }
+      first = last;
+    }
   }
   return slices;
 }

@@ -31,23 +31,37 @@ interface WriterOptions {
 /** Writes of one batch under way at a time: enough for a disk, few enough for a chunk used often. */
 const WRITES_PER_BATCH = 4;
 
-/** For sinks that can be written anywhere. */
+/** For sinks that can be written anywhere. Slices that follow each other are written in one call. */
 export function createPositionalWriter(options: WriterOptions): OutputWriter {
   const { sink, baseOffset, onWritten } = options;
   let failure: { error: unknown } | undefined;
+  const writeRow = async ({ outputOffset, pieces, sizeBytes }: Row): Promise<void> => {
+    const offset = baseOffset + outputOffset;
+    const [only] = pieces as [Uint8Array];
+    if (pieces.length === 1) await sink.write(only, offset);
+    else if (sink.writeAll !== undefined) await sink.writeAll(pieces, offset);
+    else {
+      let at = offset;
+      for (const piece of pieces) {
+        await sink.write(piece, at);
+        at += piece.length;
+      }
+    }
+    onWritten(sizeBytes);
+  };
   return {
     async write(slices) {
+      const rows = rowsOf(slices);
       let next = 0;
       const lane = async (): Promise<void> => {
         for (;;) {
-          const slice = slices[next++];
-          if (slice === undefined) return;
+          const row = rows[next++];
+          if (row === undefined) return;
           if (failure !== undefined) throw failure.error;
-          await sink.write(slice.bytes, baseOffset + slice.outputOffset);
-          onWritten(slice.bytes.length);
+          await writeRow(row);
         }
       };
-      const lanes = Array.from({ length: Math.min(WRITES_PER_BATCH, slices.length) }, lane);
+      const lanes = Array.from({ length: Math.min(WRITES_PER_BATCH, rows.length) }, lane);
       // All lanes have to come to rest before the slab is reused, also when one fails.
       for (const lane of await Promise.allSettled(lanes)) {
         if (lane.status === 'rejected') throw lane.reason;
@@ -58,6 +72,25 @@ export function createPositionalWriter(options: WriterOptions): OutputWriter {
       failure = { error };
     },
   };
+}
+
+/** Slices that follow each other in the output. */
+interface Row {
+  readonly outputOffset: number;
+  readonly pieces: Uint8Array[];
+  sizeBytes: number;
+}
+
+function rowsOf(slices: readonly OutputSlice[]): Row[] {
+  const rows: Row[] = [];
+  for (const { outputOffset, bytes } of slices) {
+    const last = rows.at(-1);
+    if (last !== undefined && last.outputOffset + last.sizeBytes === outputOffset) {
+      last.pieces.push(bytes);
+      last.sizeBytes += bytes.length;
+    } else rows.push({ outputOffset, pieces: [bytes], sizeBytes: bytes.length });
+  }
+  return rows;
 }
 
 /** Slices of one call of `write` that still refer to its slab. */

@@ -1,5 +1,6 @@
+import { OrbweaverError } from '../../errors.js';
 import type { PlannedFetch } from '../../plan/index.js';
-import type { CasClient, ComputePool } from '../ports.js';
+import type { ByteRange, CasClient, ComputePool, RangeReceiver } from '../ports.js';
 import { decodeRuns, recordRun, sliceRun } from './batch.js';
 import type { Cancellation } from './cancellation.js';
 import type { ChunkLedger } from './chunk-ledger.js';
@@ -37,8 +38,11 @@ const MAX_RENEWALS = 3;
 /** Damaged bytes are fetched once more, in case they were damaged on the way. */
 const MAX_REFETCHES = 1;
 
-/** The most that is copied into a slab before its headers are looked at again. */
-export const STEP_BYTES: number = 1 << 17;
+/**
+ * The most that comes into a slab before its headers are looked at again. Bytes behind a record
+ * that finds no room any more are moved to the next slab, so this is also the most that is moved.
+ */
+export const STEP_BYTES: number = 1 << 18;
 
 /**
  * Fetches the ranges of one request, decodes what is used of them and hands it to the writer.
@@ -77,13 +81,15 @@ export async function runFetch(
 }
 
 /** One request for some ranges, from the first byte to the last decoded chunk. */
-class Attempt {
+class Attempt implements RangeReceiver {
   readonly #fetch: PlannedFetch;
   readonly #layouts: readonly RangeLayout[];
   readonly #window: number;
   readonly #context: FetchContext;
   readonly #decoding = new Set<Promise<void>>();
   #failure: { readonly error: unknown } | undefined;
+  /** Nothing may be written into slabs any more. */
+  #ended = false;
 
   #pair: SlabPair | undefined;
   #walker: RecordWalker;
@@ -118,6 +124,7 @@ class Attempt {
     } catch (error) {
       this.#failure ??= { error };
     } finally {
+      this.#ended = true;
       this.#pair?.release();
       this.#pair = undefined;
     }
@@ -130,9 +137,9 @@ class Attempt {
   }
 
   async #receive(url: string): Promise<void> {
-    const { cas, cancellation, onRequest, onFetched } = this.#context;
+    const { cancellation, onRequest } = this.#context;
     // Memory first: no connection waits for a slab.
-    await this.#takePair();
+    await this.ready();
     const ranges = this.#layouts.map((layout) => {
       const { byteStart, byteEnd } = this.#fetch.ranges[layout.rangeIndex] as {
         byteStart: number;
@@ -143,28 +150,89 @@ class Attempt {
     onRequest();
     const controller = new AbortController();
     const removeListener = cancellation.onCancel(() => controller.abort(cancellation.reason));
-    const parts = cas.fetchRanges(url, ranges, controller.signal)[Symbol.asyncIterator]();
-    let ended = false;
     try {
-      while (!ended) {
-        const step = await cancellation.race(parts.next());
-        if (step.done) ended = true;
-        else {
-          onFetched(step.value.bytes.length);
-          await this.#push(step.value.rangeIndex, step.value.bytes);
-        }
+      const skipBytes = await this.#receiveDirectly(url, ranges, controller.signal);
+      if (skipBytes < this.#layout.storedBytes || ranges.length > 1) {
+        await this.#receiveParts(url, ranges, controller.signal, skipBytes);
       }
     } finally {
       removeListener();
-      // Not awaited: a connection that hangs must not hold up the failure.
-      if (!ended) void parts.return?.()?.catch(() => {});
     }
+    // What a full slab left over may hold whole records.
+    while (this.#carry.length > 0) await this.ready();
     this.#endRange();
     if (this.#at < this.#layouts.length - 1) this.#missing(this.#layouts[this.#at + 1]);
   }
 
-  /** Takes bytes of the range with this index in the request. */
-  async #push(rangeIndex: number, bytes: Uint8Array): Promise<void> {
+  /** Has one range read into the slabs by the system; returns the bytes that came. */
+  async #receiveDirectly(
+    url: string,
+    ranges: readonly ByteRange[],
+    signal: AbortSignal,
+  ): Promise<number> {
+    const { cas, cancellation } = this.#context;
+    const [only] = ranges;
+    if (cas.receiveRange === undefined || only === undefined || ranges.length > 1) return 0;
+    return cancellation.race(cas.receiveRange(url, only, this, signal));
+  }
+
+  /** Copies what comes in buffers of others. */
+  async #receiveParts(
+    url: string,
+    ranges: readonly ByteRange[],
+    signal: AbortSignal,
+    skipBytes: number,
+  ): Promise<void> {
+    const { cas, cancellation, copy } = this.#context;
+    const parts = cas.fetchRanges(url, ranges, signal, skipBytes)[Symbol.asyncIterator]();
+    let ended = false;
+    try {
+      for (;;) {
+        const step = await cancellation.race(parts.next());
+        if (step.done) {
+          ended = true;
+          return;
+        }
+        const { rangeIndex, bytes } = step.value;
+        for (let taken = 0; taken < bytes.length; ) {
+          const room = this.room();
+          if (room === null) await this.ready();
+          else {
+            const count = Math.min(room.length, bytes.length - taken);
+            copy(room, 0, bytes.subarray(taken, taken + count));
+            taken += count;
+            this.received(rangeIndex, count);
+          }
+        }
+      }
+    } finally {
+      // Not awaited: a connection that hangs must not hold up the failure.
+      if (!ended) void parts.return?.()?.catch(() => {});
+    }
+  }
+
+  /** The rest of the slab, or a step of it. Null: the slab is being decoded, another is needed. */
+  room(): Uint8Array | null {
+    this.#throwIfOver();
+    const slab = this.#pair?.input.bytes;
+    if (slab === undefined || this.#carry.length > 0) return null;
+    return slab.subarray(this.#filled, this.#filled + STEP_BYTES);
+  }
+
+  /** Takes a slab and walks over what the one before left. */
+  async ready(): Promise<void> {
+    do {
+      this.#throwIfOver();
+      const pair = this.#pair ?? (await this.#takePair());
+      this.#walk(this.#layout, pair.input.bytes);
+      this.#throwIfOver();
+    } while (this.#pair === undefined);
+  }
+
+  /** The next `count` bytes of the range with this index in the request lie in the slab. */
+  received(rangeIndex: number, count: number): void {
+    this.#throwIfOver();
+    this.#context.onFetched(count);
     while (this.#at < rangeIndex) {
       this.#endRange();
       if (this.#at + 1 >= this.#layouts.length) this.#outOfOrder(rangeIndex);
@@ -173,23 +241,19 @@ class Attempt {
       this.#received = 0;
     }
     if (rangeIndex !== this.#at) this.#outOfOrder(rangeIndex);
-    this.#received += bytes.length;
+    this.#received += count;
     const layout = this.#layout;
     if (this.#received > layout.storedBytes) {
       throw layout.fault('SIZE_MISMATCH', `${layout.storedBytes} bytes of a range, got more`);
     }
-    let taken = 0;
-    // What a full slab left over may hold whole records: it is walked even when no byte follows.
-    while (taken < bytes.length || this.#carry.length > 0) {
-      const pair = this.#pair ?? (await this.#takePair());
-      const slab = pair.input.bytes;
-      const step = Math.min(STEP_BYTES, bytes.length - taken, slab.length - this.#filled);
-      this.#context.copy(slab, this.#filled, bytes.subarray(taken, taken + step));
-      this.#filled += step;
-      taken += step;
-      this.#walk(layout, slab);
-      if (this.#failure !== undefined) throw this.#failure.error;
-    }
+    const { input } = this.#pair as SlabPair;
+    this.#filled += count;
+    this.#walk(layout, input.bytes);
+  }
+
+  #throwIfOver(): void {
+    if (this.#failure !== undefined) throw this.#failure.error;
+    if (this.#ended) throw new OrbweaverError('ABORTED', 'the range is not wanted any more');
   }
 
   #walk(layout: RangeLayout, slab: Uint8Array): void {
@@ -229,12 +293,11 @@ class Attempt {
     try {
       const decoded = await decodeRuns(pool, pair, walker.runs);
       cancellation.throwIfCancelled();
-      const output = pair.output.bytes;
       const slices = walker.runs.flatMap((run, i) => {
         const result = decoded[i];
         if (ledger !== null && result !== undefined) recordRun(ledger, run, result);
         run.layout.settle(run.chunkStart, run.chunkEnd);
-        return sliceRun(run, output);
+        return sliceRun(run, pair);
       });
       onBackground(writer.write(slices, !pair.reserved).finally(() => pair.release()));
     } catch (error) {
@@ -245,6 +308,10 @@ class Attempt {
 
   async #takePair(): Promise<SlabPair> {
     const pair = await this.#context.pairs.acquire(this.#window);
+    if (this.#ended) {
+      pair.release();
+      this.#throwIfOver();
+    }
     this.#pair = pair;
     pair.input.bytes.set(this.#carry, 0);
     this.#filled = this.#carry.length;

@@ -1,8 +1,10 @@
+import { SCHEME_NONE } from '../../compress/index.js';
 import { OrbweaverError } from '../../errors.js';
 import type { FetchUse, PlannedFetch } from '../../plan/index.js';
 import {
   isFooterIdent,
   RECORD_HEADER_BYTES,
+  type RecordHeader,
   readRecordHeader,
   XORB_MAX_CHUNKS,
 } from '../../xorb/index.js';
@@ -120,9 +122,14 @@ export interface RecordRun {
   /** Records in `[inputStart, inputEnd)` of the input slab. */
   readonly inputStart: number;
   inputEnd: number;
-  /** Their bytes go to `[outputStart, outputEnd)` of the output slab. */
+  /** The bytes of their compressed chunks go to `[outputStart, outputEnd)` of the output slab. */
   readonly outputStart: number;
   outputEnd: number;
+  /**
+   * Where the bytes of each chunk will be: at this position of the input slab for one that is stored
+   * as it is, at `-1 - position` of the output slab for one that is decoded.
+   */
+  readonly places: number[];
 }
 
 /**
@@ -165,7 +172,7 @@ export class RecordWalker {
         const room = `records of at most ${this.#slabBytes} bytes (give it more memory)`;
         throw layout.fault('LIMIT_EXCEEDED', `${room}, got ${end}`, { chunk: next });
       }
-      if (!this.#take(layout, next, end, header.uncompressedLength)) {
+      if (!this.#take(layout, next, end, header)) {
         return { chunk: next, full: true };
       }
       layout.setLength(next, header.uncompressedLength);
@@ -181,15 +188,18 @@ export class RecordWalker {
   }
 
   /** Adds one record to the runs when it is wanted; false when the output slab has no room. */
-  #take(layout: RangeLayout, chunk: number, end: number, length: number): boolean {
+  #take(layout: RangeLayout, chunk: number, end: number, header: RecordHeader): boolean {
     if (!layout.wants(chunk)) return true;
-    const outputEnd = this.outputBytes + length;
+    const isRaw = header.scheme === SCHEME_NONE;
+    const outputEnd = this.outputBytes + (isRaw ? 0 : header.uncompressedLength);
     if (outputEnd > this.#slabBytes) return false;
+    const place = isRaw ? this.position + RECORD_HEADER_BYTES : -1 - this.outputBytes;
     const last = this.runs.at(-1);
     if (last?.layout === layout && last.chunkEnd === chunk) {
       last.chunkEnd = chunk + 1;
       last.inputEnd = end;
       last.outputEnd = outputEnd;
+      last.places.push(place);
     } else {
       this.runs.push({
         layout,
@@ -199,6 +209,7 @@ export class RecordWalker {
         inputEnd: end,
         outputStart: this.outputBytes,
         outputEnd,
+        places: [place],
       });
     }
     this.outputBytes = outputEnd;
@@ -211,7 +222,7 @@ function readHeader(
   slab: Uint8Array,
   position: number,
   chunk: number,
-): { readonly compressedLength: number; readonly uncompressedLength: number } {
+): RecordHeader {
   if (isFooterIdent(slab, position)) {
     throw layout.fault('TRUNCATED', `chunk ${chunk}, got a footer`, { chunk });
   }

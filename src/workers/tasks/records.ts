@@ -35,6 +35,7 @@ export function runDecode(context: TaskContext, task: DecodeTask): DecodeReply {
     context.bytesOf(task.target),
     task.outputOffset,
     task.expectedBytes,
+    { rawInPlace: task.rawInPlace },
   );
 }
 
