@@ -1,5 +1,5 @@
 import type { Source } from '../client/ports.js';
-import { type UploadInput as BareInput, sourceOf } from '../io/index.js';
+import { type UploadInput as BareInput, type DiskPace, sourceOf } from '../io/index.js';
 
 /** An input with a name of its own, or with a SHA-256 that is known already. */
 export interface NamedInput {
@@ -17,8 +17,10 @@ export interface NamedInput {
 export type UploadInput = BareInput | NamedInput;
 
 /** The source of an input. @throws OrbweaverError `INPUT_*`; TypeError for anything else */
-export function toSource(input: UploadInput): Promise<Source> {
-  return isNamed(input) ? sourceOf(input.data, { name: input.name }) : sourceOf(input);
+export function toSource(input: UploadInput, pace?: DiskPace): Promise<Source> {
+  return isNamed(input)
+    ? sourceOf(input.data, { name: input.name, pace })
+    : sourceOf(input, { pace });
 }
 
 /** The name that results carry before a source could be made. */

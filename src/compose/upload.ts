@@ -8,6 +8,7 @@ import {
   type PlacementPolicy,
 } from '../dedup/index.js';
 import { ERROR_CODES, isOrbweaverError } from '../errors.js';
+import { createDiskPace } from '../io/index.js';
 import type { WorkerPool } from '../workers/index.js';
 import type { ClientUploadOptions, FailedUpload, PlacementName, UploadResult } from './client.js';
 import { givenSha256, inputName, toSource, type UploadInput } from './input.js';
@@ -101,9 +102,10 @@ export async function runUpload(
 async function* sourcesOf(
   inputs: readonly UploadInput[],
 ): AsyncGenerator<readonly [UploadInput, Source | Error]> {
+  const pace = createDiskPace();
   for (let start = 0; start < inputs.length; start += LOOK_AHEAD) {
     const group = inputs.slice(start, start + LOOK_AHEAD);
-    const found = await Promise.allSettled(group.map(async (input) => toSource(input)));
+    const found = await Promise.allSettled(group.map(async (input) => toSource(input, pace)));
     for (const [i, input] of group.entries()) {
       const result = found[i];
       if (result?.status === 'fulfilled') yield [input, result.value];

@@ -1,6 +1,7 @@
 export { type WriteFileAtomicOptions, writeFileAtomic } from './atomic-write.js';
 export { blobSource } from './blob-source.js';
 export { bytesRandomAccess, bytesSource } from './bytes-source.js';
+export { createDiskPace, type DiskPace } from './disk-pace.js';
 export { type FileSinkOptions, fileSink } from './file-sink.js';
 export { type MemorySink, memorySink } from './memory-sink.js';
 export { outputSink } from './output-sink.js';

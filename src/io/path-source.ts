@@ -1,35 +1,79 @@
+import { closeSync, openSync, readSync, type Stats, statSync } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import type { Source, SourceReader } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
 import { raceAbort, throwIfAborted } from './abort.js';
+import type { DiskPace } from './disk-pace.js';
 import { inputError } from './errno.js';
 import { inputChanged } from './input-size.js';
 
 /** Pipes and devices are read through a buffer of this size. */
 const PIPE_BUFFER_BYTES: number = 1 << 16;
 
+/** Files up to this size are read by blocking calls while the disk is quick. */
+const SMALL_FILE_BYTES: number = 1 << 18;
+
 /**
  * A path as a source. A regular file has a known size and is read straight into the views it is
  * given (shared memory too), by position, once. A pipe, a device (`/dev/stdin`) and the files of
- * `/proc`, which claim to be empty, have an unknown size and are read to their end.
+ * `/proc`, which claim to be empty, have an unknown size and are read to their end. With a `pace`
+ * small files are read by blocking calls as long as these are quick.
  *
  * @throws OrbweaverError `INPUT_NOT_FOUND`, `INPUT_IS_DIRECTORY`, `INPUT_UNREADABLE`; while it is
  * read also `INPUT_CHANGED` when the file does not end where it did when it was looked up
  * @example
  * const source = await pathSource('model.safetensors');
  */
-export async function pathSource(path: string, name: string = path): Promise<Source> {
-  const stats = await stat(path).catch((error: unknown) => {
+export async function pathSource(
+  path: string,
+  name: string = path,
+  pace?: DiskPace,
+): Promise<Source> {
+  let stats: Stats;
+  try {
+    stats = pace?.quick === true ? pace.measure(() => statSync(path)) : await stat(path);
+  } catch (error) {
     throw inputError(error, name);
-  });
+  }
   if (stats.isDirectory()) throw isDirectory(name);
   const sized = stats.isFile() && stats.size > 0;
   return {
     name,
     ...(sized ? { sizeBytes: stats.size } : {}),
     reopenable: stats.isFile(),
-    open: (signal) =>
-      sized ? openSized(path, name, stats.size, signal) : openUnsized(path, name, signal),
+    open: async (signal) => {
+      if (!sized) return openUnsized(path, name, signal);
+      return pace?.quick === true && stats.size <= SMALL_FILE_BYTES
+        ? openSmall(path, name, stats.size, pace)
+        : openSized(path, name, stats.size, signal);
+    },
+  };
+}
+
+/** Three blocking calls in all; that the size is still what it was shows while it is read. */
+function openSmall(path: string, name: string, sizeBytes: number, pace: DiskPace): SourceReader {
+  const quickly = <T>(call: () => T): T => {
+    try {
+      return pace.measure(call);
+    } catch (error) {
+      throw inputError(error, name);
+    }
+  };
+  const file = quickly(() => openSync(path, 'r'));
+  let position = 0;
+  return {
+    async read(into) {
+      const count = quickly(() => readSync(file, into, 0, into.length, position));
+      position += count;
+      if (position > sizeBytes) throw inputChanged(name, sizeBytes, 'more');
+      if (count === 0 && position < sizeBytes && into.length > 0) {
+        throw inputChanged(name, sizeBytes, position);
+      }
+      return count;
+    },
+    async close() {
+      closeSync(file);
+    },
   };
 }
 

@@ -1,6 +1,7 @@
 import type { Source } from '../client/ports.js';
 import { blobSource } from './blob-source.js';
 import { bytesSource } from './bytes-source.js';
+import type { DiskPace } from './disk-pace.js';
 import { pathSource } from './path-source.js';
 import { type StreamInput, streamSource } from './stream-source.js';
 
@@ -13,6 +14,8 @@ export interface SourceOptions {
    * @default the path, the name of a `File`, or the kind of input
    */
   readonly name?: string | undefined;
+  /** Shared by the inputs of one upload, so that small files are read the cheaper way. */
+  readonly pace?: DiskPace | undefined;
 }
 
 /**
@@ -25,7 +28,7 @@ export interface SourceOptions {
  */
 export async function sourceOf(input: UploadInput, options: SourceOptions = {}): Promise<Source> {
   const { name } = options;
-  if (typeof input === 'string') return pathSource(input, name);
+  if (typeof input === 'string') return pathSource(input, name, options.pace);
   if (input instanceof Uint8Array) return bytesSource(input, name);
   if (typeof input === 'object' && input !== null) {
     if (input instanceof Blob) return blobSource(input, name);

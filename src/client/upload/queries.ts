@@ -11,6 +11,15 @@ const MAX_QUEUED = 256;
 /** After this many timeouts without an answer in between, nobody waits any more. */
 const MAX_TIMEOUTS = 3;
 
+/**
+ * After this many answers in a row that the server does not know the chunk, small files take turns:
+ * a directory of new files would cost a request for each, about as much work as storing it. One hit
+ * ends it; its shard usually knows the neighbours, too.
+ */
+const MISSES_BEFORE_TURNS = 64;
+/** Bytes of small files that one question then stands for. */
+const TURN_BYTES = 1024 * 1024;
+
 export interface GlobalQueriesOptions {
   readonly cas: Pick<CasClient, 'queryDedup'>;
   readonly dedup: DedupSession;
@@ -29,6 +38,9 @@ export class GlobalQueries {
   readonly #queue: PQueue = new PQueue({ concurrency: QUERY_CONCURRENCY });
   readonly #asked = new Set<string>();
   #timeouts = 0;
+  #missesInARow = 0;
+  /** Bytes of small files since the last question about one. */
+  #unaskedBytes = 0;
   #answerCount = 0;
 
   constructor(options: GlobalQueriesOptions) {
@@ -43,6 +55,15 @@ export class GlobalQueries {
   /** Answers that taught at least one xorb. */
   get answerCount(): number {
     return this.#answerCount;
+  }
+
+  /** True when a whole small file of `sizeBytes` is to be asked for now. */
+  takesTurn(sizeBytes: number): boolean {
+    if (this.#missesInARow < MISSES_BEFORE_TURNS) return true;
+    this.#unaskedBytes += sizeBytes;
+    if (this.#unaskedBytes < TURN_BYTES) return false;
+    this.#unaskedBytes = 0;
+    return true;
   }
 
   /** Asks for chunks `indices` of `hashes`; resolves when all answered, or when it took too long. */
@@ -86,9 +107,12 @@ export class GlobalQueries {
     const child = scope.child();
     try {
       const shard = await cas.queryDedup(chunk, child.signal);
+      if (shard === null) this.#missesInARow++;
       if (shard === null || scope.aborted) return;
       const { xorbs } = dedup.addShard(shard, 'global', Math.floor(nowMs() / 1000));
-      if (xorbs > 0) this.#answerCount++;
+      if (xorbs === 0) return;
+      this.#answerCount++;
+      this.#missesInARow = 0;
     } catch {
       // A miss: cancelled, or an answer that is no shard. Uploading goes on without it.
     } finally {

@@ -235,8 +235,11 @@ export class UploadRun implements LaneHost {
     const { queries, dedup } = this.#options;
     if (queries === null) return;
     const waits: Promise<void>[] = [];
-    for (const { file, chunkStart, chunkEnd } of batch.segments) {
+    for (const segment of batch.segments) {
+      const { file, start, end, fileOffset, isLast, chunkStart, chunkEnd } = segment;
       if (file.error !== null || chunkStart === chunkEnd) continue;
+      const isWhole = isLast && fileOffset === 0;
+      if (isWhole && !queries.takesTurn(end - start)) continue;
       file.handle ??= dedup.openFile();
       const part = hashes.subarray(HASH_BYTES * chunkStart, HASH_BYTES * chunkEnd);
       const lengths = batch.lengths.subarray(chunkStart, chunkEnd);

@@ -172,6 +172,28 @@ describe('an upload', () => {
     });
   });
 
+  it('asks for every small file until the server seems to know none, then for some', async () => {
+    await withPool({}, async (pool) => {
+      const cas = new FakeCas(kernels);
+      const session = sessionOn(pool, cas, { readConcurrency: 1 });
+      const queriesAfter = async (first: number, count: number): Promise<number> => {
+        for (let i = first; i < first + count; i++) {
+          await session.add(new MemorySource(random(1000 + i, 3000)));
+        }
+        return cas.queries;
+      };
+      expect(await queriesAfter(0, 64)).toBe(64);
+      const turns = (await queriesAfter(64, 400)) - 64;
+      // 400 x 3000 bytes are one MiB and a bit; a chunk may be asked for by chance, too.
+      expect(turns).toBeGreaterThan(0);
+      expect(turns).toBeLessThan(8);
+      // A large file is always worth a question.
+      await session.add(new MemorySource(random(7, 2 * MIB)));
+      expect(cas.queries).toBeGreaterThan(64 + turns);
+      await session.finish();
+    });
+  });
+
   it('knows the chunks of shards from this machine', async () => {
     const bytes = random(6, MIB);
     await withPool({}, async (pool) => {
