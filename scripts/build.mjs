@@ -1,10 +1,11 @@
-// Builds dist/ from src/ with tsc. The kernels are committed as generated modules (see
-// scripts/build-kernels.mjs), so a build needs nothing but TypeScript.
+// Builds dist/ from src/: tsc compiles, then each room becomes one file (scripts/bundle-rooms.mjs).
+// The kernels are committed as generated modules (scripts/build-kernels.mjs).
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bundleRooms } from './bundle-rooms.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const require = createRequire(join(root, 'package.json'));
@@ -16,5 +17,6 @@ const run = spawnSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.json')]
   stdio: 'inherit',
 });
 if (run.status !== 0) process.exit(run.status ?? 1);
+await bundleRooms(join(root, 'dist'));
 const bin = join(root, 'dist', 'cli', 'main.js');
 if (existsSync(bin)) chmodSync(bin, 0o755);
