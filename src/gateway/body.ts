@@ -1,4 +1,5 @@
 import { OrbweaverError } from '../errors.js';
+import type { BodyBuffers } from './body-buffers.js';
 import type { ByteBudget } from './byte-budget.js';
 import { failure, rejected } from './failures.js';
 
@@ -65,17 +66,27 @@ async function readStep(
 /** Waits for memory, then reads the whole body. */
 export async function readBody(
   request: Request,
-  options: { limitBytes: number; budget: ByteBudget; signal: AbortSignal },
+  options: {
+    limitBytes: number;
+    budget: ByteBudget;
+    signal: AbortSignal;
+    /** Where memory comes from. @default fresh */
+    buffers?: BodyBuffers;
+  },
 ): Promise<HeldBody> {
-  const { limitBytes, budget, signal } = options;
+  const { limitBytes, budget, signal, buffers } = options;
   const declared = checkDeclaredLength(request, limitBytes);
-  const release = await budget.acquire(declared ?? limitBytes, signal);
+  const free = await budget.acquire(declared ?? limitBytes, signal);
+  let taken: Uint8Array | undefined;
+  const release = (): void => {
+    if (taken !== undefined) buffers?.giveBack(taken);
+    taken = undefined;
+    free();
+  };
   try {
-    const bytes =
-      declared === null
-        ? await collect(request, limitBytes)
-        : await fill(request, new Uint8Array(declared));
-    return { bytes, release };
+    if (declared === null) return { bytes: await collect(request, limitBytes), release };
+    taken = buffers?.take(declared) ?? new Uint8Array(declared);
+    return { bytes: await fill(request, taken), release };
   } catch (error) {
     release();
     throw error;

@@ -2,6 +2,7 @@ import { hexEncode } from '../bytes/index.js';
 import type { BlockCodec } from '../compress/ports.js';
 import type { Hasher } from '../hash/ports.js';
 import { XORB_ACCEPT_MAX_BYTES } from '../xorb/index.js';
+import { createBodyBuffers } from './body-buffers.js';
 import { createByteBudget } from './byte-budget.js';
 import { failure, statusOf } from './failures.js';
 import { createFileCatalog } from './file-catalog.js';
@@ -135,6 +136,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     async close(): Promise<void> {
       closed = true;
       while (running.size > 0) await Promise.allSettled(running);
+      services.buffers.close();
     },
   };
 }
@@ -146,6 +148,7 @@ function createServices(
   hooks: Pick<GatewayServices, 'background' | 'fault'>,
 ): GatewayServices {
   const { store, hasher, codec } = parts;
+  const clock = parts.clock ?? createSystemClock();
   // Footers are asked for most often by far: they get half of the memory.
   const half = Math.ceil(settings.cacheBytes / 2);
   const quarter = Math.ceil(settings.cacheBytes / 4);
@@ -155,7 +158,8 @@ function createServices(
     random,
     settings,
     verifier: parts.verifier ?? createThreadVerifier({ codec, hasher }),
-    clock: parts.clock ?? createSystemClock(),
+    clock,
+    buffers: createBodyBuffers(clock, XORB_ACCEPT_MAX_BYTES),
     secrets: createSecrets(settings.secret ?? random(32), hasher),
     budget: createByteBudget(
       Math.max(settings.bodyMemoryBytes, XORB_ACCEPT_MAX_BYTES),

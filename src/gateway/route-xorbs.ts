@@ -24,7 +24,7 @@ export function xorbRoutes(services: GatewayServices): Route[] {
  * hashed and the root compared with the name before a byte is stored; the footer is always ours.
  */
 async function postXorb(services: GatewayServices, call: Call): Promise<Response> {
-  const { store, verifier, budget } = services;
+  const { store, verifier, budget, buffers } = services;
   const { request, signal } = call;
   checkPrefix(call);
   const hash = hashParam(call, 'xorb');
@@ -35,7 +35,8 @@ async function postXorb(services: GatewayServices, call: Call): Promise<Response
     await drainBody(request, XORB_ACCEPT_MAX_BYTES);
     return jsonResponse({ was_inserted: false });
   }
-  const body = await readBody(request, { limitBytes: XORB_ACCEPT_MAX_BYTES, budget, signal });
+  const limitBytes = XORB_ACCEPT_MAX_BYTES;
+  const body = await readBody(request, { limitBytes, budget, buffers, signal });
   try {
     const verified = await verify(() => verifier.verify(body.bytes, hash), hash);
     const records = body.bytes.subarray(0, verified.recordsBytes);

@@ -1,4 +1,5 @@
 import type { Hasher } from '../hash/ports.js';
+import type { BodyBuffers } from './body-buffers.js';
 import type { ByteBudget } from './byte-budget.js';
 import type { FileCatalog } from './file-catalog.js';
 import type { GatewaySettings } from './options.js';
@@ -17,6 +18,7 @@ export interface GatewayServices {
   readonly settings: GatewaySettings;
   readonly secrets: GatewaySecrets;
   readonly budget: ByteBudget;
+  readonly buffers: BodyBuffers;
   readonly xorbs: XorbCatalog;
   readonly files: FileCatalog;
   readonly shards: ShardCatalog;

@@ -5,6 +5,7 @@ import { DATA_KEY, HASH_BYTES } from '../hash/index.js';
 import type { Hasher } from '../hash/ports.js';
 import { decodeRecords } from './decode-records.js';
 import { RECORD_HEADER_BYTES } from './limits.js';
+import { SCHEME_OFFSET } from './record-header.js';
 import { readRecordTable } from './record-table.js';
 
 /** Scratch that one decoder works in: a chunk still grouped by BG4. */
@@ -111,6 +112,3 @@ export function createRecordDecoder(options: RecordDecoderOptions): RecordDecode
     },
   };
 }
-
-/** Of the scheme in a record header. */
-const SCHEME_OFFSET = 4;

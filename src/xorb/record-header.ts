@@ -17,6 +17,9 @@ export interface RecordHeader {
   readonly uncompressedLength: number;
 }
 
+/** Of the scheme in a header that was checked before. */
+export const SCHEME_OFFSET = 4;
+
 /** First 7 bytes of a footer (`XETBLOB`), which no record header can start with. */
 const FOOTER_IDENT: readonly number[] = [0x58, 0x45, 0x54, 0x42, 0x4c, 0x4f, 0x42];
 

@@ -1,5 +1,5 @@
 import { bytesEqual } from '../bytes/index.js';
-import { MAX_CHUNK_BYTES } from '../compress/index.js';
+import { MAX_CHUNK_BYTES, SCHEME_NONE } from '../compress/index.js';
 import type { BlockCodec } from '../compress/ports.js';
 import { OrbweaverError } from '../errors.js';
 import { DATA_KEY, HASH_BYTES, type MerkleHash, xorbHash } from '../hash/index.js';
@@ -7,7 +7,8 @@ import type { Hasher } from '../hash/ports.js';
 import { decodeRecords } from './decode-records.js';
 import { decodeFooter } from './footer.js';
 import type { XorbInfo } from './info.js';
-import { XORB_ACCEPT_MAX_BYTES } from './limits.js';
+import { RECORD_HEADER_BYTES, XORB_ACCEPT_MAX_BYTES } from './limits.js';
+import { SCHEME_OFFSET } from './record-header.js';
 import { type RecordTable, readRecordTable } from './record-table.js';
 import { checkEnds } from './stored.js';
 
@@ -82,7 +83,10 @@ export function verifyXorb(
   return verified;
 }
 
-/** Decodes as many chunks as scratch holds, hashes them in one call, and so on. */
+/**
+ * Decodes as many chunks as scratch holds, hashes them in one call, and so on. Chunks that are stored
+ * as they are are hashed where they lie.
+ */
 function hashChunks(options: VerifyOptions, bytes: Uint8Array, table: RecordTable): Uint8Array {
   const scratch = options.scratch ?? new Uint8Array(VERIFY_SCRATCH_BYTES);
   if (scratch.length < MIN_SCRATCH_BYTES) {
@@ -90,18 +94,28 @@ function hashChunks(options: VerifyOptions, bytes: Uint8Array, table: RecordTabl
   }
   const grouped = scratch.subarray(0, MAX_CHUNK_BYTES);
   const batch = scratch.subarray(MAX_CHUNK_BYTES);
-  const { count, rawEnds } = table;
+  const { count, rawEnds, recordEnds } = table;
   const hashes = new Uint8Array(HASH_BYTES * count);
   const ends = new Uint32Array(count);
+  const recordStart = (i: number): number => (i === 0 ? 0 : (recordEnds[i - 1] as number));
+  const isRaw = (i: number): boolean => bytes[recordStart(i) + SCHEME_OFFSET] === SCHEME_NONE;
   for (let first = 0; first < count; ) {
-    const base = first === 0 ? 0 : (rawEnds[first - 1] as number);
+    const hashesAt = HASH_BYTES * first;
     let last = first;
-    while (last < count && (rawEnds[last] as number) - base <= batch.length) {
+    if (isRaw(first)) {
+      ends[0] = recordEnds[first] as number;
+      const start = recordStart(first) + RECORD_HEADER_BYTES;
+      options.hasher.keyedMany(DATA_KEY, bytes, start, ends, 1, hashes, hashesAt);
+      first++;
+      continue;
+    }
+    const base = first === 0 ? 0 : (rawEnds[first - 1] as number);
+    while (last < count && (rawEnds[last] as number) - base <= batch.length && !isRaw(last)) {
       ends[last - first] = (rawEnds[last] as number) - base;
       last++;
     }
     decodeRecords(options.codec, grouped, { input: bytes, start: 0, table, first, last }, batch, 0);
-    options.hasher.keyedMany(DATA_KEY, batch, 0, ends, last - first, hashes, HASH_BYTES * first);
+    options.hasher.keyedMany(DATA_KEY, batch, 0, ends, last - first, hashes, hashesAt);
     first = last;
   }
   return hashes;
