@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { EXIT } from '../errors.js';
-import type { UploadInput, UploadResult } from '../index.js';
+import type { PlacementName, UploadInput, UploadResult } from '../index.js';
 import { COMPUTE_OPTIONS, readArgs, SERVER_OPTIONS, serverOf, usage } from './args.js';
 import { computeOptionsOf, openClient } from './compute.js';
 import type { CliContext, Command } from './context.js';
@@ -19,6 +19,7 @@ Options:
 ${SERVER_HELP}
   --sha256              also compute each file's SHA-256 and register it
   --expand              PATHs are ZIP archives: upload their entries as files
+  --placement P         known chunks: balanced, store-least, read-fast, reference
   --shard-cache DIR     remember what was uploaded, to dedup against it without asking
 ${COMPUTE_HELP}
 ${COMMON_HELP}
@@ -28,6 +29,8 @@ ${EXIT_CODES_HELP}
   run: upload,
 };
 
+const PLACEMENTS: readonly PlacementName[] = ['balanced', 'store-least', 'read-fast', 'reference'];
+
 async function upload(argv: readonly string[], context: CliContext): Promise<number> {
   const args = readArgs(argv, {
     ...SERVER_OPTIONS,
@@ -35,6 +38,7 @@ async function upload(argv: readonly string[], context: CliContext): Promise<num
     sha256: { type: 'boolean' },
     expand: { type: 'boolean' },
     'shard-cache': { type: 'string' },
+    placement: { type: 'string' },
   });
   if (args.positionals.length === 0) throw usage('upload expected at least one PATH');
   if (args.positionals.filter((path) => path === '-').length > 1) {
@@ -42,11 +46,17 @@ async function upload(argv: readonly string[], context: CliContext): Promise<num
   }
   const { endpoint, token } = serverOf(args, context);
   const shardCacheDir = args.text('shard-cache');
+  const placementText = args.text('placement');
+  const placement = PLACEMENTS.find((name) => name === placementText);
+  if (placementText !== undefined && placement === undefined) {
+    throw usage(`--placement expected one of ${PLACEMENTS.join(', ')}, got "${placementText}"`);
+  }
   const json = args.flag('json');
   const client = await openClient({
     endpoint,
     ...(token === undefined ? {} : { token }),
     ...(shardCacheDir === undefined ? {} : { shardCacheDir }),
+    ...(placement === undefined ? {} : { placement }),
     ...computeOptionsOf(args),
   });
   const bar = createProgressBar(context, 'uploading', json || args.flag('quiet'));
