@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -245,6 +246,19 @@ describe('a range read into the memory of the caller', () => {
     expect((await failureOf(receive({ start: 0, end: 9 }, receiver, controller.signal))).code).toBe(
       'ABORTED',
     );
+  });
+
+  it('keeps one listener on the signal of the caller, however many ranges run', async () => {
+    await start((request, response) =>
+      sendSlowly(response, askedOf(request.headers['range']), 9_000),
+    );
+    const { signal } = new AbortController();
+    const running = Array.from({ length: 30 }, (_, i) =>
+      receive({ start: i, end: 50_000 }, receiverOf(), signal),
+    );
+    expect(getEventListeners(signal, 'abort').length).toBe(1);
+    await Promise.all(running);
+    expect(getEventListeners(signal, 'abort').length).toBe(0);
   });
 
   it('fails with what the receiver throws, and with CLOSED when the client is closed', async () => {
