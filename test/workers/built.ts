@@ -6,7 +6,6 @@ const dist = new URL('../../dist/', import.meta.url);
 
 type Workers = typeof import('../../src/workers/index.js');
 type Client = typeof import('../../src/client/index.js');
-type Executor = typeof import('../../src/workers/thread-executor.js');
 
 export async function builtWorkers(): Promise<Workers> {
   return (await import(new URL('workers/index.js', dist).href)) as Workers;
@@ -14,10 +13,6 @@ export async function builtWorkers(): Promise<Workers> {
 
 export async function builtClient(): Promise<Client> {
   return (await import(new URL('client/index.js', dist).href)) as Client;
-}
-
-export async function builtExecutor(): Promise<Executor> {
-  return (await import(new URL('workers/thread-executor.js', dist).href)) as Executor;
 }
 
 /** URL of a compiled module, for programs run in a process of their own. */

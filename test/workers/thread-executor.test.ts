@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { builtExecutor } from './built.js';
+import { ThreadExecutor } from '../../src/workers/thread-executor.js';
 
 const module = new URL('./moody-worker.mjs', import.meta.url);
 
@@ -10,7 +10,6 @@ describe('the thread executor', () => {
   });
 
   async function executor(threads: number, setup: object = {}) {
-    const { ThreadExecutor } = await builtExecutor();
     const made = new ThreadExecutor<string, string>(
       { module, handler: 'handle', threads, setup },
       'ping',
