@@ -63,13 +63,13 @@ export function createBg4Probe(
       const at = windowStart(chunk.length, SAMPLE_WINDOW_BYTES, 2 * i + 1, 2 * SAMPLE_WINDOWS);
       sample.set(chunk.subarray(at, at + SAMPLE_WINDOW_BYTES), i * SAMPLE_WINDOW_BYTES);
     }
+    const plainBytes = codec.lz4Compress(sample, room); // 0: it does not shrink
+    // The usual case of weights: no need to look at the groups, which costs most where it pays.
+    if (plainBytes === 0 && groups.mostAlike > REPEATING_GROUP) return 'bg4';
     codec.bg4Split(sample, grouped);
-    const groupedBytes = codec.lz4Compress(grouped, room); // 0: it does not shrink
-    const plainBytes = codec.lz4Compress(sample, room);
+    const groupedBytes = codec.lz4Compress(grouped, room);
     const pays =
-      groupedBytes === 0
-        ? plainBytes === 0 && groups.mostAlike > REPEATING_GROUP
-        : plainBytes === 0 || groupedBytes < GROUPED_FACTOR * plainBytes;
+      groupedBytes !== 0 && (plainBytes === 0 || groupedBytes < GROUPED_FACTOR * plainBytes);
     return pays ? 'bg4' : 'plain';
   };
 }
