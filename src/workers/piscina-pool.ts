@@ -65,6 +65,7 @@ export class PiscinaPool implements WorkerPool {
           compression: parts.compression,
           memory,
           slabBytes: plan.slabBytes,
+          scratchBase: memory === null ? undefined : plan.scratchBase,
         }),
       );
       this.#liveThreads = () => 0;

@@ -15,16 +15,18 @@ const CLAIM_TIMEOUT_MS = 5_000;
 
 const setup = workerData as WorkerSetup;
 const { shared } = setup;
+const scratchBase = shared === null ? undefined : claimScratch(shared);
 const context = createTaskContext({
   kernels: await createThreadKernels({
     tier: setup.tier,
     memory: shared?.memory,
-    scratchBase: shared === null ? undefined : claimScratch(shared),
+    scratchBase,
     module: setup.module ?? undefined,
   }),
   compression: setup.compression,
   memory: shared?.memory ?? null,
   slabBytes: shared?.slabBytes ?? 0,
+  scratchBase,
 });
 const piscina = shared === null ? await import('piscina') : null;
 
