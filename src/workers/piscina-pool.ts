@@ -171,6 +171,11 @@ export class PiscinaPool implements WorkerPool {
   }
 
   createSha256(): ReturnType<ComputePool['createSha256']> {
+    // Its thread starts now and not with the first bytes, which are being read meanwhile.
+    if (this.#sha256 === null && this.#closing === null) {
+      this.#sha256 = this.#startSha256();
+      void this.#sha256({ kind: 'drop', stream: -1 }, []).catch(() => undefined);
+    }
     const host: Sha256Host = {
       lendsAtOnce: this.sharedMemory,
       lend: (slab, work) =>

@@ -84,6 +84,10 @@ export class Lane {
 
   async #readAll(file: FileTask, reader: SourceReader): Promise<void> {
     const expected = file.source.sizeBytes;
+    const { pool, sizes } = this.#host;
+    if (file.sha256.kind === 'compute' && !(expected !== undefined && expected < sizes.slabBytes)) {
+      file.sha256Stream = pool.createSha256();
+    }
     let batch = await this.#joinable(expected);
     let segment = batch.open(file, 0);
     for (;;) {
