@@ -1,14 +1,11 @@
 import { resolve } from 'node:path';
 import { EXIT } from '../errors.js';
-import { startGateway } from '../gateway.js';
+import { DEFAULT_PORT, startGateway } from '../gateway.js';
 import { readArgs, usage } from './args.js';
 import { asUsage } from './compute.js';
 import type { CliContext, Command } from './context.js';
 import { COMMON_HELP, EXIT_CODES_HELP } from './exit-codes.js';
 import { writeJson } from './output.js';
-
-/** The port of `serve` when none is given. */
-export const DEFAULT_PORT = 8080;
 
 export const serveCommand: Command = {
   help: `Usage: orbweaver serve --data DIR [OPTIONS]

@@ -16,7 +16,7 @@ export interface StartGatewayOptions extends ComputeOptions {
   readonly data: string;
   /** Address to listen on. @default '127.0.0.1' */
   readonly host?: string | undefined;
-  /** Port to listen on; 0 picks a free one. @default 8080 */
+  /** Port to listen on; 0 picks a free one. @default DEFAULT_PORT */
   readonly port?: number | undefined;
   /** One token for both scopes. @default two random ones, one per scope */
   readonly token?: string | undefined;
@@ -38,8 +38,6 @@ export interface RunningGateway {
   /** Lets requests in flight finish, then stops. Safe to call twice. */
   close(): Promise<void>;
 }
-
-const DEFAULT_PORT = 8080;
 
 /**
  * Runs a gateway over a folder on disk, with uploads verified by a worker pool.
@@ -77,10 +75,7 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
     return gateway.handle(request);
   };
   try {
-    const server = await createNodeServer(
-      { handle },
-      { host: options.host, port: options.port ?? DEFAULT_PORT },
-    );
+    const server = await createNodeServer({ handle }, { host: options.host, port: options.port });
     let closing: Promise<void> | undefined;
     return {
       url: server.url,

@@ -4,7 +4,12 @@
  * touching anything (ranges, conditions, statuses, signatures) is pure functions.
  */
 export { createGateway, type GatewayParts } from './gateway.js';
-export { createNodeServer, type NodeServer, type NodeServerOptions } from './node-server.js';
+export {
+  createNodeServer,
+  DEFAULT_PORT,
+  type NodeServer,
+  type NodeServerOptions,
+} from './node-server.js';
 export { GATEWAY_DEFAULTS } from './options.js';
 export { createRandomBytes, createSystemClock, createThreadVerifier } from './platform.js';
 export type {

@@ -12,7 +12,7 @@ import type { Gateway } from './ports.js';
 export interface NodeServerOptions {
   /** Address to listen on. @default '127.0.0.1' */
   readonly host?: string | undefined;
-  /** 0 picks a free one. @default 8080 */
+  /** 0 picks a free one. @default DEFAULT_PORT */
   readonly port?: number | undefined;
   /**
    * Silence after which a connection is cut while the client has to send or to take bytes. Time
@@ -33,6 +33,8 @@ export interface NodeServer {
   close(): Promise<void>;
 }
 
+/** Where a gateway listens when nothing else is said. */
+export const DEFAULT_PORT = 8080;
 const DEFAULT_IDLE_MS = 120_000;
 const DEFAULT_DRAIN_MS = 30_000;
 /** Silence between two requests on one connection; above the 60 s that known clients keep theirs. */
@@ -115,7 +117,7 @@ export async function createNodeServer(
     else socket.destroy();
   });
 
-  const port = await listen(server, host, options.port ?? 8080);
+  const port = await listen(server, host, options.port ?? DEFAULT_PORT);
   return {
     url: `http://${urlHost(host)}:${port}`,
     host,

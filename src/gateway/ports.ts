@@ -1,5 +1,7 @@
 import type { MerkleHash } from '../hash/index.js';
-import type { XorbInfo } from '../xorb/index.js';
+import type { VerifiedXorb } from '../xorb/index.js';
+
+export type { VerifiedXorb };
 
 /**
  * What the gateway needs from outside: a place for objects, someone to verify xorbs, the time and
@@ -69,12 +71,6 @@ export interface ObjectReader {
   /** Fills `into` with the bytes from `offset` on; an end before that is `TRUNCATED`. */
   readAt(into: Uint8Array, offset: number): Promise<void>;
   close(): Promise<void>;
-}
-
-/** What verification learned about an uploaded xorb. */
-export interface VerifiedXorb extends XorbInfo {
-  /** Length of the chunk records; what follows them (a footer) is dropped. */
-  readonly recordsBytes: number;
 }
 
 /** Decodes and hashes every chunk. Implementations: `createThreadVerifier`, the worker pool. */

@@ -1,8 +1,7 @@
 import type { ComputePool, Slab } from '../client/ports.js';
-import { OrbweaverError } from '../errors.js';
-import { HASH_BYTES, type MerkleHash, xorbHash } from '../hash/index.js';
+import { HASH_BYTES, type MerkleHash } from '../hash/index.js';
 import type { Hasher } from '../hash/ports.js';
-import { readRecordTable, type VerifiedXorb, XORB_ACCEPT_MAX_BYTES } from '../xorb/index.js';
+import { checkXorbRoot, readXorbRecords, type VerifiedXorb } from '../xorb/index.js';
 
 const WORD_BYTES = 8;
 
@@ -25,20 +24,8 @@ export async function verifyXorbInPool(
   bytes: Uint8Array,
   expected?: MerkleHash,
 ): Promise<VerifiedXorb> {
-  if (bytes.length > XORB_ACCEPT_MAX_BYTES) {
-    throw new OrbweaverError(
-      'LIMIT_EXCEEDED',
-      `"xorb" expected at most ${XORB_ACCEPT_MAX_BYTES} bytes, got ${bytes.length}`,
-      { field: 'xorb' },
-    );
-  }
-  const table = readRecordTable(bytes, 0, bytes.length, { footer: 'stop' });
-  if (table.count === 0) {
-    throw new OrbweaverError('FORMAT_INVALID', '"chunk count" expected at least 1, got 0', {
-      field: 'chunk count',
-    });
-  }
-  const { count, recordEnds, rawEnds, end: recordsBytes } = table;
+  const table = readXorbRecords(bytes);
+  const { count, recordEnds } = table;
   const chunkHashes = new Uint8Array(HASH_BYTES * count);
 
   let next = 0;
@@ -73,14 +60,5 @@ export async function verifyXorbInPool(
   const results = await Promise.allSettled(workers);
   for (const result of results) if (result.status === 'rejected') throw result.reason;
 
-  const lengths = rawEnds.map((end, i) => end - (i === 0 ? 0 : (rawEnds[i - 1] as number)));
-  const hash = xorbHash(host.hasher, chunkHashes, lengths);
-  if (expected !== undefined && !hash.equals(expected)) {
-    throw new OrbweaverError('INTEGRITY', `"xorb hash" expected ${expected}, got ${hash}`, {
-      field: 'xorb hash',
-      expected: expected.toString(),
-      found: hash.toString(),
-    });
-  }
-  return { hash, chunkHashes, recordEnds, rawEnds, recordsBytes };
+  return checkXorbRoot(host.hasher, table, chunkHashes, expected);
 }

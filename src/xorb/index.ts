@@ -29,10 +29,10 @@ export {
   type RecordPackerOptions,
 } from './record-packer.js';
 export { type RecordTable, readRecordTable } from './record-table.js';
+export { checkXorbRoot, readXorbRecords, type VerifiedXorb } from './root-check.js';
 export { readStoredXorb, type StoredXorb } from './stored.js';
 export {
   VERIFY_SCRATCH_BYTES,
-  type VerifiedXorb,
   type VerifyOptions,
   verifyXorb,
 } from './verify.js';

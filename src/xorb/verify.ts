@@ -2,14 +2,14 @@ import { bytesEqual } from '../bytes/index.js';
 import { MAX_CHUNK_BYTES, SCHEME_NONE } from '../compress/index.js';
 import type { BlockCodec } from '../compress/ports.js';
 import { OrbweaverError } from '../errors.js';
-import { DATA_KEY, HASH_BYTES, type MerkleHash, xorbHash } from '../hash/index.js';
+import { DATA_KEY, HASH_BYTES, type MerkleHash } from '../hash/index.js';
 import type { Hasher } from '../hash/ports.js';
 import { decodeRecords } from './decode-records.js';
 import { decodeFooter } from './footer.js';
-import type { XorbInfo } from './info.js';
-import { RECORD_HEADER_BYTES, XORB_ACCEPT_MAX_BYTES } from './limits.js';
+import { RECORD_HEADER_BYTES } from './limits.js';
 import { SCHEME_OFFSET } from './record-header.js';
-import { type RecordTable, readRecordTable } from './record-table.js';
+import type { RecordTable } from './record-table.js';
+import { checkXorbRoot, readXorbRecords, type VerifiedXorb } from './root-check.js';
 import { checkEnds } from './stored.js';
 
 /** Scratch that {@link verifyXorb} likes: a grouped chunk and a batch of eight decoded ones. */
@@ -30,11 +30,6 @@ export interface VerifyOptions {
   readonly footer?: 'ignore' | 'check' | undefined;
 }
 
-export interface VerifiedXorb extends XorbInfo {
-  /** Bytes of the records; a footer, if any, starts there. */
-  readonly recordsBytes: number;
-}
-
 /**
  * Verifies a serialized xorb as a store must before it keeps it: walks the records, decodes and
  * hashes every chunk, and computes the root. The result is all that a footer needs. Uncompressed
@@ -53,32 +48,11 @@ export function verifyXorb(
   bytes: Uint8Array,
   expected?: MerkleHash,
 ): VerifiedXorb {
-  if (bytes.length > XORB_ACCEPT_MAX_BYTES) {
-    throw new OrbweaverError(
-      'LIMIT_EXCEEDED',
-      `"xorb" expected at most ${XORB_ACCEPT_MAX_BYTES} bytes, got ${bytes.length}`,
-      { field: 'xorb' },
-    );
-  }
-  const table = readRecordTable(bytes, 0, bytes.length, { footer: 'stop' });
-  if (table.count === 0) {
-    throw new OrbweaverError('FORMAT_INVALID', '"chunk count" expected at least 1, got 0', {
-      field: 'chunk count',
-    });
-  }
+  const table = readXorbRecords(bytes);
   const chunkHashes = hashChunks(options, bytes, table);
-  const hash = xorbHash(options.hasher, chunkHashes, chunkLengths(table.rawEnds));
-  if (expected !== undefined && !hash.equals(expected)) {
-    throw new OrbweaverError('INTEGRITY', `"xorb hash" expected ${expected}, got ${hash}`, {
-      field: 'xorb hash',
-      expected: expected.toString(),
-      found: hash.toString(),
-    });
-  }
-  const { recordEnds, rawEnds, end: recordsBytes } = table;
-  const verified = { hash, chunkHashes, recordEnds, rawEnds, recordsBytes };
-  if (options.footer === 'check' && recordsBytes < bytes.length) {
-    checkFooter(bytes.subarray(recordsBytes), verified);
+  const verified = checkXorbRoot(options.hasher, table, chunkHashes, expected);
+  if (options.footer === 'check' && verified.recordsBytes < bytes.length) {
+    checkFooter(bytes.subarray(verified.recordsBytes), verified);
   }
   return verified;
 }
@@ -119,10 +93,6 @@ function hashChunks(options: VerifyOptions, bytes: Uint8Array, table: RecordTabl
     first = last;
   }
   return hashes;
-}
-
-function chunkLengths(rawEnds: Uint32Array): Uint32Array {
-  return rawEnds.map((end, i) => end - (i === 0 ? 0 : (rawEnds[i - 1] as number)));
 }
 
 function checkFooter(bytes: Uint8Array, verified: VerifiedXorb): void {
