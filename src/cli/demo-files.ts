@@ -1,5 +1,6 @@
 import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type Edit, writeEditedCopy } from '../bench.js';
 
 const BLOCK_BYTES = 1024 * 1024;
 
@@ -8,42 +9,14 @@ const BLOCK_BYTES = 1024 * 1024;
  * thirds. The same input gives the same copy.
  */
 export async function editedCopy(from: string, to: string): Promise<void> {
-  const source = await open(from, 'r');
-  try {
-    const target = await open(to, 'wx');
-    try {
-      const { size } = await source.stat();
-      const third = Math.floor(size / 3);
-      const removed = Math.min(500, size - 2 * third);
-      await copyRange(source, target, 0, third);
-      await target.write(pattern(1000, 17));
-      await copyRange(source, target, third, 2 * third);
-      await copyRange(source, target, 2 * third + removed, size);
-    } finally {
-      await target.close();
-    }
-  } finally {
-    await source.close();
-  }
-}
-
-function pattern(length: number, seed: number): Uint8Array {
-  return Uint8Array.from({ length }, (_, i) => (i * 131 + seed) & 255);
-}
-
-async function copyRange(
-  source: FileHandle,
-  target: FileHandle,
-  start: number,
-  end: number,
-): Promise<void> {
-  const block = new Uint8Array(BLOCK_BYTES);
-  for (let at = start; at < end; ) {
-    const { bytesRead } = await source.read(block, 0, Math.min(block.length, end - at), at);
-    if (bytesRead === 0) return;
-    await target.write(block, 0, bytesRead);
-    at += bytesRead;
-  }
+  const { size } = await stat(from);
+  const third = Math.floor(size / 3);
+  const removeBytes = Math.min(500, size - 2 * third);
+  const edits: Edit[] = [
+    { offset: third, removeBytes: 0, insertBytes: 1000 },
+    { offset: 2 * third, removeBytes, insertBytes: 0 },
+  ];
+  await writeEditedCopy(from, to, { edits, seed: 17 });
 }
 
 /**
