@@ -32,7 +32,14 @@ const [pack] = JSON.parse(
   }),
 );
 const packed = pack.files.map((file) => file.path);
-for (const wanted of ['README.md', 'LICENSE', 'dist/index.js', 'dist/index.d.ts']) {
+for (const wanted of [
+  'README.md',
+  'LICENSE',
+  'dist/index.js',
+  'dist/index.d.ts',
+  'dist/workers/worker-main.cjs',
+  'dist/workers/sha256-main.cjs',
+]) {
   must(packed.includes(wanted), `the package lacks ${wanted}`);
 }
 for (const path of packed) {

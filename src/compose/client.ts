@@ -5,6 +5,7 @@ import { type ErrorCode, OrbweaverError } from '../errors.js';
 import { MerkleHash } from '../hash/index.js';
 import type { KernelTier } from '../kernels/index.js';
 import type { RetryEvent, TokenSource } from '../transport/index.js';
+import type { WorkerPool } from '../workers/index.js';
 import type { UploadInput } from './input.js';
 import { type ComputeOptions, poolOf } from './options.js';
 
@@ -159,18 +160,13 @@ export async function createClient(options: ClientOptions = {}): Promise<Orbweav
       `"placement" expected ${PLACEMENT_NAMES.join(', ')}, got ${String(placement)}`,
     );
   }
-  // Workers start while this thread loads what talks to the store, and both ways of a transfer
-  // are loaded when they are first asked for: a quarter of a small upload is the loading of code.
-  const pool = await poolOf(options, { prestart: true });
-  let cas: CasClient | null;
-  let cache: ShardCache | null;
-  try {
-    cas = endpoint === undefined ? null : await casOf(endpoint, options);
-    cache = shardCacheDir === undefined ? null : await cacheOf(shardCacheDir);
-  } catch (error) {
-    await pool.close();
-    throw error;
-  }
+  // Both ways of a transfer are loaded when they are first asked for, and workers start meanwhile, if
+  // there is work for them: most of a small upload is the loading of code and the start of threads.
+  const [pool, cas, cache] = await allOpened(
+    poolOf(options, { inThreadBytes: IN_THREAD_BYTES }),
+    endpoint === undefined ? null : casOf(endpoint, options),
+    shardCacheDir === undefined ? null : cacheOf(shardCacheDir),
+  );
   const needCas = (): CasClient => {
     if (cas === null) throw new OrbweaverError('USAGE', '"endpoint" expected a URL, got none');
     return cas;
@@ -181,13 +177,16 @@ export async function createClient(options: ClientOptions = {}): Promise<Orbweav
     tier: pool.kernels.tier,
     upload: async (inputs, uploadOptions = {}) => {
       if (uploadOptions.dryRun !== true) needCas();
-      const { runUpload } = await import('./upload.js');
       const list = isList(inputs) ? inputs : [inputs];
+      const { expectedBytes } = await import('./input.js');
+      pool.expectBytes(expectedBytes(list, pool.threads * pool.slabBytes));
+      const { runUpload } = await import('./upload.js');
       return runUpload({ cas, pool, cache, placement }, list, uploadOptions);
     },
     download: async (fileHash, downloadOptions) => {
       MerkleHash.parse(fileHash);
       const parts = { cas: needCas(), pool };
+      pool.expectBytes(downloadOptions.length ?? Number.POSITIVE_INFINITY);
       const { runDownload, sinkOf } = await import('./download.js');
       return runDownload(parts, fileHash, await sinkOf(downloadOptions.to), downloadOptions);
     },
@@ -195,6 +194,7 @@ export async function createClient(options: ClientOptions = {}): Promise<Orbweav
       const pass = new PassThrough({ highWaterMark: STREAM_BUFFER_BYTES });
       const run = async (): Promise<void> => {
         const parts = { cas: needCas(), pool };
+        pool.expectBytes(streamOptions.length ?? Number.POSITIVE_INFINITY);
         const { runDownload, streamSinkOf } = await import('./download.js');
         await runDownload(parts, fileHash, streamSinkOf(pass, fileHash), streamOptions);
       };
@@ -205,6 +205,7 @@ export async function createClient(options: ClientOptions = {}): Promise<Orbweav
     },
     downloadZip: async (entries, zipOptions) => {
       const parts = { cas: needCas(), pool };
+      pool.expectBytes(Number.POSITIVE_INFINITY);
       const { runZipDownload } = await import('./download.js');
       return runZipDownload(parts, entries, zipOptions);
     },
@@ -217,6 +218,29 @@ export async function createClient(options: ClientOptions = {}): Promise<Orbweav
 
 /** Enough to keep a reader busy between two slabs. */
 const STREAM_BUFFER_BYTES = 256 * 1024;
+
+/**
+ * Tasks on the calling thread before there are workers: those of an upload of 2 MiB, which take some 10
+ * to 20 ms where a worker would take 50 ms to start.
+ */
+const IN_THREAD_BYTES = 8 * 1024 * 1024;
+
+/** All three, opened side by side; when one fails, the others are closed. */
+async function allOpened(
+  opening: Promise<WorkerPool>,
+  connecting: Promise<CasClient> | null,
+  caching: Promise<ShardCache> | null,
+): Promise<[WorkerPool, CasClient | null, ShardCache | null]> {
+  try {
+    return await Promise.all([opening, connecting, caching]);
+  } catch (error) {
+    for (const opened of await Promise.allSettled([opening, connecting])) {
+      if (opened.status === 'fulfilled') await opened.value?.close();
+    }
+    await caching?.catch(() => undefined);
+    throw error;
+  }
+}
 
 async function casOf(endpoint: string, options: ClientOptions): Promise<CasClient> {
   const { token, stallTimeoutMs, allowHosts, onRetry } = options;

@@ -1,5 +1,5 @@
 import type { Source } from '../client/ports.js';
-import { type UploadInput as BareInput, type DiskPace, sourceOf } from '../io/index.js';
+import { type UploadInput as BareInput, type DiskPace, knownSize, sourceOf } from '../io/index.js';
 
 /** An input with a name of its own, or with a SHA-256 that is known already. */
 export interface NamedInput {
@@ -33,6 +33,19 @@ export function inputName(input: UploadInput): string {
 /** The SHA-256 that an input brings along. */
 export function givenSha256(input: UploadInput): string | undefined {
   return isNamed(input) ? input.sha256 : undefined;
+}
+
+/**
+ * Bytes of these inputs, counted until there are `enough`: nobody looks at thousands of files in order
+ * to learn that they are many. Inputs of unknown size count as none.
+ */
+export function expectedBytes(inputs: readonly UploadInput[], enough: number): number {
+  let bytes = 0;
+  for (const input of inputs) {
+    if (bytes >= enough) break;
+    bytes += knownSize(isNamed(input) ? input.data : input) ?? 0;
+  }
+  return bytes;
 }
 
 /** True for an input with a name or SHA-256 of its own. */

@@ -26,7 +26,7 @@ export interface ComputeOptions {
 /** The pool for these options. @throws RangeError, OrbweaverError `KERNEL_UNAVAILABLE` */
 export function poolOf(
   options: ComputeOptions,
-  { prestart = false }: Pick<ComputePoolOptions, 'prestart'> = {},
+  { inThreadBytes }: Pick<ComputePoolOptions, 'inThreadBytes'> = {},
 ): Promise<WorkerPool> {
   const pool: ComputePoolOptions = {
     threads: options.workers,
@@ -34,7 +34,7 @@ export function poolOf(
     tier: options.tier,
     sharedMemory: options.sharedMemory,
     compression: options.compression,
-    prestart,
+    inThreadBytes,
   };
   return createComputePool(pool);
 }

@@ -13,9 +13,11 @@ export interface TaskExecutor {
 
 /**
  * Runs tasks on the calling thread, one per turn of the event loop: a whole slab takes
- * milliseconds, and I/O, timers and cancellations must get their turn in between.
+ * milliseconds, and I/O, timers and cancellations must get their turn in between. `makeContext` is
+ * called with the first task.
  */
-export function createInThreadExecutor(context: TaskContext): TaskExecutor {
+export function createInThreadExecutor(makeContext: () => TaskContext): TaskExecutor {
+  let context: TaskContext | null = null;
   let closed = false;
   let last: Promise<unknown> = Promise.resolve();
   return {
@@ -23,6 +25,7 @@ export function createInThreadExecutor(context: TaskContext): TaskExecutor {
       const answer = last.then(nextTurn).then((): WorkerAnswer => {
         if (closed) throw new OrbweaverError('CLOSED', '"pool" expected an open one, got a closed');
         const buffers = slabsOf(task).filter((slab) => typeof slab !== 'number');
+        context ??= makeContext();
         return { outcome: runTask(context, task), buffers };
       });
       last = answer.catch(() => undefined);

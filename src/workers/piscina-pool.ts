@@ -5,6 +5,7 @@ import type { MerkleHash } from '../hash/index.js';
 import type { Kernels, WasmMemory } from '../kernels/index.js';
 import type { VerifiedXorb } from '../xorb/index.js';
 import { createInThreadExecutor, replyOf, type TaskExecutor } from './executor.js';
+import { GradualExecutor } from './gradual-executor.js';
 import type { MemoryPlan } from './memory-plan.js';
 import type { ReplyOf, Sha256Task, SlabRef, Task } from './messages.js';
 import type { WorkerPool } from './pool.js';
@@ -14,7 +15,6 @@ import { SlabAllocator } from './slab-allocator.js';
 import { SlabLending } from './slab-lending.js';
 import { createTaskContext } from './tasks/context.js';
 import { verifyXorbInPool } from './verify-xorb.js';
-import { createSha256Executor, createWorkerExecutor } from './worker-executor.js';
 
 /** What a pool is made of. */
 export interface PoolParts {
@@ -23,9 +23,10 @@ export interface PoolParts {
   readonly threads: number;
   readonly kernels: Kernels;
   readonly compression: CompressionPolicy;
+  readonly inThreadBytes: number;
 }
 
-/** The pool over piscina, or over the calling thread. */
+/** The pool over piscina, which is loaded with the first thread, or over the calling thread. */
 export class PiscinaPool implements WorkerPool {
   readonly slabBytes: number;
   readonly slabCount: number;
@@ -36,7 +37,9 @@ export class PiscinaPool implements WorkerPool {
   readonly #allocator: SlabAllocator;
   readonly #lending: SlabLending;
   readonly #executor: TaskExecutor;
-  readonly #liveThreads: () => number;
+  /** The same when there are threads to be had. */
+  readonly #gradual: GradualExecutor | null;
+  readonly #inThreadBytes: number;
   readonly #memory: WasmMemory | null;
   #sha256: ((task: Sha256Task, transfer: ArrayBuffer[]) => Promise<Sha256Answer>) | null = null;
   #closeSha256: () => Promise<void> = async () => {};
@@ -58,29 +61,30 @@ export class PiscinaPool implements WorkerPool {
       return { offset, bytes: new Uint8Array(memory.buffer, offset, plan.slabBytes) };
     });
     this.#lending = new SlabLending(this.#allocator, this.sharedMemory);
-    if (threads === 0) {
-      this.#executor = createInThreadExecutor(
-        createTaskContext({
-          kernels,
-          compression: parts.compression,
-          memory,
-          slabBytes: plan.slabBytes,
-          scratchBase: memory === null ? undefined : plan.scratchBase,
-        }),
-      );
-      this.#liveThreads = () => 0;
-    } else {
-      const executor = createWorkerExecutor({
-        plan,
-        memory,
-        threads,
-        tier: kernels.tier,
+    const inThread = createInThreadExecutor(() =>
+      createTaskContext({
+        kernels,
         compression: parts.compression,
-        module: kernels.module,
-      });
-      this.#executor = executor;
-      this.#liveThreads = () => executor.threadCount;
-    }
+        memory,
+        slabBytes: plan.slabBytes,
+        scratchBase: memory === null ? undefined : plan.scratchBase,
+      }),
+    );
+    this.#inThreadBytes = parts.inThreadBytes;
+    this.#gradual =
+      threads === 0
+        ? null
+        : new GradualExecutor({
+            inThread,
+            inThreadBytes: parts.inThreadBytes,
+            loadThreads: async () => {
+              const { createWorkerExecutor } = await import('./worker-executor.js');
+              const { tier, module } = kernels;
+              const { compression } = parts;
+              return createWorkerExecutor({ plan, memory, threads, tier, compression, module });
+            },
+          });
+    this.#executor = this.#gradual ?? inThread;
   }
 
   get freeSlabs(): number {
@@ -92,7 +96,7 @@ export class PiscinaPool implements WorkerPool {
   }
 
   get liveThreads(): number {
-    return this.#liveThreads();
+    return this.#gradual?.threadCount ?? 0;
   }
 
   acquire(count: number, signal?: AbortSignal): Promise<Slab[]> {
@@ -187,11 +191,10 @@ export class PiscinaPool implements WorkerPool {
     return createSha256Stream(host, this.#sha256Count++);
   }
 
-  /** Has every thread started; who fails to start fails again, and aloud, with the first task. */
-  prestart(): void {
-    for (let i = 0; i < this.threads; i++) {
-      void this.#executor.run({ kind: 'ping' }, []).catch(() => undefined);
-    }
+  expectBytes(bytes: number): void {
+    // Every byte is looked at by up to four tasks: scan, hash, SHA-256, pack.
+    if (4 * bytes <= this.#inThreadBytes) return;
+    this.#gradual?.start(Math.min(this.threads, Math.ceil(bytes / this.slabBytes)));
   }
 
   verifyXorb(bytes: Uint8Array, expected?: MerkleHash): Promise<VerifiedXorb> {
@@ -251,8 +254,12 @@ export class PiscinaPool implements WorkerPool {
         return { ...answer, buffers: [task.slab] };
       };
     }
-    const executor = createSha256Executor(this.#memory);
-    this.#closeSha256 = () => executor.close();
-    return (task, transfer) => executor.run(task, transfer);
+    const memory = this.#memory;
+    const loading = import('./worker-executor.js').then((room) =>
+      room.createSha256Executor(memory),
+    );
+    this.#closeSha256 = async () => (await loading).close();
+    // Whoever waits for the same promise goes on in the order of asking.
+    return async (task, transfer) => (await loading).run(task, transfer);
   }
 }

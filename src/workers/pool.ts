@@ -40,11 +40,12 @@ export interface ComputePoolOptions {
   /** How chunks are compressed. @default 'auto' */
   readonly compression?: CompressionPolicy | undefined;
   /**
-   * Start all threads at once instead of with the first tasks: for programs that are sure to need
-   * them, and that have something else to set up meanwhile. A thread takes some 50 ms to start.
-   * @default false
+   * Bytes that tasks may look at on the calling thread before threads are started, a quarter of them in
+   * one task: for programs whose work may be so small that a thread's start (50 ms of processor time)
+   * would be most of it.
+   * @default 0
    */
-  readonly prestart?: boolean | undefined;
+  readonly inThreadBytes?: number | undefined;
 }
 
 /** An {@link UploadPool} with what its owner needs besides. */
@@ -53,6 +54,11 @@ export interface WorkerPool extends UploadPool {
   readonly kernels: Kernels;
   /** Threads alive now, the SHA-256 thread not counted. */
   readonly liveThreads: number;
+  /**
+   * Tells that about so many bytes are going to be uploaded or downloaded: threads that are worth it
+   * start while the caller gets ready, instead of with the first tasks.
+   */
+  expectBytes(bytes: number): void;
   /**
    * Decodes and hashes every chunk of a serialized xorb, in all threads. `bytes` is borrowed until
    * the promise settles.
@@ -81,7 +87,9 @@ export async function createComputePool(options: ComputePoolOptions = {}): Promi
   const maxMemory = options.maxMemory ?? defaultMaxMemory();
   const threads = options.threads ?? defaultThreads();
   checkRange('maxMemory', maxMemory, MIN_MAX_MEMORY_BYTES, Number.MAX_SAFE_INTEGER);
+  const inThreadBytes = options.inThreadBytes ?? 0;
   checkRange('threads', threads, 0, MAX_THREADS);
+  checkRange('inThreadBytes', inThreadBytes, 0, Number.MAX_SAFE_INTEGER);
   const plan = planMemory(maxMemory, threads);
   const memory = sharedMemoryFor(plan, options.sharedMemory);
   const kernels = await createThreadKernels({
@@ -89,15 +97,14 @@ export async function createComputePool(options: ComputePoolOptions = {}): Promi
     memory: memory ?? undefined,
     scratchBase: memory === null ? undefined : plan.scratchBase,
   });
-  const pool = new PiscinaPool({
+  return new PiscinaPool({
     plan,
     memory,
     threads,
     kernels,
     compression: options.compression ?? DEFAULT_COMPRESSION_POLICY,
+    inThreadBytes,
   });
-  if (options.prestart === true) pool.prestart();
-  return pool;
 }
 
 /** Null: buffers are transferred. @throws OrbweaverError `KERNEL_UNAVAILABLE` */

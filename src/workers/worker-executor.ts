@@ -38,7 +38,7 @@ export function createWorkerExecutor(
   const setup: WorkerSetup = { tier, compression, shared, module };
   return new ThreadExecutor(
     {
-      module: new URL('./worker-main.js', import.meta.url),
+      module: new URL('./worker-main.cjs', import.meta.url),
       handler: 'handleTask',
       threads,
       setup,
@@ -59,7 +59,7 @@ export function createSha256Executor(
 ): ThreadExecutor<Sha256Task, Sha256Answer> {
   return new ThreadExecutor<Sha256Task, Sha256Answer>(
     {
-      module: new URL('./sha256-main.js', import.meta.url),
+      module: new URL('./sha256-main.cjs', import.meta.url),
       handler: 'handleSha256',
       threads: 1,
       setup: { memory } satisfies Sha256Setup,

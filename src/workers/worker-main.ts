@@ -6,44 +6,53 @@ import { runTask, slabsOf } from './tasks/run-task.js';
 import { createThreadKernels } from './thread-kernels.js';
 
 /**
- * The module that workers load. Its top level makes the thread's kernels, so that a worker that
- * says it is ready is ready. It is started by the pool only and exports no API.
+ * The program of a worker, which the build makes one CommonJS file: a thread that never loads a
+ * module of the other kind is there in half the time. It is started by the pool only and exports no
+ * API.
  */
 
 /** How long a worker waits for the scratch space of one that is still ending. */
 const CLAIM_TIMEOUT_MS = 5_000;
 
-const setup = workerData as WorkerSetup;
-const { shared } = setup;
-const scratchBase = shared === null ? undefined : claimScratch(shared);
-const context = createTaskContext({
-  kernels: await createThreadKernels({
-    tier: setup.tier,
-    memory: shared?.memory,
-    scratchBase,
-    module: setup.module ?? undefined,
-  }),
-  compression: setup.compression,
-  memory: shared?.memory ?? null,
-  slabBytes: shared?.slabBytes ?? 0,
-  scratchBase,
-});
-const piscina = shared === null ? await import('piscina') : null;
+/**
+ * The handler that piscina calls, once this thread's kernels are made: piscina waits for it before it
+ * says that the worker is ready.
+ */
+export const handleTask: Promise<(task: Task) => unknown> = start(workerData as WorkerSetup);
 
-/** The handler that piscina calls. Buffers that came with the task go back with the answer. */
-export function handleTask(task: Task): unknown {
-  const outcome = runTask(context, task);
-  if (piscina === null) return { outcome, buffers: [] } satisfies WorkerAnswer;
-  const buffers = slabsOf(task).filter((slab) => typeof slab !== 'number');
-  const answer: WorkerAnswer = { outcome, buffers };
-  return piscina.move({
-    get [piscina.transferableSymbol]() {
-      return buffers.map((bytes) => bytes.buffer);
-    },
-    get [piscina.valueSymbol]() {
-      return answer;
-    },
+async function start(setup: WorkerSetup): Promise<(task: Task) => unknown> {
+  const { shared } = setup;
+  const scratchBase = shared === null ? undefined : claimScratch(shared);
+  const context = createTaskContext({
+    kernels: await createThreadKernels({
+      tier: setup.tier,
+      memory: shared?.memory,
+      scratchBase,
+      module: setup.module ?? undefined,
+    }),
+    compression: setup.compression,
+    memory: shared?.memory ?? null,
+    slabBytes: shared?.slabBytes ?? 0,
+    scratchBase,
   });
+  if (shared !== null) {
+    return (task) => ({ outcome: runTask(context, task), buffers: [] }) satisfies WorkerAnswer;
+  }
+  const piscina = await import('piscina');
+  // Buffers that came with the task go back with the answer.
+  return (task) => {
+    const outcome = runTask(context, task);
+    const buffers = slabsOf(task).filter((slab) => typeof slab !== 'number');
+    const answer: WorkerAnswer = { outcome, buffers };
+    return piscina.move({
+      get [piscina.transferableSymbol]() {
+        return buffers.map((bytes) => bytes.buffer);
+      },
+      get [piscina.valueSymbol]() {
+        return answer;
+      },
+    });
+  };
 }
 
 /**

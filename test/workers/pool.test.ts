@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { concatBytes } from '../../src/bytes/index.js';
 import { createReadableScanner, findCandidates } from '../../src/chunker/index.js';
 import type { Slab } from '../../src/client/ports.js';
@@ -275,13 +275,63 @@ describe('making a pool', () => {
     }
   });
 
-  it('starts its threads at once when told so', async () => {
+  it('starts the threads that are worth it when told how much there is to do', async () => {
     const { createComputePool } = await builtWorkers();
-    const lazy = await createComputePool({ threads: 2, maxMemory: 8 * MIB });
-    expect(lazy.liveThreads).toBe(0);
-    const eager = await createComputePool({ threads: 2, maxMemory: 8 * MIB, prestart: true });
-    expect(eager.liveThreads).toBe(2);
-    await Promise.all([lazy.close(), eager.close()]);
+    const options = { threads: 2, maxMemory: 8 * MIB, inThreadBytes: MIB };
+    for (const [bytes, threads] of [
+      [0, 0],
+      [MIB / 4, 0],
+      [MIB / 4 + 1, 1],
+      [100 * MIB, 2],
+      [Number.POSITIVE_INFINITY, 2],
+    ] as const) {
+      const pool = await createComputePool(options);
+      expect(pool.liveThreads).toBe(0);
+      pool.expectBytes(bytes);
+      await vi.waitFor(() => expect(pool.liveThreads).toBe(threads));
+      await pool.close();
+    }
+  });
+
+  it('does small work on the calling thread until it is no longer small, with the same answers', async () => {
+    const { createComputePool } = await builtWorkers();
+    for (const sharedMemory of [true, false]) {
+      const common = { threads: 2, maxMemory: 8 * MIB, sharedMemory };
+      const pool = await createComputePool({ ...common, inThreadBytes: 1000 });
+      const other = await createComputePool(common);
+      const hashes: string[][] = [];
+      for (const each of [pool, other]) {
+        const [slab] = await each.acquire(1);
+        slab?.bytes.fill(7);
+        const found: string[] = [];
+        const lengths = [250, 250, 250, 251, 200, 50, 1];
+        for (const [i, length] of lengths.entries()) {
+          const hash = await each.hash(slab as Slab, Uint32Array.of(3), Uint32Array.of(length));
+          found.push(Buffer.from(hash).toString('hex'));
+          if (each === pool) expect(each.liveThreads).toBe(i < 3 ? 0 : 1);
+        }
+        hashes.push(found);
+        await each.close();
+        await expect(
+          each.hash(slab as Slab, Uint32Array.of(0), Uint32Array.of(1)),
+        ).rejects.toThrow();
+      }
+      expect(hashes[0]).toEqual(hashes[1]);
+    }
+  });
+
+  it('runs tasks in the order of asking while its threads are being loaded', async () => {
+    const { createComputePool } = await builtWorkers();
+    const pool = await createComputePool({ threads: 1, maxMemory: 8 * MIB });
+    const [slab] = await pool.acquire(1);
+    const order: number[] = [];
+    const tasks = [0, 1, 2, 3].map(async (n) => {
+      await pool.hash(slab as Slab, Uint32Array.of(0), Uint32Array.of(n));
+      order.push(n);
+    });
+    await Promise.all(tasks);
+    expect(order).toEqual([0, 1, 2, 3]);
+    await pool.close();
   });
 
   it('runs every tier', async () => {

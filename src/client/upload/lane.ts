@@ -85,7 +85,8 @@ export class Lane {
   async #readAll(file: FileTask, reader: SourceReader): Promise<void> {
     const expected = file.source.sizeBytes;
     const { pool, sizes } = this.#host;
-    if (file.sha256.kind === 'compute' && !(expected !== undefined && expected < sizes.slabBytes)) {
+    // Its thread starts while the first bytes are read. What fits into one slab needs none.
+    if (file.sha256.kind === 'compute' && expected !== undefined && expected >= sizes.slabBytes) {
       file.sha256Stream = pool.createSha256();
     }
     let batch = await this.#joinable(expected);
