@@ -4,7 +4,7 @@ import type { CasClient, ShardCache } from '../client/ports.js';
 import { type ErrorCode, OrbweaverError } from '../errors.js';
 import { MerkleHash } from '../hash/index.js';
 import type { KernelTier } from '../kernels/index.js';
-import type { RetryEvent, TokenSource } from '../transport/index.js';
+import type { CasClientOptions, RetryEvent, TokenSource } from '../transport/index.js';
 import type { WorkerPool } from '../workers/index.js';
 import type { UploadInput } from './input.js';
 import { type ComputeOptions, poolOf } from './options.js';
@@ -26,6 +26,15 @@ export interface ClientOptions extends ComputeOptions {
   readonly stallTimeoutMs?: number | undefined;
   /** Hosts besides the endpoint's that fetch URLs may name although their address is private. */
   readonly allowHosts?: readonly string[] | undefined;
+  /** Certificates of authorities to trust instead of the built-in ones, PEM. */
+  readonly ca?: string | undefined;
+  /** URL of an HTTP proxy that all requests go through in tunnels. @default none */
+  readonly proxy?: string | undefined;
+  /**
+   * An undici dispatcher that all requests go through instead: for HTTP/2, other sockets, mocks. It is
+   * slower, and closing it is its owner's. @default none
+   */
+  readonly dispatcher?: CasClientOptions['dispatcher'] | undefined;
   /** Told of each request that is repeated, and why. */
   readonly onRetry?: ((event: RetryEvent) => void) | undefined;
 }
@@ -243,13 +252,16 @@ async function allOpened(
 }
 
 async function casOf(endpoint: string, options: ClientOptions): Promise<CasClient> {
-  const { token, stallTimeoutMs, allowHosts, onRetry } = options;
+  const { token, stallTimeoutMs, allowHosts, ca, proxy, dispatcher, onRetry } = options;
   const { createCasClient } = await import('../transport/index.js');
   return createCasClient({
     endpoint,
     token: token ?? '',
     ...(stallTimeoutMs === undefined ? {} : { stallTimeoutMs }),
     ...(allowHosts === undefined ? {} : { allowHosts }),
+    ...(ca === undefined ? {} : { ca }),
+    ...(proxy === undefined ? {} : { proxy }),
+    ...(dispatcher === undefined ? {} : { dispatcher }),
     ...(onRetry === undefined ? {} : { onRetry }),
   });
 }

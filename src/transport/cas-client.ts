@@ -1,12 +1,14 @@
 import type { CasClient, FetchedPart } from '../client/ports.js';
 import { createCallSignals } from './call-signals.js';
-import { type ConnectOptions, createDispatcher } from './connect.js';
+import type { ConnectOptions } from './connect.js';
 import { createDedupQuery } from './dedup-query.js';
 import { createDirectConnect } from './direct-connect.js';
 import { createFetchRanges } from './fetch-ranges.js';
 import { createHostLimiter } from './host-limiter.js';
 import type { HttpContext } from './http.js';
+import { createLinkPace } from './link-pace.js';
 import { createMasker } from './mask.js';
+import { createNodeWire } from './node-wire.js';
 import {
   type CasClientOptions,
   type CheckedCasClientOptions,
@@ -17,7 +19,9 @@ import { createReconstructionQuery } from './reconstruction.js';
 import { createShardUpload } from './shard-upload.js';
 import { throwIfAborted } from './sleep.js';
 import { createTokens } from './token.js';
+import { createProxyWire, createUndiciWire } from './undici-wire.js';
 import { createUrlPolicy, type UrlPolicy } from './url-policy.js';
+import type { Wire } from './wire.js';
 import { createXorbUpload } from './xorb-upload.js';
 
 /**
@@ -40,7 +44,10 @@ export function createCasClient(options: CasClientOptions): CasClient {
   const fetchRanges = createFetchRanges(context);
   const direct = createReceiveRange(
     context,
-    createDirectConnect(connectOptions(checked, context.policy)),
+    // Behind a proxy or a caller's dispatcher there are no connections of our own.
+    checked.proxy === null && checked.dispatcher === null
+      ? createDirectConnect(connectOptions(checked, context.policy))
+      : null,
   );
 
   /** Runs a call under a signal that closing the client aborts too. */
@@ -92,13 +99,13 @@ export function createCasClient(options: CasClientOptions): CasClient {
     async close() {
       calls.close();
       direct.close();
-      await context.dispatcher.destroy();
+      await context.wire.close();
     },
   };
 }
 
 function createContext(options: CheckedCasClientOptions): HttpContext {
-  const masker = createMasker(Object.values(options.headers));
+  const masker = createMasker([...Object.values(options.headers), options.proxy?.password ?? '']);
   const policy = createUrlPolicy({
     endpoint: options.endpoint,
     allowHosts: options.allowHosts,
@@ -115,7 +122,8 @@ function createContext(options: CheckedCasClientOptions): HttpContext {
     retry: options.retry,
     reachedHosts: new Set(),
     onRetry: options.onRetry,
-    dispatcher: createDispatcher(connectOptions(options, policy)),
+    wire: createWire(options, policy),
+    pace: createLinkPace(),
     commonHeaders: { 'user-agent': options.userAgent },
     casHeaders: {
       ...options.headers,
@@ -126,11 +134,20 @@ function createContext(options: CheckedCasClientOptions): HttpContext {
   };
 }
 
+function createWire(options: CheckedCasClientOptions, policy: UrlPolicy): Wire {
+  const { dispatcher, proxy } = options;
+  if (dispatcher !== null) return createUndiciWire(dispatcher, async () => {});
+  if (proxy !== null) return createProxyWire(proxy, options);
+  return createNodeWire(connectOptions(options, policy));
+}
+
 function connectOptions(options: CheckedCasClientOptions, policy: UrlPolicy): ConnectOptions {
   return {
     connectTimeoutMs: options.connectTimeoutMs,
     attemptTimeoutMs: options.addressTimeoutMs,
+    ca: options.ca,
     lookup: options.lookup,
     policy,
+    clock: options.clock,
   };
 }

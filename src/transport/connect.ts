@@ -1,59 +1,86 @@
-import type { LookupFunction } from 'node:net';
-import type { buildConnector as Connector, Dispatcher } from 'undici';
-import type { NameLookup } from './ports.js';
-import { Agent, buildConnector } from './undici.js';
+import type { LookupFunction, Socket } from 'node:net';
+import type { NameLookup, TransportClock } from './ports.js';
 import type { UrlPolicy } from './url-policy.js';
 
-/** Settings of {@link createDispatcher}. */
+/** What the connections of a client are made with. */
 export interface ConnectOptions {
   /** Limit for one connection to stand, all its addresses and TLS included. */
   readonly connectTimeoutMs: number;
   /** Limit for one address of a host, after which the next one is tried. */
   readonly attemptTimeoutMs: number;
+  /** Certificates to trust instead of the built-in ones, PEM; empty: the built-in ones. */
+  readonly ca: string;
   readonly lookup: NameLookup;
   readonly policy: UrlPolicy;
+  readonly clock: TransportClock;
 }
 
-/** Idle connections are kept this long unless the server announces less. */
-const KEEP_ALIVE_MS = 10_000;
-
-/**
- * The connections of one client, on HTTP/1.1: one transfer per connection, each with the whole
- * window of TCP for itself. The timeouts of undici on headers and bodies are off, because they
- * count time and not progress; the watchdog replaces them.
- */
-export function createDispatcher(options: ConnectOptions): Dispatcher {
-  const trusted = buildConnector(connectorSettings(options, true));
-  const judged = buildConnector(connectorSettings(options, false));
-  return new Agent({
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    pipelining: 1,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    keepAliveMaxTimeout: 60_000,
-    allowH2: false,
-    connect: (target, callback) =>
-      (options.policy.isTrustedHost(target.hostname) ? trusted : judged)(target, callback),
-  });
+/** Settings of `net.connect` and `tls.connect` that hold for every connection. */
+export interface SocketSettings {
+  readonly autoSelectFamily: true;
+  readonly autoSelectFamilyAttemptTimeout: number;
+  readonly noDelay: true;
+  readonly keepAlive: true;
+  readonly keepAliveInitialDelay: number;
+  readonly lookup: LookupFunction;
 }
 
-/** What every connection of a client is made with; `trusted` hosts may be at any address. */
-export function connectorSettings(
-  options: ConnectOptions,
-  trusted: boolean,
-): Connector.BuildOptions & { readonly lookup: LookupFunction } {
+/** Settings on top for `tls.connect`. */
+export interface SecureSettings {
+  readonly ALPNProtocols: string[];
+  readonly ca?: string;
+}
+
+/** Silence after which the system asks whether the other side is still there. */
+const TCP_KEEP_ALIVE_MS = 60_000;
+
+export function socketSettings(options: ConnectOptions): SocketSettings {
   return {
-    allowH2: false,
-    timeout: options.connectTimeoutMs,
     autoSelectFamily: true,
     autoSelectFamilyAttemptTimeout: options.attemptTimeoutMs,
-    lookup: trusted ? options.lookup : judgedLookup(options),
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: TCP_KEEP_ALIVE_MS,
+    lookup: judgedLookup(options),
   };
 }
 
-/** Resolves a name and refuses it when one of its addresses is one that must not be reached. */
+export function secureSettings({ ca }: ConnectOptions): SecureSettings {
+  return { ALPNProtocols: ['http/1.1'], ...(ca === '' ? {} : { ca }) };
+}
+
+/** Breaks a connection that does not stand in time. */
+export function limitConnecting(
+  socket: Socket,
+  secure: boolean,
+  { clock, connectTimeoutMs }: ConnectOptions,
+): void {
+  const cancel = clock.setTimer(connectTimeoutMs, () => {
+    const error = new Error(`no connection within ${connectTimeoutMs} ms`);
+    socket.destroy(Object.assign(error, { code: CONNECT_TIMEOUT_CODE }));
+  });
+  socket.once(secure ? 'secureConnect' : 'connect', cancel);
+  socket.once('close', cancel);
+}
+
+/** The `code` of the error of a connection that did not stand in time. */
+export const CONNECT_TIMEOUT_CODE = 'ERR_CONNECT_TIMEOUT';
+
+/** The host of a URL as sockets take it: without the brackets of an IPv6 address. */
+export function socketHost(url: URL): string {
+  return url.hostname.replace(/^\[|\]$/g, '');
+}
+
+/**
+ * Resolves a name and, unless the host is a trusted one, refuses it when one of its addresses is one
+ * that must not be reached.
+ */
 function judgedLookup({ lookup, policy }: ConnectOptions): LookupFunction {
   return (hostname, lookupOptions, callback) => {
+    if (policy.isTrustedHost(hostname)) {
+      lookup(hostname, lookupOptions, callback);
+      return;
+    }
     lookup(hostname, { ...lookupOptions, all: true }, (error, found) => {
       if (error !== null) {
         callback(error, '', 0);

@@ -1,18 +1,44 @@
-import type { buildConnector as Connector } from 'undici';
-import { type ConnectOptions, connectorSettings } from './connect.js';
+import { connect as connectPlain, isIP, type Socket, type TcpNetConnectOpts } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
+import {
+  type ConnectOptions,
+  limitConnecting,
+  secureSettings,
+  socketHost,
+  socketSettings,
+} from './connect.js';
 import type { OnReadOptions } from './direct-connection.js';
-import { buildConnector } from './undici.js';
 
-/** Makes a connection to the origin of a URL whose bytes go where `onread` says, or fails. */
-export type DirectConnect = (url: URL, onread: OnReadOptions, done: Connector.Callback) => void;
+/**
+ * Makes a connection to the origin of a URL whose bytes go where `onread` says, or gives null: why
+ * it cannot be made is told by whoever tries it next.
+ */
+export type DirectConnect = (url: URL, onread: OnReadOptions) => Promise<Socket | null>;
 
 /** Connections under the same timeouts and rules as all others of the client. */
 export function createDirectConnect(options: ConnectOptions): DirectConnect {
-  return (url, onread, done) => {
-    const settings = connectorSettings(options, options.policy.isTrustedHost(url.hostname));
-    // What is not for undici itself goes on to `net.connect` and `tls.connect`.
-    const connect = buildConnector({ ...settings, onread } as Connector.BuildOptions);
-    const { hostname, host, protocol, port } = url;
-    connect({ hostname: hostname.replace(/^\[|\]$/g, ''), host, protocol, port }, done);
+  const plain = socketSettings(options);
+  return async (url, onread) => {
+    const secure = url.protocol === 'https:';
+    const host = socketHost(url);
+    const port = Number(url.port || (secure ? 443 : 80));
+    const settings = { ...plain, host, port, onread } as const;
+    const open = secure ? await secureConnect(options, host) : connectPlain;
+    return new Promise((resolve) => {
+      const socket = open(settings);
+      limitConnecting(socket, secure, options);
+      socket.once('error', () => resolve(null));
+      socket.once(secure ? 'secureConnect' : 'connect', () => resolve(socket));
+    });
   };
+}
+
+/** TLS is loaded when it is first asked for. */
+async function secureConnect(
+  options: ConnectOptions,
+  host: string,
+): Promise<(settings: TcpNetConnectOpts) => Socket> {
+  const { connect } = await import('node:tls');
+  const extra = { ...secureSettings(options), servername: isIP(host) === 0 ? host : '' };
+  return (settings) => connect({ ...settings, ...extra } as ConnectionOptions);
 }

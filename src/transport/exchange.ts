@@ -1,11 +1,11 @@
-import type { Dispatcher } from 'undici';
 import { failure, failureOfException, type Operation } from './failures.js';
+import type { LinkPace } from './link-pace.js';
 import type { Masker } from './mask.js';
 import type { TransportClock } from './ports.js';
 import { abortedError, throwIfAborted } from './sleep.js';
-import { request as undiciRequest } from './undici.js';
 import { createBodyStream, type UploadBody } from './upload-body.js';
 import { startWatchdog } from './watchdog.js';
+import type { Wire, WireAnswer } from './wire.js';
 
 /** One request and its answer, with a watchdog instead of timeouts. Nothing here tries again. */
 export interface ExchangeRequest {
@@ -27,7 +27,8 @@ export interface ExchangeRequest {
 
 /** What an exchange needs from its client. */
 export interface ExchangePorts {
-  readonly dispatcher: Dispatcher;
+  readonly wire: Wire;
+  readonly pace: LinkPace;
   readonly clock: TransportClock;
   readonly masker: Masker;
 }
@@ -62,6 +63,7 @@ export async function exchange(ports: ExchangePorts, request: ExchangeRequest): 
     request.sendTimeoutMs ?? request.stallTimeoutMs,
     () => {
       state.stalled = true;
+      if (state.phase === 'sending') ports.pace.stalled();
       controller.abort();
     },
   );
@@ -87,10 +89,11 @@ export async function exchange(ports: ExchangePorts, request: ExchangeRequest): 
     );
   };
 
+  const paced = ports.pace.start(ports.clock.now());
   const stream =
     request.body === undefined
       ? null
-      : createBodyStream(request.body, ports.clock, {
+      : createBodyStream(request.body, ports.clock, paced, {
           onProgress: (sentBytes) => {
             state.sentBytes = sentBytes;
             watchdog.progress();
@@ -103,41 +106,41 @@ export async function exchange(ports: ExchangePorts, request: ExchangeRequest): 
           },
         });
 
-  let response: Dispatcher.ResponseData<unknown>;
+  let answer: WireAnswer;
   try {
-    const { origin, pathname, search } = operation.url;
-    response = await undiciRequest.call(ports.dispatcher, {
-      origin,
-      path: pathname + search,
+    answer = await ports.wire.send({
+      url: operation.url,
       method: request.method,
-      headers: {
-        ...request.headers,
-        ...(request.body === undefined ? {} : { 'content-length': String(request.body.sizeBytes) }),
-      },
-      // The declared body types stop at streams; any async iterable of bytes is taken.
-      body: stream as unknown as Dispatcher.DispatchOptions['body'] & object,
+      headers: request.headers,
+      body:
+        stream === null || request.body === undefined
+          ? null
+          : { sizeBytes: request.body.sizeBytes, writes: stream },
       signal: controller.signal,
-      headersTimeout: 0,
-      bodyTimeout: 0,
     });
   } catch (exception) {
     stream?.stop();
     release();
     throw translate(exception);
   }
-  // An answer may come before the body is sent (a refusal): nothing more is taken from the pieces.
+  // An answer may come before the body is sent. Of a refused one nothing more is taken; an answer
+  // that only began early lets the rest follow.
+  if (state.phase !== 'sending') paced.arrived(state.sentBytes, ports.clock.now());
+  else if (answer.status >= 300) stream?.stop();
   state.phase = 'receiving';
   watchdog.limit(request.receiveTimeoutMs ?? request.stallTimeoutMs);
-  // Without a listener an abort between two reads would be an uncaught exception.
-  response.body.on('error', () => {});
-  const header = (name: string): string | null => {
-    const value = response.headers[name];
-    return value === undefined ? null : Array.isArray(value) ? value.join(', ') : value;
-  };
+  const { header } = answer;
   requestId = header('x-request-id');
+  /** The connection is of use to others only when both directions came to their end. */
+  const leave = (ended: boolean): void => {
+    stream?.stop();
+    release();
+    const whole = stream === null || state.sentBytes === request.body?.sizeBytes;
+    if (!ended || !whole) answer.destroy();
+  };
 
   async function* body(): AsyncGenerator<Uint8Array, void, undefined> {
-    const iterator = response.body[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
+    const iterator = answer.body[Symbol.asyncIterator]();
     let ended = false;
     try {
       for (;;) {
@@ -154,9 +157,7 @@ export async function exchange(ports: ExchangePorts, request: ExchangeRequest): 
     } catch (exception) {
       throw translate(exception);
     } finally {
-      stream?.stop();
-      release();
-      if (!ended) response.body.destroy();
+      leave(ended);
     }
   }
 
@@ -176,7 +177,7 @@ export async function exchange(ports: ExchangePorts, request: ExchangeRequest): 
   };
 
   return {
-    status: response.statusCode,
+    status: answer.status,
     header,
     body,
     async text(limitBytes) {
@@ -185,11 +186,7 @@ export async function exchange(ports: ExchangePorts, request: ExchangeRequest): 
     async discard() {
       const announcedBytes = Number(header('content-length') ?? 0);
       if (announcedBytes <= DRAIN_BYTES) await collect(0);
-      else {
-        stream?.stop();
-        release();
-        response.body.destroy();
-      }
+      else leave(false);
     },
   };
 }

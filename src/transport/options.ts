@@ -1,3 +1,4 @@
+import type { Dispatcher } from 'undici';
 import type { NameLookup, RandomSource, RetryEvent, TokenSource, TransportClock } from './ports.js';
 import { DEFAULT_RETRY, type RetryOptions } from './retry-table.js';
 import { SYSTEM_CLOCK, SYSTEM_LOOKUP, SYSTEM_RANDOM } from './system-ports.js';
@@ -61,6 +62,24 @@ export interface CasClientOptions {
    * @default []
    */
   readonly allowHosts?: readonly string[];
+  /**
+   * Certificates of authorities to trust instead of the built-in ones, PEM.
+   * @default '' (the built-in ones, and those of NODE_EXTRA_CA_CERTS)
+   */
+  readonly ca?: string;
+  /**
+   * URL of an HTTP proxy that all requests go through in tunnels, user name and password included.
+   * It resolves the names, so only addresses that stand in URLs are judged here.
+   * @default '' (none)
+   */
+  readonly proxy?: string;
+  /**
+   * An undici dispatcher that all requests go through instead: for HTTP/2, other sockets, mocks.
+   * Connections are its matter then (`ca`, `lookup`, timeouts for them, the judging of addresses), and
+   * closing it is its owner's.
+   * @default none
+   */
+  readonly dispatcher?: Dispatcher;
   /** Called before each repeated attempt. */
   readonly onRetry?: (event: RetryEvent) => void;
   /** @default the system's */
@@ -94,6 +113,9 @@ export interface CheckedCasClientOptions {
   readonly addressTimeoutMs: number;
   readonly retry: RetryOptions;
   readonly allowHosts: readonly string[];
+  readonly ca: string;
+  readonly proxy: URL | null;
+  readonly dispatcher: Dispatcher | null;
   readonly onRetry: ((event: RetryEvent) => void) | undefined;
   readonly clock: TransportClock;
   readonly random: RandomSource;
@@ -159,6 +181,9 @@ export function checkCasClientOptions(options: CasClientOptions): CheckedCasClie
     ),
     retry,
     allowHosts: options.allowHosts ?? [],
+    ca: checkCertificates(options.ca ?? ''),
+    proxy: options.proxy === undefined || options.proxy === '' ? null : checkProxy(options.proxy),
+    dispatcher: checkDispatcher(options),
     onRetry: options.onRetry,
     clock: options.clock ?? SYSTEM_CLOCK,
     random: options.random ?? SYSTEM_RANDOM,
@@ -179,6 +204,33 @@ function checkEndpoint(text: string): URL {
   }
   if (!url.pathname.endsWith('/')) url.pathname += '/';
   return url;
+}
+
+/** The URL is not shown: it may hold a password. */
+function checkProxy(text: string): URL {
+  const url = typeof text === 'string' && URL.canParse(text) ? new URL(text) : null;
+  if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
+    throw new TypeError('"proxy" expected an http or https URL, got something else');
+  }
+  return url;
+}
+
+function checkDispatcher({ dispatcher, proxy }: CasClientOptions): Dispatcher | null {
+  if (dispatcher === undefined) return null;
+  if (typeof dispatcher?.request !== 'function') {
+    throw new TypeError('"dispatcher" expected an undici dispatcher, got something else');
+  }
+  if (proxy !== undefined && proxy !== '') {
+    throw new TypeError('"dispatcher" and "proxy" exclude each other');
+  }
+  return dispatcher;
+}
+
+function checkCertificates(ca: string): string {
+  if (typeof ca !== 'string' || (ca !== '' && !ca.includes('-----BEGIN CERTIFICATE-----'))) {
+    throw new TypeError('"ca" expected certificates in PEM');
+  }
+  return ca;
 }
 
 function checkToken(token: TokenSource | string): TokenSource | string {

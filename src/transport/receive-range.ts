@@ -28,33 +28,29 @@ const MOST_ORIGINS = 256;
 
 export function createReceiveRange(
   context: HttpContext,
-  connect: DirectConnect,
+  connect: DirectConnect | null,
 ): { readonly receiveRange: ReceiveRange; close(): void } {
   const idle = new Map<string, Set<DirectConnection>>();
   const unsuited = new Set<string>();
   const all = new Set<DirectConnection>();
   let closed = false;
 
-  const open = (url: URL): Promise<DirectConnection | null> =>
-    new Promise((resolve) => {
-      const connection = new DirectConnection();
-      connect(url, connection.onread, (error, socket) => {
-        if (error !== null || socket === null) {
-          resolve(null);
-          return;
-        }
-        connection.attach(socket);
-        if (closed) connection.destroy();
-        else {
-          all.add(connection);
-          socket.once('close', () => {
-            all.delete(connection);
-            idle.get(url.origin)?.delete(connection);
-          });
-        }
-        resolve(connection);
+  const open = async (url: URL): Promise<DirectConnection | null> => {
+    if (connect === null) return null;
+    const connection = new DirectConnection();
+    const socket = await connect(url, connection.onread);
+    if (socket === null) return null;
+    connection.attach(socket);
+    if (closed) connection.destroy();
+    else {
+      all.add(connection);
+      socket.once('close', () => {
+        all.delete(connection);
+        idle.get(url.origin)?.delete(connection);
       });
-    });
+    }
+    return connection;
+  };
   const take = (url: URL): Promise<DirectConnection | null> => {
     const resting = idle.get(url.origin);
     for (const connection of resting ?? []) {
@@ -72,7 +68,7 @@ export function createReceiveRange(
   const receiveRange: ReceiveRange = async (text, range, receiver, signal) => {
     throwIfAborted(signal);
     const url = await context.policy.check(text);
-    if (unsuited.has(url.origin)) return 0;
+    if (connect === null || unsuited.has(url.origin)) return 0;
     await context.limiter.enter(url.host, signal);
     const connection = await take(url);
     if (connection === null) return 0;

@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../errors.js';
+import { CONNECT_TIMEOUT_CODE } from './connect.js';
 import type { RandomSource } from './ports.js';
 
 /**
@@ -95,6 +96,7 @@ const TRANSIENT_CODES: ReadonlySet<string> = new Set([
   'EAI_AGAIN',
   'ENOTFOUND',
   'EPROTO',
+  CONNECT_TIMEOUT_CODE,
   'UND_ERR_SOCKET',
   'UND_ERR_CONNECT_TIMEOUT',
   'UND_ERR_HEADERS_TIMEOUT',
@@ -112,6 +114,7 @@ const UNREACHED_CODES: ReadonlySet<string> = new Set([
   'EAI_AGAIN',
   'EHOSTUNREACH',
   'ENETUNREACH',
+  CONNECT_TIMEOUT_CODE,
   'UND_ERR_CONNECT_TIMEOUT',
 ]);
 

@@ -1,3 +1,4 @@
+import type { PacedBody } from './link-pace.js';
 import type { TransportClock } from './ports.js';
 
 /**
@@ -17,19 +18,8 @@ export interface SendObserver {
   onSent(): void;
 }
 
-/**
- * A write is progress only when all of it is gone, so it must be small enough for the slowest link
- * that still counts as alive: 64 KiB in 30 s is 17 kbit/s. Larger writes cost half the CPU (measured
- * on loopback: 0.20 s per 256 MiB at 64 KiB, 0.10 s at 512 KiB), so they come where the link has shown
- * that it carries them within about a second.
- */
-const LEAST_WRITE_BYTES = 64 * 1024;
-const MOST_WRITE_BYTES = 512 * 1024;
-/** What the buffers of both kernels may have swallowed without anything having arrived. */
-const BUFFERED_BYTES = 10 * 1024 * 1024;
-
 /** One sending of a body. A retry makes another one. */
-export interface BodyStream extends AsyncIterable<Uint8Array> {
+export interface BodyStream extends Iterable<Uint8Array> {
   /** Lets go of the pieces: whatever happens to the connection, none is read again. */
   stop(): void;
 }
@@ -37,24 +27,18 @@ export interface BodyStream extends AsyncIterable<Uint8Array> {
 export function createBodyStream(
   body: UploadBody,
   clock: TransportClock,
+  paced: PacedBody,
   observer: SendObserver,
 ): BodyStream {
   let stopped = false;
-  const startedMs = clock.now();
 
-  const writeBytes = (sentBytes: number): number => {
-    const arrivedBytes = sentBytes - BUFFERED_BYTES;
-    const elapsedMs = Math.max(1, clock.now() - startedMs);
-    const perSecond = (arrivedBytes * 1000) / elapsedMs;
-    return perSecond >= MOST_WRITE_BYTES ? MOST_WRITE_BYTES : LEAST_WRITE_BYTES;
-  };
-
-  async function* writes(): AsyncGenerator<Uint8Array> {
+  function* writes(): Generator<Uint8Array, void, undefined> {
     let sentBytes = 0;
     for (const piece of body.pieces) {
       let offset = 0;
       while (offset < piece.length) {
-        const length = Math.min(writeBytes(sentBytes), piece.length - offset);
+        if (stopped) return;
+        const length = Math.min(paced.writeBytes(sentBytes, clock.now()), piece.length - offset);
         yield Buffer.from(piece.buffer, piece.byteOffset + offset, length);
         // Resumed: the connection has taken the write.
         if (stopped) return;
@@ -67,7 +51,7 @@ export function createBodyStream(
   }
 
   return {
-    [Symbol.asyncIterator]: writes,
+    [Symbol.iterator]: writes,
     stop() {
       stopped = true;
     },

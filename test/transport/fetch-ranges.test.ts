@@ -287,7 +287,8 @@ describe('fetching ranges over a bad connection', () => {
         );
         // A byte, and then 20 seconds of nothing: 13 minutes in all.
         await until(() => received > at);
-        rig.clock.advance(20_000);
+        // After the last byte the next test may be under way, with a clock of its own.
+        if (at < 39) rig.clock.advance(20_000);
       }
       response.end();
     });

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { CasClient } from '../../src/client/ports.js';
 import { MerkleHash } from '../../src/hash/index.js';
@@ -71,11 +72,15 @@ export interface TestServer {
 
 export type Handler = (request: SeenRequest, response: ServerResponse, index: number) => unknown;
 
-/** A real server on loopback. */
-export async function startServer(handler: Handler, host = '127.0.0.1'): Promise<TestServer> {
+/** A real server on loopback; over TLS with a key and its certificate. */
+export async function startServer(
+  handler: Handler,
+  host = '127.0.0.1',
+  tls: { readonly key: string; readonly cert: string } | null = null,
+): Promise<TestServer> {
   const seen: SeenRequest[] = [];
   const sockets = new Set<Socket>();
-  const server = createServer((raw, response) => {
+  const listener = (raw: IncomingMessage, response: ServerResponse): void => {
     const request: SeenRequest = {
       method: raw.method ?? '',
       path: raw.url ?? '',
@@ -89,8 +94,9 @@ export async function startServer(handler: Handler, host = '127.0.0.1'): Promise
     const index = seen.push(request) - 1;
     response.on('error', () => {});
     Promise.resolve(handler(request, response, index)).catch(() => raw.socket.destroy());
-  });
-  server.on('connection', (socket) => {
+  };
+  const server = tls === null ? createServer(listener) : createSecureServer(tls, listener);
+  server.on('connection', (socket: Socket) => {
     sockets.add(socket);
     socket.on('error', () => {});
     socket.on('close', () => sockets.delete(socket));
@@ -99,7 +105,7 @@ export async function startServer(handler: Handler, host = '127.0.0.1'): Promise
   await new Promise<void>((resolve) => server.listen(0, host, resolve));
   const { port } = server.address() as AddressInfo;
   return {
-    url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    url: `${tls === null ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${port}`,
     port,
     seen,
     close: () =>

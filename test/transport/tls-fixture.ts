@@ -1,0 +1,24 @@
+/**
+ * A certificate for `localhost`, `store.example` and 127.0.0.1, signed by itself, until 2126, with
+ * its key: for servers of tests on loopback and for nothing else.
+ */
+export const TEST_CERTIFICATE: string = `-----BEGIN CERTIFICATE-----
+MIIBszCCAVqgAwIBAgIUS+4SMIflN0318mbJYymRvs0D6AcwCgYIKoZIzj0EAwIw
+GTEXMBUGA1UEAwwOb3Jid2VhdmVyIHRlc3QwIBcNMjYxMTIyMDczNjQwWhgPMjEy
+NjEwMjkwNzM2NDBaMBkxFzAVBgNVBAMMDm9yYndlYXZlciB0ZXN0MFkwEwYHKoZI
+zj0CAQYIKoZIzj0DAQcDQgAE2bzNRB6LLinb0MxfhlQVJd7pOyOvLhnndHCEDfPA
+N5h414fx2uJR9vC2J+r7aaKwviGJKCjIOxG6cG96i9o586N+MHwwHQYDVR0OBBYE
+FM13AgGM9pXdEHKWy2s32/H9iNYsMB8GA1UdIwQYMBaAFM13AgGM9pXdEHKWy2s3
+2/H9iNYsMCkGA1UdEQQiMCCCCWxvY2FsaG9zdIINc3RvcmUuZXhhbXBsZYcEfwAA
+ATAPBgNVHRMBAf8EBTADAQH/MAoGCCqGSM49BAMCA0cAMEQCIFWe89zL2p88VQmL
+hccg7bbalL1MxmqrjuYoZeRraDpnAiBBRddeBHbz6JKui/byNqEXhu1M9NvGTDpL
+dCJDpKmg8w==
+-----END CERTIFICATE-----
+`;
+
+export const TEST_KEY: string = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg4tI9j3+uteaPnqHX
+7eVmwWd3SjkRWedi4eEDJuHKc2ShRANCAATZvM1EHosuKdvQzF+GVBUl3uk7I68u
+Ged0cIQN88A3mHjXh/Ha4lH28LYn6vtporC+IYkoKMg7Ebpwb3qL2jnz
+-----END PRIVATE KEY-----
+`;
