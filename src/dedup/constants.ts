@@ -9,8 +9,9 @@ import { DEFAULT_READ_PRICE } from '../plan/index.js';
 export const DEFAULT_SHARD_BYTES: number = 16 * 1024 * 1024;
 
 /**
- * After a query at chunk i of a file the next one is possible at i + 256, about 16 MiB on. Origin:
- * the reference client's `min_spacing_between_global_dedup_queries` (in use since 1.8).
+ * After a query at chunk i > 0 of a file the next one is possible at i + 256, about 16 MiB on.
+ * Origin: the reference client's `min_spacing_between_global_dedup_queries` (in use since 1.8), there
+ * from the first chunk on.
  */
 export const QUERY_SPACING_CHUNKS = 256;
 

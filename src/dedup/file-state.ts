@@ -75,6 +75,11 @@ export class FileState {
     return this.#tree.count;
   }
 
+  /** Bytes that are referred to in xorbs from outside. */
+  get outsideBytes(): number {
+    return this.#bytes.local + this.#bytes.global;
+  }
+
   /** True when chunks from `chunkStart` of `xorb` make the last term longer. */
   continuesTerm(xorb: number, chunkStart: number): boolean {
     return xorb === this.#xorb && chunkStart === this.#chunkEnd;

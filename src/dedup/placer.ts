@@ -36,6 +36,7 @@ export class Placer {
   place(file: FileState, batch: Batch): PlaceResult {
     const newRuns: NewRun[] = [];
     const closed: ClosedXorb[] = [];
+    const { outsideBytes } = file;
     let refusedUntil = 0;
     for (let chunk = 0; chunk < batch.count; ) {
       const run = this.#continuation(file, batch, chunk) ?? this.#choose(file, batch, chunk);
@@ -60,7 +61,7 @@ export class Placer {
         this.#store(file, batch, chunk, newRuns, closed);
       }
     }
-    return { newRuns, closed };
+    return { newRuns, closed, outsideBytes: file.outsideBytes - outsideBytes };
   }
 
   /** True when any table has the chunk. */

@@ -50,6 +50,8 @@ export interface PlaceResult {
   readonly newRuns: readonly NewRun[];
   /** Xorbs that got full during this call. */
   readonly closed: readonly ClosedXorb[];
+  /** Bytes for which the file now refers to xorbs that shards from outside told of. */
+  readonly outsideBytes: number;
 }
 
 /** What became of one file. Bytes are uncompressed; the four parts add up to `sizeBytes`. */
@@ -109,8 +111,9 @@ export interface DedupSession {
   ): { readonly xorbs: number; readonly chunks: number };
   openFile(): FileHandle;
   /**
-   * Indices into the batch that follows in `file` which are worth asking globally, to be called
-   * before {@link DedupSession.place} with the same batch (once; a second call asks for nothing).
+   * Indices into the batch that follows in `file` which are worth asking globally. To be called
+   * once per batch, in order, before {@link DedupSession.place} gets it; it may be several batches
+   * ahead of that.
    */
   queriesFor(file: FileHandle, hashes: Uint8Array, lengths: Uint32Array): number[];
   /**

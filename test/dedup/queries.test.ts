@@ -24,7 +24,7 @@ describe('what is asked globally', () => {
     }
   });
 
-  it('keeps 256 chunks between questions, across batches', () => {
+  it('keeps 256 chunks between questions behind the first chunk, across batches', () => {
     const session = createDedupSession({ hasher });
     const file = session.openFile();
     const asked: number[] = [];
@@ -33,9 +33,9 @@ describe('what is asked globally', () => {
       asked.push(...session.queriesFor(file, hashes, lengths).map((i) => base + i));
       session.place(file, hashes, lengths);
     }
-    expect(asked).toEqual([0, 305, 605, 905]);
-    for (const [i, chunk] of asked.slice(1).entries()) {
-      expect(chunk - (asked[i] as number)).toBeGreaterThanOrEqual(QUERY_SPACING_CHUNKS);
+    expect(asked).toEqual([0, 5, 305, 605, 905]);
+    for (const [i, chunk] of asked.slice(2).entries()) {
+      expect(chunk - (asked[i + 1] as number)).toBeGreaterThanOrEqual(QUERY_SPACING_CHUNKS);
     }
   });
 
@@ -63,6 +63,21 @@ describe('what is asked globally', () => {
     const { hashes, lengths } = batchOf(20, [3], 5);
     expect(session.queriesFor(file, hashes, lengths)).toEqual([3]);
     expect(session.queriesFor(file, hashes, lengths)).toEqual([]);
+  });
+
+  it('may run batches ahead of placing', () => {
+    const ahead = createDedupSession({ hasher });
+    const inTurn = createDedupSession({ hasher });
+    const a = ahead.openFile();
+    const b = inTurn.openFile();
+    const batches = Array.from({ length: 10 }, (_, i) => batchOf(100, [5, 50], i + 1));
+    const asked = batches.map(({ hashes, lengths }) => ahead.queriesFor(a, hashes, lengths));
+    for (const [i, { hashes, lengths }] of batches.entries()) {
+      expect(inTurn.queriesFor(b, hashes, lengths)).toEqual(asked[i]);
+      inTurn.place(b, hashes, lengths);
+      ahead.place(a, hashes, lengths);
+    }
+    expect(ahead.finishFile(a).fileHash.toString()).toBe(inTurn.finishFile(b).fileHash.toString());
   });
 
   it('is nothing for an empty batch', () => {

@@ -29,6 +29,8 @@ export class Batch {
   readonly segments: Segment[] = [];
   /** Cuts are known, and the unfinished chunk at the end is copied away. */
   readonly resolved: Deferred<void> = new Deferred();
+  /** The server has been asked about its chunks. */
+  readonly asked: Deferred<void> = new Deferred();
   /** Every chunk has its place. */
   readonly placed: Deferred<void> = new Deferred();
   /** Chunks of the batch, ascending; set when the cuts are known. */

@@ -27,6 +27,10 @@ export class FileTask {
   handle: FileHandle | null = null;
   /** Bytes read so far. */
   readBytes = 0;
+  /** Bytes whose chunks the server has been asked about, as far as that was worth it. */
+  askedBytes = 0;
+  /** Its batches are placed only when the server was asked about what follows them. */
+  looksAhead = false;
   /** The reason why it failed; work on its bytes that is still queued is skipped. */
   error: Error | null = null;
 

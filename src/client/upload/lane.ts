@@ -36,6 +36,8 @@ export class Lane {
   readonly tail: Uint8Array = new Uint8Array(DEFAULT_PARAMS.maxBytes);
   /** The batch submitted last: stages of the next one follow it. */
   previous: Batch | null = null;
+  /** Settles when the questions asked so far have been answered, or took too long. */
+  answers: Promise<void> = Promise.resolve();
 
   constructor(host: LaneHost) {
     this.#host = host;

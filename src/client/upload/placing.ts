@@ -2,6 +2,7 @@ import type { ClosedXorb, DedupSession } from '../../dedup/index.js';
 import { HASH_BYTES } from '../../hash/index.js';
 import type { Batch } from './batch.js';
 import { errorOf } from './file-error.js';
+import type { FileTask } from './file-task.js';
 import type { NewChunks } from './pieces.js';
 
 /** What became of the chunks of a batch. */
@@ -10,6 +11,8 @@ export interface PlacedBatch {
   readonly groups: readonly NewChunks[];
   /** Xorbs that got full. */
   readonly closed: readonly ClosedXorb[];
+  /** Files of which something was known from outside. */
+  readonly found: readonly FileTask[];
   readonly newBytes: number;
   readonly knownBytes: number;
   /** Set when the index threw: what came before is valid, the rest has no place. */
@@ -23,6 +26,7 @@ export interface PlacedBatch {
 export function placeBatch(dedup: DedupSession, batch: Batch, hashes: Uint8Array): PlacedBatch {
   const groups: { slot: number; chunks: number[] }[] = [];
   const closed: ClosedXorb[] = [];
+  const found: FileTask[] = [];
   let newBytes = 0;
   let allBytes = 0;
   let failure: Error | null = null;
@@ -36,6 +40,7 @@ export function placeBatch(dedup: DedupSession, batch: Batch, hashes: Uint8Array
         batch.lengths.subarray(chunkStart, chunkEnd),
       );
       closed.push(...placed.closed);
+      if (placed.outsideBytes > 0) found.push(file);
       for (const { slot, start, end } of placed.newRuns) {
         let group = groups.at(-1);
         if (group === undefined || group.slot !== slot) {
@@ -53,5 +58,5 @@ export function placeBatch(dedup: DedupSession, batch: Batch, hashes: Uint8Array
       break;
     }
   }
-  return { groups, closed, newBytes, knownBytes: allBytes - newBytes, failure };
+  return { groups, closed, found, newBytes, knownBytes: allBytes - newBytes, failure };
 }

@@ -66,9 +66,13 @@ export class GlobalQueries {
     return true;
   }
 
-  /** Asks for chunks `indices` of `hashes`; resolves when all answered, or when it took too long. */
-  async ask(hashes: Uint8Array, indices: readonly number[]): Promise<void> {
-    const answers: Promise<void>[] = [];
+  /** False when the server has kept us waiting too often: nobody waits for answers any more. */
+  get isPatient(): boolean {
+    return this.#timeouts < MAX_TIMEOUTS && this.#options.timeoutMs > 0;
+  }
+
+  /** Asks for chunks `indices` of `hashes`; adds to `answers` what settles with each answer. */
+  ask(hashes: Uint8Array, indices: readonly number[], answers: Promise<void>[]): void {
     for (const index of indices) {
       const chunk = MerkleHash.from(hashes, 32 * index);
       const text = chunk.toString();
@@ -76,12 +80,12 @@ export class GlobalQueries {
       this.#asked.add(text);
       answers.push(this.#queue.add(() => this.#askFor(chunk)));
     }
-    if (answers.length > 0 && this.#timeouts < MAX_TIMEOUTS) await this.#wait(answers);
   }
 
-  async #wait(answers: readonly Promise<void>[]): Promise<void> {
+  /** Resolves when all of `answers` are there, or when it took too long. */
+  async wait(answers: readonly Promise<void>[]): Promise<void> {
     const { timeoutMs, scope } = this.#options;
-    if (timeoutMs === 0 || scope.aborted) return;
+    if (answers.length === 0 || scope.aborted || !this.isPatient) return;
     await new Promise<void>((resolve) => {
       const end = (): void => {
         clearTimeout(timer);

@@ -10,6 +10,7 @@ import { type CancelScope, Semaphore } from './cancel.js';
 import { errorOf } from './file-error.js';
 import type { FileTask } from './file-task.js';
 import { Lane, type LaneHost } from './lane.js';
+import { Lookahead } from './lookahead.js';
 import { type NewChunks, Packing, type Piece } from './pieces.js';
 import { placeBatch } from './placing.js';
 import type { GlobalQueries } from './queries.js';
@@ -56,6 +57,7 @@ export class UploadRun implements LaneHost {
   readonly #room: Semaphore;
   readonly #packing: Packing;
   readonly #sender: XorbSender;
+  readonly #lookahead: Lookahead;
   readonly #stopListening: () => void;
   #processing = 0;
 
@@ -68,6 +70,7 @@ export class UploadRun implements LaneHost {
     this.#reads = new PQueue({ concurrency: sizes.laneCount });
     this.#room = new Semaphore(sizes.batchCount);
     this.#packing = new Packing(pool);
+    this.#lookahead = new Lookahead(pool, sizes);
     this.#sender = new XorbSender({
       cas,
       concurrency: options.sendConcurrency,
@@ -82,6 +85,7 @@ export class UploadRun implements LaneHost {
           tally.tell();
         },
         onAcknowledged: (xorb, bytes, inserted) => this.#acknowledged(xorb, bytes, inserted),
+        onSettled: () => this.#relieve(),
         onFatal: options.onFatal,
       },
     });
@@ -127,7 +131,6 @@ export class UploadRun implements LaneHost {
     this.#processing++;
     void this.#process(lane, batch, previous).finally(() => {
       this.#processing--;
-      this.#room.leave();
       this.#relieve();
     });
   }
@@ -153,20 +156,14 @@ export class UploadRun implements LaneHost {
   async #process(lane: Lane, batch: Batch, previous: Batch | null): Promise<void> {
     let owned = true;
     try {
-      const scan = await this.#again(() =>
-        this.pool.scan(
-          batch.slab,
-          batch.segments.map(({ start, end, warmStart }) => ({ start, end, fileStart: warmStart })),
-          DEFAULT_PARAMS.maskBits,
-        ),
-      );
-      await previous?.resolved.promise;
-      this.scope.check();
-      batch.resolve(scan, lane.tail);
-      batch.resolved.resolve();
-      const hashes = await this.#hash(batch);
+      const hashes = await this.#compute(lane, batch, previous).finally(() => this.#room.leave());
+      await previous?.asked.promise;
+      this.#ask(lane, batch, hashes);
+      batch.asked.resolve();
+      if (this.#options.queries?.isPatient === true) await this.#lookahead.turn(batch);
+      // Answers to what was asked further on are worth as much as those to its own questions.
+      await lane.answers;
       await previous?.placed.promise;
-      await this.#ask(batch, hashes);
       this.scope.check();
       owned = false;
       this.#place(batch, hashes);
@@ -176,8 +173,25 @@ export class UploadRun implements LaneHost {
     }
     // The next batch of the lane goes on in any case; a file that failed is skipped there.
     batch.resolved.resolve();
+    batch.asked.resolve();
     batch.placed.resolve();
     for (const { file, isLast } of batch.segments) if (isLast) void this.#finishFile(file);
+  }
+
+  /** Cuts and chunk hashes of a slab, 32 bytes each. */
+  async #compute(lane: Lane, batch: Batch, previous: Batch | null): Promise<Uint8Array> {
+    const scan = await this.#again(() =>
+      this.pool.scan(
+        batch.slab,
+        batch.segments.map(({ start, end, warmStart }) => ({ start, end, fileStart: warmStart })),
+        DEFAULT_PARAMS.maskBits,
+      ),
+    );
+    await previous?.resolved.promise;
+    this.scope.check();
+    batch.resolve(scan, lane.tail);
+    batch.resolved.resolve();
+    return this.#hash(batch);
   }
 
   /** Chunk hashes, 32 bytes each; SHA-256 takes the same bytes in at the same time. */
@@ -231,10 +245,11 @@ export class UploadRun implements LaneHost {
     }
   }
 
-  async #ask(batch: Batch, hashes: Uint8Array): Promise<void> {
+  /** Asks for chunks of a batch, in the order of the lane. */
+  #ask(lane: Lane, batch: Batch, hashes: Uint8Array): void {
     const { queries, dedup } = this.#options;
     if (queries === null) return;
-    const waits: Promise<void>[] = [];
+    const answers: Promise<void>[] = [];
     for (const segment of batch.segments) {
       const { file, start, end, fileOffset, isLast, chunkStart, chunkEnd } = segment;
       if (file.error !== null || chunkStart === chunkEnd) continue;
@@ -244,15 +259,20 @@ export class UploadRun implements LaneHost {
       const part = hashes.subarray(HASH_BYTES * chunkStart, HASH_BYTES * chunkEnd);
       const lengths = batch.lengths.subarray(chunkStart, chunkEnd);
       const indices = dedup.queriesFor(file.handle, part, lengths);
-      if (indices.length > 0) waits.push(queries.ask(part, indices));
+      if (indices.length > 0) queries.ask(part, indices, answers);
     }
-    if (waits.length > 0) await Promise.all(waits);
+    this.#lookahead.asked(batch);
+    if (answers.length === 0) return;
+    const before = lane.answers;
+    lane.answers = queries.wait(answers).then(() => before);
   }
 
   /** Places a batch and starts packing. From here on the slab belongs to the packing. */
   #place(batch: Batch, hashes: Uint8Array): void {
     const { dedup, tally } = this.#options;
-    const { groups, closed, newBytes, knownBytes, failure } = placeBatch(dedup, batch, hashes);
+    const placed = placeBatch(dedup, batch, hashes);
+    const { groups, closed, found, newBytes, knownBytes, failure } = placed;
+    for (const file of found) this.#lookahead.found(file);
     const pieces = this.#packing.pack(batch, groups);
     for (let i = 0; i < groups.length; i++) {
       this.#sender.add((groups[i] as NewChunks).slot, pieces[i] as Promise<Piece>);
@@ -313,7 +333,6 @@ export class UploadRun implements LaneHost {
     tally.xorbBytes += bytes;
     if (!inserted) tally.knownXorbCount++;
     tally.tell();
-    this.#relieve();
   }
 
   /**
@@ -322,6 +341,7 @@ export class UploadRun implements LaneHost {
    */
   #relieve(): void {
     if (this.scope.aborted || this.pool.waiting === 0) return;
+    this.#lookahead.releaseAll();
     if (this.#processing > 0 || this.#sender.activeCount > 0) return;
     this.#packing.dropGather();
     const closed = this.#options.dedup.closeOpenXorb();
@@ -333,6 +353,7 @@ export class UploadRun implements LaneHost {
     this.#stopListening();
     this.#packing.dropGather();
     this.#sender.drop();
+    this.#lookahead.releaseAll();
     for (const lane of this.#idleLanes) lane.drop();
   }
 }

@@ -11,6 +11,8 @@ export interface SenderEvents {
   onSent(bytes: number): void;
   /** A xorb was acknowledged, and its memory is free again. */
   onAcknowledged(xorb: ClosedXorb, bytes: number, inserted: boolean): void;
+  /** After that: the xorb does not count as active any more. */
+  onSettled(): void;
   /** Ends the session: chunks that others refer to already could not be stored. */
   onFatal(error: Error): void;
 }
@@ -56,7 +58,11 @@ export class XorbSender {
     const pieces = this.#filling.get(xorb.slot) ?? [];
     this.#filling.delete(xorb.slot);
     const sent = this.#queue.add(() => this.#send(xorb, pieces));
-    sent.catch((error: Error) => this.#options.events.onFatal(error));
+    const { events } = this.#options;
+    sent.then(
+      () => events.onSettled(),
+      (error: Error) => events.onFatal(error),
+    );
   }
 
   /** Resolves when nothing is being sent any more. */

@@ -21,6 +21,8 @@ export interface UploadSizes {
   readonly laneCount: number;
   /** Slabs being scanned, hashed or placed at once. */
   readonly batchCount: number;
+  /** How far asking for known chunks runs ahead of placing them, bytes of a file. */
+  readonly lookaheadBytes: number;
   readonly xorbMaxBytes: number;
 }
 
@@ -36,6 +38,12 @@ const OTHER_SLABS = 2;
  * would have to wait for each other's memory, smaller ones are more requests for every reader.
  */
 const XORBS_IN_MEMORY = 2;
+
+/**
+ * Of a file this much is held back at most beside all else. More would find more, as chunks that can
+ * be asked for are 64 MiB apart on average.
+ */
+const LOOKAHEAD_BYTES = 16 * 1024 * 1024;
 
 /** @throws RangeError for a concurrency below 1 */
 export function uploadSizes(
@@ -55,6 +63,7 @@ export function uploadSizes(
     dataStart,
     laneCount,
     batchCount,
+    lookaheadBytes: Math.min(LOOKAHEAD_BYTES, slabBytes * Math.floor(slabCount / 4)),
     xorbMaxBytes: Math.min(XORB_MAX_BYTES, options.xorbMaxBytes ?? Number.POSITIVE_INFINITY, share),
   };
 }
