@@ -42,10 +42,25 @@ export interface Sink {
   write(bytes: Uint8Array, offset: number): Promise<void>;
   /** The same for pieces that follow each other, where one call is cheaper than many. */
   writeAll?(pieces: readonly Uint8Array[], offset: number): Promise<void>;
+  /**
+   * After `prepare`: lends the open file to threads that write to it themselves, at any offset, beside
+   * `write`. It stays open until the loan ends, also when the sink is aborted meanwhile. Null: not
+   * now, `write` is the way.
+   */
+  lend?(): FileLoan | null;
   /** All is written and verified: make it visible under its final name. */
   commit(sizeBytes: number): Promise<void>;
   /** It failed, for this reason: remove what was written, tell a reader. Never throws. */
   abort(reason?: unknown): Promise<void>;
+}
+
+/** A file that its sink has lent out. */
+export interface FileLoan {
+  readonly fd: number;
+  /** Nobody writes by this loan any more; so many bytes were written, in so many milliseconds. */
+  end(writtenBytes: number, writeMs: number): void;
+  /** The sink's error for one of the system (`ENOSPC`) that a thread met. */
+  failure(errno: string, cause: unknown): Error;
 }
 
 /**
@@ -190,30 +205,42 @@ export interface PackResult {
 }
 
 export interface DecodeRequest {
-  /** Whole records lie in `input[start, end)`. */
   readonly input: Slab;
-  readonly start: number;
-  readonly end: number;
   readonly output: Slab;
-  readonly outputOffset: number;
   /**
-   * Uncompressed bytes that the record headers promise; more or less is an error. With `rawInPlace`
-   * those of compressed chunks only.
+   * Runs of whole records in `input`, four numbers each: its start and end there, and the start and
+   * end in `output` of what its compressed chunks decode to, side by side; more or fewer bytes are an
+   * error. Chunks that are stored as they are stay where they lie in `input`.
    */
-  readonly expectedBytes: number;
+  readonly runs: Uint32Array;
   /**
-   * Chunks that are stored as they are stay where they lie in `input`; the others are put side by
-   * side from `outputOffset` on.
-   * @default false
+   * What the thread that decodes writes into a file as soon as all runs are right.
+   * @default nothing
    */
-  readonly rawInPlace?: boolean;
+  readonly rows?: FileRows | undefined;
+}
+
+/** Pieces of two slabs and where they go in an open file; pieces of a row follow each other there. */
+export interface FileRows {
+  readonly fd: number;
+  /** Offset in the file of each row. */
+  readonly offsets: Float64Array;
+  /** The end of each row in the list of pieces. */
+  readonly ends: Uint32Array;
+  /**
+   * Two numbers for each piece: its place, which is a position of `input` or `-1 - position` of
+   * `output`, and its bytes.
+   */
+  readonly pieces: Int32Array;
 }
 
 export interface DecodeResult {
-  /** Uncompressed length of each chunk in order. */
+  /** Uncompressed length of each chunk, all runs in order. */
   readonly lengths: Uint32Array;
   /** Chunk hashes, 32 bytes each, computed from the decoded bytes. */
   readonly hashes: Uint8Array;
+  /** What writing the rows took, ms. */
+  readonly writeMs: number;
 }
 
 /** SHA-256 of a stream, computed off the main thread in the order of the calls. */
@@ -252,6 +279,7 @@ export interface ComputePool {
   /** Chunk hashes (data key), 32 bytes each, of chunks `starts[i]`, `lengths[i]`. */
   hash(slab: Slab, starts: Uint32Array, lengths: Uint32Array): Promise<Uint8Array>;
   pack(request: PackRequest): Promise<PackResult>;
+  /** @throws OrbweaverError what decoding throws; `STORAGE_FAILED` with the `errno` of a failed write */
   decode(request: DecodeRequest): Promise<DecodeResult>;
   createSha256(): Sha256Stream;
   close(): Promise<void>;

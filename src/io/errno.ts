@@ -56,14 +56,18 @@ export function inputError(error: unknown, name: string): OrbweaverError {
 /** What went wrong while an output was opened or written. A typed error passes through. */
 export function outputError(error: unknown, name: string): OrbweaverError {
   if (isOrbweaverError(error)) return error;
-  const errno = errnoOf(error);
+  return outputErrnoError(errnoOf(error), name, error);
+}
+
+/** The same for an error that is known by its name only, because another thread met it. */
+export function outputErrnoError(
+  errno: string | undefined,
+  name: string,
+  cause: unknown,
+): OrbweaverError {
   const code = OUTPUT_CODES[errno ?? ''] ?? 'STORAGE_FAILED';
-  return new OrbweaverError(
-    code,
-    `"${name}" expected a writable output, got ${describe(error, errno)}`,
-    { path: name, errno: errno ?? null },
-    error,
-  );
+  const message = `"${name}" expected a writable output, got ${describe(cause, errno)}`;
+  return new OrbweaverError(code, message, { path: name, errno: errno ?? null }, cause);
 }
 
 function describe(error: unknown, errno: string | undefined): string {

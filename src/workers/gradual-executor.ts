@@ -93,9 +93,18 @@ function bytesOf(task: Task): number {
     case 'scan':
       return task.segments.reduce((sum, { start, end }) => sum + end - start, 0);
     case 'decode':
+      return runsBytes(task.runs);
     case 'verify':
       return task.end - task.start;
     default:
       return task.lengths.reduce((sum, length) => sum + length, 0);
   }
+}
+
+function runsBytes(runs: Uint32Array): number {
+  let bytes = 0;
+  for (let at = 0; at < runs.length; at += 4) {
+    bytes += (runs[at + 1] as number) - (runs[at] as number);
+  }
+  return bytes;
 }

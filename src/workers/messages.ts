@@ -1,4 +1,4 @@
-import type { SlabSegment } from '../client/ports.js';
+import type { FileRows, SlabSegment } from '../client/ports.js';
 import type { ErrorCode, ErrorFields } from '../errors.js';
 import type { WasmModule } from '../kernels/index.js';
 
@@ -47,17 +47,14 @@ export interface PackTask {
   readonly lengths: Uint32Array;
 }
 
-/** Decodes and hashes whole records. */
+/** Decodes and hashes runs of whole records, and writes rows of them into a file. */
 export interface DecodeTask {
   readonly kind: 'decode';
   readonly slab: SlabRef;
-  readonly start: number;
-  readonly end: number;
   readonly target: SlabRef;
-  readonly outputOffset: number;
-  readonly expectedBytes: number;
-  /** Chunks that are stored as they are stay in `slab`. */
-  readonly rawInPlace: boolean;
+  /** As in `DecodeRequest`. */
+  readonly runs: Uint32Array;
+  readonly rows: FileRows | null;
 }
 
 /** Decodes and hashes whole records and keeps the hashes only. */
@@ -93,6 +90,7 @@ export interface PackReply {
 export interface DecodeReply {
   readonly lengths: Uint32Array;
   readonly hashes: Uint8Array;
+  readonly writeMs: number;
 }
 
 /** The reply that belongs to a task. */

@@ -161,16 +161,13 @@ export class PiscinaPool implements WorkerPool {
   }
 
   decode(request: Parameters<ComputePool['decode']>[0]): ReturnType<ComputePool['decode']> {
-    const { input, start, end, output, outputOffset, expectedBytes, rawInPlace } = request;
+    const { input, output, runs, rows } = request;
     return this.#run([input, output], ([inputRef, outputRef]) => ({
       kind: 'decode',
       slab: inputRef as SlabRef,
-      start,
-      end,
       target: outputRef as SlabRef,
-      outputOffset,
-      expectedBytes,
-      rawInPlace: rawInPlace ?? false,
+      runs,
+      rows: rows ?? null,
     }));
   }
 

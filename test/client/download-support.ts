@@ -17,6 +17,8 @@ import { OrbweaverError } from '../../src/errors.js';
 import { createReadableBlake3, fileHash, type MerkleHash } from '../../src/hash/index.js';
 import type { FetchRange, Reconstruction, Term, XorbFetch } from '../../src/plan/index.js';
 import { sliceTerms } from '../../src/plan/index.js';
+import type { SlabRef } from '../../src/workers/messages.js';
+import { runDecode } from '../../src/workers/tasks/decode.js';
 import { type BuiltXorb, createRecordDecoder, XorbBuilder } from '../../src/xorb/index.js';
 
 export const hasher = createReadableBlake3();
@@ -255,8 +257,13 @@ export interface TestPool extends ComputePool {
 }
 
 /** A pool without threads; `slabCount` 2 is the smallest legal one. */
-export function testPool(shape: { slabBytes: number; slabCount: number }): TestPool {
-  const decoder = createRecordDecoder({ codec, hasher });
+export function testPool(shape: {
+  slabBytes: number;
+  slabCount: number;
+  threads?: number;
+}): TestPool {
+  const bytesOf = (slab: SlabRef): Uint8Array => slab as Uint8Array;
+  const context = { decoder: createRecordDecoder({ codec, hasher }), bytesOf };
   const waiting: { count: number; grant: (slabs: Slab[]) => void }[] = [];
   const memory = Array.from({ length: shape.slabCount }, () => new Uint8Array(shape.slabBytes));
   const free = [...memory];
@@ -290,8 +297,8 @@ export function testPool(shape: { slabBytes: number; slabCount: number }): TestP
     throw new Error('not used in downloads');
   };
   return {
-    ...shape,
     threads: 0,
+    ...shape,
     tier: 'readable',
     sharedMemory: false,
     get freeSlabs() {
@@ -327,11 +334,14 @@ export function testPool(shape: { slabBytes: number; slabCount: number }): TestP
     pack: unused,
     ...{ sha256: unused },
     createSha256: unused,
-    async decode(request: DecodeRequest): Promise<DecodeResult> {
+    async decode({ input, output, runs, rows }: DecodeRequest): Promise<DecodeResult> {
       await new Promise((resolve) => setImmediate(resolve));
-      const { input, start, end, output, outputOffset, expectedBytes, rawInPlace } = request;
-      return decoder.decode(input.bytes, start, end, output.bytes, outputOffset, expectedBytes, {
-        rawInPlace: rawInPlace ?? false,
+      return runDecode(context, {
+        kind: 'decode',
+        slab: input.bytes,
+        target: output.bytes,
+        runs,
+        rows: rows ?? null,
       });
     },
     async close() {},

@@ -1,12 +1,16 @@
 import { createHash } from 'node:crypto';
+import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { concatBytes } from '../../src/bytes/index.js';
 import { createReadableScanner, findCandidates } from '../../src/chunker/index.js';
 import type { Slab } from '../../src/client/ports.js';
+import { SCHEME_NONE } from '../../src/compress/index.js';
 import { DATA_KEY, MerkleHash } from '../../src/hash/index.js';
 import type { Kernels } from '../../src/kernels/index.js';
 import { createThreadKernels, type WorkerPool } from '../../src/workers/index.js';
-import { encodeFooter, verifyXorb, XorbBuilder } from '../../src/xorb/index.js';
+import { encodeFooter, readRecordHeader, verifyXorb, XorbBuilder } from '../../src/xorb/index.js';
 import { generate } from '../support/generators.js';
 import { builtWorkers } from './built.js';
 
@@ -18,6 +22,43 @@ function same(a: ArrayLike<number> | undefined, b: ArrayLike<number>): boolean {
     Buffer.from(Uint32Array.from(b).buffer),
   );
 }
+
+/** All of these records as one run whose compressed chunks go to `outputStart`. */
+function runOf(slab: Slab, start: number, recordLengths: Uint32Array, outputStart: number) {
+  let at = start;
+  let outputEnd = outputStart;
+  for (const length of recordLengths) {
+    const header = readRecordHeader(slab.bytes, at);
+    if (header.scheme !== SCHEME_NONE) outputEnd += header.uncompressedLength;
+    at += length;
+  }
+  return Uint32Array.of(start, at, outputStart, outputEnd);
+}
+
+/** The chunks of such a run, which lie where they came or where they were decoded to. */
+function chunksAt(
+  slab: Slab,
+  start: number,
+  recordLengths: Uint32Array,
+  output: Slab,
+  outputStart: number,
+): Uint8Array {
+  const parts: Uint8Array[] = [];
+  let at = start;
+  let outputAt = outputStart;
+  for (const length of recordLengths) {
+    const { scheme, uncompressedLength } = readRecordHeader(slab.bytes, at);
+    if (scheme === SCHEME_NONE) {
+      parts.push(slab.bytes.subarray(at + 8, at + 8 + uncompressedLength));
+    } else {
+      parts.push(output.bytes.subarray(outputAt, outputAt + uncompressedLength));
+      outputAt += uncompressedLength;
+    }
+    at += length;
+  }
+  return concatBytes(parts);
+}
+
 let hasher: Kernels['hasher'];
 let codec: Kernels['codec'];
 beforeAll(async () => {
@@ -132,16 +173,84 @@ describe.each(WAYS)('a pool with $threads threads, shared memory $sharedMemory',
       expect(same(a?.bytes.subarray(start, start + inPlace.packedBytes), records)).toBe(true);
       const decoded = await pool.decode({
         input: a as Slab,
-        start,
-        end: start + inPlace.packedBytes,
         output: c as Slab,
-        outputOffset: 5,
-        expectedBytes: data.length,
+        runs: runOf(a as Slab, start, inPlace.recordLengths, 5),
       });
       expect(decoded.lengths).toEqual(lengths);
-      expect(same(c?.bytes.subarray(5, 5 + data.length), data)).toBe(true);
+      expect(same(chunksAt(a as Slab, start, inPlace.recordLengths, c as Slab, 5), data)).toBe(
+        true,
+      );
       expect(same(verifyXorb({ codec, hasher }, records).chunkHashes, decoded.hashes)).toBe(true);
     });
+  });
+
+  it('decodes runs with gaps in one task, which writes rows of them into a file', async () => {
+    const lengths = Uint32Array.of(60_000, 90_000, 100_000, 50_000);
+    const data = concatBytes([
+      generate({ kind: 'words', seed: 3, bytes: 150_000 }),
+      generate({ kind: 'splitmix64', seed: 3, bytes: 150_000 }),
+    ]);
+    const path = join(await mkdtemp(join(tmpdir(), 'orbweaver-pool-')), 'rows');
+    const file = await open(path, 'w+');
+    try {
+      await withSlabs(3, async ([a, b, c]) => {
+        a?.bytes.set(data);
+        const { recordLengths } = await pool.pack({
+          source: a as Slab,
+          target: b as Slab,
+          targetOffset: 0,
+          starts: Uint32Array.of(0, 60_000, 150_000, 250_000),
+          lengths,
+        });
+        const [first = 0, second = 0, third = 0, fourth = 0] = recordLengths;
+        const end = first + second + third + fourth;
+        const rawAt = end - fourth + 8;
+        const request = {
+          input: b as Slab,
+          output: c as Slab,
+          // The first record, and the last two: one that is compressed and two that are not.
+          runs: Uint32Array.of(0, first, 7, 60_007, first + second, end, 60_007, 60_007),
+        };
+        const rows = {
+          fd: file.fd,
+          offsets: Float64Array.of(100_000, 0, 70_000),
+          ends: Uint32Array.of(2, 3, 4),
+          // A chunk beside a part of another; the first part of one again; a part of the last.
+          pieces: Int32Array.of(-1 - 7, 60_000, rawAt, 1000, -1 - 7, 10, rawAt + 40_000, 10_000),
+        };
+        const { lengths: decodedLengths, hashes } = await pool.decode({ ...request, rows });
+        expect(decodedLengths).toEqual(Uint32Array.of(60_000, 100_000, 50_000));
+        const expected = await pool.hash(
+          a as Slab,
+          Uint32Array.of(0, 150_000, 250_000),
+          decodedLengths,
+        );
+        expect(same(hashes, expected)).toBe(true);
+        const image = new Uint8Array(161_000);
+        image.set(data.subarray(0, 60_000), 100_000);
+        image.set(data.subarray(250_000, 251_000), 160_000);
+        image.set(data.subarray(0, 10), 0);
+        image.set(data.subarray(290_000), 70_000);
+        expect(same(await readFile(path), image)).toBe(true);
+
+        // Wrong records: nothing is written.
+        await file.truncate(0);
+        const wrong = Uint32Array.of(0, first, 7, 60_006, first + second, end, 60_007, 60_007);
+        await expect(pool.decode({ ...request, runs: wrong, rows })).rejects.toMatchObject({
+          code: 'SIZE_MISMATCH',
+        });
+        expect((await file.stat()).size).toBe(0);
+        // A file that does not take bytes.
+        const reader = await open(path, 'r');
+        await expect(
+          pool.decode({ ...request, rows: { ...rows, fd: reader.fd } }),
+        ).rejects.toMatchObject({ code: 'STORAGE_FAILED', fields: { errno: 'EBADF' } });
+        await reader.close();
+      });
+    } finally {
+      await file.close();
+      await rm(dirname(path), { recursive: true });
+    }
   });
 
   it('gives errors back with code and fields, and goes on', async () => {
@@ -150,11 +259,8 @@ describe.each(WAYS)('a pool with $threads threads, shared memory $sharedMemory',
       a?.bytes.set([9, 9, 9, 9, 9, 9, 9, 9]);
       const request = {
         input: a as Slab,
-        start: 0,
-        end: 8,
         output: b as Slab,
-        outputOffset: 0,
-        expectedBytes: 5,
+        runs: Uint32Array.of(0, 8, 0, 5),
       };
       await expect(pool.decode(request)).rejects.toMatchObject({
         name: 'OrbweaverError',

@@ -1,12 +1,7 @@
-import { OrbweaverError } from '../../errors.js';
+import { isOrbweaverError, OrbweaverError } from '../../errors.js';
 import { OrderedAssembler } from '../../plan/index.js';
-import type { Sink } from '../ports.js';
-
-/** Decoded bytes and where they go; `bytes` is a view of a slab. */
-export interface OutputSlice {
-  readonly outputOffset: number;
-  readonly bytes: Uint8Array;
-}
+import type { FileRows, Sink } from '../ports.js';
+import { type Landing, type OutputSlice, packRows } from './landings.js';
 
 /** Takes decoded slices and brings them into the sink. */
 export interface OutputWriter {
@@ -15,10 +10,23 @@ export interface OutputWriter {
    * `mayWait` false: what is too early is copied aside instead of waiting for its turn.
    */
   write(slices: readonly OutputSlice[], mayWait: boolean): Promise<void>;
+  /**
+   * For the thread that decodes to write itself, where the sink lends its file and lets it. Undefined:
+   * `write` is the way.
+   */
+  lend?(landings: readonly Landing[]): LentRows | undefined;
   /** Resolves when everything that is in order, copies included, is in the sink. */
   drain(): Promise<void>;
   /** Ends all waiting with this error. */
   close(error: unknown): void;
+}
+
+/** Rows that a thread is going to write. One of the two methods has to be called. */
+export interface LentRows {
+  readonly rows: FileRows;
+  written(writeMs: number): void;
+  /** Nothing more is written. @returns the sink's error, if it was writing that failed */
+  failed(error: unknown): unknown;
 }
 
 interface WriterOptions {
@@ -66,6 +74,23 @@ export function createPositionalWriter(options: WriterOptions): OutputWriter {
       for (const lane of await Promise.allSettled(lanes)) {
         if (lane.status === 'rejected') throw lane.reason;
       }
+    },
+    lend(landings) {
+      const loan = failure === undefined ? sink.lend?.() : null;
+      if (loan === null || loan === undefined) return undefined;
+      return {
+        rows: packRows(landings, { fd: loan.fd, baseOffset }),
+        written(writeMs) {
+          const bytes = landings.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
+          loan.end(bytes, writeMs);
+          onWritten(bytes);
+        },
+        failed(error) {
+          loan.end(0, 0);
+          const errno = isOrbweaverError(error) ? error.fields.errno : undefined;
+          return typeof errno === 'string' ? loan.failure(errno, error) : error;
+        },
+      };
     },
     async drain() {},
     close(error) {

@@ -1,10 +1,11 @@
 import { OrbweaverError } from '../../errors.js';
 import type { PlannedFetch } from '../../plan/index.js';
-import type { ByteRange, CasClient, ComputePool, RangeReceiver } from '../ports.js';
-import { decodeRuns, recordRun, sliceRun } from './batch.js';
+import type { ByteRange, CasClient, ComputePool, DecodeResult, RangeReceiver } from '../ports.js';
+import { decodeRuns, recordRuns } from './batch.js';
 import type { Cancellation } from './cancellation.js';
 import type { ChunkLedger } from './chunk-ledger.js';
 import { isDataFault, isExpiredUrl, isRangeRefusal } from './faults.js';
+import { landingsOf, sliceOf } from './landings.js';
 import type { OutputWriter } from './output-writer.js';
 import { RangeLayout, RecordWalker } from './record-stream.js';
 import type { SlabCopy } from './slab-copy.js';
@@ -287,23 +288,37 @@ class Attempt implements RangeReceiver {
     this.#decoding.add(work);
   }
 
-  /** Decodes, notes the hashes and starts to write; the slabs come back when that is done. */
-  async #process(pair: SlabPair, walker: RecordWalker): Promise<void> {
+  /**
+   * Decodes, notes the hashes, and writes, unless the thread that decoded has done so; the slabs come
+   * back when that is over.
+   */
+  async #process(pair: SlabPair, { runs }: RecordWalker): Promise<void> {
     const { pool, ledger, writer, cancellation, onBackground } = this.#context;
+    const landings = runs.flatMap(landingsOf);
+    // Where there are no threads, it is this one that a disk would keep waiting.
+    const lent = pool.threads > 0 ? writer.lend?.(landings) : undefined;
+    let decoded: DecodeResult;
     try {
-      const decoded = await decodeRuns(pool, pair, walker.runs);
+      decoded = await decodeRuns(pool, pair, runs, lent?.rows);
+    } catch (error) {
+      pair.release();
+      throw lent === undefined ? error : lent.failed(error);
+    }
+    try {
+      lent?.written(decoded.writeMs);
       cancellation.throwIfCancelled();
-      const slices = walker.runs.flatMap((run, i) => {
-        const result = decoded[i];
-        if (ledger !== null && result !== undefined) recordRun(ledger, run, result);
-        run.layout.settle(run.chunkStart, run.chunkEnd);
-        return sliceRun(run, pair);
-      });
-      onBackground(writer.write(slices, !pair.reserved).finally(() => pair.release()));
+      if (ledger !== null) recordRuns(ledger, runs, decoded);
+      for (const run of runs) run.layout.settle(run.chunkStart, run.chunkEnd);
     } catch (error) {
       pair.release();
       throw error;
     }
+    if (lent !== undefined) {
+      pair.release();
+      return;
+    }
+    const slices = landings.map((landing) => sliceOf(landing, pair));
+    onBackground(writer.write(slices, !pair.reserved).finally(() => pair.release()));
   }
 
   async #takePair(): Promise<SlabPair> {

@@ -1,12 +1,5 @@
 import { verifyXorb } from '../../xorb/index.js';
-import type {
-  DecodeReply,
-  DecodeTask,
-  HashReply,
-  PackReply,
-  PackTask,
-  VerifyTask,
-} from '../messages.js';
+import type { HashReply, PackReply, PackTask, VerifyTask } from '../messages.js';
 import type { TaskContext } from './context.js';
 
 /** Chunks to records, into another slab or in place. */
@@ -24,19 +17,6 @@ export function runPack(context: TaskContext, task: PackTask): PackReply {
     recordLengths,
   );
   return { packedBytes, recordLengths };
-}
-
-/** Records to chunks and their hashes. */
-export function runDecode(context: TaskContext, task: DecodeTask): DecodeReply {
-  return context.decoder.decode(
-    context.bytesOf(task.slab),
-    task.start,
-    task.end,
-    context.bytesOf(task.target),
-    task.outputOffset,
-    task.expectedBytes,
-    { rawInPlace: task.rawInPlace },
-  );
 }
 
 /** Records to the hashes of their chunks; the chunks themselves only ever live in scratch. */

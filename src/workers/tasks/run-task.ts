@@ -1,8 +1,9 @@
 import type { Reply, SlabRef, Task, TaskOutcome } from '../messages.js';
 import { failureOf } from '../task-failure.js';
 import type { TaskContext } from './context.js';
+import { runDecode } from './decode.js';
 import { runDigest, runHash } from './hash.js';
-import { runDecode, runPack, runVerify } from './records.js';
+import { runPack, runVerify } from './records.js';
 import { runScan } from './scan.js';
 
 /** Runs one task on this thread. Never throws: a thrown error would lose its code on the way out. */
