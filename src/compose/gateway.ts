@@ -5,7 +5,9 @@ import {
   createNodeServer,
   createRandomBytes,
   createToken,
+  type GatewayAnswer,
   type GatewayFault,
+  type GatewayRequest,
   type GatewayToken,
 } from '../gateway/index.js';
 import { type ComputeOptions, poolOf } from './options.js';
@@ -70,12 +72,15 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
     tokens,
     options: { publicUrl: options.publicUrl, onFault: options.onFault },
   });
-  const handle = (request: Request): Promise<Response> => {
-    onRequest?.({ method: request.method, path: new URL(request.url).pathname });
-    return gateway.handle(request);
+  const answer = (request: GatewayRequest): Promise<GatewayAnswer> => {
+    onRequest?.({ method: request.method, path: request.path });
+    return gateway.answer(request);
   };
   try {
-    const server = await createNodeServer({ handle }, { host: options.host, port: options.port });
+    const server = await createNodeServer(
+      { ...gateway, answer },
+      { host: options.host, port: options.port },
+    );
     let closing: Promise<void> | undefined;
     return {
       url: server.url,
@@ -85,6 +90,7 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
         closing ??= (async () => {
           await server.close();
           await gateway.close();
+          await store.close?.();
           await pool.close();
         })();
         return closing;

@@ -2,6 +2,7 @@ import { OrbweaverError } from '../errors.js';
 import type { BodyBuffers } from './body-buffers.js';
 import type { ByteBudget } from './byte-budget.js';
 import { failure, rejected } from './failures.js';
+import type { GatewayRequest } from './ports.js';
 
 /** Reading request bodies: the limit comes first, memory is asked for before it is taken. */
 
@@ -13,50 +14,33 @@ export interface HeldBody {
 }
 
 /** The declared length, or null when there is none (chunked coding). 400 when it is no number. */
-export function declaredLength(request: Request): number | null {
-  const text = request.headers.get('content-length');
+export function declaredLength(request: GatewayRequest): number | null {
+  const text = request.header('content-length');
   if (text === null) return null;
   if (!/^\d{1,15}$/.test(text)) throw rejected('"content-length" expected a number of bytes');
   return Number(text);
 }
 
 /** 413 before a byte is read, when the declared length is above the limit. */
-export function checkDeclaredLength(request: Request, limitBytes: number): number | null {
+export function checkDeclaredLength(request: GatewayRequest, limitBytes: number): number | null {
   const declared = declaredLength(request);
   if (declared !== null && declared > limitBytes) throw tooLarge(limitBytes);
   return declared;
 }
 
-/** The pieces of the body; 413 as soon as there are more than `limitBytes`. Leaving early cancels it. */
+/** The pieces of the body; 413 as soon as there are more than `limitBytes`. Leaving early drops the rest. */
 export async function* bodyPieces(
-  request: Request,
+  request: GatewayRequest,
   limitBytes: number,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   if (request.body === null) return;
-  const reader = request.body.getReader();
   let received = 0;
-  let ended = false;
   try {
-    while (true) {
-      const step = await readStep(reader);
-      if (step === null) break;
-      received += step.length;
+    for await (const piece of request.body) {
+      received += piece.length;
       if (received > limitBytes) throw tooLarge(limitBytes);
-      if (step.length > 0) yield step;
+      if (piece.length > 0) yield piece;
     }
-    ended = true;
-  } finally {
-    // Not awaited: what the other side does about it is no business of this request.
-    if (!ended) reader.cancel().catch(() => undefined);
-  }
-}
-
-async function readStep(
-  reader: ReadableStreamDefaultReader<Uint8Array>,
-): Promise<Uint8Array | null> {
-  try {
-    const step = await reader.read();
-    return step.done ? null : step.value;
   } catch (cause) {
     if (cause instanceof OrbweaverError) throw cause;
     throw failure(400, 'ABORTED', 'the request body broke off', cause);
@@ -65,18 +49,17 @@ async function readStep(
 
 /** Waits for memory, then reads the whole body. */
 export async function readBody(
-  request: Request,
+  request: GatewayRequest,
   options: {
     limitBytes: number;
     budget: ByteBudget;
-    signal: AbortSignal;
     /** Where memory comes from. @default fresh */
     buffers?: BodyBuffers;
   },
 ): Promise<HeldBody> {
-  const { limitBytes, budget, signal, buffers } = options;
+  const { limitBytes, budget, buffers } = options;
   const declared = checkDeclaredLength(request, limitBytes);
-  const free = await budget.acquire(declared ?? limitBytes, signal);
+  const free = await budget.acquire(declared ?? limitBytes, request.signal);
   let taken: Uint8Array | undefined;
   const release = (): void => {
     if (taken !== undefined) buffers?.giveBack(taken);
@@ -93,7 +76,7 @@ export async function readBody(
   }
 }
 
-async function fill(request: Request, into: Uint8Array): Promise<Uint8Array> {
+async function fill(request: GatewayRequest, into: Uint8Array): Promise<Uint8Array> {
   let at = 0;
   for await (const piece of bodyPieces(request, into.length)) {
     into.set(piece, at);
@@ -105,7 +88,7 @@ async function fill(request: Request, into: Uint8Array): Promise<Uint8Array> {
   return into;
 }
 
-async function collect(request: Request, limitBytes: number): Promise<Uint8Array> {
+async function collect(request: GatewayRequest, limitBytes: number): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
   let length = 0;
   for await (const piece of bodyPieces(request, limitBytes)) {
@@ -125,7 +108,7 @@ async function collect(request: Request, limitBytes: number): Promise<Uint8Array
  * Reads the body to its end and drops it. An answer given while the client still sends would race
  * with a reset of the connection, and some clients then never see the answer.
  */
-export async function drainBody(request: Request, limitBytes: number): Promise<void> {
+export async function drainBody(request: GatewayRequest, limitBytes: number): Promise<void> {
   for await (const _piece of bodyPieces(request, limitBytes)) {
     // dropped
   }

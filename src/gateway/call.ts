@@ -1,13 +1,13 @@
 import { MerkleHash } from '../hash/index.js';
 import { failure, rejected } from './failures.js';
+import type { GatewayRequest } from './ports.js';
 
 /** One request on its way through a route. */
 export interface Call {
-  readonly request: Request;
-  readonly url: URL;
+  readonly request: GatewayRequest;
+  /** Names this request in the answer and in what is reported about it. */
+  readonly requestId: string;
   readonly params: ReadonlyMap<string, string>;
-  /** Aborted when the client is gone. */
-  readonly signal: AbortSignal;
   /** Start of the URLs this answer may name, without a slash at the end. */
   readonly baseUrl: string;
 }

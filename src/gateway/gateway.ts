@@ -11,13 +11,15 @@ import { createRandomBytes, createSystemClock, createThreadVerifier } from './pl
 import type {
   Clock,
   Gateway,
+  GatewayAnswer,
   GatewayOptions,
+  GatewayRequest,
   GatewayToken,
   ObjectStore,
   RandomBytes,
   XorbVerifier,
 } from './ports.js';
-import { emptyResponse, errorResponse } from './responses.js';
+import { emptyAnswer, errorAnswer } from './responses.js';
 import { chunkRoutes } from './route-chunks.js';
 import { fetchRoutes } from './route-fetch.js';
 import { fileRoutes } from './route-files.js';
@@ -30,6 +32,7 @@ import { createSecrets } from './secrets.js';
 import type { GatewayServices } from './services.js';
 import { createShardCatalog } from './shard-catalog.js';
 import { createTokenGuard } from './tokens.js';
+import { fromWebRequest, toWebResponse } from './web.js';
 import { createXorbCatalog } from './xorb-catalog.js';
 
 /** What a gateway is made of. */
@@ -83,12 +86,11 @@ export function createGateway(parts: GatewayParts): Gateway {
   const random = parts.random ?? createRandomBytes();
   const guard = createTokenGuard(parts.tokens, parts.hasher, random);
   const report = faultReporter(parts.options?.onFault);
-  const requestIds = new WeakMap<Request, string>();
   const nextRequestId = createRequestIds(random);
 
   const services = createServices(parts, settings, random, {
     background: (work) => track(running, work),
-    fault: (request, error) => report(request, requestIds.get(request) ?? '', error),
+    fault: ({ request, requestId }, error) => report(request, requestId, error),
   });
   const router = createRouter([
     ...xorbRoutes(services),
@@ -101,37 +103,39 @@ export function createGateway(parts: GatewayParts): Gateway {
   ]);
   let closed = false;
 
-  async function dispatch(request: Request): Promise<Response> {
-    const url = new URL(request.url);
-    const match = router.match(request.method, url.pathname);
+  async function dispatch(request: GatewayRequest, requestId: string): Promise<GatewayAnswer> {
+    const match = router.match(request.method, request.path);
     if (match.kind === 'unknown') throw failure(404, 'NOT_FOUND', 'this gateway has no such path');
-    if (match.kind === 'wrong-method') return emptyResponse(405, { allow: match.allow });
+    if (match.kind === 'wrong-method') return emptyAnswer(405, { allow: match.allow });
     if (closed) throw failure(503, 'CLOSED', 'the gateway is shutting down');
     const { route, params } = match;
-    if (route.scope !== null) guard.check(request.headers.get('authorization'), route.scope);
-    const baseUrl = settings.publicUrl ?? url.origin;
-    return route.handle({ request, url, params, baseUrl, signal: request.signal });
+    if (route.scope !== null) guard.check(request.header('authorization'), route.scope);
+    const baseUrl = settings.publicUrl ?? request.origin;
+    return route.handle({ request, requestId, params, baseUrl });
   }
 
-  async function answer(request: Request): Promise<Response> {
+  async function answerOne(request: GatewayRequest): Promise<GatewayAnswer> {
     const requestId = nextRequestId();
-    requestIds.set(request, requestId);
-    let response: Response;
+    let answer: GatewayAnswer;
     try {
-      response = await dispatch(request);
+      answer = await dispatch(request, requestId);
     } catch (error) {
       report(request, requestId, error);
-      response = errorResponse(error);
+      answer = errorAnswer(error);
     }
-    response.headers.set('x-request-id', requestId);
-    return response;
+    return { ...answer, headers: { ...answer.headers, 'x-request-id': requestId } };
   }
 
+  const answer = (request: GatewayRequest): Promise<GatewayAnswer> => {
+    const answered = answerOne(request);
+    track(running, answered);
+    return answered;
+  };
+
   return {
-    handle(request: Request): Promise<Response> {
-      const response = answer(request);
-      track(running, response);
-      return response;
+    answer,
+    async handle(request: Request): Promise<Response> {
+      return toWebResponse(await answer(fromWebRequest(request)));
     },
     async close(): Promise<void> {
       closed = true;
@@ -195,11 +199,11 @@ function track(running: Set<Promise<unknown>>, work: Promise<unknown>): void {
 /** Tells `onFault` about statuses of 500 and above, 503 aside: being busy or closing is no fault. */
 function faultReporter(
   onFault: GatewayOptions['onFault'],
-): (request: Request, requestId: string, error: unknown) => void {
+): (request: GatewayRequest, requestId: string, error: unknown) => void {
   return (request, requestId, error) => {
     const status = statusOf(error);
     if (onFault === undefined || status < 500 || status === 503) return;
-    const { method } = request;
-    onFault({ requestId, method, path: new URL(request.url).pathname, status, error });
+    const { method, path } = request;
+    onFault({ requestId, method, path, status, error });
   };
 }

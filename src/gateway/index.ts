@@ -7,6 +7,7 @@ export { createGateway, type GatewayParts } from './gateway.js';
 export {
   createNodeServer,
   DEFAULT_PORT,
+  type NodeHandler,
   type NodeServer,
   type NodeServerOptions,
 } from './node-server.js';
@@ -15,14 +16,17 @@ export { createRandomBytes, createSystemClock, createThreadVerifier } from './pl
 export type {
   Clock,
   Gateway,
+  GatewayAnswer,
   GatewayFault,
   GatewayOptions,
+  GatewayRequest,
   GatewayToken,
   ObjectBody,
   ObjectEntry,
   ObjectInfo,
   ObjectRange,
   ObjectStore,
+  PulledBody,
   RandomBytes,
   TokenScope,
   VerifiedXorb,

@@ -1,4 +1,4 @@
-import type { BodyPart } from './byte-stream.js';
+import type { BodyPart } from './object-body.js';
 import type { ByteSpan } from './ranges.js';
 
 /**

@@ -64,6 +64,8 @@ export interface ObjectStore {
   list(prefix: string): AsyncIterable<ObjectEntry>;
   /** True when there was one. */
   delete(key: string): Promise<boolean>;
+  /** Gives back what the store keeps open between calls. It works on afterwards. */
+  close?(): Promise<void>;
 }
 
 /** An open object. */
@@ -149,10 +151,54 @@ export interface GatewayOptions {
   readonly onFault?: ((fault: GatewayFault) => void) | undefined;
 }
 
+/**
+ * A request as a server got it. Web Requests become one in `handle`; a server that has something
+ * cheaper makes its own and calls `answer`.
+ */
+export interface GatewayRequest {
+  /** As in the request line, upper case. */
+  readonly method: string;
+  /** Scheme, host and port by which the client reached us, as `URL.origin` writes them. */
+  readonly origin: string;
+  /** As `URL.pathname` writes it. */
+  readonly path: string;
+  /** What follows the `?` of the target, without it; empty when there is none. */
+  readonly query: string;
+  /** By lower-case name, values of several lines joined by `, `; null when there is none. */
+  header(name: string): string | null;
+  /**
+   * The body as it arrives; null when there is none. Read at most once; who leaves early drops the
+   * rest. Pieces belong to whoever reads them.
+   */
+  readonly body: AsyncIterable<Uint8Array> | null;
+  /** Aborted when the client is gone. */
+  readonly signal: AbortSignal;
+}
+
+/** Bytes of known length that are read into memory of whoever sends them. */
+export interface PulledBody {
+  readonly lengthBytes: number;
+  /** Fills `into` as far as there is something left and says how far; 0 at the end. */
+  fill(into: Uint8Array): Promise<number>;
+  /** Ends it, read or not; safe to call twice and during a `fill`. */
+  close(): Promise<void>;
+}
+
+/** What goes back for a {@link GatewayRequest}. */
+export interface GatewayAnswer {
+  readonly status: number;
+  /** By lower-case name. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** A stream has to be read or cancelled, a pulled body has to be closed. */
+  readonly body: Uint8Array | PulledBody | ReadableStream<Uint8Array> | null;
+}
+
 /** A handler from Request to Response: mount it wherever such handlers run. */
 export interface Gateway {
   /** Never rejects. The response body must be read or cancelled. */
   handle(request: Request): Promise<Response>;
+  /** The same for servers that do without web Requests, which cost more than a small answer. */
+  answer(request: GatewayRequest): Promise<GatewayAnswer>;
   /** New requests get 503 from now on; resolves when the running ones are done. */
   close(): Promise<void>;
 }

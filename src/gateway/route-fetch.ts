@@ -1,13 +1,13 @@
 import { hexEncode } from '../bytes/index.js';
-import { type BodyPart, byteStreamOf } from './byte-stream.js';
 import { type Call, hashParam } from './call.js';
 import { effectiveRange, entityTag, isNotModified } from './conditional.js';
 import { failure } from './failures.js';
 import { xorbKey } from './keys.js';
 import { contentRange, multipartBody } from './multipart-body.js';
-import type { ObjectStore } from './ports.js';
+import { type BodyPart, objectBody } from './object-body.js';
+import type { GatewayAnswer, ObjectStore } from './ports.js';
 import { type ByteSpan, parseRange, rangesInside, totalBytes } from './ranges.js';
-import { emptyResponse } from './responses.js';
+import { emptyAnswer } from './responses.js';
 import type { Route } from './router.js';
 import type { GatewayServices } from './services.js';
 import { type SignedRequest, verifySignedUrl } from './signed-url.js';
@@ -19,18 +19,18 @@ import { streamOf } from './streams.js';
  */
 export function fetchRoutes(services: GatewayServices): Route[] {
   const path = '/v1/fetch/:xorb';
-  const handle = (call: Call): Promise<Response> => fetchRecords(services, call);
+  const handle = (call: Call): Promise<GatewayAnswer> => fetchRecords(services, call);
   return [
     { method: 'GET', path, scope: null, handle },
     { method: 'HEAD', path, scope: null, handle },
   ];
 }
 
-async function fetchRecords(services: GatewayServices, call: Call): Promise<Response> {
+async function fetchRecords(services: GatewayServices, call: Call): Promise<GatewayAnswer> {
   const { clock, secrets, store, xorbs, random } = services;
-  const { headers, method } = call.request;
+  const { request } = call;
   const hash = hashParam(call, 'xorb');
-  const allowed = verifySignedUrl(secrets, hash, call.url.searchParams, clock.nowMs());
+  const allowed = verifySignedUrl(secrets, hash, request.query, clock.nowMs());
   const xorb = await xorbs.get(hash);
   if (xorb === null) throw failure(404, 'NOT_FOUND', `xorb ${hash} is not stored`);
   const total = xorb.recordsBytes;
@@ -42,19 +42,23 @@ async function fetchRecords(services: GatewayServices, call: Call): Promise<Resp
     // The URL is the permission, so a cache shared by several people must not keep the answer.
     'cache-control': `private, max-age=${secondsLeft(allowed, clock.nowMs())}, immutable`,
   };
-  if (isNotModified(headers.get('if-none-match'), tag)) return emptyResponse(304, common);
+  if (isNotModified(request.header('if-none-match'), tag)) return emptyAnswer(304, common);
 
-  const header = effectiveRange(headers.get('range'), headers.get('if-range'), tag);
+  const header = effectiveRange(request.header('range'), request.header('if-range'), tag);
   const ranges = allowedRanges(header, allowed, total);
   if (ranges === 'unsatisfiable') {
-    return emptyResponse(416, { ...common, 'content-range': `bytes */${total}` });
+    return emptyAnswer(416, { ...common, 'content-range': `bytes */${total}` });
   }
-  const report = (error: unknown): void => services.fault(call.request, error);
-  const answer = (status: number, more: Record<string, string>, parts: readonly BodyPart[]) =>
-    new Response(method === 'HEAD' ? null : bodyOf(store, xorbKey(hash), parts, report), {
-      status,
-      headers: { ...common, 'content-type': 'application/octet-stream', ...more },
-    });
+  const report = (error: unknown): void => services.fault(call, error);
+  const answer = (
+    status: number,
+    more: Record<string, string>,
+    parts: readonly BodyPart[],
+  ): GatewayAnswer => ({
+    status,
+    headers: { ...common, 'content-type': 'application/octet-stream', ...more },
+    body: request.method === 'HEAD' ? null : bodyOf(store, xorbKey(hash), parts, report),
+  });
 
   const [first, ...others] = ranges as [ByteSpan, ...ByteSpan[]];
   if (header !== null && others.length > 0) {
@@ -100,10 +104,10 @@ function bodyOf(
   key: string,
   parts: readonly BodyPart[],
   report: (error: unknown) => void,
-): ReadableStream<Uint8Array> {
+): GatewayAnswer['body'] {
   if (store.open !== undefined) {
     const open = store.open.bind(store, key);
-    return byteStreamOf({ parts, open, report });
+    return objectBody({ parts, open, report });
   }
   return streamOf(piecesOf(store, key, parts, report));
 }

@@ -1,6 +1,7 @@
 import { type Call, hashParam } from './call.js';
 import { failure } from './failures.js';
-import { emptyResponse } from './responses.js';
+import type { GatewayAnswer } from './ports.js';
+import { emptyAnswer } from './responses.js';
 import type { Route } from './router.js';
 import type { GatewayServices } from './services.js';
 
@@ -11,11 +12,11 @@ export function fileRoutes(services: GatewayServices): Route[] {
       method: 'HEAD',
       path: '/v1/files/:file',
       scope: 'read',
-      handle: async (call: Call): Promise<Response> => {
+      handle: async (call: Call): Promise<GatewayAnswer> => {
         const hash = hashParam(call, 'file');
         const known = await services.files.get(hash);
         if (known === null) throw failure(404, 'NOT_FOUND', `file ${hash} is not registered`);
-        return emptyResponse(200, { 'content-length': String(known.sizeBytes) });
+        return emptyAnswer(200, { 'content-length': String(known.sizeBytes) });
       },
     },
   ];

@@ -10,9 +10,10 @@ import { readBody } from './body.js';
 import { type Call, hashParam } from './call.js';
 import { failure, rejected } from './failures.js';
 import type { CatalogFile } from './file-catalog.js';
+import type { GatewayAnswer } from './ports.js';
 import { parseRange } from './ranges.js';
 import { planReconstruction, type ReconstructionPlan } from './reconstruct.js';
-import { emptyResponse, jsonResponse } from './responses.js';
+import { emptyAnswer, jsonAnswer } from './responses.js';
 import type { Route } from './router.js';
 import type { GatewayServices } from './services.js';
 import { signUrl, splitForUrls } from './signed-url.js';
@@ -51,23 +52,27 @@ export function reconstructionRoutes(services: GatewayServices): Route[] {
  * range passes the end. 416 for a start at or past the end (readers take it as the end of the file)
  * and for what is no single range.
  */
-async function getOne(services: GatewayServices, call: Call, version: 1 | 2): Promise<Response> {
+async function getOne(
+  services: GatewayServices,
+  call: Call,
+  version: 1 | 2,
+): Promise<GatewayAnswer> {
   const { file, sizeBytes } = await registeredFile(services, hashParam(call, 'file'));
-  const asked = parseRange(call.request.headers.get('range'), sizeBytes);
+  const asked = parseRange(call.request.header('range'), sizeBytes);
   let range = { start: 0, end: sizeBytes };
   if (asked.kind !== 'none') {
     const single = asked.kind === 'ranges' && asked.ranges.length === 1 ? asked.ranges[0] : null;
     if (single === null || single === undefined) {
-      return emptyResponse(416, { 'content-range': `bytes */${sizeBytes}` });
+      return emptyAnswer(416, { 'content-range': `bytes */${sizeBytes}` });
     }
     range = single;
   }
   const plan = await planReconstruction(services.xorbs, file, range);
   const expiresSeconds = expiry(services);
   if (version === 1) {
-    return jsonResponse(encodeReconstructionV1(withUrls(services, call, plan, 1, expiresSeconds)));
+    return jsonAnswer(encodeReconstructionV1(withUrls(services, call, plan, 1, expiresSeconds)));
   }
-  return jsonResponse(encodeReconstructionV2(withUrls(services, call, plan, 2, expiresSeconds)));
+  return jsonAnswer(encodeReconstructionV2(withUrls(services, call, plan, 2, expiresSeconds)));
 }
 
 /** Files in one batch; a list of more is cut by nobody we know. */
@@ -79,7 +84,7 @@ async function answerBatch(
   services: GatewayServices,
   call: Call,
   ids: readonly MerkleHash[],
-): Promise<Response> {
+): Promise<GatewayAnswer> {
   const files = new Map<string, CatalogFile>();
   for (const id of ids) files.set(id.toString(), await registeredFile(services, id));
   const terms = [...files.values()].flatMap(({ file }) => file.terms);
@@ -87,7 +92,7 @@ async function answerBatch(
   const all = encodeReconstructionV1(withUrls(services, call, plan, 1, expiry(services)));
   const termsOf = ({ file }: CatalogFile): unknown =>
     encodeReconstructionV1({ offsetIntoFirstTerm: 0, terms: file.terms, fetches: [] }).terms;
-  return jsonResponse({
+  return jsonAnswer({
     files: Object.fromEntries([...files].map(([id, known]) => [id, termsOf(known)])),
     fetch_info: all.fetch_info,
   });
@@ -96,8 +101,7 @@ async function answerBatch(
 /** `[{"prefix": …, "hash": …}]` */
 async function idsInBody(services: GatewayServices, call: Call): Promise<MerkleHash[]> {
   const { budget } = services;
-  const { request, signal } = call;
-  const body = await readBody(request, { limitBytes: BATCH_BODY_MAX_BYTES, budget, signal });
+  const body = await readBody(call.request, { limitBytes: BATCH_BODY_MAX_BYTES, budget });
   try {
     const list = parseJson(body.bytes);
     if (!Array.isArray(list)) throw rejected('the body expected a JSON list of {"hash": …}');
@@ -114,7 +118,7 @@ async function idsInBody(services: GatewayServices, call: Call): Promise<MerkleH
 
 /** Ids that cannot be read are passed over as long as one can: what the reference server does. */
 function idsInQuery(call: Call): MerkleHash[] {
-  const texts = call.url.searchParams.getAll('file_id');
+  const texts = new URLSearchParams(call.request.query).getAll('file_id');
   checkBatchLength(texts.length);
   const readable = texts.filter((text) => /^[0-9a-fA-F]{64}$/.test(text));
   if (readable.length === 0) throw rejected('"file_id" expected at least one file hash');

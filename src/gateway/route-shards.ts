@@ -1,7 +1,8 @@
 import { checkDeclaredLength } from './body.js';
 import type { Call } from './call.js';
+import type { GatewayAnswer, GatewayRequest } from './ports.js';
 import { type ProgressLine, progressStream } from './progress-stream.js';
-import { jsonResponse } from './responses.js';
+import { jsonAnswer } from './responses.js';
 import type { Route } from './router.js';
 import type { GatewayServices } from './services.js';
 import { checkShard } from './shard-check.js';
@@ -17,8 +18,8 @@ export function shardRoutes(services: GatewayServices): Route[] {
       scope: 'write',
       handle: async (call) => {
         checkDeclaredLength(call.request, SHARD_BODY_MAX_BYTES);
-        const { result, shardHash } = await takeShard(services, call.request, call.signal);
-        return jsonResponse({ result, shard_hash: shardHash.toString() });
+        const { result, shardHash } = await takeShard(services, call.request, call.request.signal);
+        return jsonAnswer({ result, shard_hash: shardHash.toString() });
       },
     },
     {
@@ -31,30 +32,28 @@ export function shardRoutes(services: GatewayServices): Route[] {
 }
 
 /** The status goes out at once; the body is read and checked while the answer is already open. */
-async function postV2(services: GatewayServices, call: Call): Promise<Response> {
+async function postV2(services: GatewayServices, call: Call): Promise<GatewayAnswer> {
   checkDeclaredLength(call.request, SHARD_BODY_MAX_BYTES);
   const { stream, finished } = progressStream({
     clock: services.clock,
     heartbeatMs: services.settings.heartbeatMs,
     work: async (tell, gone) => {
       tell({ type: 'validating', verified: 0, total: 0 });
-      const signal = AbortSignal.any([gone, call.signal]);
+      const signal = AbortSignal.any([gone, call.request.signal]);
       const { result } = await takeShard(services, call.request, signal, tell);
       return { result };
     },
-    onError: (error) => services.fault(call.request, error),
+    onError: (error) => services.fault(call, error),
   });
   services.background(finished);
-  return new Response(stream, {
-    status: 200,
-    headers: { 'content-type': 'application/x-ndjson', 'cache-control': 'no-cache' },
-  });
+  const headers = { 'content-type': 'application/x-ndjson', 'cache-control': 'no-cache' };
+  return { status: 200, headers, body: stream };
 }
 
 /** Receives, checks and registers. Once the commit has begun, it ends, whoever is still listening. */
 async function takeShard(
   services: GatewayServices,
-  request: Request,
+  request: GatewayRequest,
   signal: AbortSignal,
   tell: (line: ProgressLine) => void = () => undefined,
 ): Promise<Registration> {

@@ -5,8 +5,8 @@ import { checkDeclaredLength, drainBody, readBody } from './body.js';
 import { type Call, checkPrefix, hashParam } from './call.js';
 import { failure, rejected } from './failures.js';
 import { xorbKey } from './keys.js';
-import type { VerifiedXorb } from './ports.js';
-import { emptyResponse, jsonResponse } from './responses.js';
+import type { GatewayAnswer, VerifiedXorb } from './ports.js';
+import { emptyAnswer, jsonAnswer } from './responses.js';
 import type { Route } from './router.js';
 import type { GatewayServices } from './services.js';
 
@@ -23,9 +23,9 @@ export function xorbRoutes(services: GatewayServices): Route[] {
  * Takes a xorb: chunk records, with or without a footer behind them. Every chunk is decoded and
  * hashed and the root compared with the name before a byte is stored; the footer is always ours.
  */
-async function postXorb(services: GatewayServices, call: Call): Promise<Response> {
+async function postXorb(services: GatewayServices, call: Call): Promise<GatewayAnswer> {
   const { store, verifier, budget, buffers } = services;
-  const { request, signal } = call;
+  const { request } = call;
   checkPrefix(call);
   const hash = hashParam(call, 'xorb');
   // Raw 64 MiB, a header for each chunk (the reference client sends that much for incompressible
@@ -33,26 +33,26 @@ async function postXorb(services: GatewayServices, call: Call): Promise<Response
   checkDeclaredLength(request, XORB_ACCEPT_MAX_BYTES);
   if ((await store.head(xorbKey(hash))) !== null) {
     await drainBody(request, XORB_ACCEPT_MAX_BYTES);
-    return jsonResponse({ was_inserted: false });
+    return jsonAnswer({ was_inserted: false });
   }
   const limitBytes = XORB_ACCEPT_MAX_BYTES;
-  const body = await readBody(request, { limitBytes, budget, buffers, signal });
+  const body = await readBody(request, { limitBytes, budget, buffers });
   try {
     const verified = await verify(() => verifier.verify(body.bytes, hash), hash);
     const records = body.bytes.subarray(0, verified.recordsBytes);
     const inserted = await store.put(xorbKey(hash), [records, encodeFooter(verified)]);
-    return jsonResponse({ was_inserted: inserted });
+    return jsonAnswer({ was_inserted: inserted });
   } finally {
     body.release();
   }
 }
 
-async function headXorb(services: GatewayServices, call: Call): Promise<Response> {
+async function headXorb(services: GatewayServices, call: Call): Promise<GatewayAnswer> {
   checkPrefix(call);
   const hash = hashParam(call, 'xorb');
   const object = await services.store.head(xorbKey(hash));
   if (object === null) throw failure(404, 'NOT_FOUND', `xorb ${hash} is not stored`);
-  return emptyResponse(200, {
+  return emptyAnswer(200, {
     'content-length': String(object.sizeBytes),
     'content-type': 'application/octet-stream',
   });

@@ -1,5 +1,5 @@
 import type { Call } from './call.js';
-import type { TokenScope } from './ports.js';
+import type { GatewayAnswer, TokenScope } from './ports.js';
 
 /** One endpoint. */
 export interface Route {
@@ -8,7 +8,7 @@ export interface Route {
   readonly path: string;
   /** Null: no bearer token is looked at (signed URLs, health). */
   readonly scope: TokenScope | null;
-  readonly handle: (call: Call) => Promise<Response>;
+  readonly handle: (call: Call) => Promise<GatewayAnswer>;
 }
 
 /** What the path and method of a request say, before anything else is looked at. */

@@ -1,6 +1,7 @@
 import type { Hasher } from '../hash/ports.js';
 import type { BodyBuffers } from './body-buffers.js';
 import type { ByteBudget } from './byte-budget.js';
+import type { Call } from './call.js';
 import type { FileCatalog } from './file-catalog.js';
 import type { GatewaySettings } from './options.js';
 import type { Clock, ObjectStore, RandomBytes, XorbVerifier } from './ports.js';
@@ -25,5 +26,5 @@ export interface GatewayServices {
   /** Work that goes on behind a streamed answer; `close()` waits for it. */
   background(work: Promise<unknown>): void;
   /** Reports a failure that shows only inside a streamed answer. */
-  fault(request: Request, error: unknown): void;
+  fault(call: Call, error: unknown): void;
 }

@@ -10,6 +10,7 @@ import {
 } from '../shard/index.js';
 import { bodyPieces } from './body.js';
 import { rejected } from './failures.js';
+import type { GatewayRequest } from './ports.js';
 
 /** Reading an uploaded shard while it arrives. What it says is not believed yet: `shard-check.ts`. */
 
@@ -34,7 +35,7 @@ export const MEMORY_PER_BODY_BYTE = 4;
  * @throws OrbweaverError 400 for anything that is no shard, 413 above the limit
  */
 export async function receiveShard(
-  request: Request,
+  request: GatewayRequest,
   onEntries: (count: number) => void = () => undefined,
 ): Promise<UploadedShard> {
   const reader = createShardReader({ footer: 'ignore' });

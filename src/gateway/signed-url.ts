@@ -81,9 +81,10 @@ export function splitForUrls<Range extends ByteSpan>(
 export function verifySignedUrl(
   secrets: GatewaySecrets,
   xorb: MerkleHash,
-  query: URLSearchParams,
+  queryText: string,
   nowMs: number,
 ): SignedRequest {
+  const query = new URLSearchParams(queryText);
   const ranges = query.get(RANGE_PARAMETER) ?? '';
   const expires = query.get(EXPIRES_PARAMETER) ?? '';
   const signature = parseSignature(query.get(SIGNATURE_PARAMETER) ?? '');

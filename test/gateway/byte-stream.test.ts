@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type BodyPart, byteStreamOf } from '../../src/gateway/byte-stream.js';
+import { byteStreamOf } from '../../src/gateway/byte-stream.js';
+import { type BodyPart, objectBody } from '../../src/gateway/object-body.js';
 import type { ObjectReader } from '../../src/gateway/ports.js';
 
 const object = Uint8Array.from({ length: 5000 }, (_, i) => (i * 7 + (i >> 8)) & 255);
@@ -59,7 +60,7 @@ describe('a body of ranges and bytes', () => {
           const expected = bytesOf(parts);
           const object = readerOf();
           const make = () =>
-            byteStreamOf({ parts, open: async () => object, report: () => undefined });
+            byteStreamOf(objectBody({ parts, open: async () => object, report: () => undefined }));
           let turn = 0;
           const size = (): number => sizes[turn++ % sizes.length] as number;
           expect(Buffer.compare(await readWith(make(), size), expected)).toBe(0);
@@ -76,14 +77,16 @@ describe('a body of ranges and bytes', () => {
 
   it('opens nothing before it is read', async () => {
     let opened = 0;
-    const stream = byteStreamOf({
-      parts: [{ start: 0, end: 10 }],
-      open: async () => {
-        opened++;
-        return readerOf();
-      },
-      report: () => undefined,
-    });
+    const stream = byteStreamOf(
+      objectBody({
+        parts: [{ start: 0, end: 10 }],
+        open: async () => {
+          opened++;
+          return readerOf();
+        },
+        report: () => undefined,
+      }),
+    );
     await new Promise((resolve) => setImmediate(resolve));
     expect(opened).toBe(0);
     await stream.cancel();
@@ -94,11 +97,13 @@ describe('a body of ranges and bytes', () => {
     const faults: unknown[] = [];
     const object = readerOf();
     object.failAt = 1000;
-    const stream = byteStreamOf({
-      parts: [{ start: 0, end: 3000 }],
-      open: async () => object,
-      report: (error) => faults.push(error),
-    });
+    const stream = byteStreamOf(
+      objectBody({
+        parts: [{ start: 0, end: 3000 }],
+        open: async () => object,
+        report: (error) => faults.push(error),
+      }),
+    );
     await expect(readWith(stream, () => 700)).rejects.toThrow('the disk broke');
     expect(faults.length).toBe(1);
     expect(object.closedCount).toBe(1);
@@ -111,14 +116,16 @@ describe('a body of ranges and bytes', () => {
     const opened = new Promise<void>((resolve) => {
       isOpened = resolve;
     });
-    const stream = byteStreamOf({
-      parts: [{ start: 0, end: 3000 }],
-      open: async () => {
-        isOpened();
-        return object;
-      },
-      report: (error) => faults.push(error),
-    });
+    const stream = byteStreamOf(
+      objectBody({
+        parts: [{ start: 0, end: 3000 }],
+        open: async () => {
+          isOpened();
+          return object;
+        },
+        report: (error) => faults.push(error),
+      }),
+    );
     const reader = stream.getReader({ mode: 'byob' });
     const reading = reader.read(new Uint8Array(100));
     await opened;

@@ -1,3 +1,4 @@
+import { read } from 'node:fs';
 import { type FileHandle, mkdir, open, opendir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { OrbweaverError } from '../../errors.js';
@@ -44,7 +45,7 @@ export async function readFully(
   key: string,
 ): Promise<void> {
   for (let at = 0; at < into.length; ) {
-    const { bytesRead } = await file.read(into, at, into.length - at, position + at);
+    const bytesRead = await readSome(file, at === 0 ? into : into.subarray(at), position + at);
     if (bytesRead === 0) {
       throw new OrbweaverError('TRUNCATED', `object "${key}" ends at byte ${position + at}`, {
         key,
@@ -52,6 +53,16 @@ export async function readFully(
     }
     at += bytesRead;
   }
+}
+
+/** The callback form: `FileHandle.read` costs three times as much around the same system call. */
+function readSome(file: FileHandle, into: Uint8Array, position: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    read(file.fd, into, 0, into.length, position, (error, bytesRead) => {
+      if (error === null) resolve(bytesRead);
+      else reject(error);
+    });
+  });
 }
 
 /** Paths of all plain files below a folder, at any depth. None when there is no folder. */

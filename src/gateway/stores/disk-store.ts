@@ -22,6 +22,7 @@ import {
   writeFully,
 } from './disk-files.js';
 import { keySegments, pathSegments, prefixSegments } from './key-path.js';
+import { createOpenFiles, type OpenFiles } from './open-files.js';
 import { bodyPieces, checkRange } from './store-body.js';
 
 /**
@@ -85,7 +86,8 @@ export async function createDiskStore(
     await removeLeftovers(tmp, nowMs() - LEFTOVER_AGE_MS);
   });
   const pathOf = (key: string): string => join(folder, ...pathSegments(keySegments(key)));
-  const paths: PutPaths = { tmp, sync };
+  const files = createOpenFiles(nowMs);
+  const paths: PutPaths = { tmp, sync, files };
 
   return {
     async head(key: string): Promise<ObjectInfo | null> {
@@ -96,7 +98,7 @@ export async function createDiskStore(
     async read(key: string, range?: ObjectRange): Promise<Uint8Array | null> {
       const path = pathOf(key);
       return guarded(`reading "${key}"`, async () => {
-        const opened = await openExisting(path);
+        const opened = await files.withRoom(() => openExisting(path));
         if (opened === null) return null;
         const { file, sizeBytes } = opened;
         try {
@@ -113,7 +115,7 @@ export async function createDiskStore(
     async *stream(key: string, range?: ObjectRange): AsyncGenerator<Uint8Array> {
       const path = pathOf(key);
       const doing = `reading "${key}"`;
-      const opened = await guarded(doing, () => openExisting(path));
+      const opened = await guarded(doing, () => files.withRoom(() => openExisting(path)));
       if (opened === null) throw new OrbweaverError('NOT_FOUND', `no object "${key}"`, { key });
       const { file, sizeBytes } = opened;
       try {
@@ -132,12 +134,11 @@ export async function createDiskStore(
     async open(key: string): Promise<ObjectReader> {
       const path = pathOf(key);
       const doing = `reading "${key}"`;
-      const opened = await guarded(doing, () => openExisting(path));
-      if (opened === null) throw new OrbweaverError('NOT_FOUND', `no object "${key}"`, { key });
-      const { file } = opened;
+      const leased = await guarded(doing, () => files.lease(path));
+      if (leased === null) throw new OrbweaverError('NOT_FOUND', `no object "${key}"`, { key });
       return {
-        readAt: (into, offset) => guarded(doing, () => readFully(file, into, offset, key)),
-        close: () => file.close(),
+        readAt: (into, offset) => guarded(doing, () => readFully(leased.file, into, offset, key)),
+        close: () => leased.release(),
       };
     },
 
@@ -163,6 +164,7 @@ export async function createDiskStore(
       const path = pathOf(key);
       return guarded(`deleting "${key}"`, async () => {
         if ((await infoOf(path)) === null) return false;
+        await files.forget(path);
         try {
           await unlink(path);
           return true;
@@ -172,12 +174,15 @@ export async function createDiskStore(
         }
       });
     },
+
+    close: () => files.closeIdle(),
   };
 }
 
 interface PutPaths {
   readonly tmp: string;
   readonly sync: boolean;
+  readonly files: OpenFiles;
 }
 
 async function putObject(path: string, body: ObjectBody, options: PutPaths): Promise<boolean> {
@@ -185,7 +190,7 @@ async function putObject(path: string, body: ObjectBody, options: PutPaths): Pro
   if (body instanceof Uint8Array && body.length === 0) return putEmpty(path, options);
   const temporary = join(options.tmp, globalThis.crypto.randomUUID());
   try {
-    const file = await open(temporary, 'wx');
+    const file = await options.files.withRoom(() => open(temporary, 'wx'));
     try {
       for await (const piece of bodyPieces(body)) await writeFully(file, piece);
       if (options.sync) await file.sync();
@@ -205,7 +210,7 @@ async function putObject(path: string, body: ObjectBody, options: PutPaths): Pro
 async function putEmpty(path: string, options: PutPaths): Promise<boolean> {
   await makeFolder(dirname(path), { ...options, sync: false });
   try {
-    await (await open(path, 'wx')).close();
+    await (await options.files.withRoom(() => open(path, 'wx'))).close();
     return true;
   } catch (error) {
     if (systemCode(error) === 'EEXIST') return false;
