@@ -15,17 +15,25 @@
 
 const MIN_MATCH = 4;
 const LAST_LITERALS = 5;
-const LAST_MATCH_START = 12;
 const MAX_DISTANCE = 65535;
 
-/** 8192 slots: a chunk of 64 KiB has eight positions a slot, and the table stays in the L1 cache. */
+/** 8192 slots: a chunk of 64 KiB has eight positions a slot. */
 const HASH_BITS = 13;
 
 /**
- * After 2^6 positions without a match the search steps by two, after 64 more by three, and so on:
- * incompressible data is crossed at many times the speed. The value is that of the LZ4 authors.
+ * Positions are looked up in groups of three neighbours, of which the first that matches counts. All
+ * of them are noted down, also those behind the match. (The kernel looks them up at once.)
  */
-const SKIP_SHIFT = 6;
+const GROUP = 3;
+
+/** No group starts in the last so many bytes: more than the format asks for, for the kernel's sake. */
+const GROUP_MARGIN = 26;
+
+/**
+ * After 2^4 groups without a match every second group is left out, after 16 more two of three, and
+ * so on: incompressible data is crossed at many times the speed. About the value of the LZ4 authors.
+ */
+const SKIP_SHIFT = 4;
 
 /** Copies longer than this go through the engine's memory move; shorter ones are cheaper by hand. */
 const BULK_COPY_BYTES = 48;
@@ -39,51 +47,69 @@ export function createLz4BlockEncoder(): (src: Uint8Array, out: Uint8Array) => n
 
   return (src, out) => {
     const length = src.length;
-    const matchStartEnd = length - LAST_MATCH_START;
     const matchEnd = length - LAST_LITERALS;
-    table.fill(-1);
+    // Every slot names the start of the block: a match with it is as good as any other.
+    table.fill(0);
 
     let written = 0;
     let anchor = 0; // first byte not yet written
-    let position = 0;
-    let misses = 1 << SKIP_SHIFT;
+    let first = 1; // of the group
+    let tries = 1 << SKIP_SHIFT;
 
-    while (position <= matchStartEnd) {
-      const sequence = read32(src, position);
-      const slot = Math.imul(sequence, 0x9e3779b1) >>> (32 - HASH_BITS);
-      let candidate = table[slot] as number;
-      table[slot] = position;
-      if (
-        candidate < 0 ||
-        position - candidate > MAX_DISTANCE ||
-        read32(src, candidate) !== sequence
-      ) {
-        position += misses++ >> SKIP_SHIFT;
+    while (first <= length - GROUP_MARGIN) {
+      let position = -1;
+      let candidate = 0;
+      for (let at = first; at < first + GROUP; at++) {
+        const slot = slotOf(src, at);
+        const seen = table[slot] as number;
+        table[slot] = at;
+        if (position < 0 && read32(src, seen) === read32(src, at)) {
+          position = at;
+          candidate = seen;
+        }
+      }
+      if (position < 0) {
+        first += GROUP * (tries++ >> SKIP_SHIFT);
         continue;
       }
-
       const distance = position - candidate;
+      if (distance > MAX_DISTANCE) {
+        first += GROUP;
+        continue;
+      }
+      tries = 1 << SKIP_SHIFT;
+
       let end = position + MIN_MATCH;
       while (end < matchEnd && src[end] === src[end - distance]) end++;
       while (position > anchor && candidate > 0 && src[position - 1] === src[candidate - 1]) {
         position--;
         candidate--;
       }
-
       written = writeSequence(src, anchor, position, distance, end - position, out, written);
       if (written < 0) return 0;
-      // One position inside the match keeps the table useful for what follows it.
-      if (end - 2 <= matchStartEnd) {
-        table[Math.imul(read32(src, end - 2), 0x9e3779b1) >>> (32 - HASH_BITS)] = end - 2;
-      }
       anchor = end;
-      position = end;
-      misses = 1 << SKIP_SHIFT;
+      first = end;
+      // One position inside the match keeps the table useful for what follows it.
+      if (end <= length - GROUP_MARGIN) table[slotOf(src, end - 2)] = end - 2;
     }
 
     written = writeSequence(src, anchor, length, 0, 0, out, written);
     return written < 0 ? 0 : written;
   };
+}
+
+/** A prime near 2^40 divided by the golden ratio, in two halves of 20 bits. */
+const PRIME = 889523592379;
+const PRIME_LOW = PRIME % 2 ** 20;
+const PRIME_HIGH = Math.floor(PRIME / 2 ** 20);
+
+/** Bits 27 to 39 of the product of the 5 bytes at `at` and the prime, in exact doubles. */
+function slotOf(bytes: Uint8Array, at: number): number {
+  const word = read32(bytes, at);
+  const low = word & 0xfffff;
+  const high = (word >>> 20) | ((bytes[at + 4] as number) << 12);
+  const middle = (Math.imul(low, PRIME_HIGH) + Math.imul(high, PRIME_LOW)) & 0xfffff;
+  return Math.floor((low * PRIME_LOW + middle * 2 ** 20) / 2 ** 27) & ((1 << HASH_BITS) - 1);
 }
 
 /** Writes literals `src[anchor, end)` and, when `distance` is not 0, a match. -1 when it does not fit. */

@@ -16,10 +16,10 @@
  *     + 2624          TREE         128 x 32 bytes: chaining values of one piece, reduced in place
  *     + 6720          STACK        54 x 32 bytes: chaining values of whole pieces (2^64 bytes deep)
  *     + 8448          LANE_HITS    u32 list: candidates of the scan's second lane
- *     + 16640         LZ4_TABLE    8192 x u16: low half of the position of a hash's last sighting
- *     + 33024         LIST         4096 x u32: candidates out, piece ends in
- *     + 49408         DIGESTS      1024 x 32 bytes: digests out
- *     + 82176         STAGE        copies of arguments that lie outside this memory: one stretch
+ *     + 16640         LZ4_TABLE    8192 x u32: address of a hash's last sighting
+ *     + 49408         LIST         4096 x u32: candidates out, piece ends in
+ *     + 65792         DIGESTS      1024 x 32 bytes: digests out
+ *     + 98560         STAGE        copies of arguments that lie outside this memory: one stretch
  *                                  for scan and hash, two halves (in, out) for the codecs
  *   + SCRATCH_BYTES ─ end of the scratch space
  */
@@ -36,9 +36,9 @@ export const TREE: usize = 2624;
 export const STACK: usize = 6720;
 export const LANE_HITS: usize = 8448;
 export const LZ4_TABLE: usize = 16640;
-export const LIST: usize = 33024;
-export const DIGESTS: usize = 49408;
-export const STAGE: usize = 82176;
+export const LIST: usize = 49408;
+export const DIGESTS: usize = 65792;
+export const STAGE: usize = 98560;
 
 /** Entries of LIST. */
 export const LIST_COUNT: usize = 4096;
@@ -50,7 +50,7 @@ export const LANE_BYTES: usize = 2048;
 export const PIECE_BYTES: usize = 131072;
 /** Half of STAGE: a chunk of 128 KiB and what an LZ4 block may be longer than it (514 bytes). */
 export const STAGE_HALF_BYTES: usize = 163840;
-/** 82176 + 2 x 163840, rounded up to whole pages of 64 KiB. */
+/** 98560 + 2 x 163840, rounded up to whole pages of 64 KiB. */
 export const SCRATCH_BYTES: usize = 458752;
 
 /** Start of this instance's scratch. A global of the instance, not of the memory. */
