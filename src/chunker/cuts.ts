@@ -30,27 +30,32 @@ export function findCuts(
     throw new RangeError(`"data" expected fewer than 2^32 bytes, got ${data.length}`);
   }
   const cuts: number[] = [];
-  const first = new Uint32Array(1);
   let start = 0;
   while (start < data.length) {
-    start = nextCut(scanner, data, start, params, first);
+    start = nextCut(scanner, data, start, params) ?? data.length;
     cuts.push(start);
   }
   return Uint32Array.from(cuts);
 }
 
-function nextCut(
+/**
+ * The cut that ends the chunk that starts at `chunkStart`, or null when the chunk goes on at the end of
+ * `data`. Bytes before `chunkStart + minBytes - 64` are not looked at.
+ */
+export function nextCut(
   scanner: GearScanner,
   data: Uint8Array,
-  start: number,
-  params: ChunkerParams,
-  first: Uint32Array,
-): number {
-  const limit = Math.min(start + params.maxBytes, data.length);
-  const firstEnd = start + params.minBytes;
-  if (firstEnd >= limit) return limit;
-  const found = scanner.scan(data, firstEnd - 1, limit, params.maskBits, first);
-  return found === 0 ? limit : (first[0] as number);
+  chunkStart: number,
+  params: ChunkerParams = DEFAULT_PARAMS,
+): number | null {
+  const forced = chunkStart + params.maxBytes;
+  const limit = Math.min(forced, data.length);
+  const from = chunkStart + params.minBytes - 1;
+  const first = new Uint32Array(1);
+  if (from < limit && scanner.scan(data, from, limit, params.maskBits, first) > 0) {
+    return first[0] as number;
+  }
+  return limit === forced ? forced : null;
 }
 
 /**

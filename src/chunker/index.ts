@@ -1,3 +1,4 @@
+export { type CertainCut, findCertainCut } from './certain-cut.js';
 export {
   type ChunkHasher,
   type ChunkHasherOptions,
@@ -5,7 +6,7 @@ export {
   type HashedChunk,
 } from './chunk-hasher.js';
 export { CutResolver } from './cut-resolver.js';
-export { findCandidates, findCuts } from './cuts.js';
+export { findCandidates, findCuts, nextCut } from './cuts.js';
 export { GEAR_TABLE } from './gear-table.js';
 export {
   type ChunkerParams,

@@ -173,18 +173,34 @@ export interface Slab {
   release(): void;
 }
 
-/** Byte ranges inside one slab, as pairs start, end. */
+/** A stretch of one file inside a slab. */
 export interface SlabSegment {
   /** First byte whose position may be a candidate. */
   readonly start: number;
   readonly end: number;
   /** First byte that belongs to the same file (start of the warm-up window), <= start. */
   readonly fileStart: number;
+  /** A chunk starts at `start`, since the file does. Otherwise it is somewhere inside of one. */
+  readonly isFirst: boolean;
+  /** The file ends at `end`, and so does its last chunk. */
+  readonly isLast: boolean;
+  /** The SHA-256 of the segment is wanted, too. */
+  readonly sha256: boolean;
 }
 
-/** What the pool found for each segment: ascending candidate positions relative to the slab. */
-export interface ScanResult {
-  readonly candidates: readonly Uint32Array[];
+/** What the pool found in a segment. Positions are relative to the slab. */
+export interface SegmentChunks {
+  /**
+   * For a `CutResolver`, ascending: candidates below `certainStart`, from there on cuts that do not
+   * depend on what lies before the segment.
+   */
+  readonly candidates: Uint32Array;
+  /** Where the first chunk starts that is certain; `end` when there is none. */
+  readonly certainStart: number;
+  /** Chunk hashes (data key) of the certain chunks, 32 bytes each. */
+  readonly hashes: Uint8Array;
+  /** Null when it was not asked for. */
+  readonly sha256: Uint8Array | null;
 }
 
 export interface PackRequest {
@@ -275,7 +291,8 @@ export interface ComputePool {
   acquire(count: number, signal?: AbortSignal): Promise<Slab[]>;
   /** Called whenever an `acquire` has to wait (so that an open xorb can be cut early). */
   onStarved(listener: () => void): () => void;
-  scan(slab: Slab, segments: readonly SlabSegment[], maskBits: number): Promise<ScanResult>;
+  /** Cuts segments and hashes their chunks, as far as that goes without what lies before them. */
+  chunk(slab: Slab, segments: readonly SlabSegment[]): Promise<readonly SegmentChunks[]>;
   /** Chunk hashes (data key), 32 bytes each, of chunks `starts[i]`, `lengths[i]`. */
   hash(slab: Slab, starts: Uint32Array, lengths: Uint32Array): Promise<Uint8Array>;
   pack(request: PackRequest): Promise<PackResult>;
@@ -283,10 +300,4 @@ export interface ComputePool {
   decode(request: DecodeRequest): Promise<DecodeResult>;
   createSha256(): Sha256Stream;
   close(): Promise<void>;
-}
-
-/** What uploads need besides: many small files share a slab, and one task serves them all. */
-export interface UploadPool extends ComputePool {
-  /** SHA-256 of each of the byte ranges `starts[i]`, `lengths[i]`, 32 bytes each. */
-  sha256(slab: Slab, starts: Uint32Array, lengths: Uint32Array): Promise<Uint8Array>;
 }

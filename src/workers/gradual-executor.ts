@@ -90,7 +90,7 @@ function bytesOf(task: Task): number {
   switch (task.kind) {
     case 'ping':
       return 0;
-    case 'scan':
+    case 'chunk':
       return task.segments.reduce((sum, { start, end }) => sum + end - start, 0);
     case 'decode':
       return runsBytes(task.runs);

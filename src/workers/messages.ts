@@ -13,25 +13,16 @@ import type { WasmModule } from '../kernels/index.js';
  */
 export type SlabRef = number | Uint8Array;
 
-/** Finds candidate cuts in each segment. */
-export interface ScanTask {
-  readonly kind: 'scan';
+/** Cuts segments and hashes their chunks. */
+export interface ChunkTask {
+  readonly kind: 'chunk';
   readonly slab: SlabRef;
   readonly segments: readonly SlabSegment[];
-  readonly maskBits: number;
 }
 
 /** Hashes chunks `starts[i]`, `lengths[i]` with the data key. */
 export interface HashTask {
   readonly kind: 'hash';
-  readonly slab: SlabRef;
-  readonly starts: Uint32Array;
-  readonly lengths: Uint32Array;
-}
-
-/** SHA-256 of ranges `starts[i]`, `lengths[i]`. */
-export interface DigestTask {
-  readonly kind: 'digest';
   readonly slab: SlabRef;
   readonly starts: Uint32Array;
   readonly lengths: Uint32Array;
@@ -70,12 +61,18 @@ export interface PingTask {
   readonly kind: 'ping';
 }
 
-export type Task = ScanTask | HashTask | DigestTask | PackTask | DecodeTask | VerifyTask | PingTask;
+export type Task = ChunkTask | HashTask | PackTask | DecodeTask | VerifyTask | PingTask;
 
-/** Candidates of all segments in one list; segment i ends at `ends[i]` in it. */
-export interface ScanReply {
+/** What `SegmentChunks` says, of all segments in one list each; segment i ends at entry `…Ends[i]`. */
+export interface ChunkReply {
   readonly candidates: Uint32Array;
-  readonly ends: Uint32Array;
+  readonly candidateEnds: Uint32Array;
+  readonly certainStarts: Uint32Array;
+  /** 32 bytes an entry. */
+  readonly hashes: Uint8Array;
+  readonly hashEnds: Uint32Array;
+  /** 32 bytes for each segment, zeros where it was not asked for. */
+  readonly sha256: Uint8Array;
 }
 
 export interface HashReply {
@@ -94,9 +91,9 @@ export interface DecodeReply {
 }
 
 /** The reply that belongs to a task. */
-export type ReplyOf<T extends Task> = T extends ScanTask
-  ? ScanReply
-  : T extends HashTask | DigestTask
+export type ReplyOf<T extends Task> = T extends ChunkTask
+  ? ChunkReply
+  : T extends HashTask
     ? HashReply
     : T extends PackTask
       ? PackReply
@@ -107,7 +104,7 @@ export type ReplyOf<T extends Task> = T extends ScanTask
           : null;
 
 /** Any of them. */
-export type Reply = ScanReply | HashReply | PackReply | DecodeReply | null;
+export type Reply = ChunkReply | HashReply | PackReply | DecodeReply | null;
 
 /** A failure in a form that survives the way out of a thread. */
 export interface TaskFailure {

@@ -1,7 +1,7 @@
-import type { ComputePool, PackRequest, Slab } from '../client/ports.js';
+import type { ComputePool, PackRequest, Slab, SlabSegment } from '../client/ports.js';
 import type { CompressionPolicy } from '../compress/index.js';
 import { OrbweaverError } from '../errors.js';
-import type { MerkleHash } from '../hash/index.js';
+import { HASH_BYTES, type MerkleHash } from '../hash/index.js';
 import type { Kernels, WasmMemory } from '../kernels/index.js';
 import type { VerifiedXorb } from '../xorb/index.js';
 import { createInThreadExecutor, replyOf, type TaskExecutor } from './executor.js';
@@ -15,6 +15,12 @@ import { SlabAllocator } from './slab-allocator.js';
 import { SlabLending } from './slab-lending.js';
 import { createTaskContext } from './tasks/context.js';
 import { verifyXorbInPool } from './verify-xorb.js';
+
+/**
+ * Hashes of this part of what may be done on the calling thread are made there at any time: the few
+ * chunks at the seams of segments take some 0.2 ms, and would wait for whole slabs in the workers' queue.
+ */
+const HASH_HERE_SHARE = 16;
 
 /** What a pool is made of. */
 export interface PoolParts {
@@ -37,7 +43,8 @@ export class PiscinaPool implements WorkerPool {
   readonly #allocator: SlabAllocator;
   readonly #lending: SlabLending;
   readonly #executor: TaskExecutor;
-  /** The same when there are threads to be had. */
+  readonly #inThread: TaskExecutor;
+  /** Set when there are threads to be had. */
   readonly #gradual: GradualExecutor | null;
   readonly #inThreadBytes: number;
   readonly #memory: WasmMemory | null;
@@ -61,7 +68,7 @@ export class PiscinaPool implements WorkerPool {
       return { offset, bytes: new Uint8Array(memory.buffer, offset, plan.slabBytes) };
     });
     this.#lending = new SlabLending(this.#allocator, this.sharedMemory);
-    const inThread = createInThreadExecutor(() =>
+    this.#inThread = createInThreadExecutor(() =>
       createTaskContext({
         kernels,
         compression: parts.compression,
@@ -75,7 +82,7 @@ export class PiscinaPool implements WorkerPool {
       threads === 0
         ? null
         : new GradualExecutor({
-            inThread,
+            inThread: this.#inThread,
             inThreadBytes: parts.inThreadBytes,
             loadThreads: async () => {
               const { createWorkerExecutor } = await import('./worker-executor.js');
@@ -84,7 +91,7 @@ export class PiscinaPool implements WorkerPool {
               return createWorkerExecutor({ plan, memory, threads, tier, compression, module });
             },
           });
-    this.#executor = this.#gradual ?? inThread;
+    this.#executor = this.#gradual ?? this.#inThread;
   }
 
   get freeSlabs(): number {
@@ -107,43 +114,33 @@ export class PiscinaPool implements WorkerPool {
     return this.#allocator.onStarved(listener);
   }
 
-  async scan(
-    slab: Slab,
-    segments: Parameters<ComputePool['scan']>[1],
-    maskBits: number,
-  ): ReturnType<ComputePool['scan']> {
+  async chunk(slab: Slab, segments: readonly SlabSegment[]): ReturnType<ComputePool['chunk']> {
     const reply = await this.#run([slab], ([ref]) => ({
-      kind: 'scan',
+      kind: 'chunk',
       slab: ref as SlabRef,
       segments,
-      maskBits,
     }));
-    const candidates: Uint32Array[] = [];
-    let start = 0;
-    for (const end of reply.ends) {
-      candidates.push(reply.candidates.subarray(start, end));
-      start = end;
-    }
-    return { candidates };
+    const { candidates, candidateEnds, certainStarts, hashes, hashEnds, sha256 } = reply;
+    return segments.map((segment, i) => ({
+      candidates: candidates.subarray(candidateEnds[i - 1] ?? 0, candidateEnds[i]),
+      certainStart: certainStarts[i] as number,
+      hashes: hashes.subarray(
+        HASH_BYTES * (hashEnds[i - 1] ?? 0),
+        HASH_BYTES * (hashEnds[i] as number),
+      ),
+      sha256: segment.sha256 ? sha256.subarray(HASH_BYTES * i, HASH_BYTES * (i + 1)) : null,
+    }));
   }
 
   async hash(slab: Slab, starts: Uint32Array, lengths: Uint32Array): Promise<Uint8Array> {
-    const reply = await this.#run([slab], ([ref]) => ({
-      kind: 'hash',
-      slab: ref as SlabRef,
-      starts,
-      lengths,
-    }));
-    return reply.hashes;
-  }
-
-  async sha256(slab: Slab, starts: Uint32Array, lengths: Uint32Array): Promise<Uint8Array> {
-    const reply = await this.#run([slab], ([ref]) => ({
-      kind: 'digest',
-      slab: ref as SlabRef,
-      starts,
-      lengths,
-    }));
+    let bytes = 0;
+    for (const length of lengths) bytes += length;
+    const here = this.sharedMemory && bytes <= this.#inThreadBytes / HASH_HERE_SHARE;
+    const reply = await this.#run(
+      [slab],
+      ([ref]) => ({ kind: 'hash', slab: ref as SlabRef, starts, lengths }),
+      here ? this.#inThread : this.#executor,
+    );
     return reply.hashes;
   }
 
@@ -189,7 +186,7 @@ export class PiscinaPool implements WorkerPool {
   }
 
   expectBytes(bytes: number): void {
-    // Every byte is looked at by up to four tasks: scan, hash, SHA-256, pack.
+    // Every byte is looked at by two tasks, and a quarter of what may be done is the most for one.
     if (4 * bytes <= this.#inThreadBytes) return;
     this.#gradual?.start(Math.min(this.threads, Math.ceil(bytes / this.slabBytes)));
   }
@@ -226,9 +223,10 @@ export class PiscinaPool implements WorkerPool {
   async #run<T extends Task>(
     slabs: readonly Slab[],
     makeTask: (refs: SlabRef[]) => T,
+    executor: TaskExecutor = this.#executor,
   ): Promise<ReplyOf<T>> {
     const answer = await this.#lending.lend(slabs, (refs, transfer) =>
-      this.#executor.run(makeTask(refs), transfer),
+      executor.run(makeTask(refs), transfer),
     );
     return replyOf(answer.outcome) as ReplyOf<T>;
   }

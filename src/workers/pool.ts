@@ -1,4 +1,4 @@
-import type { UploadPool } from '../client/ports.js';
+import type { ComputePool } from '../client/ports.js';
 import { type CompressionPolicy, DEFAULT_COMPRESSION_POLICY } from '../compress/index.js';
 import { OrbweaverError } from '../errors.js';
 import type { MerkleHash } from '../hash/index.js';
@@ -42,14 +42,14 @@ export interface ComputePoolOptions {
   /**
    * Bytes that tasks may look at on the calling thread before threads are started, a quarter of them in
    * one task: for programs whose work may be so small that a thread's start (50 ms of processor time)
-   * would be most of it.
+   * would be most of it. Hashes of a sixteenth of it are made there at any time.
    * @default 0
    */
   readonly inThreadBytes?: number | undefined;
 }
 
-/** An {@link UploadPool} with what its owner needs besides. */
-export interface WorkerPool extends UploadPool {
+/** A {@link ComputePool} with what its owner needs besides. */
+export interface WorkerPool extends ComputePool {
   /** The kernels of the thread that owns the pool, for small work that is not worth a message. */
   readonly kernels: Kernels;
   /** Threads alive now, the SHA-256 thread not counted. */

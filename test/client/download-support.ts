@@ -329,7 +329,7 @@ export function testPool(shape: {
         serveWaiting();
       }),
     onStarved: () => () => {},
-    scan: unused,
+    chunk: unused,
     hash: unused,
     pack: unused,
     ...{ sha256: unused },

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { concatBytes } from '../../src/bytes/index.js';
-import { createReadableScanner, findCandidates } from '../../src/chunker/index.js';
-import type { Slab } from '../../src/client/ports.js';
+import { createReadableScanner, findCertainCut, findCuts } from '../../src/chunker/index.js';
+import type { SegmentChunks, Slab } from '../../src/client/ports.js';
 import { SCHEME_NONE } from '../../src/compress/index.js';
-import { DATA_KEY, MerkleHash } from '../../src/hash/index.js';
+import { createReadableBlake3, DATA_KEY, MerkleHash } from '../../src/hash/index.js';
 import type { Kernels } from '../../src/kernels/index.js';
 import { createThreadKernels, type WorkerPool } from '../../src/workers/index.js';
 import { encodeFooter, readRecordHeader, verifyXorb, XorbBuilder } from '../../src/xorb/index.js';
@@ -15,6 +15,16 @@ import { generate } from '../support/generators.js';
 import { builtWorkers } from './built.js';
 
 const MIB = 1024 * 1024;
+
+/** Hashes of the chunks that end at `cuts`, which count from `start`. */
+function hashesOf(data: Uint8Array, start: number, cuts: readonly number[]): Uint8Array {
+  const hasher = createReadableBlake3();
+  const hashes = new Uint8Array(32 * cuts.length);
+  for (const [i, cut] of cuts.entries()) {
+    hasher.keyed(DATA_KEY, data.subarray(start + (cuts[i - 1] ?? 0), start + cut), hashes, 32 * i);
+  }
+  return hashes;
+}
 
 /** `toEqual` looks at every byte on its own: far too slow for megabytes. */
 function same(a: ArrayLike<number> | undefined, b: ArrayLike<number>): boolean {
@@ -101,27 +111,71 @@ describe.each(WAYS)('a pool with $threads threads, shared memory $sharedMemory',
     expect(pool.freeSlabs).toBe(pool.slabCount);
   });
 
-  it('scans segments as if each began its file, however many candidates there are', async () => {
-    const data = generate({ kind: 'splitmix64', seed: 1, bytes: pool.slabBytes });
+  it('cuts and hashes the segments of a slab, each as if nothing else lay there', async () => {
+    const data = generate({ kind: 'splitmix64', seed: 1, bytes: 450_000 });
+    const part = { isFirst: true, isLast: true, sha256: true };
+    const segments = [
+      { ...part, start: 100, end: 250_000, fileStart: 100 },
+      { ...part, start: 250_000, end: 250_000, fileStart: 250_000 },
+      { ...part, start: 250_000, end: 250_005, fileStart: 250_000, sha256: false },
+      { ...part, start: 250_005, end: 449_999, fileStart: 250_005, isLast: false },
+    ];
     await withSlabs(1, async ([slab]) => {
       slab?.bytes.set(data);
-      const segments = [
-        { start: 163, end: 200_000, fileStart: 100 },
-        { start: 200_000, end: 200_000, fileStart: 200_000 },
-        { start: 200_000, end: data.length, fileStart: 200_000 },
-      ];
-      for (const maskBits of [16, 10, 4]) {
-        const { candidates } = await pool.scan(slab as Slab, segments, maskBits);
-        for (const [i, { start, end, fileStart }] of segments.entries()) {
-          const expected = findCandidates(
+      const found = await pool.chunk(slab as Slab, segments);
+      expect(found).toHaveLength(segments.length);
+      for (const [i, { start, end, isLast, sha256 }] of segments.entries()) {
+        const bytes = data.subarray(start, end);
+        const cuts = [...findCuts(createReadableScanner(), bytes)];
+        if (!isLast) cuts.pop();
+        const result = found[i] as SegmentChunks;
+        expect(result.certainStart).toBe(start);
+        // The end of a file is no cut of its own.
+        const inner = cuts.map((cut) => cut + start).filter((cut) => !(isLast && cut === end));
+        expect([...result.candidates]).toEqual(inner);
+        expect(same(result.hashes, hashesOf(data, start, cuts))).toBe(true);
+        const digest = createHash('sha256').update(bytes).digest();
+        if (sha256) expect(same(result.sha256 ?? undefined, digest)).toBe(true);
+        else expect(result.sha256).toBeNull();
+      }
+    });
+  });
+
+  it('cuts a segment inside of a file from where that is certain', async () => {
+    const zeros = new Uint8Array(pool.slabBytes);
+    const random = generate({ kind: 'splitmix64', seed: 7, bytes: pool.slabBytes });
+    const dense = zeros.slice();
+    const periodic = random.subarray(0, 9000);
+    for (let at = 0; at < dense.length; at += 9000) {
+      dense.set(periodic.subarray(0, dense.length - at), at);
+    }
+    await withSlabs(1, async ([slab]) => {
+      for (const data of [random, zeros, dense]) {
+        slab?.bytes.set(data);
+        const segment = { start: 163, end: data.length - 5, fileStart: 100 };
+        for (const isLast of [true, false]) {
+          const [found] = await pool.chunk(slab as Slab, [
+            { ...segment, isFirst: false, isLast, sha256: false },
+          ]);
+          const bytes = data.subarray(100, segment.end);
+          const { candidates, position } = findCertainCut(
             createReadableScanner(),
-            data.subarray(fileStart, end),
-            start - fileStart,
-            end - fileStart,
-            maskBits,
-          ).map((position: number) => position + fileStart);
-          expect(candidates[i]?.length).toBe(expected.length);
-          expect(same(candidates[i], expected)).toBe(true);
+            bytes,
+            63,
+            bytes.length,
+          );
+          const cuts = [];
+          if (position !== null) {
+            cuts.push(...findCuts(createReadableScanner(), bytes.subarray(position)));
+            if (!isLast) cuts.pop();
+          }
+          const start = position === null ? segment.end : position + 100;
+          expect(found?.certainStart).toBe(start);
+          const positions = [...candidates.map((at) => at + 100), ...cuts.map((at) => at + start)];
+          expect([...(found?.candidates ?? [])]).toEqual(
+            positions.filter((at) => position === null || !(isLast && at === segment.end)),
+          );
+          expect(same(found?.hashes, hashesOf(data, start, cuts))).toBe(true);
         }
       }
     });
@@ -297,21 +351,6 @@ describe.each(WAYS)('a pool with $threads threads, shared memory $sharedMemory',
       await dropped.update(slab as Slab, 0, 1);
       dropped.dispose();
       await expect(dropped.digest()).rejects.toMatchObject({ code: 'CLOSED' });
-    });
-  });
-
-  it('computes SHA-256 of many ranges of a slab in one task', async () => {
-    const data = generate({ kind: 'words', seed: 6, bytes: 100_000 });
-    await withSlabs(1, async ([slab]) => {
-      slab?.bytes.set(data);
-      const starts = Uint32Array.of(0, 5, 50_000);
-      const lengths = Uint32Array.of(0, 49_995, 50_000);
-      const digests = await pool.sha256(slab as Slab, starts, lengths);
-      starts.forEach((start, i) => {
-        const range = data.subarray(start, start + (lengths[i] as number));
-        const expected = createHash('sha256').update(range).digest();
-        expect(same(digests.subarray(32 * i, 32 * i + 32), expected)).toBe(true);
-      });
     });
   });
 

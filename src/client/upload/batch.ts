@@ -1,4 +1,6 @@
-import type { ScanResult, Slab } from '../ports.js';
+import { OrbweaverError } from '../../errors.js';
+import { HASH_BYTES } from '../../hash/index.js';
+import type { SegmentChunks, Slab, SlabSegment } from '../ports.js';
 import { Deferred } from './cancel.js';
 import type { FileTask } from './file-task.js';
 import type { UploadSizes } from './sizes.js';
@@ -23,6 +25,9 @@ export interface Segment {
 /** Bytes that one chunk has at least, except the last of a file. */
 const MIN_CHUNK_BYTES = 8192;
 
+/** In the place of the hash of a chunk at a seam. */
+const MISSING = new Uint8Array(HASH_BYTES);
+
 /** One slab full of segments, from the first read to the last record. */
 export class Batch {
   readonly slab: Slab;
@@ -36,6 +41,10 @@ export class Batch {
   /** Chunks of the batch, ascending; set when the cuts are known. */
   starts: Uint32Array = new Uint32Array(0);
   lengths: Uint32Array = new Uint32Array(0);
+  /** Hashes of the chunks, 32 bytes each; those at {@link seams} are still missing. */
+  hashes: Uint8Array = new Uint8Array(0);
+  /** Chunks that could not be told before the cuts of the batch before were known. */
+  seams: Uint32Array = new Uint32Array(0);
   /** Where the next byte goes. */
   fill: number;
   readonly #sizes: UploadSizes;
@@ -84,13 +93,27 @@ export class Batch {
     this.#chunkBound += chunkBound(segment.end - segment.start);
   }
 
+  /** The segments as the pool sees them. */
+  slabSegments(): SlabSegment[] {
+    return this.segments.map(({ file, start, end, warmStart, fileOffset, isLast }) => ({
+      start,
+      end,
+      fileStart: warmStart,
+      isFirst: fileOffset === 0,
+      isLast,
+      sha256: file.sha256.kind === 'compute' && fileOffset === 0 && isLast,
+    }));
+  }
+
   /**
-   * Turns candidates into chunks. `tail` is the unfinished chunk of the batch before (for the
+   * Joins what was found in the segments to chunks. `tail` is the unfinished chunk of the batch before (for the
    * first segment), copied in front of it here; the new unfinished chunk is copied out to it.
    */
-  resolve(scan: ScanResult, tail: Uint8Array): void {
+  resolve(found: readonly SegmentChunks[], tail: Uint8Array): void {
     const starts: number[] = [];
     const lengths: number[] = [];
+    const hashes: Uint8Array[] = [];
+    const seams: number[] = [];
     const bytes = this.slab.bytes;
     this.segments.forEach((segment, index) => {
       segment.chunkStart = starts.length;
@@ -103,18 +126,35 @@ export class Batch {
       if (chunkStart < fileOffset) {
         bytes.set(tail.subarray(0, fileOffset - chunkStart), chunkStart + shift);
       }
-      const candidates = scan.candidates[index] ?? new Uint32Array(0);
+      const { candidates, certainStart, hashes: certain } = found[index] as SegmentChunks;
+      let hashed = 0;
       const fileEnd = fileOffset + end - start;
       for (const cut of file.resolver.resolve(fileOffset, fileEnd, candidates, -shift, isLast)) {
+        if (chunkStart + shift < certainStart) {
+          seams.push(starts.length);
+          hashes.push(MISSING);
+        } else {
+          hashes.push(certain.subarray(hashed, hashed + HASH_BYTES));
+          hashed += HASH_BYTES;
+        }
         starts.push(chunkStart + shift);
         lengths.push(cut - chunkStart);
         chunkStart = cut;
+      }
+      if (hashed !== certain.length) {
+        const text = `"${file.source.name}" has ${hashed} bytes of hashes, expected ${certain.length}`;
+        throw new OrbweaverError('INTERNAL', text);
       }
       segment.chunkEnd = starts.length;
       if (!isLast) tail.set(bytes.subarray(chunkStart + shift, end));
     });
     this.starts = Uint32Array.from(starts);
     this.lengths = Uint32Array.from(lengths);
+    this.seams = Uint32Array.from(seams);
+    this.hashes = new Uint8Array(HASH_BYTES * hashes.length);
+    hashes.forEach((hash, i) => {
+      this.hashes.set(hash, HASH_BYTES * i);
+    });
   }
 }
 

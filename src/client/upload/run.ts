@@ -1,11 +1,10 @@
 import PQueue from 'p-queue';
 import { hexEncode } from '../../bytes/index.js';
-import { DEFAULT_PARAMS } from '../../chunker/index.js';
 import type { ClosedXorb, DedupSession } from '../../dedup/index.js';
 import { isOrbweaverError, OrbweaverError } from '../../errors.js';
 import { HASH_BYTES } from '../../hash/index.js';
-import type { CasClient, UploadPool } from '../ports.js';
-import type { Batch, Segment } from './batch.js';
+import type { CasClient, ComputePool } from '../ports.js';
+import type { Batch } from './batch.js';
 import { type CancelScope, Semaphore } from './cancel.js';
 import { errorOf } from './file-error.js';
 import type { FileTask } from './file-task.js';
@@ -24,7 +23,7 @@ export interface UploadRunOptions {
   readonly cas: CasClient | null;
   /** Null: nobody is asked. */
   readonly queries: GlobalQueries | null;
-  readonly pool: UploadPool;
+  readonly pool: ComputePool;
   readonly dedup: DedupSession;
   readonly sizes: UploadSizes;
   readonly sendConcurrency: number;
@@ -38,17 +37,17 @@ export interface UploadRunOptions {
  * Moves files from sources to acknowledged xorbs. Stages of one slab, each on its own slab at the
  * same time as the others:
  *
- *     read ─► scan ─► cuts ─► hash, SHA-256 ─► ask ─► place ─► pack ─► (xorb closed) send ─► free
- *     lane    pool    here    pool             cas    here     pool    sender
+ *     read ─► chunk, SHA-256 ─► join ─► ask ─► place ─► pack ─► (xorb closed) send ─► free
+ *     lane    pool              here    cas    here     pool    sender
  *
- * Cuts and places are made in the order of each lane; the rest overlaps freely. Why it cannot lock
+ * Segments are joined and chunks placed in the order of each lane; the rest overlaps freely. Why it cannot lock
  * up, however little memory there is: nobody who holds a slab waits for another one in order to
  * get on with it. Lanes wait for slabs with empty hands (the unfinished chunk of the former slab is
  * copied out), what is in the stages needs no more memory, and when everything stands still because
  * the open xorb holds all slabs, it is closed early and sent.
  */
 export class UploadRun implements LaneHost {
-  readonly pool: UploadPool;
+  readonly pool: ComputePool;
   readonly sizes: UploadSizes;
   readonly scope: CancelScope;
   readonly #options: UploadRunOptions;
@@ -180,58 +179,48 @@ export class UploadRun implements LaneHost {
 
   /** Cuts and chunk hashes of a slab, 32 bytes each. */
   async #compute(lane: Lane, batch: Batch, previous: Batch | null): Promise<Uint8Array> {
-    const scan = await this.#again(() =>
-      this.pool.scan(
-        batch.slab,
-        batch.segments.map(({ start, end, warmStart }) => ({ start, end, fileStart: warmStart })),
-        DEFAULT_PARAMS.maskBits,
-      ),
-    );
+    // Not later than this call: the SHA-256 of a file takes its slabs in the order of the lane.
+    const digesting = this.#digest(batch);
+    const found = await this.#again(() => this.pool.chunk(batch.slab, batch.slabSegments()));
+    // Without shared memory the slab is away while it is digested.
+    if (!this.pool.sharedMemory) await digesting;
     await previous?.resolved.promise;
     this.scope.check();
-    batch.resolve(scan, lane.tail);
+    batch.resolve(found, lane.tail);
     batch.resolved.resolve();
-    return this.#hash(batch);
+    const hashes = await this.#hashSeams(batch);
+    batch.segments.forEach(({ file }, i) => {
+      file.digest ??= found[i]?.sha256 ?? null;
+    });
+    // Everybody has to let go of the slab before records overwrite it.
+    await digesting;
+    return hashes;
   }
 
-  /** Chunk hashes, 32 bytes each; SHA-256 takes the same bytes in at the same time. */
-  async #hash(batch: Batch): Promise<Uint8Array> {
+  /** Hashes of all chunks, 32 bytes each; what is missing are those at the seams. */
+  async #hashSeams(batch: Batch): Promise<Uint8Array> {
+    const { slab, starts, lengths, hashes, seams } = batch;
+    if (seams.length === 0) return hashes;
+    const seamStarts = seams.map((chunk) => starts[chunk] as number);
+    const seamLengths = seams.map((chunk) => lengths[chunk] as number);
+    const found = await this.#again(() => this.pool.hash(slab, seamStarts, seamLengths));
+    seams.forEach((chunk, i) => {
+      hashes.set(found.subarray(HASH_BYTES * i, HASH_BYTES * (i + 1)), HASH_BYTES * chunk);
+    });
+    return hashes;
+  }
+
+  /** SHA-256 of files that go on in other slabs. Settles when none of them needs the slab any more. */
+  async #digest(batch: Batch): Promise<void> {
     const work: Promise<void>[] = [];
-    const whole: Segment[] = [];
-    for (const segment of batch.segments) {
-      const { file, start, end, fileOffset, isLast } = segment;
+    for (const { file, start, end, fileOffset, isLast } of batch.segments) {
       if (file.sha256.kind !== 'compute' || file.error !== null || start === end) continue;
-      if (fileOffset === 0 && isLast) {
-        whole.push(segment);
-        continue;
-      }
+      if (fileOffset === 0 && isLast) continue;
       file.sha256Stream ??= this.pool.createSha256();
       const update = file.sha256Stream.update(batch.slab, start, end);
       work.push(update.catch((error: unknown) => file.fail(errorOf(error))));
     }
-    if (whole.length > 0) work.push(this.#digest(batch, whole));
-    const { slab, starts, lengths } = batch;
-    const hashing =
-      starts.length === 0
-        ? Promise.resolve(new Uint8Array(0))
-        : this.#again(() => this.pool.hash(slab, starts, lengths));
-    // All of them have to let go of the slab before records overwrite it.
-    await Promise.allSettled([hashing, ...work]);
-    return hashing;
-  }
-
-  /** SHA-256 of files that lie in one slab from start to end, in one task. */
-  async #digest(batch: Batch, segments: readonly Segment[]): Promise<void> {
-    const starts = Uint32Array.from(segments, ({ start }) => start);
-    const lengths = Uint32Array.from(segments, ({ start, end }) => end - start);
-    try {
-      const digests = await this.#again(() => this.pool.sha256(batch.slab, starts, lengths));
-      segments.forEach(({ file }, i) => {
-        file.digest = digests.subarray(HASH_BYTES * i, HASH_BYTES * (i + 1));
-      });
-    } catch (error) {
-      for (const { file } of segments) file.fail(errorOf(error));
-    }
+    await Promise.all(work);
   }
 
   /** A task that only reads may be repeated when its worker died; the bytes are still there. */

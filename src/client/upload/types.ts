@@ -1,6 +1,6 @@
 import type { FileSummary, PlacementPolicy } from '../../dedup/index.js';
 import type { Hasher } from '../../hash/ports.js';
-import type { CasClient, Source, UploadPool } from '../ports.js';
+import type { CasClient, ComputePool, Source } from '../ports.js';
 
 /** Sources read at once when nothing else is said. */
 export const DEFAULT_READ_CONCURRENCY = 4;
@@ -40,7 +40,7 @@ export interface UploadOptions {
 export interface UploadSessionOptions {
   /** Null: a dry run without a server. */
   readonly cas: CasClient | null;
-  readonly pool: UploadPool;
+  readonly pool: ComputePool;
   /** Keyed BLAKE3 of the calling thread. */
   readonly hasher: Hasher;
   readonly options?: UploadOptions | undefined;

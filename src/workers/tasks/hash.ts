@@ -1,6 +1,5 @@
 import { DATA_KEY, HASH_BYTES } from '../../hash/index.js';
-import { createSha256 } from '../../kernels/index.js';
-import type { DigestTask, HashReply, HashTask } from '../messages.js';
+import type { HashReply, HashTask } from '../messages.js';
 import type { TaskContext } from './context.js';
 
 /** Hashes all chunks, runs of neighbours in one call of the kernel. */
@@ -20,17 +19,5 @@ export function runHash(context: TaskContext, task: HashTask): HashReply {
     context.kernels.hasher.keyedMany(DATA_KEY, bytes, start, run, last - first, hashes, offset);
     first = last;
   }
-  return { hashes };
-}
-
-/** SHA-256 of whole files that lie in the slab. */
-export function runDigest(context: TaskContext, task: DigestTask): HashReply {
-  const bytes = context.bytesOf(task.slab);
-  const hashes = new Uint8Array(HASH_BYTES * task.starts.length);
-  task.starts.forEach((start, i) => {
-    const sha256 = createSha256();
-    sha256.update(bytes.subarray(start, start + (task.lengths[i] as number)));
-    hashes.set(sha256.digest(), HASH_BYTES * i);
-  });
   return { hashes };
 }

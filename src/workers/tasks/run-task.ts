@@ -1,10 +1,10 @@
 import type { Reply, SlabRef, Task, TaskOutcome } from '../messages.js';
 import { failureOf } from '../task-failure.js';
+import { runChunk } from './chunk.js';
 import type { TaskContext } from './context.js';
 import { runDecode } from './decode.js';
-import { runDigest, runHash } from './hash.js';
+import { runHash } from './hash.js';
 import { runPack, runVerify } from './records.js';
-import { runScan } from './scan.js';
 
 /** Runs one task on this thread. Never throws: a thrown error would lose its code on the way out. */
 export function runTask(context: TaskContext, task: Task): TaskOutcome {
@@ -27,12 +27,10 @@ export function slabsOf(task: Task): SlabRef[] {
 
 function replyTo(context: TaskContext, task: Task): Reply {
   switch (task.kind) {
-    case 'scan':
-      return runScan(context, task);
+    case 'chunk':
+      return runChunk(context, task);
     case 'hash':
       return runHash(context, task);
-    case 'digest':
-      return runDigest(context, task);
     case 'pack':
       return runPack(context, task);
     case 'decode':
