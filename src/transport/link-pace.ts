@@ -1,8 +1,9 @@
 /**
  * How large the writes of request bodies may be. Larger ones cost less processor time, but a write is
  * progress only when all of it is gone, so it must be small enough for the slowest link that still
- * counts as alive: 64 KiB in 30 s is 17 kbit/s. A link earns larger ones by having carried them within
- * about a second, and keeps them from one body to the next until it disappoints.
+ * counts as alive: 64 KiB in 30 s is 17 kbit/s. A link earns larger ones by carrying them within a quarter
+ * of a second, and keeps them from one body to the next until it disappoints. Measured on loopback, per
+ * GiB: 0.86 s of CPU with 64 KiB, 0.62 with 512 KiB, 0.59 with 1 MiB, 0.50 with 4 MiB.
  */
 export interface LinkPace {
   /** A body begins to be sent. */
@@ -19,7 +20,9 @@ export interface PacedBody {
 }
 
 export const LEAST_WRITE_BYTES: number = 64 * 1024;
-export const MOST_WRITE_BYTES: number = 1024 * 1024;
+export const MOST_WRITE_BYTES: number = 4 * 1024 * 1024;
+/** What the link is known to carry in this time is one write: it may become 120 times as slow. */
+const WRITE_MS = 250;
 /** What the buffers of both kernels may have swallowed without anything having arrived. */
 const BUFFERED_BYTES = 10 * 1024 * 1024;
 /** Smaller bodies tell of the time that the server thinks and not of the link. */
@@ -50,7 +53,9 @@ export function createLinkPace(): LinkPace {
           const arrivedBytes = sentBytes - fromBytes - BUFFERED_BYTES;
           const measured = (arrivedBytes * 1000) / Math.max(1, nowMs - fromMs);
           bytesPerSecond = Math.max(bytesPerSecond, measured);
-          const fitting = Math.trunc(Math.min(MOST_WRITE_BYTES, bytesPerSecond));
+          const fitting = Math.trunc(
+            Math.min(MOST_WRITE_BYTES, (bytesPerSecond * WRITE_MS) / 1000),
+          );
           return Math.max(LEAST_WRITE_BYTES, fitting);
         },
         arrived(sentBytes, nowMs) {
