@@ -5,7 +5,7 @@ import type { TransportClock } from './ports.js';
 import { abortedError, throwIfAborted } from './sleep.js';
 import { createBodyStream, type UploadBody } from './upload-body.js';
 import { startWatchdog } from './watchdog.js';
-import type { Wire, WireAnswer } from './wire.js';
+import type { Wire, WireAnswer, WireCall } from './wire.js';
 
 /** One request and its answer, with a watchdog instead of timeouts. Nothing here tries again. */
 export interface ExchangeRequest {
@@ -53,18 +53,18 @@ const DRAIN_BYTES = 64 * 1024;
 export async function exchange(ports: ExchangePorts, request: ExchangeRequest): Promise<Exchange> {
   const { operation, signal } = request;
   throwIfAborted(signal);
-  const controller = new AbortController();
+  let call: WireCall | null = null;
   const state = { phase: 'sending', stalled: false, sentBytes: 0, receivedBytes: 0 };
   let requestId: string | null = null;
 
-  const abort = (): void => controller.abort();
+  const abort = (): void => call?.destroy();
   const watchdog = startWatchdog(
     ports.clock,
     request.sendTimeoutMs ?? request.stallTimeoutMs,
     () => {
       state.stalled = true;
       if (state.phase === 'sending') ports.pace.stalled();
-      controller.abort();
+      abort();
     },
   );
   signal?.addEventListener('abort', abort, { once: true });
@@ -108,7 +108,7 @@ export async function exchange(ports: ExchangePorts, request: ExchangeRequest): 
 
   let answer: WireAnswer;
   try {
-    answer = await ports.wire.send({
+    call = ports.wire.send({
       url: operation.url,
       method: request.method,
       headers: request.headers,
@@ -116,8 +116,8 @@ export async function exchange(ports: ExchangePorts, request: ExchangeRequest): 
         stream === null || request.body === undefined
           ? null
           : { sizeBytes: request.body.sizeBytes, writes: stream },
-      signal: controller.signal,
     });
+    answer = await call.answer;
   } catch (exception) {
     stream?.stop();
     release();
@@ -136,23 +136,22 @@ export async function exchange(ports: ExchangePorts, request: ExchangeRequest): 
     stream?.stop();
     release();
     const whole = stream === null || state.sentBytes === request.body?.sizeBytes;
-    if (!ended || !whole) answer.destroy();
+    if (!ended || !whole) abort();
   };
 
   async function* body(): AsyncGenerator<Uint8Array, void, undefined> {
-    const iterator = answer.body[Symbol.asyncIterator]();
     let ended = false;
     try {
       for (;;) {
         watchdog.resume();
-        const step = await iterator.next();
+        const piece = await answer.read();
         watchdog.pause();
-        if (step.done === true) {
+        if (piece === null) {
           ended = true;
           return;
         }
-        state.receivedBytes += step.value.length;
-        yield step.value;
+        state.receivedBytes += piece.length;
+        yield piece;
       }
     } catch (exception) {
       throw translate(exception);

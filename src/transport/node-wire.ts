@@ -1,4 +1,4 @@
-import { type ClientRequest, Agent as HttpAgent, type IncomingMessage, request } from 'node:http';
+import { type ClientRequest, Agent as HttpAgent, request } from 'node:http';
 import type { Socket } from 'node:net';
 import {
   type ConnectOptions,
@@ -7,7 +7,15 @@ import {
   socketHost,
   socketSettings,
 } from './connect.js';
-import { joinedHeader, type Wire, type WireAnswer, type WireBody } from './wire.js';
+import { readerOf } from './incoming-reader.js';
+import {
+  joinedHeader,
+  type Wire,
+  type WireAnswer,
+  type WireBody,
+  type WireCall,
+  type WireRequest,
+} from './wire.js';
 
 /** Idle connections are kept this long unless the server announces less. */
 const KEEP_ALIVE_MS = 10_000;
@@ -29,43 +37,76 @@ export function createNodeWire(options: ConnectOptions): Wire {
     agent: limited(new HttpAgent(agentSettings(options)), false, options),
     request,
   };
-  let secure: Promise<Protocol> | null = null;
+  let secure: Protocol | null = null;
 
   /** TLS is loaded when it is first asked for. */
   const loadSecure = async (): Promise<Protocol> => {
     const https = await import('node:https');
     const agent = new https.Agent({ ...agentSettings(options), ...secureSettings(options) });
-    return { agent: limited(agent, true, options), request: https.request };
+    secure ??= { agent: limited(agent, true, options), request: https.request };
+    return secure;
   };
 
   return {
-    async send({ url, method, headers, body, signal }) {
-      if (url.protocol === 'https:') secure ??= loadSecure();
-      const protocol = url.protocol === 'https:' && secure !== null ? await secure : plain;
-      return new Promise((resolve, reject) => {
-        const outgoing = protocol.request({
-          agent: protocol.agent,
-          host: socketHost(url),
-          port: url.port,
-          path: url.pathname + url.search,
-          method,
-          headers: {
-            host: url.host,
-            ...headers,
-            ...(body === null ? {} : { 'content-length': body.sizeBytes }),
-          },
-          signal,
-        });
-        outgoing.on('response', (incoming) => resolve(answerOf(outgoing, incoming)));
-        // After the answer this is nobody's news: the body ends with an error of its own.
-        outgoing.on('error', reject);
-        if (body === null) outgoing.end();
-        else sendBody(outgoing, body).catch(() => {});
-      });
+    send(wanted) {
+      if (wanted.url.protocol === 'http:') return sendOver(plain, wanted);
+      if (secure !== null) return sendOver(secure, wanted);
+      return delayed(loadSecure().then((protocol) => () => sendOver(protocol, wanted)));
     },
     async close() {
       plain.agent.destroy();
-      (await secure)?.agent.destroy();
+      secure?.agent.destroy();
+    },
+  };
+}
+
+function sendOver(protocol: Protocol, { url, method, headers, body }: WireRequest): WireCall {
+  const outgoing = protocol.request({
+    agent: protocol.agent,
+    host: socketHost(url),
+    port: url.port,
+    path: url.pathname + url.search,
+    method,
+    headers: {
+      host: url.host,
+      ...headers,
+      ...(body === null ? {} : { 'content-length': body.sizeBytes }),
+    },
+  });
+  const answer = new Promise<WireAnswer>((resolve, reject) => {
+    outgoing.on('response', (incoming) => {
+      resolve({
+        status: incoming.statusCode ?? 0,
+        header: (name) => joinedHeader(incoming.headers[name]),
+        read: readerOf(incoming),
+      });
+    });
+    // After the answer this is nobody's news: the body ends with an error of its own.
+    outgoing.on('error', reject);
+  });
+  if (body === null) outgoing.end();
+  else sendBody(outgoing, body).catch(() => {});
+  return {
+    answer,
+    destroy: () => {
+      outgoing.destroy();
+    },
+  };
+}
+
+/** A call that cannot begin yet. */
+function delayed(begin: Promise<() => WireCall>): WireCall {
+  let call: WireCall | null = null;
+  let destroyed = false;
+  return {
+    answer: begin.then((send) => {
+      call = send();
+      if (destroyed) call.destroy();
+      return call.answer;
+    }),
+    destroy() {
+      destroyed = true;
+      call?.destroy();
     },
   };
 }
@@ -102,17 +143,4 @@ async function sendBody(outgoing: ClientRequest, { writes, sizeBytes }: WireBody
   }
   // Otherwise the connection stays in the middle of the request, so that nothing else goes over it.
   if (sentBytes === sizeBytes) outgoing.end();
-}
-
-function answerOf(outgoing: ClientRequest, incoming: IncomingMessage): WireAnswer {
-  // Without a listener an abort between two reads would be an uncaught exception.
-  incoming.on('error', () => {});
-  return {
-    status: incoming.statusCode ?? 0,
-    header: (name) => joinedHeader(incoming.headers[name]),
-    body: incoming,
-    destroy: () => {
-      outgoing.destroy();
-    },
-  };
 }

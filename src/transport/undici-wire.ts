@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import type { Dispatcher } from 'undici';
-import { joinedHeader, type Wire } from './wire.js';
+import { joinedHeader, type Wire, type WireAnswer, type WireRequest } from './wire.js';
 
 /**
  * Requests over a dispatcher of undici: what `node:http` has no answer to. That is a proxy, and
@@ -9,34 +9,47 @@ import { joinedHeader, type Wire } from './wire.js';
  */
 export function createUndiciWire(dispatcher: Dispatcher, end: () => Promise<void>): Wire {
   return {
-    async send({ url, method, headers, body, signal }) {
-      const response = await dispatcher.request({
-        origin: url.origin,
-        path: url.pathname + url.search,
-        method,
-        headers: {
-          ...headers,
-          ...(body === null ? {} : { 'content-length': String(body.sizeBytes) }),
-        },
-        // The declared body types stop at streams; any iterable of bytes is taken.
-        body: (body?.writes ?? null) as unknown as Dispatcher.DispatchOptions['body'] & object,
-        signal,
-        // They count time and not progress; the watchdog above replaces them.
-        headersTimeout: 0,
-        bodyTimeout: 0,
-      });
-      // Without a listener an abort between two reads would be an uncaught exception.
-      response.body.on('error', () => {});
+    send(wanted) {
+      const controller = new AbortController();
       return {
-        status: response.statusCode,
-        header: (name) => joinedHeader(response.headers[name]),
-        body: response.body,
-        destroy: () => {
-          response.body.destroy();
-        },
+        answer: answerOf(dispatcher, wanted, controller.signal),
+        destroy: () => controller.abort(),
       };
     },
     close: end,
+  };
+}
+
+async function answerOf(
+  dispatcher: Dispatcher,
+  { url, method, headers, body }: WireRequest,
+  signal: AbortSignal,
+): Promise<WireAnswer> {
+  const response = await dispatcher.request({
+    origin: url.origin,
+    path: url.pathname + url.search,
+    method,
+    headers: {
+      ...headers,
+      ...(body === null ? {} : { 'content-length': String(body.sizeBytes) }),
+    },
+    // The declared body types stop at streams; any iterable of bytes is taken.
+    body: (body?.writes ?? null) as unknown as Dispatcher.DispatchOptions['body'] & object,
+    signal,
+    // They count time and not progress; the watchdog above replaces them.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  });
+  // Without a listener an abort between two reads would be an uncaught exception.
+  response.body.on('error', () => {});
+  const pieces = response.body[Symbol.asyncIterator]() as AsyncIterator<Uint8Array, unknown>;
+  return {
+    status: response.statusCode,
+    header: (name) => joinedHeader(response.headers[name]),
+    async read() {
+      const step = await pieces.next();
+      return step.done === true ? null : step.value;
+    },
   };
 }
 
@@ -58,7 +71,7 @@ export function createProxyWire(
     return createUndiciWire(agent, () => agent.destroy());
   };
   return {
-    async send(request) {
+    send(request) {
       wire ??= open();
       return wire.send(request);
     },

@@ -4,13 +4,23 @@
  * another way to send (a proxy, HTTP/2, a mock) is another small adapter and no second policy.
  */
 export interface Wire {
-  /**
-   * Resolves with the head of the answer, which may be there before the body is sent.
-   * @throws what the connection says: an error with a `code`
-   */
-  send(request: WireRequest): Promise<WireAnswer>;
+  send(request: WireRequest): WireCall;
   /** Breaks what is open; the connections of a caller's own dispatcher stay. */
   close(): Promise<void>;
+}
+
+/** One request under way. */
+export interface WireCall {
+  /**
+   * The head of the answer, which may be there before the body is sent. Fails with what the connection
+   * says: an error with a `code`.
+   */
+  readonly answer: Promise<WireAnswer>;
+  /**
+   * Breaks the connection, before and after the head of the answer: from here on no byte of the
+   * request's body is read. After the end of both bodies it does nothing.
+   */
+  destroy(): void;
 }
 
 export interface WireRequest {
@@ -19,8 +29,6 @@ export interface WireRequest {
   /** Names in lower case; the host and the length of the body are the wire's to add. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: WireBody | null;
-  /** Breaks the connection at once, before and after the head of the answer. */
-  readonly signal: AbortSignal;
 }
 
 export interface WireBody {
@@ -38,10 +46,11 @@ export interface WireAnswer {
   readonly status: number;
   /** A header by its lower-case name; several of one name are joined. */
   header(name: string): string | null;
-  /** To be read at most once. Leaving it early breaks the connection. */
-  readonly body: AsyncIterable<Uint8Array>;
-  /** Breaks the connection: from here on no byte of the request's body is read. */
-  destroy(): void;
+  /**
+   * The next bytes of the body, which are the caller's from then on, or null at its end. One at a time.
+   * @throws what the connection says
+   */
+  read(): Promise<Uint8Array | null>;
 }
 
 /** A header as parsers of Node give it. */
