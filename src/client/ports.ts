@@ -289,6 +289,11 @@ export interface ComputePool {
   readonly waiting: number;
   /** All `count` at once, first come first served. @throws ABORTED, CLOSED */
   acquire(count: number, signal?: AbortSignal): Promise<Slab[]>;
+  /**
+   * Tells that about so many bytes are going to be uploaded or downloaded, so that threads may start
+   * before their first task.
+   */
+  expectBytes?(bytes: number): void;
   /** Called whenever an `acquire` has to wait (so that an open xorb can be cut early). */
   onStarved(listener: () => void): () => void;
   /** Cuts segments and hashes their chunks, as far as that goes without what lies before them. */

@@ -195,7 +195,6 @@ export async function createClient(options: ClientOptions = {}): Promise<Orbweav
     download: async (fileHash, downloadOptions) => {
       MerkleHash.parse(fileHash);
       const parts = { cas: needCas(), pool };
-      pool.expectBytes(downloadOptions.length ?? Number.POSITIVE_INFINITY);
       const { runDownload, sinkOf } = await import('./download.js');
       return runDownload(parts, fileHash, await sinkOf(downloadOptions.to), downloadOptions);
     },
@@ -203,7 +202,6 @@ export async function createClient(options: ClientOptions = {}): Promise<Orbweav
       const pass = new PassThrough({ highWaterMark: STREAM_BUFFER_BYTES });
       const run = async (): Promise<void> => {
         const parts = { cas: needCas(), pool };
-        pool.expectBytes(streamOptions.length ?? Number.POSITIVE_INFINITY);
         const { runDownload, streamSinkOf } = await import('./download.js');
         await runDownload(parts, fileHash, streamSinkOf(pass, fileHash), streamOptions);
       };
@@ -214,7 +212,6 @@ export async function createClient(options: ClientOptions = {}): Promise<Orbweav
     },
     downloadZip: async (entries, zipOptions) => {
       const parts = { cas: needCas(), pool };
-      pool.expectBytes(Number.POSITIVE_INFINITY);
       const { runZipDownload } = await import('./download.js');
       return runZipDownload(parts, entries, zipOptions);
     },

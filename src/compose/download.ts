@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream';
-import { downloadFile } from '../client/index.js';
+import { downloadFile } from '../client/downloads.js';
 import type { CasClient, Sink } from '../client/ports.js';
 import { MerkleHash } from '../hash/index.js';
 import { outputSink, streamSink } from '../io/index.js';

@@ -3,6 +3,7 @@ import { OrbweaverError } from '../../errors.js';
 import { createMerkleTree } from '../../hash/index.js';
 import type { Reconstruction } from '../../plan/index.js';
 import { RECORD_HEADER_BYTES } from '../../xorb/index.js';
+import { WORD_BYTES } from './slab-copy.js';
 import { createTransfer, type Transfer, transferBlock } from './transfer.js';
 import type { DownloadOptions, DownloadSummary } from './types.js';
 
@@ -17,6 +18,9 @@ export const DEFAULT_DOWNLOAD_CONCURRENCY = 8;
  * ledger of chunks (2.3 MiB for 4 GiB of average chunks); most files need one answer.
  */
 export const DEFAULT_BLOCK_BYTES: number = 4 * 1024 * 1024 * 1024;
+
+/** Any record that does not grow by its compression, wherever in a word it begins. */
+const LEAST_SLAB_BYTES: number = MAX_CHUNK_BYTES + RECORD_HEADER_BYTES + WORD_BYTES;
 
 /** How long a failure waits for writes to come to rest before it is reported all the same. */
 const ABORT_GRACE_MS = 150;
@@ -87,6 +91,8 @@ async function transferAll(transfer: Transfer): Promise<number> {
     // Whole chunks, so that the next block starts between two: an answer may end inside the last.
     const outputBytes = Math.min(availableBytes, end - start);
     const isLast = availableBytes < askedEnd - start || start + outputBytes >= end;
+    // Threads start while the sink is opened and the first bytes are asked for; small files need none.
+    transfer.options.pool.expectBytes?.(outputBytes);
     await prepared(transfer, start + outputBytes - offset, isLast);
     const block = { reconstruction, outputBytes, baseOffset: start - offset, ask };
     const ledger = await transferBlock(transfer, block, whole);
@@ -194,9 +200,9 @@ function checkOptions({ range, concurrency, blockBytes, pool }: DownloadOptions)
     if (value === undefined || (Number.isSafeInteger(value) && value >= least)) continue;
     throw new RangeError(`"${name}" expected an integer of at least ${least}, got ${value}`);
   }
-  if (pool.slabCount < 2 || pool.slabBytes < MAX_CHUNK_BYTES + RECORD_HEADER_BYTES) {
+  if (pool.slabCount < 2 || pool.slabBytes < LEAST_SLAB_BYTES) {
     throw new RangeError(
-      `"pool" expected 2 slabs of at least ${MAX_CHUNK_BYTES + RECORD_HEADER_BYTES} bytes, ` +
+      `"pool" expected 2 slabs of at least ${LEAST_SLAB_BYTES} bytes, ` +
         `got ${pool.slabCount} of ${pool.slabBytes}`,
     );
   }

@@ -8,7 +8,7 @@ import { isDataFault, isExpiredUrl, isRangeRefusal } from './faults.js';
 import { landingsOf, sliceOf } from './landings.js';
 import type { OutputWriter } from './output-writer.js';
 import { RangeLayout, RecordWalker } from './record-stream.js';
-import type { SlabCopy } from './slab-copy.js';
+import { type SlabCopy, WORD_BYTES } from './slab-copy.js';
 import type { PairSource, SlabPair } from './slab-pairs.js';
 import type { UrlBook } from './url-book.js';
 
@@ -94,9 +94,12 @@ class Attempt implements RangeReceiver {
 
   #pair: SlabPair | undefined;
   #walker: RecordWalker;
-  /** Bytes in the input slab. */
+  /** End of the bytes in the input slab. */
   #filled = 0;
-  /** The start of a record whose rest comes into the next slab. */
+  /**
+   * The start of a record whose rest comes into the next slab, at the same place within a word: so it
+   * is copied by words, both times.
+   */
   #carry: Uint8Array = new Uint8Array(0);
   /** Index into `#layouts` of the range that is being received. */
   #at = 0;
@@ -268,16 +271,19 @@ class Attempt implements RangeReceiver {
     const pair = this.#pair;
     if (pair === undefined) return;
     const walker = this.#walker;
-    const rest = pair.input.bytes.subarray(walker.position, this.#filled);
-    this.#walker = new RecordWalker(this.#context.pool.slabBytes);
+    const slab = pair.input.bytes;
+    const inWord = walker.position % WORD_BYTES;
+    const rest = slab.subarray(walker.position, this.#filled);
+    this.#walker = new RecordWalker(this.#context.pool.slabBytes, inWord);
     if (walker.runs.length === 0) {
       // Nothing in here was wanted: the same slab again.
-      this.#filled = rest.length;
-      pair.input.bytes.copyWithin(0, walker.position, walker.position + rest.length);
+      this.#filled = inWord + rest.length;
+      slab.copyWithin(inWord, walker.position, walker.position + rest.length);
       return;
     }
     // Copied out, because the slab may be the only one there is.
-    this.#carry = rest.slice();
+    this.#carry = new Uint8Array(inWord + rest.length).subarray(inWord);
+    this.#carry.set(rest);
     this.#filled = 0;
     this.#pair = undefined;
     const work = this.#process(pair, walker)
@@ -328,8 +334,8 @@ class Attempt implements RangeReceiver {
       this.#throwIfOver();
     }
     this.#pair = pair;
-    pair.input.bytes.set(this.#carry, 0);
-    this.#filled = this.#carry.length;
+    pair.input.bytes.set(this.#carry, this.#walker.position);
+    this.#filled = this.#walker.position + this.#carry.length;
     this.#carry = new Uint8Array(0);
     return pair;
   }

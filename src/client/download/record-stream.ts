@@ -140,12 +140,16 @@ export interface RecordRun {
 export class RecordWalker {
   readonly runs: RecordRun[] = [];
   /** Everything before this position of the slab has been walked. */
-  position = 0;
+  position: number;
   outputBytes = 0;
   readonly #slabBytes: number;
+  readonly #start: number;
 
-  constructor(slabBytes: number) {
+  /** @param start where in the slab the first record begins */
+  constructor(slabBytes: number, start = 0) {
     this.#slabBytes = slabBytes;
+    this.#start = start;
+    this.position = start;
   }
 
   /**
@@ -168,7 +172,7 @@ export class RecordWalker {
       const end = this.position + RECORD_HEADER_BYTES + header.compressedLength;
       if (end > filled) {
         if (end <= this.#slabBytes) return { chunk: next, full: false };
-        if (this.position > 0) return { chunk: next, full: true };
+        if (this.position > this.#start) return { chunk: next, full: true };
         const room = `records of at most ${this.#slabBytes} bytes (give it more memory)`;
         throw layout.fault('LIMIT_EXCEEDED', `${room}, got ${end}`, { chunk: next });
       }

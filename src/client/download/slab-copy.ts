@@ -23,4 +23,5 @@ export function createSlabCopy(maxBytes: number): SlabCopy {
   };
 }
 
-const WORD_BYTES = 8;
+/** The widest word that engines copy at a time. */
+export const WORD_BYTES = 8;

@@ -1,4 +1,3 @@
-import PQueue from 'p-queue';
 import { planDownload, type Reconstruction } from '../../plan/index.js';
 import { type Cancellation, createCancellation } from './cancellation.js';
 import { ChunkLedger } from './chunk-ledger.js';
@@ -90,20 +89,21 @@ export async function transferBlock(
     onBackground: (work) => void track(transfer, work),
   };
 
-  const queue = new PQueue({ concurrency: transfer.concurrency });
-  const removeListener = cancellation.onCancel(() => {
-    queue.clear();
-    writer.close(cancellation.reason);
-  });
-  try {
-    for (const [index, window] of plan.windows.entries()) {
-      for (const fetch of window.fetches) {
-        void queue.add(async () => {
-          if (!cancellation.cancelled) await track(transfer, runFetch(fetch, index, context));
-        });
-      }
+  const removeListener = cancellation.onCancel(() => writer.close(cancellation.reason));
+  const fetches = plan.windows.flatMap((window, index) =>
+    window.fetches.map((fetch) => ({ fetch, index })),
+  );
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    while (!cancellation.cancelled) {
+      const job = fetches[next++];
+      if (job === undefined) return;
+      await track(transfer, runFetch(job.fetch, job.index, context));
     }
-    await cancellation.race(queue.onIdle());
+  };
+  try {
+    const laneCount = Math.min(transfer.concurrency, fetches.length);
+    await cancellation.race(Promise.all(Array.from({ length: laneCount }, lane)));
     while (transfer.background.size > 0) {
       await cancellation.race(Promise.all(transfer.background));
     }
