@@ -67,7 +67,7 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
     store,
     hasher: pool.kernels.hasher,
     codec: pool.kernels.codec,
-    verifier: { verify: (bytes, expected) => pool.verifyXorb(bytes, expected) },
+    verifier: { receive: (pieces) => pool.receiveXorb(pieces) },
     random,
     tokens,
     options: { publicUrl: options.publicUrl, onFault: options.onFault },

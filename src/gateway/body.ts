@@ -28,15 +28,17 @@ export function checkDeclaredLength(request: GatewayRequest, limitBytes: number)
   return declared;
 }
 
-/** The pieces of the body; 413 as soon as there are more than `limitBytes`. Leaving early drops the rest. */
+/**
+ * The pieces of the body; 413 as soon as there are more than `limitBytes`, 400 when there are not as
+ * many as were declared. Leaving early drops the rest.
+ */
 export async function* bodyPieces(
   request: GatewayRequest,
   limitBytes: number,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  if (request.body === null) return;
   let received = 0;
   try {
-    for await (const piece of request.body) {
+    for await (const piece of request.body ?? []) {
       received += piece.length;
       if (received > limitBytes) throw tooLarge(limitBytes);
       if (piece.length > 0) yield piece;
@@ -44,6 +46,10 @@ export async function* bodyPieces(
   } catch (cause) {
     if (cause instanceof OrbweaverError) throw cause;
     throw failure(400, 'ABORTED', 'the request body broke off', cause);
+  }
+  const declared = declaredLength(request);
+  if (declared !== null && declared !== received) {
+    throw rejected(`the body expected ${declared} bytes ("content-length"), got ${received}`);
   }
 }
 
@@ -81,9 +87,6 @@ async function fill(request: GatewayRequest, into: Uint8Array): Promise<Uint8Arr
   for await (const piece of bodyPieces(request, into.length)) {
     into.set(piece, at);
     at += piece.length;
-  }
-  if (at !== into.length) {
-    throw rejected(`the body expected ${into.length} bytes ("content-length"), got ${at}`);
   }
   return into;
 }

@@ -17,6 +17,7 @@ import type {
   GatewayToken,
   ObjectStore,
   RandomBytes,
+  XorbReceiver,
   XorbVerifier,
 } from './ports.js';
 import { emptyAnswer, errorAnswer } from './responses.js';
@@ -43,7 +44,7 @@ export interface GatewayParts {
   /** For the default verifier. */
   readonly codec: BlockCodec;
   /** @default createThreadVerifier({ codec, hasher }) */
-  readonly verifier?: XorbVerifier | undefined;
+  readonly verifier?: XorbVerifier | XorbReceiver | undefined;
   /** @default createSystemClock() */
   readonly clock?: Clock | undefined;
   /** @default createRandomBytes() */

@@ -30,6 +30,7 @@ export type {
   RandomBytes,
   TokenScope,
   VerifiedXorb,
+  XorbReceiver,
   XorbVerifier,
 } from './ports.js';
 export {

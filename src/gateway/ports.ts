@@ -75,7 +75,7 @@ export interface ObjectReader {
   close(): Promise<void>;
 }
 
-/** Decodes and hashes every chunk. Implementations: `createThreadVerifier`, the worker pool. */
+/** Decodes and hashes every chunk of a xorb in memory. Implementation: `createThreadVerifier`. */
 export interface XorbVerifier {
   /**
    * `bytes` are the records of a xorb, with or without a footer; borrowed until the promise settles
@@ -83,6 +83,16 @@ export interface XorbVerifier {
    * @throws OrbweaverError `INTEGRITY` when the root is not `expected`, a format code otherwise
    */
   verify(bytes: Uint8Array, expected?: MerkleHash): Promise<VerifiedXorb>;
+}
+
+/** The same while the xorb arrives. Implementation: the worker pool. */
+export interface XorbReceiver {
+  /**
+   * Gives the records back in order, without a footer; each piece is borrowed until the next step.
+   * They are proved only by what is returned after the last one. Leaving early ends it.
+   * @throws OrbweaverError a format code for bytes that are no xorb; what `pieces` throws
+   */
+  receive(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, VerifiedXorb, undefined>;
 }
 
 /** The time, and being called later. */

@@ -4,7 +4,7 @@ import type { ByteBudget } from './byte-budget.js';
 import type { Call } from './call.js';
 import type { FileCatalog } from './file-catalog.js';
 import type { GatewaySettings } from './options.js';
-import type { Clock, ObjectStore, RandomBytes, XorbVerifier } from './ports.js';
+import type { Clock, ObjectStore, RandomBytes, XorbReceiver, XorbVerifier } from './ports.js';
 import type { GatewaySecrets } from './secrets.js';
 import type { ShardCatalog } from './shard-catalog.js';
 import type { XorbCatalog } from './xorb-catalog.js';
@@ -12,7 +12,7 @@ import type { XorbCatalog } from './xorb-catalog.js';
 /** What the routes share, made once per gateway. */
 export interface GatewayServices {
   readonly store: ObjectStore;
-  readonly verifier: XorbVerifier;
+  readonly verifier: XorbVerifier | XorbReceiver;
   readonly hasher: Hasher;
   readonly clock: Clock;
   readonly random: RandomBytes;

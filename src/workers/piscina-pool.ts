@@ -1,7 +1,7 @@
 import type { ComputePool, PackRequest, Slab, SlabSegment } from '../client/ports.js';
 import type { CompressionPolicy } from '../compress/index.js';
 import { OrbweaverError } from '../errors.js';
-import { HASH_BYTES, type MerkleHash } from '../hash/index.js';
+import { HASH_BYTES } from '../hash/index.js';
 import type { Kernels, WasmMemory } from '../kernels/index.js';
 import type { VerifiedXorb } from '../xorb/index.js';
 import { createInThreadExecutor, replyOf, type TaskExecutor } from './executor.js';
@@ -9,12 +9,12 @@ import { GradualExecutor } from './gradual-executor.js';
 import type { MemoryPlan } from './memory-plan.js';
 import type { ReplyOf, Sha256Task, SlabRef, Task } from './messages.js';
 import type { WorkerPool } from './pool.js';
+import { receiveXorbInPool } from './receive-xorb.js';
 import { createSha256Runner, type Sha256Answer } from './sha256-runner.js';
 import { createSha256Stream, type Sha256Host } from './sha256-stream.js';
 import { SlabAllocator } from './slab-allocator.js';
 import { SlabLending } from './slab-lending.js';
 import { createTaskContext } from './tasks/context.js';
-import { verifyXorbInPool } from './verify-xorb.js';
 
 /**
  * Hashes of this part of what may be done on the calling thread are made there at any time: the few
@@ -191,9 +191,10 @@ export class PiscinaPool implements WorkerPool {
     this.#gradual?.start(Math.min(this.threads, Math.ceil(bytes / this.slabBytes)));
   }
 
-  verifyXorb(bytes: Uint8Array, expected?: MerkleHash): Promise<VerifiedXorb> {
+  receiveXorb(
+    pieces: AsyncIterable<Uint8Array>,
+  ): AsyncGenerator<Uint8Array, VerifiedXorb, undefined> {
     const host = {
-      slabBytes: this.slabBytes,
       threads: this.threads,
       hasher: this.kernels.hasher,
       acquire: (count: number) => this.acquire(count),
@@ -207,7 +208,7 @@ export class PiscinaPool implements WorkerPool {
         return reply.hashes;
       },
     };
-    return verifyXorbInPool(host, bytes, expected);
+    return receiveXorbInPool(host, pieces);
   }
 
   close(): Promise<void> {

@@ -1,7 +1,6 @@
 import type { ComputePool } from '../client/ports.js';
 import { type CompressionPolicy, DEFAULT_COMPRESSION_POLICY } from '../compress/index.js';
 import { OrbweaverError } from '../errors.js';
-import type { MerkleHash } from '../hash/index.js';
 import {
   createSharedMemory,
   type Kernels,
@@ -60,11 +59,14 @@ export interface WorkerPool extends ComputePool {
    */
   expectBytes(bytes: number): void;
   /**
-   * Decodes and hashes every chunk of a serialized xorb, in all threads. `bytes` is borrowed until
-   * the promise settles.
-   * @throws OrbweaverError `INTEGRITY` when the root is not `expected`, a format code otherwise
+   * Decodes and hashes every chunk of a serialized xorb in all threads, while it arrives. Gives the
+   * records back without a footer, each piece borrowed until the next step, and returns what was
+   * verified; the root is for the caller to compare. Leaving early gives all memory back.
+   * @throws OrbweaverError a format code for bytes that are no xorb; what `pieces` throws
    */
-  verifyXorb(bytes: Uint8Array, expected?: MerkleHash): Promise<VerifiedXorb>;
+  receiveXorb(
+    pieces: AsyncIterable<Uint8Array>,
+  ): AsyncGenerator<Uint8Array, VerifiedXorb, undefined>;
 }
 
 const MAX_THREADS = 256;

@@ -28,8 +28,13 @@ export {
   type RecordPacker,
   type RecordPackerOptions,
 } from './record-packer.js';
-export { type RecordTable, readRecordTable } from './record-table.js';
-export { checkXorbRoot, readXorbRecords, type VerifiedXorb } from './root-check.js';
+export { type RecordTable, RecordWalk, readRecordTable } from './record-table.js';
+export {
+  checkRecordCount,
+  checkXorbLength,
+  checkXorbRoot,
+  type VerifiedXorb,
+} from './root-check.js';
 export { readStoredXorb, type StoredXorb } from './stored.js';
 export {
   VERIFY_SCRATCH_BYTES,

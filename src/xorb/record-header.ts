@@ -27,37 +27,48 @@ const FOOTER_IDENT: readonly number[] = [0x58, 0x45, 0x54, 0x42, 0x4c, 0x4f, 0x4
  * Reads the header at `offset` and checks every field. Whether the payload is there is for the
  * caller to check: a header may be all that has arrived.
  *
+ * @param position what errors call the offset, where `bytes` is a window of something longer
  * @throws OrbweaverError `TRUNCATED` fewer than 8 bytes; `UNSUPPORTED` version or scheme;
  * `LIMIT_EXCEEDED` more than 131072 uncompressed or 262144 compressed bytes; `FORMAT_INVALID`
  * scheme none with two different lengths
  */
-export function readRecordHeader(bytes: Uint8Array, offset: number): RecordHeader {
+export function readRecordHeader(
+  bytes: Uint8Array,
+  offset: number,
+  position: number = offset,
+): RecordHeader {
   if (offset < 0 || bytes.length - offset < RECORD_HEADER_BYTES) {
     throw new OrbweaverError(
       'TRUNCATED',
-      `"record header" expected ${RECORD_HEADER_BYTES} bytes at offset ${offset}, got ${Math.max(0, bytes.length - offset)}`,
-      { field: 'record header', offset, expected: RECORD_HEADER_BYTES },
+      `"record header" expected ${RECORD_HEADER_BYTES} bytes at offset ${position}, got ${Math.max(0, bytes.length - offset)}`,
+      { field: 'record header', offset: position, expected: RECORD_HEADER_BYTES },
     );
   }
   const version = bytes[offset] as number;
   const scheme = bytes[offset + 4] as number;
   const compressedLength = readU24(bytes, offset + 1);
   const uncompressedLength = readU24(bytes, offset + 5);
-  if (version !== 0) throw fault('UNSUPPORTED', 'record version', '0', version, offset);
+  if (version !== 0) throw fault('UNSUPPORTED', 'record version', '0', version, position);
   if (scheme !== 0 && scheme !== 1 && scheme !== 2) {
-    throw fault('UNSUPPORTED', 'compression scheme', '0, 1 or 2', scheme, offset + 4);
+    throw fault('UNSUPPORTED', 'compression scheme', '0, 1 or 2', scheme, position + 4);
   }
   if (uncompressedLength > MAX_CHUNK_BYTES) {
     const expected = `at most ${MAX_CHUNK_BYTES}`;
-    throw fault('LIMIT_EXCEEDED', 'uncompressed length', expected, uncompressedLength, offset + 5);
+    throw fault(
+      'LIMIT_EXCEEDED',
+      'uncompressed length',
+      expected,
+      uncompressedLength,
+      position + 5,
+    );
   }
   if (compressedLength > RECORD_MAX_PAYLOAD_BYTES) {
     const expected = `at most ${RECORD_MAX_PAYLOAD_BYTES}`;
-    throw fault('LIMIT_EXCEEDED', 'compressed length', expected, compressedLength, offset + 1);
+    throw fault('LIMIT_EXCEEDED', 'compressed length', expected, compressedLength, position + 1);
   }
   if (scheme === SCHEME_NONE && compressedLength !== uncompressedLength) {
     const expected = `${uncompressedLength} for scheme none`;
-    throw fault('FORMAT_INVALID', 'compressed length', expected, compressedLength, offset + 1);
+    throw fault('FORMAT_INVALID', 'compressed length', expected, compressedLength, position + 1);
   }
   return { version, compressedLength, scheme, uncompressedLength };
 }

@@ -25,50 +25,115 @@ export function readRecordTable(
   bytes: Uint8Array,
   start: number,
   end: number,
-  options: { readonly footer?: 'stop' | 'refuse' } = {},
+  options: RecordWalkOptions = {},
 ): RecordTable {
   if (start < 0 || end < start || end > bytes.length) {
     throw new RangeError(`records in [${start}, ${end}) of ${bytes.length} bytes`);
   }
-  const window = end === bytes.length ? bytes : bytes.subarray(0, end);
-  let ends = new Uint32Array(2 * 64);
-  let count = 0;
-  let at = start;
-  let raw = 0;
-  while (at < end) {
-    if (options.footer === 'stop' && isFooterIdent(window, at)) break;
-    const header = readRecordHeader(window, at);
-    const next = at + RECORD_HEADER_BYTES + header.compressedLength;
-    if (next > end) {
-      throw new OrbweaverError(
-        'TRUNCATED',
-        `"payload" expected ${header.compressedLength} bytes at offset ${at + RECORD_HEADER_BYTES}, got ${end - at - RECORD_HEADER_BYTES}`,
-        { field: 'payload', offset: at + RECORD_HEADER_BYTES, expected: header.compressedLength },
-      );
-    }
-    if (count === XORB_MAX_CHUNKS) {
-      throw new OrbweaverError(
-        'LIMIT_EXCEEDED',
-        `"chunk count" expected at most ${XORB_MAX_CHUNKS}, got more at offset ${at}`,
-        { field: 'chunk count', offset: at },
-      );
-    }
-    if (2 * count === ends.length) {
-      const grown = new Uint32Array(2 * ends.length);
-      grown.set(ends);
-      ends = grown;
-    }
-    raw += header.uncompressedLength;
-    ends[2 * count] = next - start;
-    ends[2 * count + 1] = raw;
-    count++;
-    at = next;
+  const walk = new RecordWalk({ ...options, offset: start });
+  const at = walk.advance(bytes, start, end);
+  walk.end(bytes, at, end);
+  return walk.table();
+}
+
+export interface RecordWalkOptions {
+  /** What to do where a footer starts. @default 'refuse' */
+  readonly footer?: 'stop' | 'refuse';
+}
+
+/** The same for records that arrive bit by bit. */
+export class RecordWalk {
+  readonly #stopsAtFooter: boolean;
+  /** Where the first record starts, for offsets in errors and in the table. */
+  readonly #offset: number;
+  #ends = new Uint32Array(2 * 64);
+  #count = 0;
+  #bytes = 0;
+  #raw = 0;
+  #footer = false;
+
+  constructor(options: RecordWalkOptions & { readonly offset?: number } = {}) {
+    this.#stopsAtFooter = options.footer === 'stop';
+    this.#offset = options.offset ?? 0;
   }
-  const recordEnds = new Uint32Array(count);
-  const rawEnds = new Uint32Array(count);
-  for (let i = 0; i < count; i++) {
-    recordEnds[i] = ends[2 * i] as number;
-    rawEnds[i] = ends[2 * i + 1] as number;
+
+  /** Records so far. */
+  get count(): number {
+    return this.#count;
   }
-  return { count, recordEnds, rawEnds, end: at };
+
+  /** A footer started: what follows is no record. */
+  get atFooter(): boolean {
+    return this.#footer;
+  }
+
+  /**
+   * Goes on with `window[start, end)`, which starts where the last record ended, and returns where
+   * the first record starts that is not there as a whole.
+   */
+  advance(window: Uint8Array, start: number, end: number): number {
+    let at = start;
+    while (end - at >= RECORD_HEADER_BYTES && !this.#footer) {
+      if (this.#stopsAtFooter && isFooterIdent(window, at)) {
+        this.#footer = true;
+        break;
+      }
+      const position = this.#offset + this.#bytes;
+      const header = readRecordHeader(window, at, position);
+      const recordBytes = RECORD_HEADER_BYTES + header.compressedLength;
+      if (recordBytes > end - at) break;
+      if (this.#count === XORB_MAX_CHUNKS) {
+        throw new OrbweaverError(
+          'LIMIT_EXCEEDED',
+          `"chunk count" expected at most ${XORB_MAX_CHUNKS}, got more at offset ${position}`,
+          { field: 'chunk count', offset: position },
+        );
+      }
+      at += recordBytes;
+      this.#bytes += recordBytes;
+      this.#raw += header.uncompressedLength;
+      this.#push();
+    }
+    return at;
+  }
+
+  /** Nothing comes after `window[start, end)`: `TRUNCATED` unless that is nothing, or a footer. */
+  end(window: Uint8Array, start: number, end: number): void {
+    if (this.#footer || start === end) return;
+    const rest = window.subarray(start, end);
+    if (this.#stopsAtFooter && isFooterIdent(rest, 0)) {
+      this.#footer = true;
+      return;
+    }
+    const position = this.#offset + this.#bytes;
+    const { compressedLength } = readRecordHeader(rest, 0, position);
+    const payloadAt = position + RECORD_HEADER_BYTES;
+    throw new OrbweaverError(
+      'TRUNCATED',
+      `"payload" expected ${compressedLength} bytes at offset ${payloadAt}, got ${rest.length - RECORD_HEADER_BYTES}`,
+      { field: 'payload', offset: payloadAt, expected: compressedLength },
+    );
+  }
+
+  table(): RecordTable {
+    const count = this.#count;
+    const recordEnds = new Uint32Array(count);
+    const rawEnds = new Uint32Array(count);
+    for (let i = 0; i < count; i++) {
+      recordEnds[i] = this.#ends[2 * i] as number;
+      rawEnds[i] = this.#ends[2 * i + 1] as number;
+    }
+    return { count, recordEnds, rawEnds, end: this.#offset + this.#bytes };
+  }
+
+  #push(): void {
+    if (2 * this.#count === this.#ends.length) {
+      const grown = new Uint32Array(2 * this.#ends.length);
+      grown.set(this.#ends);
+      this.#ends = grown;
+    }
+    this.#ends[2 * this.#count] = this.#bytes;
+    this.#ends[2 * this.#count + 1] = this.#raw;
+    this.#count++;
+  }
 }

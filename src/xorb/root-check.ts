@@ -23,20 +23,28 @@ export interface VerifiedXorb extends XorbInfo {
  * the errors of `readRecordTable`
  */
 export function readXorbRecords(bytes: Uint8Array): RecordTable {
-  if (bytes.length > XORB_ACCEPT_MAX_BYTES) {
-    throw new OrbweaverError(
-      'LIMIT_EXCEEDED',
-      `"xorb" expected at most ${XORB_ACCEPT_MAX_BYTES} bytes, got ${bytes.length}`,
-      { field: 'xorb' },
-    );
-  }
+  checkXorbLength(bytes.length);
   const table = readRecordTable(bytes, 0, bytes.length, { footer: 'stop' });
-  if (table.count === 0) {
-    throw new OrbweaverError('FORMAT_INVALID', '"chunk count" expected at least 1, got 0', {
-      field: 'chunk count',
-    });
-  }
+  checkRecordCount(table.count);
   return table;
+}
+
+/** @throws OrbweaverError `LIMIT_EXCEEDED` larger than any xorb */
+export function checkXorbLength(lengthBytes: number): void {
+  if (lengthBytes <= XORB_ACCEPT_MAX_BYTES) return;
+  throw new OrbweaverError(
+    'LIMIT_EXCEEDED',
+    `"xorb" expected at most ${XORB_ACCEPT_MAX_BYTES} bytes, got ${lengthBytes}`,
+    { field: 'xorb' },
+  );
+}
+
+/** @throws OrbweaverError `FORMAT_INVALID` no chunks at all */
+export function checkRecordCount(count: number): void {
+  if (count > 0) return;
+  throw new OrbweaverError('FORMAT_INVALID', '"chunk count" expected at least 1, got 0', {
+    field: 'chunk count',
+  });
 }
 
 /**

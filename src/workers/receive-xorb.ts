@@ -1,0 +1,147 @@
+import type { ComputePool, Slab } from '../client/ports.js';
+import { HASH_BYTES } from '../hash/index.js';
+import type { Hasher } from '../hash/ports.js';
+import {
+  checkRecordCount,
+  checkXorbLength,
+  checkXorbRoot,
+  RecordWalk,
+  type VerifiedXorb,
+} from '../xorb/index.js';
+
+/** What receiving a xorb needs of a pool. */
+export interface ReceiveHost extends Pick<ComputePool, 'acquire' | 'threads'> {
+  readonly hasher: Hasher;
+  /** Decodes and hashes the whole records in `slab[start, end)`; 32 bytes per chunk. */
+  verifyRecords(slab: Slab, start: number, end: number): Promise<Uint8Array>;
+}
+
+/**
+ * Takes a serialized xorb as it arrives: bytes are gathered in slabs, a full one is given to the
+ * caller and then, while more arrives, its whole records to the threads. What the caller is given
+ * are the records one after the other, without a footer, each piece borrowed until the next step;
+ * nothing of it is proved before the end, where the result is returned.
+ *
+ * At any time it holds one slab that it fills and those that are being verified, which come back on
+ * their own: uploads that wait for memory never wait for each other in a circle. Leaving early gives
+ * everything back.
+ *
+ * @throws OrbweaverError as `verifyXorb` of the xorb room, except that the root is for the caller to
+ * compare; `WORKER_FAILED`, `CLOSED`; what `pieces` throws
+ */
+export async function* receiveXorbInPool(
+  host: ReceiveHost,
+  pieces: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array, VerifiedXorb, undefined> {
+  const walk = new RecordWalk({ footer: 'stop' });
+  const hashing = createHashing(host);
+  let received = 0;
+  /** Start of a record that did not fit in its slab. */
+  let rest: Uint8Array = new Uint8Array(0);
+  let slab: Slab | null = null;
+  let filled = 0;
+  /** End of the whole records in the slab. */
+  let whole = 0;
+  try {
+    for await (const piece of pieces) {
+      received += piece.length;
+      checkXorbLength(received);
+      for (let at = 0; at < piece.length && !walk.atFooter; ) {
+        if (slab === null) {
+          slab = await hashing.acquire();
+          slab.bytes.set(rest);
+          filled = rest.length;
+          whole = 0;
+        }
+        const { bytes } = slab;
+        const length = Math.min(piece.length - at, bytes.length - filled);
+        copyInto(bytes, filled, piece.subarray(at, at + length));
+        filled += length;
+        at += length;
+        whole = walk.advance(bytes, whole, filled);
+        if (filled < bytes.length) continue;
+        // A slab is longer than any record, so there is a whole one in it.
+        rest = bytes.slice(whole, filled);
+        yield bytes.subarray(0, whole);
+        hashing.start(slab, whole);
+        slab = null;
+      }
+    }
+    if (slab !== null) {
+      walk.end(slab.bytes, whole, filled);
+      if (whole > 0) {
+        yield slab.bytes.subarray(0, whole);
+        hashing.start(slab, whole);
+        slab = null;
+      }
+    }
+    const table = walk.table();
+    checkRecordCount(table.count);
+    return checkXorbRoot(host.hasher, table, await hashing.finish(table.count));
+  } finally {
+    slab?.release();
+    await hashing.settle();
+  }
+}
+
+/** Slabs that are being hashed, and what came of those that were. */
+function createHashing({ acquire, verifyRecords, threads }: ReceiveHost) {
+  const results: Promise<Uint8Array>[] = [];
+  const running = new Set<Promise<unknown>>();
+  let failure: { readonly error: unknown } | null = null;
+  const check = (): void => {
+    if (failure !== null) throw failure.error;
+  };
+  return {
+    /** A slab to fill, once no more than two per thread wait to be hashed. */
+    async acquire(): Promise<Slab> {
+      while (running.size >= Math.max(1, 2 * threads)) await Promise.race(running);
+      check();
+      const [slab] = (await acquire(1)) as [Slab];
+      return slab;
+    },
+    /** Gives the slab back when it is hashed. */
+    start(slab: Slab, end: number): void {
+      const result = verifyRecords(slab, 0, end).finally(() => slab.release());
+      results.push(result);
+      const settled: Promise<void> = result
+        .then(
+          () => undefined,
+          (error: unknown) => {
+            failure ??= { error };
+          },
+        )
+        .then(() => {
+          running.delete(settled);
+        });
+      running.add(settled);
+    },
+    /** Resolves when no slab is in use any more. */
+    async settle(): Promise<void> {
+      await Promise.all(running);
+    },
+    /** The hashes of all chunks. */
+    async finish(count: number): Promise<Uint8Array> {
+      await this.settle();
+      check();
+      const hashes = new Uint8Array(HASH_BYTES * count);
+      let at = 0;
+      for (const result of results) {
+        const part = await result;
+        hashes.set(part, at);
+        at += part.length;
+      }
+      return hashes;
+    },
+  };
+}
+
+/**
+ * `fill` with bytes as long as the place is a plain copy. `set` into shared memory goes byte by byte
+ * unless both sides lie alike in their words, which takes four times as long.
+ */
+function copyInto(target: Uint8Array, at: number, piece: Uint8Array): void {
+  const { buffer, byteOffset, length } = target;
+  if (piece.length === 0) return;
+  Buffer.from(buffer, byteOffset, length).fill(piece, at, at + piece.length);
+}
