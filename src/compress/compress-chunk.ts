@@ -2,9 +2,9 @@ import { createBg4Probe } from './bg4-probe.js';
 import { LZ4_FRAME_OVERHEAD_BYTES, lz4FrameEncode } from './lz4-frame.js';
 import type { BlockCodec } from './ports.js';
 import {
-  COMPRESSION_POLICIES,
   type CompressionPolicy,
   type CompressionScheme,
+  checkCompressionPolicy,
   DEFAULT_COMPRESSION_POLICY,
   MAX_CHUNK_BYTES,
   SCHEME_BG4_LZ4,
@@ -59,11 +59,7 @@ export interface ChunkCompressor {
 export function createChunkCompressor(options: ChunkCompressorOptions): ChunkCompressor {
   const { codec, policy = DEFAULT_COMPRESSION_POLICY } = options;
   const scratch = options.scratch ?? new Uint8Array(COMPRESS_SCRATCH_BYTES);
-  if (!COMPRESSION_POLICIES.includes(policy)) {
-    throw new RangeError(
-      `"policy" expected one of ${COMPRESSION_POLICIES.join(', ')}, got ${String(policy)}`,
-    );
-  }
+  checkCompressionPolicy(policy);
   if (scratch.length < COMPRESS_SCRATCH_BYTES) {
     throw new RangeError(
       `"scratch" expected ${COMPRESS_SCRATCH_BYTES} bytes, got ${scratch.length}`,

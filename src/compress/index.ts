@@ -15,6 +15,7 @@ export {
   COMPRESSION_POLICIES,
   type CompressionPolicy,
   type CompressionScheme,
+  checkCompressionPolicy,
   DEFAULT_COMPRESSION_POLICY,
   MAX_CHUNK_BYTES,
   SCHEME_BG4_LZ4,

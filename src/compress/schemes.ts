@@ -40,3 +40,10 @@ export const COMPRESSION_POLICIES: readonly CompressionPolicy[] = [
 
 /** The policy of every writer that is not told otherwise. */
 export const DEFAULT_COMPRESSION_POLICY: CompressionPolicy = 'auto';
+
+/** @throws RangeError for what is no policy, from callers without types */
+export function checkCompressionPolicy(policy: CompressionPolicy): void {
+  if (COMPRESSION_POLICIES.includes(policy)) return;
+  const expected = COMPRESSION_POLICIES.join(', ');
+  throw new RangeError(`"policy" expected one of ${expected}, got ${String(policy)}`);
+}

@@ -18,4 +18,15 @@ export interface Hasher {
     out: Uint8Array,
     outOffset: number,
   ): void;
+  /**
+   * The same for pieces anywhere in `data`: piece i is `data[starts[i], starts[i] + lengths[i])`, and
+   * the digests are the result. Null: declined, because of where the bytes lie. Absent where it would
+   * be no faster than one call for each run of neighbours.
+   */
+  keyedList?(
+    key: Uint8Array,
+    data: Uint8Array,
+    starts: Uint32Array,
+    lengths: Uint32Array,
+  ): Uint8Array | null;
 }

@@ -1,34 +1,33 @@
 import type { Hasher } from '../hash/ports.js';
-import { DIGEST_COUNT, DIGESTS, KEY, LIST, STAGE, STAGE_HALF_BYTES } from './generated/layout.js';
+import {
+  DIGEST_COUNT,
+  DIGESTS,
+  LIST,
+  LIST_COUNT,
+  STAGE,
+  STAGE_HALF_BYTES,
+} from './generated/layout.js';
 import { HASH_PIECE_BYTES, type SimdInstance, WORD_BYTES, wordShift } from './simd-instance.js';
 
 const DIGEST_BYTES = 32;
 
+/** Pieces of a list that are hashed in one call: starts and lengths share LIST. */
+const LIST_PIECES: number = Math.min(DIGEST_COUNT, LIST_COUNT / 2);
+
 /** Bytes that can be staged at once: both halves of the stage side by side. */
 const HASH_STAGE_BYTES = 2 * STAGE_HALF_BYTES - WORD_BYTES;
 
-/** Keyed BLAKE3 by an instance of the kernels. */
-export function createSimdHasher(instance: SimdInstance): Hasher {
+/** Keyed BLAKE3 by an instance of the kernels; `setKey` puts a key in place. */
+export function createSimdHasher(
+  instance: SimdInstance,
+  setKey: (key: Uint8Array) => void,
+): Hasher {
   const { exports, scratch } = instance;
-  const keyAt = scratch + KEY;
   const listAt = scratch + LIST;
   const digestsAt = scratch + DIGESTS;
   const stageAt = scratch + STAGE;
-  // What stands at KEY, and the first digest: calls about 64 bytes must not cost more than the hash.
-  const currentKey = new Uint8Array(32);
+  // The first digest: calls about 64 bytes must not cost more than the hash.
   let digest = instance.views().u8.subarray(digestsAt, digestsAt + DIGEST_BYTES);
-  instance.views().u8.set(currentKey, keyAt);
-
-  function setKey(key: Uint8Array): void {
-    if (key.length !== 32) throw new RangeError(`"key" expected 32 bytes, got ${key.length}`);
-    for (let i = 0; i < 32; i++) {
-      if (key[i] !== currentKey[i]) {
-        currentKey.set(key);
-        instance.views().u8.set(currentKey, keyAt);
-        return;
-      }
-    }
-  }
 
   /** Copies `bytes` to the stage; returns where they begin. */
   function stage(bytes: Uint8Array): number {
@@ -96,6 +95,27 @@ export function createSimdHasher(instance: SimdInstance): Hasher {
         done += batch;
         from = to;
       }
+    },
+
+    keyedList(key, data, starts, lengths) {
+      const { buffer, u8, u32 } = instance.views();
+      if (data.buffer !== buffer) return null;
+      setKey(key);
+      const count = starts.length;
+      const out = new Uint8Array(DIGEST_BYTES * count);
+      for (let first = 0; first < count; first += LIST_PIECES) {
+        const some = Math.min(LIST_PIECES, count - first);
+        const lengthsAt = listAt + 4 * some;
+        u32.set(starts.subarray(first, first + some), listAt >>> 2);
+        u32.set(lengths.subarray(first, first + some), lengthsAt >>> 2);
+        const { byteOffset, length } = data;
+        const hashed = exports.hashChunks(byteOffset, length, listAt, lengthsAt, some, digestsAt);
+        if (hashed < some) {
+          throw new RangeError(`"starts[${first + hashed}]" expected a piece of ${length} bytes`);
+        }
+        out.set(u8.subarray(digestsAt, digestsAt + DIGEST_BYTES * some), DIGEST_BYTES * first);
+      }
+      return out;
     },
   };
 }

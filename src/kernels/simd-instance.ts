@@ -18,11 +18,37 @@ export interface KernelExports {
   blake3Push(piece: number): void;
   blake3Finish(data: number, length: number, out: number): void;
   blake3Many(base: number, start: number, ends: number, count: number, out: number): void;
+  hashChunks(
+    base: number,
+    size: number,
+    starts: number,
+    lengths: number,
+    count: number,
+    out: number,
+  ): number;
   lz4Compress(src: number, length: number, out: number, capacity: number): number;
   lz4Decompress(src: number, length: number, out: number, size: number, start: number): number;
   bg4Split(src: number, length: number, out: number): void;
   bg4Join(src: number, length: number, out: number): void;
   copy(src: number, length: number, out: number): void;
+  packRecords(
+    base: number,
+    starts: number,
+    lengths: number,
+    count: number,
+    target: number,
+    policy: number,
+  ): number;
+  decodeRecords(
+    start: number,
+    end: number,
+    out: number,
+    outEnd: number,
+    rawInPlace: number,
+    lengths: number,
+    digests: number,
+    capacity: number,
+  ): number;
 }
 
 /** An instance and the views of its memory that the adapters work with. */

@@ -1,6 +1,8 @@
 import { createSimdCodec } from './simd-codec.js';
 import { createSimdHasher } from './simd-hasher.js';
 import { instantiateSimd } from './simd-instance.js';
+import { createKeySetter } from './simd-key.js';
+import { createSimdRecords } from './simd-records.js';
 import { createSimdScanner } from './simd-scanner.js';
 import type { KernelOptions, Kernels } from './types.js';
 
@@ -8,11 +10,13 @@ import type { KernelOptions, Kernels } from './types.js';
 export async function createSimd(options: KernelOptions): Promise<Kernels> {
   const { twins, memory, scratchBase, module } = options;
   const instance = await instantiateSimd(memory, scratchBase, module);
+  const setKey = createKeySetter(instance);
   return {
     tier: 'simd',
     scanner: createSimdScanner(instance, twins.gearTable),
-    hasher: createSimdHasher(instance),
+    hasher: createSimdHasher(instance, setKey),
     codec: createSimdCodec(instance, twins.codec),
+    records: createSimdRecords(instance, setKey),
     memory: instance.memory,
     sharedMemory: instance.sharedMemory,
     module: instance.module,

@@ -1,5 +1,4 @@
 import { availableParallelism, totalmem } from 'node:os';
-import { COMPRESS_SCRATCH_BYTES } from '../compress/index.js';
 import { KERNEL_SCRATCH_BYTES, KERNEL_STATIC_BYTES } from '../kernels/index.js';
 
 /**
@@ -8,9 +7,9 @@ import { KERNEL_SCRATCH_BYTES, KERNEL_STATIC_BYTES } from '../kernels/index.js';
  *     | static | scratch 0 | scratch 1 | … | slab 0 | slab 1 | …            |
  *     0        KERNEL_STATIC_BYTES          slabBase             maxMemory ─┘
  *
- * A scratch space is the kernels' own, and behind it the compressor's, which the kernels then reach
- * without copies. Scratch 0 belongs to the thread that owns the pool, the others to workers. There is one more
- * than there are workers, so that a worker that replaces a dying one never has to share.
+ * Scratch 0 belongs to the kernels of the thread that owns the pool, the others to those of workers.
+ * There is one more than there are workers, so that a worker that replaces a dying one never has to
+ * share.
  */
 
 const MIB = 1024 * 1024;
@@ -70,7 +69,7 @@ export function planMemory(maxMemory: number, threads: number): MemoryPlan {
   const wanted = Math.floor(budget / SLABS_WANTED / PAGE_BYTES) * PAGE_BYTES;
   const slabBytes = Math.min(MAX_SLAB_BYTES, Math.max(MIN_SLAB_BYTES, wanted));
   const scratchCount = threads + 2;
-  const scratchBytes = roundUp(KERNEL_SCRATCH_BYTES + COMPRESS_SCRATCH_BYTES, PAGE_BYTES);
+  const scratchBytes = roundUp(KERNEL_SCRATCH_BYTES, PAGE_BYTES);
   const slabBase = roundUp(KERNEL_STATIC_BYTES, PAGE_BYTES) + scratchBytes * scratchCount;
   // With many threads on a small budget the scratch space comes on top of it.
   const slabCount = Math.max(

@@ -74,7 +74,6 @@ export class PiscinaPool implements WorkerPool {
         compression: parts.compression,
         memory,
         slabBytes: plan.slabBytes,
-        scratchBase: memory === null ? undefined : plan.scratchBase,
       }),
     );
     this.#inThreadBytes = parts.inThreadBytes;

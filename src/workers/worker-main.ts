@@ -33,7 +33,6 @@ async function start(setup: WorkerSetup): Promise<(task: Task) => unknown> {
     compression: setup.compression,
     memory: shared?.memory ?? null,
     slabBytes: shared?.slabBytes ?? 0,
-    scratchBase,
   });
   if (shared !== null) {
     return (task) => ({ outcome: runTask(context, task), buffers: [] }) satisfies WorkerAnswer;

@@ -9,11 +9,11 @@ export {
   XORB_MAX_BYTES,
   XORB_MAX_CHUNKS,
 } from './limits.js';
+export type { DecodedRecords, DecodeJob, PackJob, RecordKernels } from './ports.js';
 export { XorbReader, type XorbReaderOptions } from './reader.js';
 export {
   createRecordDecoder,
   DECODE_SCRATCH_BYTES,
-  type DecodedRecords,
   type RecordDecoder,
   type RecordDecoderOptions,
 } from './record-decoder.js';

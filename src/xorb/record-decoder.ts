@@ -5,6 +5,7 @@ import { DATA_KEY, HASH_BYTES } from '../hash/index.js';
 import type { Hasher } from '../hash/ports.js';
 import { decodeRecords } from './decode-records.js';
 import { RECORD_HEADER_BYTES } from './limits.js';
+import type { DecodedRecords, RecordKernels } from './ports.js';
 import { SCHEME_OFFSET } from './record-header.js';
 import { readRecordTable } from './record-table.js';
 
@@ -14,15 +15,10 @@ export const DECODE_SCRATCH_BYTES: number = MAX_CHUNK_BYTES;
 export interface RecordDecoderOptions {
   readonly codec: BlockCodec;
   readonly hasher: Hasher;
-  /** At least {@link DECODE_SCRATCH_BYTES}, owned by the decoder. Default: allocated here. */
+  /** At least {@link DECODE_SCRATCH_BYTES}, owned by the decoder. Default: allocated when needed. */
   readonly scratch?: Uint8Array | undefined;
-}
-
-export interface DecodedRecords {
-  /** Uncompressed length of each chunk in order. */
-  readonly lengths: Uint32Array;
-  /** Chunk hashes (data key), 32 bytes each, computed from the decoded bytes. */
-  readonly hashes: Uint8Array;
+  /** Asked first, with all records. What they decline is decoded record by record. */
+  readonly kernels?: RecordKernels | null | undefined;
 }
 
 export interface RecordDecoder {
@@ -53,9 +49,9 @@ export interface RecordDecoder {
 
 /** A decoder for any number of calls; one thread's scratch memory. */
 export function createRecordDecoder(options: RecordDecoderOptions): RecordDecoder {
-  const { codec, hasher } = options;
-  const scratch = options.scratch ?? new Uint8Array(DECODE_SCRATCH_BYTES);
-  if (scratch.length < DECODE_SCRATCH_BYTES) {
+  const { codec, hasher, kernels } = options;
+  let { scratch } = options;
+  if (scratch !== undefined && scratch.length < DECODE_SCRATCH_BYTES) {
     throw new RangeError(`"scratch" expected ${DECODE_SCRATCH_BYTES} bytes, got ${scratch.length}`);
   }
   return {
@@ -63,6 +59,12 @@ export function createRecordDecoder(options: RecordDecoderOptions): RecordDecode
       if (outputOffset < 0 || expectedBytes > output.length - outputOffset) {
         throw new RangeError(`"output" expected ${expectedBytes} bytes at ${outputOffset}`);
       }
+      if (start >= 0 && start <= end && end <= input.length) {
+        const job = { input, start, end, output, outputOffset, expectedBytes, rawInPlace };
+        const decoded = kernels?.decode(DATA_KEY, job) ?? null;
+        if (decoded !== null) return decoded;
+      }
+      scratch ??= new Uint8Array(DECODE_SCRATCH_BYTES);
       const table = readRecordTable(input, start, end);
       const { count, rawEnds, recordEnds } = table;
       const lengths = new Uint32Array(count);

@@ -1,14 +1,21 @@
 import {
+  type ChunkCompressor,
   type ChunkCompressorOptions,
+  checkCompressionPolicy,
   copyBytes,
   createChunkCompressor,
+  DEFAULT_COMPRESSION_POLICY,
   MAX_CHUNK_BYTES,
 } from '../compress/index.js';
 import { RECORD_HEADER_BYTES } from './limits.js';
+import type { RecordKernels } from './ports.js';
 import { writeRecordHeader } from './record-header.js';
 
-/** The same as a chunk compressor needs: codec, policy, scratch. */
-export type RecordPackerOptions = ChunkCompressorOptions;
+/** What a chunk compressor needs: codec, policy, scratch. */
+export interface RecordPackerOptions extends ChunkCompressorOptions {
+  /** Asked first, with whole lists. What they decline is packed chunk by chunk. */
+  readonly kernels?: RecordKernels | null | undefined;
+}
 
 /** Turns chunks that lie in memory into chunk records. */
 export interface RecordPacker {
@@ -45,10 +52,17 @@ export interface RecordPacker {
  * packer.pack(new Uint8Array(65536), Uint32Array.of(0), Uint32Array.of(65536), records, 0, lengths);
  */
 export function createRecordPacker(options: RecordPackerOptions): RecordPacker {
-  const compressor = createChunkCompressor(options);
+  const { kernels, policy = DEFAULT_COMPRESSION_POLICY } = options;
+  checkCompressionPolicy(policy);
+  // Made when it is needed: its scratch memory is large.
+  let compressor: ChunkCompressor | null = null;
   return {
     pack(source, starts, lengths, target, targetOffset, recordLengths) {
       checkPlan(source, starts, lengths, target, targetOffset, recordLengths);
+      const job = { source, starts, lengths, target, targetOffset, recordLengths };
+      const packedBytes = kernels?.pack(policy, job) ?? -1;
+      if (packedBytes >= 0) return packedBytes;
+      compressor ??= createChunkCompressor(options);
       let at = targetOffset;
       for (let i = 0; i < starts.length; i++) {
         const start = starts[i] as number;

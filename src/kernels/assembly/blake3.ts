@@ -324,3 +324,24 @@ export function blake3Many(base: usize, start: usize, ends: usize, count: usize,
     i += group;
   }
 }
+
+/**
+ * Hashes of `count` chunks at `base` + starts[i] with lengths[i] bytes (u32 each), to `out`. Returns
+ * how many: less when the next one does not lie within `size` bytes.
+ */
+export function hashChunks(
+  base: usize,
+  size: usize,
+  starts: usize,
+  lengths: usize,
+  count: usize,
+  out: usize,
+): usize {
+  for (let i: usize = 0; i < count; i++) {
+    const start = <usize>load<u32>(starts + (i << 2));
+    const length = <usize>load<u32>(lengths + (i << 2));
+    if (start > size || length > size - start) return i;
+    blake3(base + start, length, out + (i << 5));
+  }
+  return count;
+}

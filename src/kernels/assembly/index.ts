@@ -3,7 +3,15 @@
  * imported memory; `layout.ts` says what lies where. Nothing here allocates.
  */
 export { bg4Join, bg4Split } from './bg4';
-export { blake3, blake3Begin, blake3Finish, blake3Many, blake3Push } from './blake3';
+export {
+  blake3,
+  blake3Begin,
+  blake3Finish,
+  blake3Many,
+  blake3Push,
+  hashChunks,
+} from './blake3';
+export { decodeRecords } from './decode';
 export { gearScan } from './gear';
 export {
   DIGEST_COUNT,
@@ -21,6 +29,7 @@ export {
 } from './layout';
 export { lz4Compress } from './lz4-compress';
 export { lz4Decompress } from './lz4-decompress';
+export { packRecords } from './pack';
 
 /** `n` bytes; the two may overlap. Not bound to the words' limits that engines put on typed arrays. */
 export function copy(from: usize, n: usize, to: usize): void {

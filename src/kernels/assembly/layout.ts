@@ -19,8 +19,11 @@
  *     + 16640         LZ4_TABLE    8192 x u32: address of a hash's last sighting
  *     + 49408         LIST         4096 x u32: candidates out, piece ends in
  *     + 65792         DIGESTS      1024 x 32 bytes: digests out
- *     + 98560         STAGE        copies of arguments that lie outside this memory: one stretch
- *                                  for scan and hash, two halves (in, out) for the codecs
+ *     + 98560         GROUP_COUNTS 4 x 256 x u16: bytes of a chunk's sample by group and value
+ *     + 100608        STAGE        copies of arguments that lie outside this memory: one stretch
+ *                                  for scan and hash, two halves (in, out) for the codecs. While
+ *                                  records are packed: three chunks of 128 KiB (grouped, and two
+ *                                  candidates). While they are decoded: a grouped chunk
  *   + SCRATCH_BYTES ─ end of the scratch space
  */
 
@@ -38,7 +41,8 @@ export const LANE_HITS: usize = 8448;
 export const LZ4_TABLE: usize = 16640;
 export const LIST: usize = 49408;
 export const DIGESTS: usize = 65792;
-export const STAGE: usize = 98560;
+export const GROUP_COUNTS: usize = 98560;
+export const STAGE: usize = 100608;
 
 /** Entries of LIST. */
 export const LIST_COUNT: usize = 4096;
@@ -48,10 +52,12 @@ export const DIGEST_COUNT: usize = 1024;
 export const LANE_BYTES: usize = 2048;
 /** A piece of the hash tree: 128 leaves of 1 KiB, the longest chunk of the default target. */
 export const PIECE_BYTES: usize = 131072;
-/** Half of STAGE: a chunk of 128 KiB and what an LZ4 block may be longer than it (514 bytes). */
-export const STAGE_HALF_BYTES: usize = 163840;
-/** 98560 + 2 x 163840, rounded up to whole pages of 64 KiB. */
-export const SCRATCH_BYTES: usize = 458752;
+/** Longest chunk of a record. */
+export const CHUNK_BYTES: usize = 131072;
+/** Half of STAGE. Three chunks in all, and so room for a chunk and what its LZ4 block may add. */
+export const STAGE_HALF_BYTES: usize = 196608;
+/** 100608 + 2 x 196608, rounded up to whole pages of 64 KiB. */
+export const SCRATCH_BYTES: usize = 524288;
 
 /** Start of this instance's scratch. A global of the instance, not of the memory. */
 export let scratch: usize = 0;

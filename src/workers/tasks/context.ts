@@ -1,5 +1,5 @@
-import { COMPRESS_SCRATCH_BYTES, type CompressionPolicy } from '../../compress/index.js';
-import { KERNEL_SCRATCH_BYTES, type Kernels } from '../../kernels/index.js';
+import type { CompressionPolicy } from '../../compress/index.js';
+import type { Kernels } from '../../kernels/index.js';
 import {
   createRecordDecoder,
   createRecordPacker,
@@ -26,23 +26,21 @@ export function createTaskContext(options: {
   readonly compression: CompressionPolicy;
   readonly memory: { readonly buffer: ArrayBufferLike } | null;
   readonly slabBytes: number;
-  /** Start of this thread's scratch space in `memory`. */
-  readonly scratchBase: number | undefined;
 }): TaskContext {
-  const { kernels, compression, memory, slabBytes, scratchBase } = options;
-  const compressScratch =
-    memory === null || scratchBase === undefined
-      ? undefined
-      : new Uint8Array(memory.buffer, scratchBase + KERNEL_SCRATCH_BYTES, COMPRESS_SCRATCH_BYTES);
+  const { kernels, compression, memory, slabBytes } = options;
   let scratch: Uint8Array | null = null;
   return {
     kernels,
     packer: createRecordPacker({
       codec: kernels.codec,
       policy: compression,
-      scratch: compressScratch,
+      kernels: kernels.records,
     }),
-    decoder: createRecordDecoder({ codec: kernels.codec, hasher: kernels.hasher }),
+    decoder: createRecordDecoder({
+      codec: kernels.codec,
+      hasher: kernels.hasher,
+      kernels: kernels.records,
+    }),
     verifyScratch: () => {
       scratch ??= new Uint8Array(VERIFY_SCRATCH_BYTES);
       return scratch;

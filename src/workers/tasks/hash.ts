@@ -2,10 +2,12 @@ import { DATA_KEY, HASH_BYTES } from '../../hash/index.js';
 import type { HashReply, HashTask } from '../messages.js';
 import type { TaskContext } from './context.js';
 
-/** Hashes all chunks, runs of neighbours in one call of the kernel. */
+/** Hashes all chunks, in one call of the kernel or in one for each run of neighbours. */
 export function runHash(context: TaskContext, task: HashTask): HashReply {
   const bytes = context.bytesOf(task.slab);
   const { starts, lengths } = task;
+  const list = context.kernels.hasher.keyedList?.(DATA_KEY, bytes, starts, lengths) ?? null;
+  if (list !== null) return { hashes: list };
   const count = starts.length;
   const hashes = new Uint8Array(HASH_BYTES * count);
   const ends = new Uint32Array(count);
