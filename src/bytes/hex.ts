@@ -5,13 +5,23 @@ import { OrbweaverError } from '../errors.js';
  * of the protocol: each group of 8 bytes is printed as a little-endian u64, so it appears reversed.
  */
 
-const DIGITS = '0123456789abcdef';
+/** Code of a digit. */
+function digitCode(digit: number): number {
+  return digit + (digit < 10 ? 48 : 87);
+}
+
+/** Codes that are made a text at once; in one piece, where digits added one by one stay a chain. */
+const MOST_CODES = 1024;
 
 /** Lower-case hex of `bytes`, in byte order. */
 export function hexEncode(bytes: Uint8Array): string {
+  const codes: number[] = [];
   let text = '';
-  for (const byte of bytes) text += (DIGITS[byte >> 4] as string) + (DIGITS[byte & 15] as string);
-  return text;
+  for (const byte of bytes) {
+    codes.push(digitCode(byte >> 4), digitCode(byte & 15));
+    if (codes.length === MOST_CODES) text += String.fromCharCode(...codes.splice(0));
+  }
+  return text + String.fromCharCode(...codes);
 }
 
 /** Bytes of hex text in byte order; upper case accepted. @throws OrbweaverError `HASH_INVALID` */
@@ -29,14 +39,12 @@ export function hexDecode(text: string): Uint8Array {
 
 /** The string rule of the protocol for `bytes[offset, offset + 32)`. */
 export function xetHexEncode(bytes: Uint8Array, offset = 0): string {
-  let text = '';
-  for (let group = 0; group < 32; group += 8) {
-    for (let i = 7; i >= 0; i--) {
-      const byte = bytes[offset + group + i] as number;
-      text += (DIGITS[byte >> 4] as string) + (DIGITS[byte & 15] as string);
-    }
+  const codes: number[] = [];
+  for (let i = 0; i < 32; i++) {
+    const byte = bytes[offset + (i ^ 7)] as number;
+    codes.push(digitCode(byte >> 4), digitCode(byte & 15));
   }
-  return text;
+  return String.fromCharCode(...codes);
 }
 
 /**

@@ -10,6 +10,13 @@ export interface Source {
   /** True when `open` may be called again and yields the same bytes (files, blobs, arrays). */
   readonly reopenable: boolean;
   open(signal?: AbortSignal): Promise<SourceReader>;
+  /**
+   * Reads all `sizeBytes` into the start of `into`, which is longer than that, before it returns: for
+   * small files on quick disks, where promises cost more than the reading. False: not now, `open`
+   * it.
+   * @throws what `open` and `read` reject with
+   */
+  readNow?(into: Uint8Array): boolean;
 }
 
 export interface SourceReader {

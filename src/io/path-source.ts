@@ -36,45 +36,55 @@ export async function pathSource(
     throw inputError(error, name);
   }
   if (stats.isDirectory()) throw isDirectory(name);
-  const sized = stats.isFile() && stats.size > 0;
+  const { size } = stats;
+  const isFile = stats.isFile();
+  return isFile && size > 0
+    ? sizedSource(path, name, size, pace)
+    : { name, reopenable: isFile, open: (signal) => openUnsized(path, name, signal) };
+}
+
+/** A function of its own, so that thousands of sources do not keep what `stat` said besides. */
+function sizedSource(
+  path: string,
+  name: string,
+  sizeBytes: number,
+  pace: DiskPace | undefined,
+): Source {
   return {
     name,
-    ...(sized ? { sizeBytes: stats.size } : {}),
-    reopenable: stats.isFile(),
-    open: async (signal) => {
-      if (!sized) return openUnsized(path, name, signal);
-      return pace?.quick === true && stats.size <= SMALL_FILE_BYTES
-        ? openSmall(path, name, stats.size, pace)
-        : openSized(path, name, stats.size, signal);
-    },
+    sizeBytes,
+    reopenable: true,
+    open: (signal) => openSized(path, name, sizeBytes, signal),
+    ...(pace === undefined || sizeBytes > SMALL_FILE_BYTES
+      ? {}
+      : {
+          readNow(into) {
+            if (!pace.quick) return false;
+            pace.measure(() => readSmall(path, name, sizeBytes, into));
+            return true;
+          },
+        }),
   };
 }
 
-/** Three blocking calls in all; that the size is still what it was shows while it is read. */
-function openSmall(path: string, name: string, sizeBytes: number, pace: DiskPace): SourceReader {
-  const quickly = <T>(call: () => T): T => {
-    try {
-      return pace.measure(call);
-    } catch (error) {
-      throw inputError(error, name);
-    }
-  };
-  const file = quickly(() => openSync(path, 'r'));
+/** Three blocking calls as a rule; that the size is still what it was shows by one byte more. */
+function readSmall(path: string, name: string, sizeBytes: number, into: Uint8Array): void {
   let position = 0;
-  return {
-    async read(into) {
-      const count = quickly(() => readSync(file, into, 0, into.length, position));
-      position += count;
-      if (position > sizeBytes) throw inputChanged(name, sizeBytes, 'more');
-      if (count === 0 && position < sizeBytes && into.length > 0) {
-        throw inputChanged(name, sizeBytes, position);
+  try {
+    const file = openSync(path, 'r');
+    try {
+      for (let count = 1; count > 0 && position < sizeBytes; position += count) {
+        count = readSync(file, into, position, sizeBytes + 1 - position, position);
       }
-      return count;
-    },
-    async close() {
+    } finally {
       closeSync(file);
-    },
-  };
+    }
+  } catch (error) {
+    throw inputError(error, name);
+  }
+  if (position !== sizeBytes) {
+    throw inputChanged(name, sizeBytes, position > sizeBytes ? 'more' : position);
+  }
 }
 
 async function openSized(

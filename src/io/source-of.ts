@@ -47,12 +47,13 @@ function isSource(input: object): input is Source {
 }
 
 function renamed(source: Source, name: string): Source {
-  const { sizeBytes, reopenable } = source;
+  const { sizeBytes, reopenable, readNow } = source;
   return {
     name,
     ...(sizeBytes === undefined ? {} : { sizeBytes }),
     reopenable,
     open: (signal) => source.open(signal),
+    ...(readNow === undefined ? {} : { readNow: (into) => readNow.call(source, into) }),
   };
 }
 

@@ -47,40 +47,36 @@ describe('the pace of a disk', () => {
     }
     expect(pace.quick).toBe(false);
   });
+});
 
-  it('changes nothing about what is read, quick or not', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'orbweaver-pace-'));
-    try {
-      const path = join(folder, 'small');
+describe('a small file', () => {
+  it('is read at once while the disk is quick, and opened otherwise', async () => {
+    await inFolder(async (path) => {
       const data = Uint8Array.from({ length: 5000 }, (_, i) => i * 7);
       await writeFile(path, data);
+      const quick = await pathSource(path, path, createDiskPace());
+      const into = new Uint8Array(6000);
+      expect(quick.readNow?.(into)).toBe(true);
+      expect(into.subarray(0, 5000)).toEqual(data);
       const slow = paceWith(() => 5);
       for (let i = 0; i < 8; i++) slow.call();
-      for (const pace of [createDiskPace(), slow.pace]) {
-        const source = await pathSource(path, path, pace);
-        expect(source.sizeBytes).toBe(5000);
-        const reader = await source.open();
-        const into = new Uint8Array(3000);
-        expect(await reader.read(into)).toBe(3000);
-        expect(into).toEqual(data.subarray(0, 3000));
-        expect(await reader.read(into)).toBe(2000);
-        expect(into.subarray(0, 2000)).toEqual(data.subarray(3000));
-        expect(await reader.read(into)).toBe(0);
-        await reader.close();
-      }
-    } finally {
-      await rm(folder, { recursive: true });
-    }
+      const source = await pathSource(path, path, slow.pace);
+      expect(source.readNow?.(into)).toBe(false);
+      expect(source).toMatchObject({ sizeBytes: 5000, reopenable: true });
+      const reader = await source.open();
+      expect(await reader.read(into.subarray(0, 3000))).toBe(3000);
+      expect(await reader.read(into.subarray(3000))).toBe(2000);
+      expect(into.subarray(0, 5000)).toEqual(data);
+      await reader.close();
+    });
   });
 
-  it('a small file that changes after it was looked up is noticed', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'orbweaver-pace-'));
-    try {
-      const path = join(folder, 'small');
+  it('that changes after it was looked up is noticed', async () => {
+    await inFolder(async (path) => {
       await writeFile(path, new Uint8Array(100));
-      const shorter = await pathSource(path, path, createDiskPace());
-      const longer = await pathSource(path, path, createDiskPace());
-      const read = async (source: typeof shorter): Promise<void> => {
+      const source = await pathSource(path, path, createDiskPace());
+      const into = new Uint8Array(101);
+      const reopened = async (): Promise<void> => {
         const reader = await source.open();
         try {
           while ((await reader.read(new Uint8Array(64))) > 0);
@@ -88,14 +84,38 @@ describe('the pace of a disk', () => {
           await reader.close();
         }
       };
-      await writeFile(path, new Uint8Array(150));
-      await expect(read(longer)).rejects.toMatchObject({ code: 'INPUT_CHANGED' });
-      await writeFile(path, new Uint8Array(50));
-      await expect(read(shorter)).rejects.toMatchObject({ code: 'INPUT_CHANGED' });
+      for (const size of [150, 50, 0]) {
+        await writeFile(path, new Uint8Array(size));
+        expect(() => source.readNow?.(into)).toThrow(errorWith('INPUT_CHANGED'));
+        await expect(reopened()).rejects.toMatchObject({ code: 'INPUT_CHANGED' });
+      }
       await rm(path);
-      await expect(read(shorter)).rejects.toMatchObject({ code: 'INPUT_NOT_FOUND' });
-    } finally {
-      await rm(folder, { recursive: true });
-    }
+      expect(() => source.readNow?.(into)).toThrow(errorWith('INPUT_NOT_FOUND'));
+      await expect(reopened()).rejects.toMatchObject({ code: 'INPUT_NOT_FOUND' });
+    });
+  });
+
+  it('is one of up to 256 KiB, of a program that watches the pace', async () => {
+    await inFolder(async (path) => {
+      await writeFile(path, new Uint8Array(262_144));
+      expect((await pathSource(path, path, createDiskPace())).readNow).toBeDefined();
+      expect((await pathSource(path)).readNow).toBeUndefined();
+      await writeFile(path, new Uint8Array(262_145));
+      expect((await pathSource(path, path, createDiskPace())).readNow).toBeUndefined();
+    });
   });
 });
+
+/** Something thrown that has this code. */
+function errorWith(code: string): Error {
+  return expect.objectContaining({ code }) as Error;
+}
+
+async function inFolder(work: (path: string) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'orbweaver-pace-'));
+  try {
+    await work(join(folder, 'small'));
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}

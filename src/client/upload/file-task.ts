@@ -17,8 +17,6 @@ export class FileTask {
   readonly resolver: CutResolver = new CutResolver();
   /** Settles when every byte has its place, or when the file failed. */
   readonly done: Deferred<FileResult> = new Deferred();
-  /** Settles when the source has confirmed its end and is closed. */
-  readonly readToEnd: Deferred<void> = new Deferred();
   /** The SHA-256, when it is known without a stream: given, or of a file inside one slab. */
   digest: Uint8Array | null = null;
   /** Running SHA-256, made with the first bytes. */
@@ -34,7 +32,13 @@ export class FileTask {
   /** The reason why it failed; work on its bytes that is still queued is skipped. */
   error: Error | null = null;
 
-  #finished = false;
+  /** What {@link finish} was told. */
+  result: FileResult | null = null;
+  /** The source has confirmed its end and is closed. */
+  isRead = false;
+
+  /** Made when somebody waits for the end: small files are read before anybody could. */
+  #reading: Deferred<void> | null = null;
   readonly #onFail: (file: FileTask) => void;
 
   /** `onFail` lets the session forget what it keeps for the file. */
@@ -45,19 +49,35 @@ export class FileTask {
     this.#onFail = onFail;
   }
 
+  /** The source has confirmed its end and is closed. */
+  readToEnd(): void {
+    this.isRead = true;
+    this.#reading?.resolve();
+  }
+
+  /** Resolves with {@link readToEnd}; rejects when the file fails. */
+  whenRead(): Promise<void> {
+    if (this.#reading === null) {
+      this.#reading = new Deferred();
+      if (this.isRead) this.#reading.resolve();
+      else if (this.error !== null) this.#reading.reject(this.error);
+    }
+    return this.#reading.promise;
+  }
+
   /** All is done: nothing can fail any more. */
   finish(result: FileResult): void {
-    this.#finished = true;
+    this.result = result;
     this.done.resolve(result);
   }
 
   /** Marks the file as failed; the first reason stays. */
   fail(error: Error): void {
-    if (this.error !== null || this.#finished) return;
+    if (this.error !== null || this.result !== null) return;
     this.error = error;
     this.#onFail(this);
     this.sha256Stream?.dispose();
-    this.readToEnd.reject(error);
+    this.#reading?.reject(error);
     this.done.reject(error);
   }
 }

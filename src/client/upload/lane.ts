@@ -43,9 +43,42 @@ export class Lane {
     this.#host = host;
   }
 
+  /** Reads a whole small file into the slab at hand; false when that cannot be. Never throws. */
+  readNow(file: FileTask): boolean {
+    const { source } = file;
+    const batch = this.#batch;
+    if (batch === null || source.readNow === undefined || source.sizeBytes === undefined) {
+      return false;
+    }
+    // One byte more, to see that nothing follows.
+    if (source.sizeBytes >= batch.freeBytes || !this.#joins(batch, source.sizeBytes)) return false;
+    try {
+      const end = batch.fill + source.sizeBytes;
+      if (!source.readNow(batch.slab.bytes.subarray(batch.fill, end + 1))) return false;
+      const segment = batch.open(file, 0);
+      batch.fill = end;
+      file.readBytes = source.sizeBytes;
+      batch.seal(segment, true);
+      this.#host.onRead(file, source.sizeBytes);
+      file.readToEnd();
+    } catch (error) {
+      file.fail(sourceError(file, error));
+    }
+    return true;
+  }
+
   /** Reads a whole file. Never rejects: a failure is the file's. */
   async read(file: FileTask): Promise<void> {
     const { scope } = this.#host;
+    if (file.source.readNow !== undefined) {
+      try {
+        await this.#joinable(file.source.sizeBytes);
+      } catch (error) {
+        file.fail(sourceError(file, error));
+        return;
+      }
+      if (this.readNow(file)) return;
+    }
     const child = scope.child();
     let reader: SourceReader | null = null;
     try {
@@ -61,7 +94,7 @@ export class Lane {
       await this.#readAll(file, reader);
       await scope.abortable(reader.close());
       reader = null;
-      file.readToEnd.resolve();
+      file.readToEnd();
     } catch (error) {
       file.fail(sourceError(file, error));
       if (reader !== null) void reader.close().catch(() => undefined);
@@ -75,7 +108,8 @@ export class Lane {
     const batch = this.#batch;
     if (batch === null) return;
     this.#batch = null;
-    await this.#host.submit(this, batch);
+    if (batch.segments.length === 0) batch.slab.release();
+    else await this.#host.submit(this, batch);
   }
 
   /** Gives back the slab being filled, unread. */
@@ -130,12 +164,14 @@ export class Lane {
     const batch = this.#batch;
     if (batch !== null) {
       // A stream may take its time: nobody else's bytes wait for it in the same slab.
-      if (sizeBytes !== undefined && batch.freeBytes >= JOIN_MIN_BYTES && batch.fits(sizeBytes)) {
-        return batch;
-      }
+      if (sizeBytes !== undefined && this.#joins(batch, sizeBytes)) return batch;
       await this.flush();
     }
     return this.#acquire();
+  }
+
+  #joins(batch: Batch, sizeBytes: number): boolean {
+    return batch.freeBytes >= JOIN_MIN_BYTES && batch.fits(sizeBytes);
   }
 
   /** Hands over a full slab whose last file goes on, and gets the next. */

@@ -1,4 +1,3 @@
-import PQueue from 'p-queue';
 import { hexEncode } from '../../bytes/index.js';
 import type { ClosedXorb, DedupSession } from '../../dedup/index.js';
 import { isOrbweaverError, OrbweaverError } from '../../errors.js';
@@ -8,11 +7,12 @@ import type { Batch } from './batch.js';
 import { type CancelScope, Semaphore } from './cancel.js';
 import { errorOf } from './file-error.js';
 import type { FileTask } from './file-task.js';
-import { Lane, type LaneHost } from './lane.js';
+import type { Lane } from './lane.js';
 import { Lookahead } from './lookahead.js';
 import { type NewChunks, Packing, type Piece } from './pieces.js';
 import { placeBatch } from './placing.js';
 import type { GlobalQueries } from './queries.js';
+import { Readers, type ReadersHost } from './readers.js';
 import { XorbSender } from './sender.js';
 import type { UploadSizes } from './sizes.js';
 import type { Tally } from './tally.js';
@@ -40,19 +40,18 @@ export interface UploadRunOptions {
  *     read ─► chunk, SHA-256 ─► join ─► ask ─► place ─► pack ─► (xorb closed) send ─► free
  *     lane    pool              here    cas    here     pool    sender
  *
- * Segments are joined and chunks placed in the order of each lane; the rest overlaps freely. Why it cannot lock
- * up, however little memory there is: nobody who holds a slab waits for another one in order to
- * get on with it. Lanes wait for slabs with empty hands (the unfinished chunk of the former slab is
+ * Segments are joined and chunks placed in the order of each lane; the rest overlaps freely. Why it
+ * cannot lock up, however little memory there is: nobody who holds a slab waits for another one in
+ * order to get on with it. Lanes wait for slabs with empty hands (the unfinished chunk of the former slab is
  * copied out), what is in the stages needs no more memory, and when everything stands still because
  * the open xorb holds all slabs, it is closed early and sent.
  */
-export class UploadRun implements LaneHost {
+export class UploadRun implements ReadersHost {
   readonly pool: ComputePool;
   readonly sizes: UploadSizes;
   readonly scope: CancelScope;
   readonly #options: UploadRunOptions;
-  readonly #reads: PQueue;
-  readonly #idleLanes: Lane[] = [];
+  readonly #readers: Readers;
   readonly #room: Semaphore;
   readonly #packing: Packing;
   readonly #sender: XorbSender;
@@ -66,7 +65,7 @@ export class UploadRun implements LaneHost {
     this.pool = pool;
     this.sizes = sizes;
     this.scope = scope;
-    this.#reads = new PQueue({ concurrency: sizes.laneCount });
+    this.#readers = new Readers(this);
     this.#room = new Semaphore(sizes.batchCount);
     this.#packing = new Packing(pool);
     this.#lookahead = new Lookahead(pool, sizes);
@@ -98,11 +97,12 @@ export class UploadRun implements LaneHost {
       file.fail(this.scope.error);
       return;
     }
-    void this.#reads.add(() => this.#read(file));
+    this.#readers.add(file);
   }
 
   /** Waits until all files are placed or failed, closes the last xorb and waits for all of them. */
   async finish(files: readonly FileTask[]): Promise<void> {
+    this.#readers.end();
     const settled = Promise.allSettled(files.map((file) => file.done.promise));
     await this.scope.abortable(settled);
     this.#packing.dropGather();
@@ -116,6 +116,10 @@ export class UploadRun implements LaneHost {
   onRead(_file: FileTask, bytes: number): void {
     this.#options.tally.readBytes += bytes;
     this.#options.tally.tell();
+  }
+
+  onEnd(file: FileTask): void {
+    this.#options.tally.ended(file);
   }
 
   async submit(lane: Lane, batch: Batch): Promise<void> {
@@ -132,23 +136,6 @@ export class UploadRun implements LaneHost {
       this.#processing--;
       this.#relieve();
     });
-  }
-
-  async #read(file: FileTask): Promise<void> {
-    if (file.error !== null) return;
-    const lane = this.#idleLanes.pop() ?? new Lane(this);
-    // Whoever waits in another lane for company waits in vain now.
-    if (this.#reads.size === 0) await this.#flushIdle();
-    await lane.read(file);
-    this.#options.tally.ended(file);
-    if (this.scope.aborted) lane.drop();
-    this.#idleLanes.push(lane);
-    if (this.#reads.size === 0) await this.#flushIdle();
-  }
-
-  async #flushIdle(): Promise<void> {
-    // A flush fails only when the session is over.
-    for (const lane of [...this.#idleLanes]) await lane.flush().catch(() => undefined);
   }
 
   /** All stages of one slab. Never rejects: what goes wrong is the fault of the files in it. */
@@ -174,7 +161,9 @@ export class UploadRun implements LaneHost {
     batch.resolved.resolve();
     batch.asked.resolve();
     batch.placed.resolve();
-    for (const { file, isLast } of batch.segments) if (isLast) void this.#finishFile(file);
+    for (const { file, isLast } of batch.segments) {
+      if (isLast && file.error === null) this.#finishFile(file);
+    }
   }
 
   /** Cuts and chunk hashes of a slab, 32 bytes each. */
@@ -274,12 +263,22 @@ export class UploadRun implements LaneHost {
     tally.tell();
   }
 
-  async #finishFile(file: FileTask): Promise<void> {
+  #finishFile(file: FileTask): void {
+    const needsDigest = file.sha256.kind !== 'none' && file.digest === null;
+    if (file.isRead && !needsDigest) {
+      this.#register(file, file.digest);
+      return;
+    }
+    Promise.all([this.#digestOf(file), file.whenRead()]).then(
+      ([digest]) => this.#register(file, digest),
+      (error: unknown) => file.fail(errorOf(error)),
+    );
+  }
+
+  /** The file is read and placed: notes what it is made of. */
+  #register(file: FileTask, digest: Uint8Array | null): void {
     const { dedup, tally } = this.#options;
-    if (file.error !== null) return;
     try {
-      const digest = await this.#digestOf(file);
-      await file.readToEnd.promise;
       this.scope.check();
       const handle = file.handle ?? dedup.openFile();
       const summary = dedup.finishFile(handle, digest ?? undefined);
@@ -343,6 +342,6 @@ export class UploadRun implements LaneHost {
     this.#packing.dropGather();
     this.#sender.drop();
     this.#lookahead.releaseAll();
-    for (const lane of this.#idleLanes) lane.drop();
+    this.#readers.drop();
   }
 }

@@ -245,15 +245,14 @@ class Session implements UploadSession {
     for (const [, error] of refusedAgain) throw error;
   }
 
-  async #summary(counts: Counts): Promise<UploadSummary> {
+  #summary(counts: Counts): UploadSummary {
     const files: FileResult[] = [];
     const failed: FailedFile[] = [];
     for (const file of this.#files) {
-      const result =
-        this.#results.get(file) ??
-        (await file.done.promise.catch((error: unknown) => errorOf(error)));
-      if (!(result instanceof Error)) files.push(result);
-      else failed.push({ name: file.source.name, error: result });
+      // All of them have settled, with a result or an error.
+      const result = this.#results.get(file) ?? file.error ?? file.result;
+      if (result instanceof Error) failed.push({ name: file.source.name, error: result });
+      else if (result !== null) files.push(result);
     }
     return {
       files,

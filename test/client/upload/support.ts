@@ -15,6 +15,8 @@ export interface MemorySourceOptions {
   /** Never answers when this many bytes have been read. */
   readonly hangAt?: number;
   readonly reopenable?: boolean;
+  /** What `readNow` does: nothing, or it throws; other files are opened. @default no such method */
+  readonly now?: 'reads' | 'declines' | 'fails';
 }
 
 /** A source that counts how it was used. */
@@ -24,6 +26,8 @@ export class MemorySource implements Source {
   readonly reopenable: boolean;
   openCount = 0;
   closeCount = 0;
+  nowCount = 0;
+  readonly readNow?: (into: Uint8Array) => boolean;
   readBytes = 0;
   readonly #bytes: Uint8Array;
   readonly #options: MemorySourceOptions;
@@ -34,6 +38,15 @@ export class MemorySource implements Source {
     this.name = options.name ?? 'memory';
     this.reopenable = options.reopenable ?? true;
     if (options.sizeBytes !== false) this.sizeBytes = options.sizeBytes ?? bytes.length;
+    const { now } = options;
+    if (now === undefined) return;
+    this.readNow = (into) => {
+      this.nowCount++;
+      if (into.length <= bytes.length) throw new Error('too little room');
+      if (now === 'fails') throw new Error('the disk is gone');
+      if (now === 'reads') into.set(bytes);
+      return now === 'reads';
+    };
   }
 
   async open(): ReturnType<Source['open']> {

@@ -129,6 +129,37 @@ describe('an upload', () => {
     });
   });
 
+  it('reads small files at once where the source can, and a bad one fails alone', async () => {
+    const kinds = ['reads', 'declines', 'fails', undefined] as const;
+    const sources = Array.from({ length: 200 }, (_, i) => {
+      const now = kinds[i % 4];
+      // Some are as large as a slab, which has no room for the byte that shows the end.
+      const bytes = random(i, i % 50 === 0 ? 391_168 : 1 + ((i * 7919) % 60_000));
+      return { bytes, source: new MemorySource(bytes, { name: `${i}`, ...(now && { now }) }) };
+    });
+    await withPool({}, async (pool) => {
+      const cas = new FakeCas(kernels);
+      const session = sessionOn(pool, cas);
+      const added = sources.map(({ source }) => session.add(source, { sha256: true }));
+      const results = await Promise.allSettled(added);
+      const summary = await session.finish();
+      // The two that fill a slab are opened, which works.
+      expect(summary.failed).toHaveLength(48);
+      expect(summary.files).toHaveLength(152);
+      for (const [i, { bytes, source }] of sources.entries()) {
+        const result = results[i];
+        if (result?.status !== 'fulfilled') {
+          expect(i % 4).toBe(2);
+          expect(result?.reason).toMatchObject({ message: expect.stringContaining('gone') });
+          continue;
+        }
+        expect(result.value.sha256).toBe(sha256Of(bytes));
+        expect(sha256Of(cas.rebuild(result.value.fileHash.toString()))).toBe(sha256Of(bytes));
+        if (i % 50 !== 0) expect(source.openCount).toBe(i % 4 === 0 ? 0 : 1);
+      }
+    });
+  });
+
   it('packs files that are added one after the other as densely', async () => {
     await withPool({}, async (pool) => {
       const cas = new FakeCas(kernels);
