@@ -66,5 +66,17 @@ function readRecord(hash: MerkleHash, bytes: Uint8Array): ShardFile {
   if (file === undefined || !file.hash.equals(hash)) {
     throw damaged(`the record of file ${hash} belongs to another file`);
   }
-  return file;
+  return sharingHashes(file);
+}
+
+/** Terms of one xorb hold one object for its hash, and so one text of it, however many they are. */
+function sharingHashes(file: ShardFile): ShardFile {
+  const hashes = new Map<string, MerkleHash>();
+  const terms = file.terms.map((term) => {
+    const name = term.xorb.toString();
+    const known = hashes.get(name) ?? term.xorb;
+    hashes.set(name, known);
+    return { ...term, xorb: known };
+  });
+  return { ...file, terms };
 }

@@ -20,6 +20,7 @@ export class MerkleHash {
 
   /** The 32 raw bytes, an own copy. Never written to. */
   readonly bytes: Uint8Array;
+  #text: string | undefined;
 
   private constructor(bytes: Uint8Array) {
     this.bytes = bytes;
@@ -46,9 +47,10 @@ export class MerkleHash {
     return new MerkleHash(xetHexDecode(text));
   }
 
-  /** The text form, 64 lower-case digits. */
+  /** The text form, 64 lower-case digits. Made once: hashes name things in maps and answers. */
   toString(): string {
-    return xetHexEncode(this.bytes);
+    this.#text ??= xetHexEncode(this.bytes);
+    return this.#text;
   }
 
   /** The text form, so that JSON holds what URLs and other clients use. */
