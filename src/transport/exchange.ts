@@ -63,7 +63,7 @@ export async function exchange(ports: ExchangePorts, request: ExchangeRequest): 
     request.sendTimeoutMs ?? request.stallTimeoutMs,
     () => {
       state.stalled = true;
-      if (state.phase === 'sending') ports.pace.stalled();
+      if (state.phase === 'sending' && state.sentBytes > 0) ports.pace.stalled();
       abort();
     },
   );
@@ -89,9 +89,9 @@ export async function exchange(ports: ExchangePorts, request: ExchangeRequest): 
     );
   };
 
-  const paced = ports.pace.start(ports.clock.now());
+  const paced = request.body === undefined ? null : ports.pace.start(ports.clock.now());
   const stream =
-    request.body === undefined
+    request.body === undefined || paced === null
       ? null
       : createBodyStream(request.body, ports.clock, paced, {
           onProgress: (sentBytes) => {
@@ -125,7 +125,7 @@ export async function exchange(ports: ExchangePorts, request: ExchangeRequest): 
   }
   // An answer may come before the body is sent. Of a refused one nothing more is taken; an answer
   // that only began early lets the rest follow.
-  if (state.phase !== 'sending') paced.arrived(state.sentBytes, ports.clock.now());
+  if (state.phase !== 'sending') paced?.arrived(state.sentBytes, ports.clock.now());
   else if (answer.status >= 300) stream?.stop();
   state.phase = 'receiving';
   watchdog.limit(request.receiveTimeoutMs ?? request.stallTimeoutMs);
