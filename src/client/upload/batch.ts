@@ -25,9 +25,6 @@ export interface Segment {
 /** Bytes that one chunk has at least, except the last of a file. */
 const MIN_CHUNK_BYTES = 8192;
 
-/** In the place of the hash of a chunk at a seam. */
-const MISSING = new Uint8Array(HASH_BYTES);
-
 /** One slab full of segments, from the first read to the last record. */
 export class Batch {
   readonly slab: Slab;
@@ -106,13 +103,13 @@ export class Batch {
   }
 
   /**
-   * Joins what was found in the segments to chunks. `tail` is the unfinished chunk of the batch before (for the
-   * first segment), copied in front of it here; the new unfinished chunk is copied out to it.
+   * Joins what was found in the segments to chunks. `tail` is the unfinished chunk of the batch before
+   * (for the first segment), copied in front of it here; the new unfinished chunk is copied out to it.
    */
   resolve(found: readonly SegmentChunks[], tail: Uint8Array): void {
     const starts: number[] = [];
     const lengths: number[] = [];
-    const hashes: Uint8Array[] = [];
+    const certain: { readonly at: number; readonly hashes: Uint8Array }[] = [];
     const seams: number[] = [];
     const bytes = this.slab.bytes;
     this.segments.forEach((segment, index) => {
@@ -126,36 +123,35 @@ export class Batch {
       if (chunkStart < fileOffset) {
         bytes.set(tail.subarray(0, fileOffset - chunkStart), chunkStart + shift);
       }
-      const { candidates, certainStart, hashes: certain } = found[index] as SegmentChunks;
-      let hashed = 0;
+      const { candidates, certainStart, hashes } = found[index] as SegmentChunks;
       const fileEnd = fileOffset + end - start;
       for (const cut of file.resolver.resolve(fileOffset, fileEnd, candidates, -shift, isLast)) {
-        if (chunkStart + shift < certainStart) {
-          seams.push(starts.length);
-          hashes.push(MISSING);
-        } else {
-          hashes.push(certain.subarray(hashed, hashed + HASH_BYTES));
-          hashed += HASH_BYTES;
-        }
+        if (chunkStart + shift < certainStart) seams.push(starts.length);
         starts.push(chunkStart + shift);
         lengths.push(cut - chunkStart);
         chunkStart = cut;
       }
-      if (hashed !== certain.length) {
-        const text = `"${file.source.name}" has ${hashed} bytes of hashes, expected ${certain.length}`;
-        throw new OrbweaverError('INTERNAL', text);
-      }
       segment.chunkEnd = starts.length;
+      const at = segment.chunkEnd - hashes.length / HASH_BYTES;
+      if (at !== firstAtOrAbove(starts, segment.chunkStart, certainStart)) {
+        throw new OrbweaverError('INTERNAL', `"${file.source.name}": its cuts do not join`);
+      }
+      certain.push({ at, hashes });
       if (!isLast) tail.set(bytes.subarray(chunkStart + shift, end));
     });
     this.starts = Uint32Array.from(starts);
     this.lengths = Uint32Array.from(lengths);
     this.seams = Uint32Array.from(seams);
-    this.hashes = new Uint8Array(HASH_BYTES * hashes.length);
-    hashes.forEach((hash, i) => {
-      this.hashes.set(hash, HASH_BYTES * i);
-    });
+    this.hashes = new Uint8Array(HASH_BYTES * starts.length);
+    for (const { at, hashes } of certain) this.hashes.set(hashes, HASH_BYTES * at);
   }
+}
+
+/** The first entry from `from` on that is `value` or more. */
+function firstAtOrAbove(ascending: readonly number[], from: number, value: number): number {
+  let at = from;
+  while (at < ascending.length && (ascending[at] as number) < value) at++;
+  return at;
 }
 
 function chunkBound(bytes: number): number {

@@ -1,4 +1,4 @@
-import { findCertainCut, nextCut } from '../../chunker/index.js';
+import { DEFAULT_PARAMS, findCertainCut, nextCut } from '../../chunker/index.js';
 import type { SlabSegment } from '../../client/ports.js';
 import { DATA_KEY, HASH_BYTES } from '../../hash/index.js';
 import { createSha256 } from '../../kernels/index.js';
@@ -18,7 +18,11 @@ const RUN_BYTES = 256 * 1024;
 export function runChunk(context: TaskContext, task: ChunkTask): ChunkReply {
   const bytes = context.bytesOf(task.slab);
   const { segments } = task;
-  const out: Lists = { candidates: [], hashes: [] };
+  const out: Lists = {
+    candidates: [],
+    hashes: new Uint8Array(HASH_BYTES * segments.reduce((sum, each) => sum + chunkBound(each), 0)),
+    hashCount: 0,
+  };
   const candidateEnds = new Uint32Array(segments.length);
   const hashEnds = new Uint32Array(segments.length);
   const certainStarts = new Uint32Array(segments.length);
@@ -26,24 +30,28 @@ export function runChunk(context: TaskContext, task: ChunkTask): ChunkReply {
   segments.forEach((segment, i) => {
     certainStarts[i] = chunkSegment(context, bytes, segment, out);
     candidateEnds[i] = out.candidates.length;
-    hashEnds[i] = out.hashes.length;
+    hashEnds[i] = out.hashCount;
     if (segment.sha256) {
       const hash = createSha256();
       hash.update(bytes.subarray(segment.start, segment.end));
       sha256.set(hash.digest(), HASH_BYTES * i);
     }
   });
-  const hashes = new Uint8Array(HASH_BYTES * out.hashes.length);
-  out.hashes.forEach((hash, i) => {
-    hashes.set(hash, HASH_BYTES * i);
-  });
+  const hashes = out.hashes.slice(0, HASH_BYTES * out.hashCount);
   const candidates = Uint32Array.from(out.candidates);
   return { candidates, candidateEnds, certainStarts, hashes, hashEnds, sha256 };
 }
 
 interface Lists {
   readonly candidates: number[];
-  readonly hashes: Uint8Array[];
+  /** Room for those of all segments. */
+  readonly hashes: Uint8Array<ArrayBuffer>;
+  hashCount: number;
+}
+
+/** No more chunks than this lie in a segment: all but the last have the minimum. */
+function chunkBound({ start, end }: SlabSegment): number {
+  return Math.floor((end - start) / DEFAULT_PARAMS.minBytes) + 1;
 }
 
 /** Returns where the certain chunks start. */
@@ -68,12 +76,10 @@ function chunkSegment(
   let runStart = chunkStart;
   const ends: number[] = [];
   const hashRun = (): void => {
-    const hashes = new Uint8Array(HASH_BYTES * ends.length);
     const list = Uint32Array.from(ends);
-    hasher.keyedMany(DATA_KEY, data, runStart, list, ends.length, hashes, 0);
-    for (let at = 0; at < hashes.length; at += HASH_BYTES) {
-      out.hashes.push(hashes.subarray(at, at + HASH_BYTES));
-    }
+    const offset = HASH_BYTES * out.hashCount;
+    hasher.keyedMany(DATA_KEY, data, runStart, list, ends.length, out.hashes, offset);
+    out.hashCount += ends.length;
     ends.length = 0;
     runStart = chunkStart;
   };
