@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { downloadFile } from '../../src/client/index.js';
-import type { FileLoan, Sink } from '../../src/client/ports.js';
+import type { DecodeRequest, DecodeResult, FileLoan, Sink } from '../../src/client/ports.js';
 import { isOrbweaverError, OrbweaverError } from '../../src/errors.js';
 import { fileSink } from '../../src/io/index.js';
 import {
@@ -151,6 +151,39 @@ describe('downloadFile into a file that its sink lends to threads', () => {
     expect(seen.loans).toBeGreaterThan(0);
     expect(seen.ended).toBe(seen.loans);
     expect(await readdir(dir)).toEqual([]);
+  });
+
+  it('gives the file back when a thread dies over it, and removes it', async () => {
+    const { sink, seen } = lendingSink(join(dir, 'out'));
+    const { file, xorbs } = randomFile(9, SHAPE);
+    const pool = testPool(POOL);
+    const { decode } = pool;
+    let calls = 0;
+    const dying = {
+      ...pool,
+      decode: (request: DecodeRequest): Promise<DecodeResult> => {
+        if (++calls < 3) return decode(request);
+        return Promise.reject(new OrbweaverError('WORKER_FAILED', 'a worker thread ended'));
+      },
+    };
+    const cas = fakeCas([file], xorbs, { ranges: 'joined' });
+    await expect(
+      downloadFile({ cas, pool: dying, hasher, fileHash: file.hash, sink }),
+    ).rejects.toMatchObject({ code: 'WORKER_FAILED' });
+    expect(calls).toBeGreaterThan(2);
+    expect(seen.ended).toBe(seen.loans);
+    expect(await readdir(dir)).toEqual([]);
+  });
+
+  it('tells the pool how many bytes will come as soon as it knows', async () => {
+    const { file, xorbs } = randomFile(10, SHAPE);
+    const expected: number[] = [];
+    const pool = { ...testPool(POOL), expectBytes: (bytes: number) => void expected.push(bytes) };
+    const cas = fakeCas([file], xorbs);
+    const common = { cas, pool, hasher, fileHash: file.hash };
+    await downloadFile({ ...common, sink: testSink(true) });
+    await downloadFile({ ...common, sink: testSink(true), range: { offset: 100, length: 50 } });
+    expect(expected).toEqual([file.bytes.length, 50]);
   });
 
   it('does not lend to a thread what only the calling thread can wait for', async () => {

@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { downloadFile } from '../../src/client/index.js';
+import type { Sink } from '../../src/client/ports.js';
 import { fileSink, streamSink } from '../../src/io/index.js';
 import { createComputePool } from '../../src/workers/index.js';
+import { builtClient, builtWorkers } from '../workers/built.js';
 import { fakeCas, randomFile } from './download-support.js';
 
 const SHAPE = { xorbs: 5, chunksPerXorb: 60, chunkBytes: 30_000, runs: 40 };
@@ -42,6 +44,42 @@ describe('downloadFile with the real pool', () => {
       } finally {
         await pool.close();
       }
+    }
+  });
+
+  it('starts threads for large files only, which write them', async () => {
+    const { createComputePool: createBuiltPool } = await builtWorkers();
+    const built = await builtClient();
+    const pool = await createBuiltPool({ threads: 2, maxMemory: 16 << 20, inThreadBytes: 8 << 20 });
+    try {
+      const { hasher } = pool.kernels;
+      for (const [seed, shape] of [
+        [3, { ...SHAPE, xorbs: 1, runs: 1 }],
+        [4, SHAPE],
+      ] as const) {
+        const { file, xorbs } = randomFile(seed, shape);
+        const isSmall = file.bytes.length <= 2 << 20;
+        expect(isSmall).toBe(seed === 3);
+        const cas = fakeCas([file], xorbs, { ranges: 'joined' });
+        const path = join(dir, `out-${seed}`);
+        const sink = fileSink(path);
+        let writes = 0;
+        // Without `writeAll` everything that a thread does not write comes here.
+        const { writeAll: _, ...rest } = sink;
+        const watched: Sink = {
+          ...rest,
+          write: (bytes, offset) => {
+            writes++;
+            return sink.write(bytes, offset);
+          },
+        };
+        await built.downloadFile({ cas, pool, hasher, fileHash: file.hash, sink: watched });
+        expect(Buffer.compare(await readFile(path), file.bytes)).toBe(0);
+        expect(pool.liveThreads > 0).toBe(!isSmall);
+        expect(writes).toBe(0);
+      }
+    } finally {
+      await pool.close();
     }
   });
 
