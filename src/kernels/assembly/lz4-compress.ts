@@ -199,7 +199,8 @@ export function lz4Compress(src: usize, n: usize, out: usize, capacity: usize): 
       }
       anchor = p;
       if (p > lastGroup) break;
-      store<u32>(slot(table, load<u64>(p - 2) << 24), <u32>(p - 2));
+      // The last position inside the match: the other ones would push out what is not seen so often.
+      store<u32>(slot(table, load<u64>(p - 1) << 24), <u32>(p - 1));
     }
   }
 
