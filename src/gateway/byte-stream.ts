@@ -1,6 +1,6 @@
 import type { PulledBody } from './ports.js';
 
-/** Large enough that system calls do not show. */
+/** At most; large enough that system calls do not show. */
 const OWN_BUFFER_BYTES = 256 * 1024;
 
 /**
@@ -11,7 +11,8 @@ export function byteStreamOf(body: PulledBody): ReadableStream<Uint8Array> {
   let cancelled = false;
   return new ReadableStream({
     type: 'bytes',
-    autoAllocateChunkSize: OWN_BUFFER_BYTES,
+    // Not more than there is: these buffers are zeroed, which shows in small answers.
+    autoAllocateChunkSize: Math.max(1, Math.min(body.lengthBytes, OWN_BUFFER_BYTES)),
     async pull(controller): Promise<void> {
       // There always is one: buffers are allocated for readers that bring none.
       const request = controller.byobRequest as ReadableStreamBYOBRequest;
