@@ -101,8 +101,11 @@ export class ChunkSource {
   lengthsOf(span: number): Uint32Array {
     const start = this.startOf(span);
     const lengths = new Uint32Array(this.endOf(span) - start);
-    for (let i = 0; i < lengths.length; i++) {
-      lengths[i] = this.rawEnd(span, start + i) - this.index.rawStart(start + i);
+    let rawEnd = this.rawBytesOf(span);
+    for (let i = lengths.length - 1; i >= 0; i--) {
+      const rawStart = this.index.rawStart(start + i);
+      lengths[i] = rawEnd - rawStart;
+      rawEnd = rawStart;
     }
     return lengths;
   }

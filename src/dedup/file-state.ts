@@ -1,10 +1,4 @@
-import {
-  createMerkleTree,
-  HASH_BYTES,
-  type MerkleHash,
-  type MerkleTree,
-  rangeHash,
-} from '../hash/index.js';
+import { createMerkleTree, type MerkleHash, type MerkleTree, rangeHash } from '../hash/index.js';
 import type { Hasher } from '../hash/ports.js';
 import type { ChunkSource } from './chunk-source.js';
 import { GrowableBytes, GrowableU32 } from './growable.js';
@@ -99,9 +93,7 @@ export class FileState {
     this.#chunkEnd += part.lengths.length;
     this.#termBytes += part.bytes;
     this.#termHashes.push(part.hashes);
-    for (let i = 0; i < part.lengths.length; i++) {
-      this.#tree.push(part.hashes, i * HASH_BYTES, part.lengths[i] as number);
-    }
+    this.#tree.pushAll(part.hashes, part.lengths);
     this.#bytes[part.origin ?? 'new'] += part.bytes;
     if (part.origin === null) this.#newChunks += part.lengths.length;
     this.tail = { source: part.source, entry: part.lastEntry };

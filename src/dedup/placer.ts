@@ -48,16 +48,19 @@ export class Placer {
         chunk += run.chunkCount;
         continue;
       }
+      if (chunk >= refusedUntil) {
+        chunk = this.#storeUnknown(file, batch, chunk, newRuns, closed);
+        continue;
+      }
       // Up to the end of a refused stretch only what may not be refused is looked up again.
-      const end = Math.max(chunk + 1, refusedUntil);
-      for (; chunk < end; chunk++) {
-        const must = chunk < refusedUntil ? this.#mandatory(file, batch, chunk) : null;
+      for (; chunk < refusedUntil; chunk++) {
+        const must = this.#mandatory(file, batch, chunk);
         if (must !== null) {
           this.#refer(file, batch, chunk, must);
           chunk += must.chunkCount - 1;
           continue;
         }
-        if (chunk < refusedUntil) file.refusedBytes += batch.lengths[chunk] as number;
+        file.refusedBytes += batch.lengths[chunk] as number;
         this.#store(file, batch, chunk, newRuns, closed);
       }
     }
@@ -79,6 +82,8 @@ export class Placer {
   #continuation(file: FileState, batch: Batch, chunk: number): Candidate | null {
     if (file.tail === null) return null;
     const { source, entry } = file.tail;
+    // What was stored last is the end of its xorb as a rule.
+    if (entry + 1 === source.index.count) return null;
     const span = source.spanOf(entry);
     if (entry + 1 >= source.endOf(span)) return null;
     return this.#candidate(file, batch, chunk, source, entry + 1);
@@ -179,6 +184,34 @@ export class Placer {
     this.#outside.touch(run.source);
   }
 
+  /**
+   * Stores the chunk at `start`, which nobody knows, and those that follow it up to the next known
+   * one; returns where that is. What follows a new chunk in its xorb is not there yet, so that no
+   * run can go on meanwhile, and one look-up per chunk is all.
+   */
+  #storeUnknown(
+    file: FileState,
+    batch: Batch,
+    start: number,
+    newRuns: NewRun[],
+    closed: ClosedXorb[],
+  ): number {
+    let from = start;
+    let end = start;
+    do {
+      if (this.#xorbs.isFullFor(batch.lengths[end] as number)) {
+        this.#note(file, batch, from, end, newRuns);
+        from = end;
+        this.#closeFull(closed);
+      }
+      this.#xorbs.append(batch.words, end * HASH_WORDS, batch.lengths[end] as number);
+      end++;
+    } while (end < batch.count && !this.isKnown(batch, end));
+    this.#note(file, batch, from, end, newRuns);
+    return end;
+  }
+
+  /** Stores one chunk, known or not. */
   #store(
     file: FileState,
     batch: Batch,
@@ -187,32 +220,41 @@ export class Placer {
     closed: ClosedXorb[],
   ): void {
     const length = batch.lengths[chunk] as number;
-    if (this.#xorbs.isFullFor(length)) {
-      const full = this.#xorbs.close();
-      if (full !== null) closed.push(full);
-    }
-    const { source } = this.#xorbs;
-    const entry = this.#xorbs.append(batch.words, chunk * HASH_WORDS, length);
-    const slot = this.#xorbs.openSlot;
+    if (this.#xorbs.isFullFor(length)) this.#closeFull(closed);
+    this.#xorbs.append(batch.words, chunk * HASH_WORDS, length);
+    this.#note(file, batch, chunk, chunk + 1, newRuns);
+  }
+
+  #closeFull(closed: ClosedXorb[]): void {
+    const full = this.#xorbs.close();
+    if (full !== null) closed.push(full);
+  }
+
+  /** Chunks `[start, end)` were appended to the open xorb last: notes them as the file's next part. */
+  #note(file: FileState, batch: Batch, start: number, end: number, newRuns: NewRun[]): void {
+    if (start === end) return;
+    const { source, openSlot: slot } = this.#xorbs;
+    const chunkCount = end - start;
+    const entry = source.endOf(slot) - chunkCount;
     const xorb = source.idOf(slot);
+    const rawStart = source.index.rawStart(entry);
+    const rawEnd = source.rawBytesOf(slot);
     const startsTerm = file.append({
       xorb,
       chunkStart: entry - source.startOf(slot),
-      bytes: length,
-      hashes: batch.hashes.subarray(chunk * HASH_BYTES, (chunk + 1) * HASH_BYTES),
-      lengths: batch.lengths.subarray(chunk, chunk + 1),
+      bytes: rawEnd - rawStart,
+      hashes: batch.hashes.subarray(start * HASH_BYTES, end * HASH_BYTES),
+      lengths: batch.lengths.subarray(start, end),
       origin: null,
       source,
-      lastEntry: entry,
+      lastEntry: entry + chunkCount - 1,
     });
-    const rawStart = source.index.rawStart(entry);
-    const rawEnd = rawStart + length;
-    file.placement.placed({ xorb, chunkCount: 1, rawStart, rawEnd, isNew: true, startsTerm });
+    file.placement.placed({ xorb, chunkCount, rawStart, rawEnd, isNew: true, startsTerm });
     const last = newRuns[newRuns.length - 1];
-    if (last !== undefined && last.slot === slot && last.end === chunk) {
-      newRuns[newRuns.length - 1] = { slot, start: last.start, end: chunk + 1 };
+    if (last !== undefined && last.slot === slot && last.end === start) {
+      newRuns[newRuns.length - 1] = { slot, start: last.start, end };
     } else {
-      newRuns.push({ slot, start: chunk, end: chunk + 1 });
+      newRuns.push({ slot, start, end });
     }
   }
 }

@@ -1,19 +1,42 @@
 import type { Hasher } from './ports.js';
 
 /** Fewest nodes that a natural end may leave in a group: matches at index 0 and 1 are ignored. */
-const MIN_NATURAL_NODES = 3;
+export const MIN_NATURAL_NODES = 3;
 /** Most nodes of a group. */
 export const MAX_GROUP_NODES = 9;
 /** Hash string, " : ", 20 digits of the largest u64, newline. */
-const MAX_LINE_BYTES = 64 + 3 + 20 + 1;
+export const MAX_LINE_BYTES: number = 64 + 3 + 20 + 1;
 
 const DIGITS = Uint8Array.of(48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 97, 98, 99, 100, 101, 102);
 
 /**
- * The text that an inner node hashes, one line per child, written as bytes at once:
+ * Writes the line of one child to `text` from `at` on; returns where it ends.
  *
  *     <hash string of the child> : <decimal size>\n
  */
+export function writeLine(
+  text: Uint8Array,
+  at: number,
+  hashes: Uint8Array,
+  offset: number,
+  size: number,
+): number {
+  let end = at;
+  for (let i = 0; i < 32; i++) {
+    const byte = hashes[offset + (i ^ 7)] as number;
+    text[end++] = DIGITS[byte >> 4] as number;
+    text[end++] = DIGITS[byte & 15] as number;
+  }
+  text[end++] = 32;
+  text[end++] = 58;
+  text[end++] = 32;
+  const decimal = String(size);
+  for (let i = 0; i < decimal.length; i++) text[end++] = decimal.charCodeAt(i);
+  text[end++] = 10;
+  return end;
+}
+
+/** The text that an inner node hashes, one line per child, written as bytes at once. */
 export class NodeGroup {
   readonly #text: Uint8Array;
   #textBytes = 0;
@@ -34,20 +57,7 @@ export class NodeGroup {
   }
 
   add(hashes: Uint8Array, offset: number, size: number): void {
-    const text = this.#text;
-    let at = this.#textBytes;
-    for (let i = 0; i < 32; i++) {
-      const byte = hashes[offset + (i ^ 7)] as number;
-      text[at++] = DIGITS[byte >> 4] as number;
-      text[at++] = DIGITS[byte & 15] as number;
-    }
-    text[at++] = 32;
-    text[at++] = 58;
-    text[at++] = 32;
-    const decimal = String(size);
-    for (let i = 0; i < decimal.length; i++) text[at++] = decimal.charCodeAt(i);
-    text[at++] = 10;
-    this.#textBytes = at;
+    this.#textBytes = writeLine(this.#text, this.#textBytes, hashes, offset, size);
     this.#count++;
     this.#sizeBytes += size;
   }
@@ -66,14 +76,5 @@ export class NodeGroup {
     this.#textBytes = 0;
     this.#count = 0;
     this.#sizeBytes = 0;
-  }
-
-  clone(): NodeGroup {
-    const copy = new NodeGroup();
-    copy.#text.set(this.#text.subarray(0, this.#textBytes));
-    copy.#textBytes = this.#textBytes;
-    copy.#count = this.#count;
-    copy.#sizeBytes = this.#sizeBytes;
-    return copy;
   }
 }

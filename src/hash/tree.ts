@@ -1,6 +1,12 @@
 import { FILE_KEY, INTERNAL_NODE_KEY } from './keys.js';
 import { HASH_BYTES, MerkleHash } from './merkle-hash.js';
-import { NodeGroup } from './node-group.js';
+import {
+  MAX_GROUP_NODES,
+  MAX_LINE_BYTES,
+  MIN_NATURAL_NODES,
+  NodeGroup,
+  writeLine,
+} from './node-group.js';
 import { endsGroup } from './order.js';
 import type { Hasher } from './ports.js';
 import { keyedHash } from './single.js';
@@ -19,10 +25,12 @@ import { keyedHash } from './single.js';
  *   9 + 1 nodes   -> the lone trailing node of a longer level still gets a parent
  */
 
-/** A tree that takes its nodes one by one and holds at most 9 nodes per level. */
+/** A tree that takes its nodes in order, in any portions, and holds at most 9 nodes per level. */
 export interface MerkleTree {
   /** Appends the node `hashes[offset, offset + 32)` with `size` bytes below it. @throws RangeError */
   push(hashes: Uint8Array, offset: number, size: number): void;
+  /** Appends all nodes of packed `hashes`; many at once cost less than one by one. @throws RangeError */
+  pushAll(hashes: Uint8Array, sizes: ArrayLike<number>): void;
   /** Root over all nodes so far; more may be pushed afterwards. */
   root(): MerkleHash;
   /** File hash over all nodes so far. `salt` is 32 bytes, default zeros. */
@@ -39,9 +47,13 @@ interface Level {
   count: number;
   /** Hash of its first node: the root, when no other comes. */
   readonly firstHash: Uint8Array;
-  /** The group that is still open. */
-  readonly open: NodeGroup;
+  /** The group that is still open: hashes and sizes of its nodes. */
+  readonly openHashes: Uint8Array;
+  readonly openSizes: number[];
 }
+
+/** Nodes that are taken at once: their text is what is held besides. */
+const BLOCK_NODES = 512;
 
 /**
  * An empty tree. Memory grows with the logarithm of the number of nodes.
@@ -59,7 +71,7 @@ export function createMerkleTree(hasher: Hasher): MerkleTree {
 class Tree implements MerkleTree {
   readonly #hasher: Hasher;
   readonly #levels: Level[] = [];
-  readonly #parent: Uint8Array = new Uint8Array(HASH_BYTES);
+  #text: Uint8Array = new Uint8Array(0);
   #sizeBytes = 0;
 
   constructor(hasher: Hasher) {
@@ -78,11 +90,88 @@ class Tree implements MerkleTree {
     if (offset < 0 || offset + HASH_BYTES > hashes.length) {
       throw new RangeError(`no hash at offset ${offset} of ${hashes.length} bytes`);
     }
-    if (!(size >= 0 && Number.isSafeInteger(this.#sizeBytes + size))) {
-      throw new RangeError(`"size" expected an exact whole number of bytes, got ${size}`);
+    this.#addSize(size);
+    this.#append(0, hashes, offset, [size], 0, 1);
+  }
+
+  fileHash(salt: Uint8Array = FILE_KEY): MerkleHash {
+    if (this.#levels.length === 0) return MerkleHash.ZERO;
+    return keyedHash(this.#hasher, salt, this.root().bytes);
+  }
+
+  #textFor(nodes: number): Uint8Array {
+    const bytes = nodes * MAX_LINE_BYTES;
+    if (this.#text.length < bytes) this.#text = new Uint8Array(bytes);
+    return this.#text;
+  }
+
+  #levelAt(index: number, hashes: Uint8Array, offset: number): Level {
+    let level = this.#levels[index];
+    if (level === undefined) {
+      level = {
+        count: 0,
+        firstHash: new Uint8Array(hashes.subarray(offset, offset + HASH_BYTES)),
+        openHashes: new Uint8Array(MAX_GROUP_NODES * HASH_BYTES),
+        openSizes: [],
+      };
+      this.#levels.push(level);
     }
-    this.#sizeBytes += size;
-    this.#append(0, hashes, offset, size);
+    return level;
+  }
+
+  /**
+   * Appends nodes with hashes from `offset` on and sizes `[start, end)`. The groups that get
+   * complete are hashed together, and their parents appended to the next level together.
+   */
+  #append(
+    index: number,
+    hashes: Uint8Array,
+    offset: number,
+    sizes: ArrayLike<number>,
+    start: number,
+    end: number,
+  ): void {
+    const level = this.#levelAt(index, hashes, offset);
+    const { openHashes, openSizes } = level;
+    level.count += end - start;
+    const lines = this.#textFor(openSizes.length + end - start);
+    const mostGroups = Math.floor((openSizes.length + end - start) / MIN_NATURAL_NODES);
+    const ends = new Uint32Array(mostGroups);
+    const parentSizes = new Float64Array(mostGroups);
+    let groups = 0;
+    let textBytes = 0;
+    let nodes = openSizes.length;
+    // The first node, and the hash of it, that is not in a complete group yet.
+    let from = start;
+    let fromAt = offset;
+    for (let i = start, at = offset; i < end; i++, at += HASH_BYTES) {
+      nodes++;
+      if (nodes < MIN_NATURAL_NODES) continue;
+      if (nodes < MAX_GROUP_NODES && !endsGroup(hashes, at)) continue;
+      let size = 0;
+      for (let j = 0; j < openSizes.length; j++) {
+        const openSize = openSizes[j] as number;
+        textBytes = writeLine(lines, textBytes, openHashes, j * HASH_BYTES, openSize);
+        size += openSize;
+      }
+      openSizes.length = 0;
+      for (; from <= i; from++, fromAt += HASH_BYTES) {
+        const nodeSize = sizes[from] as number;
+        textBytes = writeLine(lines, textBytes, hashes, fromAt, nodeSize);
+        size += nodeSize;
+      }
+      ends[groups] = textBytes;
+      parentSizes[groups++] = size;
+      nodes = 0;
+    }
+    for (; from < end; from++, fromAt += HASH_BYTES) {
+      openHashes.set(hashes.subarray(fromAt, fromAt + HASH_BYTES), openSizes.length * HASH_BYTES);
+      openSizes.push(sizes[from] as number);
+    }
+    if (groups === 0) return;
+    const parents = new Uint8Array(groups * HASH_BYTES);
+    this.#hasher.keyedMany(INTERNAL_NODE_KEY, lines, 0, ends, groups, parents, 0);
+    this.#append(index + 1, parents, 0, parentSizes, 0, groups);
   }
 
   /**
@@ -96,7 +185,10 @@ class Tree implements MerkleTree {
       if (level === undefined)
         return carry === null ? MerkleHash.ZERO : MerkleHash.from(carry.hash);
       if (level.count === 1 && carry === null) return MerkleHash.from(level.firstHash);
-      const rest = level.open.clone();
+      const rest = new NodeGroup();
+      for (const [j, size] of level.openSizes.entries()) {
+        rest.add(level.openHashes, j * HASH_BYTES, size);
+      }
       if (carry !== null) rest.add(carry.hash, 0, carry.sizeBytes);
       if (rest.count === 0) continue;
       const hash = new Uint8Array(HASH_BYTES);
@@ -105,30 +197,20 @@ class Tree implements MerkleTree {
     }
   }
 
-  fileHash(salt: Uint8Array = FILE_KEY): MerkleHash {
-    if (this.#levels.length === 0) return MerkleHash.ZERO;
-    return keyedHash(this.#hasher, salt, this.root().bytes);
+  pushAll(hashes: Uint8Array, sizes: ArrayLike<number>): void {
+    checkCounts(hashes, sizes);
+    for (let start = 0; start < sizes.length; start += BLOCK_NODES) {
+      const end = Math.min(sizes.length, start + BLOCK_NODES);
+      for (let i = start; i < end; i++) this.#addSize(sizes[i] as number);
+      this.#append(0, hashes, start * HASH_BYTES, sizes, start, end);
+    }
   }
 
-  #append(levelIndex: number, hashes: Uint8Array, offset: number, size: number): void {
-    let level = this.#levels[levelIndex];
-    if (level === undefined) {
-      level = {
-        count: 0,
-        firstHash: new Uint8Array(hashes.subarray(offset, offset + HASH_BYTES)),
-        open: new NodeGroup(),
-      };
-      this.#levels.push(level);
+  #addSize(size: number): void {
+    if (!(size >= 0 && Number.isSafeInteger(this.#sizeBytes + size))) {
+      throw new RangeError(`"size" expected an exact whole number of bytes, got ${size}`);
     }
-    level.count++;
-    const { open } = level;
-    open.add(hashes, offset, size);
-    if (open.isComplete(endsGroup(hashes, offset))) {
-      const groupBytes = open.sizeBytes;
-      open.hashInto(this.#hasher, INTERNAL_NODE_KEY, this.#parent);
-      open.clear();
-      this.#append(levelIndex + 1, this.#parent, 0, groupBytes);
-    }
+    this.#sizeBytes += size;
   }
 }
 
@@ -170,12 +252,16 @@ export function fileHash(
 }
 
 function treeOf(hasher: Hasher, hashes: Uint8Array, sizes: ArrayLike<number>): MerkleTree {
+  const tree = createMerkleTree(hasher);
+  tree.pushAll(hashes, sizes);
+  return tree;
+}
+
+/** One hash per size. @throws RangeError */
+function checkCounts(hashes: Uint8Array, sizes: ArrayLike<number>): void {
   if (hashes.length !== sizes.length * HASH_BYTES) {
     throw new RangeError(
       `"hashes" expected ${sizes.length * HASH_BYTES} bytes for ${sizes.length} sizes, got ${hashes.length}`,
     );
   }
-  const tree = createMerkleTree(hasher);
-  for (let i = 0; i < sizes.length; i++) tree.push(hashes, i * HASH_BYTES, sizes[i] as number);
-  return tree;
 }

@@ -46,6 +46,32 @@ describe('aggregated tree', () => {
     }
   });
 
+  it('is the same in whatever portions its nodes come', () => {
+    const portions = fc.array(fc.nat(1300), { minLength: 1, maxLength: 8 });
+    fc.assert(
+      fc.property(portions, fc.nat(), fc.constantFrom(0.05, 0.25, 1), (counts, seed, share) => {
+        const total = counts.reduce((sum, count) => sum + count, 0);
+        const { hashes, sizes } = nodeList(total, seed, share);
+        const tree = createMerkleTree(hasher);
+        let start = 0;
+        for (const [i, count] of counts.entries()) {
+          const end = start + count;
+          if (i % 3 === 2) {
+            for (; start < end; start++) tree.push(hashes, start * 32, sizes[start] as number);
+          } else tree.pushAll(hashes.subarray(start * 32, end * 32), sizes.slice(start, end));
+          start = end;
+          const soFar = { hashes: hashes.subarray(0, start * 32), sizes: sizes.slice(0, start) };
+          expect(tree.root().bytes).toEqual(flatRoot(keyed, soFar));
+          expect(tree.count).toBe(start);
+        }
+        expect(tree.sizeBytes).toBe(sizes.reduce((sum, size) => sum + size, 0));
+        expect(() => tree.pushAll(hashes.subarray(0, 31), [1])).toThrow(RangeError);
+        expect(() => tree.pushAll(new Uint8Array(32), [-1])).toThrow(RangeError);
+      }),
+      { seed: 3, numRuns: 20 },
+    );
+  });
+
   it('equals flat grouping whatever the share of natural ends', () => {
     fc.assert(
       fc.property(
