@@ -14,11 +14,15 @@ const MAX_TIMEOUTS = 3;
 /**
  * After this many answers in a row that the server does not know the chunk, small files take turns:
  * a directory of new files would cost a request for each, about as much work as storing it. One hit
- * ends it; its shard usually knows the neighbours, too.
+ * ends it; its shard usually knows the neighbours, too. So no more than this are asked for before
+ * there are answers, either.
  */
 const MISSES_BEFORE_TURNS = 64;
 /** Bytes of small files that one question then stands for. */
 const TURN_BYTES = 1024 * 1024;
+
+/** Ask for a small file now, when the open questions are answered, or not at all. */
+export type Turn = 'now' | 'later' | 'never';
 
 export interface GlobalQueriesOptions {
   readonly cas: Pick<CasClient, 'queryDedup'>;
@@ -37,6 +41,8 @@ export class GlobalQueries {
   readonly #options: GlobalQueriesOptions;
   readonly #queue: PQueue = new PQueue({ concurrency: QUERY_CONCURRENCY });
   readonly #asked = new Set<string>();
+  /** Answers that are still to come. */
+  readonly #open = new Set<Promise<void>>();
   #timeouts = 0;
   #missesInARow = 0;
   /** Bytes of small files since the last question about one. */
@@ -57,13 +63,20 @@ export class GlobalQueries {
     return this.#answerCount;
   }
 
-  /** True when a whole small file of `sizeBytes` is to be asked for now. */
-  takesTurn(sizeBytes: number): boolean {
-    if (this.#missesInARow < MISSES_BEFORE_TURNS) return true;
+  /** Answers that are still to come: what they say decides about small files put off. */
+  get open(): readonly Promise<void>[] {
+    return [...this.#open];
+  }
+
+  /** Whether a whole small file of `sizeBytes` is to be asked for. */
+  turnOf(sizeBytes: number): Turn {
+    if (this.#missesInARow < MISSES_BEFORE_TURNS) {
+      return this.#missesInARow + this.#open.size < MISSES_BEFORE_TURNS ? 'now' : 'later';
+    }
     this.#unaskedBytes += sizeBytes;
-    if (this.#unaskedBytes < TURN_BYTES) return false;
+    if (this.#unaskedBytes < TURN_BYTES) return 'never';
     this.#unaskedBytes = 0;
-    return true;
+    return 'now';
   }
 
   /** False when the server has kept us waiting too often: nobody waits for answers any more. */
@@ -78,7 +91,10 @@ export class GlobalQueries {
       const text = chunk.toString();
       if (this.#asked.has(text) || this.#queue.size >= MAX_QUEUED) continue;
       this.#asked.add(text);
-      answers.push(this.#queue.add(() => this.#askFor(chunk)));
+      const answer = this.#queue.add(() => this.#askFor(chunk));
+      this.#open.add(answer);
+      void answer.then(() => this.#open.delete(answer));
+      answers.push(answer);
     }
   }
 

@@ -3,7 +3,7 @@ import type { ClosedXorb, DedupSession } from '../../dedup/index.js';
 import { isOrbweaverError, OrbweaverError } from '../../errors.js';
 import { HASH_BYTES } from '../../hash/index.js';
 import type { CasClient, ComputePool } from '../ports.js';
-import type { Batch } from './batch.js';
+import type { Batch, Segment } from './batch.js';
 import { type CancelScope, Semaphore } from './cancel.js';
 import { errorOf } from './file-error.js';
 import type { FileTask } from './file-task.js';
@@ -31,6 +31,15 @@ export interface UploadRunOptions {
   readonly scope: CancelScope;
   /** Ends the session, `scope` included. */
   readonly onFatal: (error: Error) => void;
+}
+
+/** Where questions about segments go, and what they are made of. */
+interface Asking {
+  readonly queries: GlobalQueries;
+  readonly batch: Batch;
+  readonly hashes: Uint8Array;
+  /** Gets what settles with each answer. */
+  readonly answers: Promise<void>[];
 }
 
 /**
@@ -225,24 +234,42 @@ export class UploadRun implements ReadersHost {
 
   /** Asks for chunks of a batch, in the order of the lane. */
   #ask(lane: Lane, batch: Batch, hashes: Uint8Array): void {
-    const { queries, dedup } = this.#options;
+    const { queries } = this.#options;
     if (queries === null) return;
     const answers: Promise<void>[] = [];
+    const putOff: Segment[] = [];
     for (const segment of batch.segments) {
-      const { file, start, end, fileOffset, isLast, chunkStart, chunkEnd } = segment;
-      if (file.error !== null || chunkStart === chunkEnd) continue;
-      const isWhole = isLast && fileOffset === 0;
-      if (isWhole && !queries.takesTurn(end - start)) continue;
-      file.handle ??= dedup.openFile();
-      const part = hashes.subarray(HASH_BYTES * chunkStart, HASH_BYTES * chunkEnd);
-      const lengths = batch.lengths.subarray(chunkStart, chunkEnd);
-      const indices = dedup.queriesFor(file.handle, part, lengths);
-      if (indices.length > 0) queries.ask(part, indices, answers);
+      const isWhole = segment.isLast && segment.fileOffset === 0;
+      const turn = isWhole ? queries.turnOf(segment.end - segment.start) : 'now';
+      if (turn === 'now') this.#askFor(segment, { queries, batch, hashes, answers });
+      else if (turn === 'later') putOff.push(segment);
     }
     this.#lookahead.asked(batch);
-    if (answers.length === 0) return;
+    if (answers.length === 0 && putOff.length === 0) return;
     const before = lane.answers;
-    lane.answers = queries.wait(answers).then(() => before);
+    lane.answers = (async () => {
+      await queries.wait(putOff.length === 0 ? answers : queries.open);
+      if (putOff.length > 0) {
+        const more: Promise<void>[] = [];
+        for (const segment of putOff) {
+          if (queries.turnOf(segment.end - segment.start) === 'never') continue;
+          this.#askFor(segment, { queries, batch, hashes, answers: more });
+        }
+        await queries.wait(more);
+      }
+      await before;
+    })();
+  }
+
+  #askFor(segment: Segment, { queries, batch, hashes, answers }: Asking): void {
+    const { dedup } = this.#options;
+    const { file, chunkStart, chunkEnd } = segment;
+    if (file.error !== null || chunkStart === chunkEnd) return;
+    file.handle ??= dedup.openFile();
+    const part = hashes.subarray(HASH_BYTES * chunkStart, HASH_BYTES * chunkEnd);
+    const lengths = batch.lengths.subarray(chunkStart, chunkEnd);
+    const indices = dedup.queriesFor(file.handle, part, lengths);
+    if (indices.length > 0) queries.ask(part, indices, answers);
   }
 
   /** Places a batch and starts packing. From here on the slab belongs to the packing. */

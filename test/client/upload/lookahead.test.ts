@@ -4,6 +4,7 @@ import { Batch } from '../../../src/client/upload/batch.js';
 import { FileTask } from '../../../src/client/upload/file-task.js';
 import { Lookahead } from '../../../src/client/upload/lookahead.js';
 import { uploadSizes } from '../../../src/client/upload/sizes.js';
+import { MerkleHash } from '../../../src/hash/index.js';
 import type { Kernels } from '../../../src/kernels/index.js';
 import { decodeShard, encodeShard } from '../../../src/shard/index.js';
 import { createThreadKernels, type WorkerPool } from '../../../src/workers/index.js';
@@ -114,6 +115,54 @@ describe('looking ahead', () => {
     expect(await free()).toEqual([0, 1]);
     file.fail(new Error('gone'));
     expect(await free()).toEqual([0, 1, 2]);
+  });
+});
+
+describe('many small files', () => {
+  const files = Array.from({ length: 300 }, (_, i) => random(2000 + i, 9000 + i));
+
+  async function upload(pool: WorkerPool, cas: FakeCas, options: UploadOptions = {}) {
+    const session = sessionOn(pool, cas, options);
+    for (const bytes of files) void session.add(new MemorySource(bytes));
+    return session.finish();
+  }
+
+  it('that are new cost a few questions, not one each', async () => {
+    await withPool({ maxMemory: 16 * MIB }, async (pool) => {
+      const cas = new FakeCas(kernels, {
+        query: () => new Promise((resolve) => setTimeout(() => resolve(null), 5)),
+      });
+      const { files: done, queryCount } = await upload(pool, cas);
+      expect(done).toHaveLength(300);
+      expect(queryCount).toBe(cas.queries);
+      // 64, and one for each of the 2.7 MiB at most.
+      expect(queryCount).toBeGreaterThanOrEqual(64);
+      expect(queryCount).toBeLessThanOrEqual(67);
+    });
+  });
+
+  it('that are known are all found, also those that were put off', async () => {
+    await withPool({ maxMemory: 16 * MIB }, async (pool) => {
+      const cas = new FakeCas(kernels);
+      await upload(pool, cas, { xorbMaxBytes: 150_000 });
+      // An answer tells of one xorb only, not of all that lies beside it.
+      const answers = new Map<string, Uint8Array>();
+      for (const { xorbs } of cas.shards.map((shard) => decodeShard(shard))) {
+        for (const xorb of xorbs) {
+          const shard = encodeShard(
+            { files: [], xorbs: [xorb], footer: null },
+            { variant: 'upload' },
+          );
+          for (let i = 0; i < xorb.chunkLengths.length; i++) {
+            answers.set(MerkleHash.from(xorb.chunkHashes, 32 * i).toString(), shard);
+          }
+        }
+      }
+      cas.behaviour.query = async (hash) => answers.get(hash) ?? null;
+      const { files: done, answerCount } = await upload(pool, cas);
+      expect(answerCount).toBeGreaterThan(0);
+      expect(done.reduce((sum, { newBytes }) => sum + newBytes, 0)).toBe(0);
+    });
   });
 });
 
