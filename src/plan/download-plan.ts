@@ -72,14 +72,17 @@ export interface DownloadPlanOptions {
    */
   readonly windowBytes?: number;
   /**
-   * Put several ranges of a URL into one request, up to `DEFAULT_READ_PRICE.maxRangeBytes` in all,
-   * so that requests run side by side. Stores such as S3 do not serve that.
+   * Put up to 64 short ranges of a URL into one request; short is below
+   * `DEFAULT_READ_PRICE.requestCostBytes`. Stores such as S3 do not serve that.
    * @default false
    */
   readonly multiRange?: boolean;
 }
 
-/** So that a `Range` header stays far below the 16 KiB that servers take for all headers. */
+/**
+ * So that a `Range` header stays far below the 16 KiB that servers take for all headers, and a request
+ * of short ranges below the longest range.
+ */
 const MAX_RANGES_PER_REQUEST = 64;
 
 /** A use before its window's requests are put together. */
@@ -204,8 +207,9 @@ function buildFetch(
 }
 
 /**
- * Ranges of one URL in ascending order; overlapping ones, too many and too long ones go into further
- * requests.
+ * Short ranges of one URL in ascending order; overlapping ones and too many go into further requests.
+ * A range that is worth a request of its own gets it: a plain answer is read straight into place, the
+ * parts of a multipart answer have to be looked for, which costs more than another request does.
  */
 function groupByUrl(sources: readonly IndexedRange[]): IndexedRange[][] {
   const byEntry = new Map<unknown, IndexedRange[]>();
@@ -218,23 +222,21 @@ function groupByUrl(sources: readonly IndexedRange[]): IndexedRange[][] {
   for (const entrySources of byEntry.values()) {
     entrySources.sort((a, b) => a.range.byteStart - b.range.byteStart);
     let request: IndexedRange[] = [];
-    let requestBytes = 0;
     for (const source of entrySources) {
       const { byteStart, byteEnd } = source.range;
       const previous = request.at(-1);
+      if (byteEnd - byteStart >= DEFAULT_READ_PRICE.requestCostBytes) {
+        requests.push([source]);
+        continue;
+      }
       const apart = previous === undefined || byteStart >= previous.range.byteEnd;
-      const full =
-        request.length === MAX_RANGES_PER_REQUEST ||
-        requestBytes + byteEnd - byteStart > DEFAULT_READ_PRICE.maxRangeBytes;
-      if (request.length > 0 && (!apart || full)) {
+      if (!apart || request.length === MAX_RANGES_PER_REQUEST) {
         requests.push(request);
         request = [];
-        requestBytes = 0;
       }
       request.push(source);
-      requestBytes += byteEnd - byteStart;
     }
-    requests.push(request);
+    if (request.length > 0) requests.push(request);
   }
   return requests;
 }

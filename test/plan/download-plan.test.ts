@@ -225,27 +225,27 @@ describe('a download plan', () => {
     expect(counts(false)).toHaveLength(150);
   });
 
-  it('puts no more than 16 MiB into a request of several ranges', () => {
-    const sizeBytes = 128 * 1024;
-    const xorb = toyXorb(1, new Array<number>(400).fill(sizeBytes));
-    // 5 MiB each, with a chunk between them: three fit into a request.
-    const terms = Array.from({ length: 9 }, (_, i) => toyTerm(xorb, 41 * i, 41 * i + 40));
-    const whole = toyTerm(xorb, 370, 400);
+  it('asks for a range that is worth a request on its own, between short ones that share theirs', () => {
+    const xorb = toyXorb(1, new Array<number>(400).fill(64 * 1024));
+    // Runs of 1, 1, 40, 1 and 4 chunks of 64 KiB, with a chunk between them.
+    const terms = [
+      [0, 1],
+      [2, 3],
+      [4, 44],
+      [45, 46],
+      [47, 51],
+    ].map(([start, end]) => toyTerm(xorb, start as number, end as number));
     const ranges = terms.map((term) => toyRange(xorb, term.chunkStart, term.chunkEnd));
     const plan = planDownload(
       {
         offsetIntoFirstTerm: 0,
-        terms: [...terms, whole],
-        fetches: [
-          {
-            xorb: xorb.hash,
-            entries: [{ url: 'https://x', ranges: [...ranges, toyRange(xorb, 370, 400)] }],
-          },
-        ],
+        terms,
+        fetches: [{ xorb: xorb.hash, entries: [{ url: 'https://x', ranges }] }],
       },
       { multiRange: true },
     );
-    expect(plan.windows[0]?.fetches.map((fetch) => fetch.ranges.length)).toEqual([3, 3, 3, 1]);
+    const runs = plan.windows[0]?.fetches.map((fetch) => fetch.ranges.map((r) => r.chunkStart));
+    expect(runs).toEqual([[0, 2, 45], [4], [47]]);
   });
 
   it('refuses options that make no sense', () => {
