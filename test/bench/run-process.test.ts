@@ -18,6 +18,13 @@ describe('a process that is measured', () => {
     expect(run.wallMs).toBeGreaterThan(0);
   });
 
+  it('starts processes without the certificates that Node would read at every start', async () => {
+    const script =
+      'console.log(JSON.stringify({ cpuMs: 1, peakBytes: 1, set: "NODE_EXTRA_CA_CERTS" in process.env }))';
+    const run = await runProcess(node(script, { env: { NODE_EXTRA_CA_CERTS: '/nothing/here' } }));
+    expect(run.result['set']).toBe(false);
+  });
+
   it('is an error with its own words when it fails', async () => {
     await expect(runProcess(node('throw new TypeError("no such thing")'))).rejects.toThrow(
       'it ended with 1: TypeError: no such thing',
