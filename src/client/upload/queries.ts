@@ -17,9 +17,9 @@ const MAX_TIMEOUTS = 3;
  * ends it; its shard usually knows the neighbours, too. So no more than this are asked for before
  * there are answers, either.
  */
-const MISSES_BEFORE_TURNS = 64;
-/** Bytes of small files that one question then stands for. */
-const TURN_BYTES = 1024 * 1024;
+const MISSES_BEFORE_TURNS = 32;
+/** Bytes of small files that one question then stands for: a long file asks every 64 MiB on average. */
+const TURN_BYTES = 4 * 1024 * 1024;
 
 /** Ask for a small file now, when the open questions are answered, or not at all. */
 export type Turn = 'now' | 'later' | 'never';
