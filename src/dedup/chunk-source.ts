@@ -142,7 +142,8 @@ export class Batch {
   readonly count: number;
   readonly words: Uint32Array;
   readonly #hasher: Hasher;
-  readonly #keyed: Map<ChunkSource, KeyedHashes> = new Map();
+  /** Made with the first keyed look-up: most batches meet none. */
+  #keyed: Map<ChunkSource, KeyedHashes> | null = null;
 
   constructor(hasher: Hasher, hashes: Uint8Array, lengths: Uint32Array) {
     this.#hasher = hasher;
@@ -156,6 +157,7 @@ export class Batch {
   wordsFor(source: ChunkSource, chunk: number): Uint32Array {
     const { key } = source;
     if (key === null) return this.words;
+    this.#keyed ??= new Map();
     let keyed = this.#keyed.get(source);
     if (keyed === undefined) {
       const bytes = new Uint8Array(this.count * HASH_BYTES);

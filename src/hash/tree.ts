@@ -1,12 +1,6 @@
 import { FILE_KEY, INTERNAL_NODE_KEY } from './keys.js';
 import { HASH_BYTES, MerkleHash } from './merkle-hash.js';
-import {
-  MAX_GROUP_NODES,
-  MAX_LINE_BYTES,
-  MIN_NATURAL_NODES,
-  NodeGroup,
-  writeLine,
-} from './node-group.js';
+import { MAX_GROUP_NODES, MAX_LINE_BYTES, MIN_NATURAL_NODES, writeLine } from './node-group.js';
 import { endsGroup } from './order.js';
 import type { Hasher } from './ports.js';
 import { keyedHash } from './single.js';
@@ -45,8 +39,6 @@ export interface MerkleTree {
 interface Level {
   /** Nodes that this level had in all. */
   count: number;
-  /** Hash of its first node: the root, when no other comes. */
-  readonly firstHash: Uint8Array;
   /** The group that is still open: hashes and sizes of its nodes. */
   readonly openHashes: Uint8Array;
   readonly openSizes: number[];
@@ -105,15 +97,10 @@ class Tree implements MerkleTree {
     return this.#text;
   }
 
-  #levelAt(index: number, hashes: Uint8Array, offset: number): Level {
+  #levelAt(index: number): Level {
     let level = this.#levels[index];
     if (level === undefined) {
-      level = {
-        count: 0,
-        firstHash: new Uint8Array(hashes.subarray(offset, offset + HASH_BYTES)),
-        openHashes: new Uint8Array(MAX_GROUP_NODES * HASH_BYTES),
-        openSizes: [],
-      };
+      level = { count: 0, openHashes: new Uint8Array(MAX_GROUP_NODES * HASH_BYTES), openSizes: [] };
       this.#levels.push(level);
     }
     return level;
@@ -131,9 +118,14 @@ class Tree implements MerkleTree {
     start: number,
     end: number,
   ): void {
-    const level = this.#levelAt(index, hashes, offset);
+    const level = this.#levelAt(index);
     const { openHashes, openSizes } = level;
     level.count += end - start;
+    // Most files of a directory are done with this.
+    if (openSizes.length + end - start < MIN_NATURAL_NODES) {
+      leaveOpen(level, hashes, offset, sizes, start, end);
+      return;
+    }
     const lines = this.#textFor(openSizes.length + end - start);
     const mostGroups = Math.floor((openSizes.length + end - start) / MIN_NATURAL_NODES);
     const ends = new Uint32Array(mostGroups);
@@ -164,10 +156,7 @@ class Tree implements MerkleTree {
       parentSizes[groups++] = size;
       nodes = 0;
     }
-    for (; from < end; from++, fromAt += HASH_BYTES) {
-      openHashes.set(hashes.subarray(fromAt, fromAt + HASH_BYTES), openSizes.length * HASH_BYTES);
-      openSizes.push(sizes[from] as number);
-    }
+    leaveOpen(level, hashes, fromAt, sizes, from, end);
     if (groups === 0) return;
     const parents = new Uint8Array(groups * HASH_BYTES);
     this.#hasher.keyedMany(INTERNAL_NODE_KEY, lines, 0, ends, groups, parents, 0);
@@ -179,22 +168,27 @@ class Tree implements MerkleTree {
    * each level gets at most one node more (`carry`): the parent of the open rest below.
    */
   root(): MerkleHash {
-    let carry: { readonly hash: Uint8Array; readonly sizeBytes: number } | null = null;
-    for (let i = 0; ; i++) {
-      const level = this.#levels[i];
-      if (level === undefined)
-        return carry === null ? MerkleHash.ZERO : MerkleHash.from(carry.hash);
-      if (level.count === 1 && carry === null) return MerkleHash.from(level.firstHash);
-      const rest = new NodeGroup();
-      for (const [j, size] of level.openSizes.entries()) {
-        rest.add(level.openHashes, j * HASH_BYTES, size);
+    let carry: Uint8Array | null = null;
+    let carryBytes = 0;
+    for (const { count, openHashes, openSizes } of this.#levels) {
+      // A node alone is in no complete group.
+      if (count === 1 && carry === null) return MerkleHash.from(openHashes);
+      if (openSizes.length === 0 && carry === null) continue;
+      const lines = this.#textFor(openSizes.length + 1);
+      let textBytes = 0;
+      let sizeBytes = 0;
+      for (let i = 0; i < openSizes.length; i++) {
+        const size = openSizes[i] as number;
+        textBytes = writeLine(lines, textBytes, openHashes, i * HASH_BYTES, size);
+        sizeBytes += size;
       }
-      if (carry !== null) rest.add(carry.hash, 0, carry.sizeBytes);
-      if (rest.count === 0) continue;
+      if (carry !== null) textBytes = writeLine(lines, textBytes, carry, 0, carryBytes);
       const hash = new Uint8Array(HASH_BYTES);
-      rest.hashInto(this.#hasher, INTERNAL_NODE_KEY, hash);
-      carry = { hash, sizeBytes: rest.sizeBytes };
+      this.#hasher.keyed(INTERNAL_NODE_KEY, lines.subarray(0, textBytes), hash, 0);
+      carryBytes += sizeBytes;
+      carry = hash;
     }
+    return carry === null ? MerkleHash.ZERO : MerkleHash.from(carry);
   }
 
   pushAll(hashes: Uint8Array, sizes: ArrayLike<number>): void {
@@ -211,6 +205,21 @@ class Tree implements MerkleTree {
       throw new RangeError(`"size" expected an exact whole number of bytes, got ${size}`);
     }
     this.#sizeBytes += size;
+  }
+}
+
+/** Adds nodes `[start, end)`, with hashes from `offset` on, to the open group of a level. */
+function leaveOpen(
+  { openHashes, openSizes }: Level,
+  hashes: Uint8Array,
+  offset: number,
+  sizes: ArrayLike<number>,
+  start: number,
+  end: number,
+): void {
+  for (let i = start, at = offset; i < end; i++, at += HASH_BYTES) {
+    openHashes.set(hashes.subarray(at, at + HASH_BYTES), openSizes.length * HASH_BYTES);
+    openSizes.push(sizes[i] as number);
   }
 }
 

@@ -138,13 +138,31 @@ function keyed(shard: Shard, options: EncodeShardOptions): Shard {
   return keyShard(options.hasher, shard, options.hmacKey);
 }
 
+/**
+ * In the order of the hash texts, without duplicates. The high half of the first u64 tells almost any
+ * two apart, and sorting numbers is several times as quick as looking into two arrays of bytes.
+ */
 function sorted<T extends ShardFile | ShardXorb>(items: readonly T[]): T[] {
-  const seen = new HashTable();
-  const unique = items.filter((item) => {
-    const count = seen.count;
-    return seen.add(item.hash.bytes, 0) === count;
+  const order = items.map((item, index) => {
+    const { bytes } = item.hash;
+    const key =
+      (bytes[7] as number) * 0x1000000 +
+      (((bytes[6] as number) << 16) | ((bytes[5] as number) << 8) | (bytes[4] as number));
+    return { item, key, index };
   });
-  return unique.sort((a, b) => compareHashes(a.hash.bytes, 0, b.hash.bytes, 0));
+  order.sort(
+    (a, b) =>
+      a.key - b.key ||
+      compareHashes(a.item.hash.bytes, 0, b.item.hash.bytes, 0) ||
+      // Of equal ones the first stays.
+      a.index - b.index,
+  );
+  const unique: T[] = [];
+  for (const { item } of order) {
+    const last = unique[unique.length - 1];
+    if (last === undefined || !last.hash.equals(item.hash)) unique.push(item);
+  }
+  return unique;
 }
 
 function hasVerification(files: readonly ShardFile[], variant: ShardVariant): boolean {
