@@ -1,5 +1,11 @@
 import type { Source } from '../client/ports.js';
-import { type UploadInput as BareInput, type DiskPace, knownSize, sourceOf } from '../io/index.js';
+import {
+  type UploadInput as BareInput,
+  type DiskPace,
+  knownSize,
+  sourceNow,
+  sourceOf,
+} from '../io/index.js';
 
 /** An input with a name of its own, or with a SHA-256 that is known already. */
 export interface NamedInput {
@@ -16,11 +22,15 @@ export interface NamedInput {
  */
 export type UploadInput = BareInput | NamedInput;
 
-/** The source of an input. @throws OrbweaverError `INPUT_*`; TypeError for anything else */
-export function toSource(input: UploadInput, pace?: DiskPace): Promise<Source> {
-  return isNamed(input)
-    ? sourceOf(input.data, { name: input.name, pace })
-    : sourceOf(input, { pace });
+/**
+ * The source of an input, at once where that can be.
+ * @throws OrbweaverError `INPUT_*`; TypeError for anything else; or the promise rejects
+ */
+export function toSource(input: UploadInput, pace?: DiskPace): Source | Promise<Source> {
+  const [data, options] = isNamed(input)
+    ? [input.data, { name: input.name, pace }]
+    : [input, { pace }];
+  return sourceNow(data, options) ?? sourceOf(data, options);
 }
 
 /** The name that results carry before a source could be made. */

@@ -8,7 +8,7 @@ import {
   type PlacementPolicy,
 } from '../dedup/index.js';
 import { ERROR_CODES, isOrbweaverError } from '../errors.js';
-import { createDiskPace } from '../io/index.js';
+import { createDiskPace, type DiskPace } from '../io/index.js';
 import type { WorkerPool } from '../workers/index.js';
 import type { ClientUploadOptions, FailedUpload, PlacementName, UploadResult } from './client.js';
 import { givenSha256, inputName, toSource, type UploadInput } from './input.js';
@@ -70,10 +70,15 @@ export async function runUpload(
         }
       }
     } else {
-      for await (const [input, source] of sourcesOf(inputs)) {
-        if (source instanceof Error) failures.push(failedUpload(inputName(input), source));
-        // A file's own failure is in the summary; nobody has to wait for it here.
-        else session.add(source, { sha256: givenSha256(input) ?? sha256 }).catch(() => {});
+      const pace = createDiskPace();
+      for (let start = 0; start < inputs.length; start += LOOK_AHEAD) {
+        const group = inputs.slice(start, start + LOOK_AHEAD);
+        // What was added before is read at every turn, while workers start.
+        for (const [i, source] of (await sourcesOf(group, pace)).entries()) {
+          const input = group[i] as UploadInput;
+          if (source instanceof Error) failures.push(failedUpload(inputName(input), source));
+          else session.enqueue(source, { sha256: givenSha256(input) ?? sha256 });
+        }
       }
     }
     const summary = await session.finish();
@@ -98,20 +103,26 @@ export async function runUpload(
   }
 }
 
-/** Each input with its source, or why there is none; in order, looked up ahead. */
-async function* sourcesOf(
+/**
+ * The sources of inputs, or why there is none, in order; what has to be waited for is looked up side
+ * by side.
+ */
+function sourcesOf(
   inputs: readonly UploadInput[],
-): AsyncGenerator<readonly [UploadInput, Source | Error]> {
-  const pace = createDiskPace();
-  for (let start = 0; start < inputs.length; start += LOOK_AHEAD) {
-    const group = inputs.slice(start, start + LOOK_AHEAD);
-    const found = await Promise.allSettled(group.map(async (input) => toSource(input, pace)));
-    for (const [i, input] of group.entries()) {
-      const result = found[i];
-      if (result?.status === 'fulfilled') yield [input, result.value];
-      else yield [input, result?.reason as Error];
+  pace: DiskPace,
+): (Source | Error)[] | Promise<(Source | Error)[]> {
+  let waits = false;
+  const found = inputs.map((input) => {
+    try {
+      const source = toSource(input, pace);
+      if (!(source instanceof Promise)) return source;
+      waits = true;
+      return source.catch((error: unknown) => error as Error);
+    } catch (error) {
+      return error as Error;
     }
-  }
+  });
+  return waits ? Promise.all(found) : (found as (Source | Error)[]);
 }
 
 /** What the cache knows; a shard that cannot be used is dropped from it. */

@@ -29,12 +29,30 @@ export async function pathSource(
   name: string = path,
   pace?: DiskPace,
 ): Promise<Source> {
+  const now = pace === undefined ? null : pathSourceNow(path, name, pace);
+  if (now !== null) return now;
+  const stats = await stat(path).catch((error: unknown) => {
+    throw inputError(error, name);
+  });
+  return sourceFor(path, name, stats, pace);
+}
+
+/**
+ * The same by a blocking call, while the disk is quick: thousands of small files then cost no
+ * promises. Null: use {@link pathSource}. @throws what it throws
+ */
+export function pathSourceNow(path: string, name: string, pace: DiskPace): Source | null {
+  if (!pace.quick) return null;
   let stats: Stats;
   try {
-    stats = pace?.quick === true ? pace.measure(() => statSync(path)) : await stat(path);
+    stats = pace.measure(() => statSync(path));
   } catch (error) {
     throw inputError(error, name);
   }
+  return sourceFor(path, name, stats, pace);
+}
+
+function sourceFor(path: string, name: string, stats: Stats, pace: DiskPace | undefined): Source {
   if (stats.isDirectory()) throw isDirectory(name);
   const { size } = stats;
   const isFile = stats.isFile();

@@ -2,7 +2,7 @@ import type { Source } from '../client/ports.js';
 import { blobSource } from './blob-source.js';
 import { bytesSource } from './bytes-source.js';
 import type { DiskPace } from './disk-pace.js';
-import { pathSource } from './path-source.js';
+import { pathSource, pathSourceNow } from './path-source.js';
 import { type StreamInput, streamSource } from './stream-source.js';
 
 /** Everything that can be uploaded: a path, bytes, a blob, a stream, or a ready source. */
@@ -27,8 +27,21 @@ export interface SourceOptions {
  * const sources = await Promise.all(['a.bin', new Blob(['b'])].map((input) => sourceOf(input)));
  */
 export async function sourceOf(input: UploadInput, options: SourceOptions = {}): Promise<Source> {
-  const { name } = options;
-  if (typeof input === 'string') return pathSource(input, name, options.pace);
+  if (typeof input === 'string') return pathSource(input, options.name, options.pace);
+  return readySource(input, options);
+}
+
+/**
+ * The same where nothing has to be waited for: for anything but a path, and for a path while `pace`
+ * is quick. Null: use {@link sourceOf}. @throws what it throws
+ */
+export function sourceNow(input: UploadInput, options: SourceOptions): Source | null {
+  if (typeof input !== 'string') return readySource(input, options);
+  const { name = input, pace } = options;
+  return pace === undefined ? null : pathSourceNow(input, name, pace);
+}
+
+function readySource(input: Exclude<UploadInput, string>, { name }: SourceOptions): Source {
   if (input instanceof Uint8Array) return bytesSource(input, name);
   if (typeof input === 'object' && input !== null) {
     if (input instanceof Blob) return blobSource(input, name);

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { createDiskPace, pathSource } from '../../src/io/index.js';
+import { createDiskPace, pathSource, sourceNow } from '../../src/io/index.js';
 
 /** A pace whose calls take as long as `takes` says. */
 function paceWith(takes: () => number) {
@@ -68,6 +68,23 @@ describe('a small file', () => {
       expect(await reader.read(into.subarray(3000))).toBe(2000);
       expect(into.subarray(0, 5000)).toEqual(data);
       await reader.close();
+    });
+  });
+
+  it('is looked up at once while the disk is quick, and only then', async () => {
+    await inFolder(async (path) => {
+      await writeFile(path, new Uint8Array(100));
+      const pace = createDiskPace();
+      expect(sourceNow(path, { pace })).toMatchObject({ name: path, sizeBytes: 100 });
+      expect(sourceNow(path, { pace, name: 'x' })).toMatchObject({ name: 'x', sizeBytes: 100 });
+      expect(() => sourceNow(`${path}.gone`, { pace })).toThrow(
+        expect.objectContaining({ code: 'INPUT_NOT_FOUND' }),
+      );
+      expect(sourceNow(path, {})).toBeNull();
+      const slow = paceWith(() => 5);
+      for (let i = 0; i < 8; i++) slow.call();
+      expect(sourceNow(path, { pace: slow.pace })).toBeNull();
+      expect(sourceNow(new Uint8Array(3), { pace: slow.pace })).toMatchObject({ sizeBytes: 3 });
     });
   });
 

@@ -15,8 +15,6 @@ export class FileTask {
   readonly source: Source;
   readonly sha256: Sha256Plan;
   readonly resolver: CutResolver = new CutResolver();
-  /** Settles when every byte has its place, or when the file failed. */
-  readonly done: Deferred<FileResult> = new Deferred();
   /** The SHA-256, when it is known without a stream: given, or of a file inside one slab. */
   digest: Uint8Array | null = null;
   /** Running SHA-256, made with the first bytes. */
@@ -37,7 +35,8 @@ export class FileTask {
   /** The source has confirmed its end and is closed. */
   isRead = false;
 
-  /** Made when somebody waits for the end: small files are read before anybody could. */
+  /** Made when somebody waits: small files come in thousands, and are done before anybody could. */
+  #done: Deferred<FileResult> | null = null;
   #reading: Deferred<void> | null = null;
   readonly #onFail: (file: FileTask) => void;
 
@@ -65,19 +64,34 @@ export class FileTask {
     return this.#reading.promise;
   }
 
+  /** It has a result or an error. */
+  get isSettled(): boolean {
+    return this.result !== null || this.error !== null;
+  }
+
+  /** Settles when every byte has its place, or when the file failed. */
+  whenDone(): Promise<FileResult> {
+    if (this.#done === null) {
+      this.#done = new Deferred();
+      if (this.result !== null) this.#done.resolve(this.result);
+      else if (this.error !== null) this.#done.reject(this.error);
+    }
+    return this.#done.promise;
+  }
+
   /** All is done: nothing can fail any more. */
   finish(result: FileResult): void {
     this.result = result;
-    this.done.resolve(result);
+    this.#done?.resolve(result);
   }
 
   /** Marks the file as failed; the first reason stays. */
   fail(error: Error): void {
-    if (this.error !== null || this.result !== null) return;
+    if (this.isSettled) return;
     this.error = error;
     this.#onFail(this);
     this.sha256Stream?.dispose();
     this.#reading?.reject(error);
-    this.done.reject(error);
+    this.#done?.reject(error);
   }
 }

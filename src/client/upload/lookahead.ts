@@ -57,7 +57,7 @@ export class Lookahead {
     const held = { file, endBytes: file.askedBytes, turn: new Deferred<void>() };
     this.#held.add(held);
     // A file that fails may never get to its end.
-    file.done.promise.catch(() => this.#release(held));
+    file.whenDone().catch(() => this.#release(held));
     return held.turn.promise;
   }
 

@@ -112,8 +112,9 @@ export class UploadRun implements ReadersHost {
   /** Waits until all files are placed or failed, closes the last xorb and waits for all of them. */
   async finish(files: readonly FileTask[]): Promise<void> {
     this.#readers.end();
-    const settled = Promise.allSettled(files.map((file) => file.done.promise));
-    await this.scope.abortable(settled);
+    for (const file of files) {
+      if (!file.isSettled) await this.scope.abortable(file.whenDone().catch(() => undefined));
+    }
     this.#packing.dropGather();
     const last = this.#options.dedup.closeOpenXorb();
     if (last !== null) this.#sender.close(last);

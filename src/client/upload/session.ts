@@ -42,6 +42,7 @@ export function createUploadSession(options: UploadSessionOptions): UploadSessio
   const session = new Session(options);
   return {
     add: (source, addOptions) => session.add(source, addOptions),
+    enqueue: (source, addOptions) => session.enqueue(source, addOptions),
     addKnownShard: (shard) => session.addKnownShard(shard),
     finish: () => session.finish(),
     abort: (reason) => session.abort(reason),
@@ -95,16 +96,15 @@ class Session implements UploadSession {
 
   add(source: Source, options: AddOptions = {}): Promise<FileResult> {
     const sha256 = sha256Plan(options.sha256);
-    if (this.#scope.aborted) return Promise.reject(this.#scope.error);
-    if (this.#finishing) {
-      const text = '"session" expected one that takes files, got a finished one';
-      return Promise.reject(new OrbweaverError('CLOSED', text));
+    try {
+      return this.#add(source, sha256).whenDone();
+    } catch (error) {
+      return Promise.reject(error);
     }
-    const file = this.#newFile(source, sha256);
-    this.#files.push(file);
-    this.#tally.added(file);
-    this.#pass.run.add(file);
-    return file.done.promise;
+  }
+
+  enqueue(source: Source, options: AddOptions = {}): void {
+    this.#add(source, sha256Plan(options.sha256));
   }
 
   addKnownShard(shard: Uint8Array): { readonly xorbs: number; readonly chunks: number } {
@@ -183,6 +183,19 @@ class Session implements UploadSession {
     return { dedup, run, queries };
   }
 
+  #add(source: Source, sha256: Sha256Plan): FileTask {
+    this.#scope.check();
+    if (this.#finishing) {
+      const text = '"session" expected one that takes files, got a finished one';
+      throw new OrbweaverError('CLOSED', text);
+    }
+    const file = this.#newFile(source, sha256);
+    this.#files.push(file);
+    this.#tally.added(file);
+    this.#pass.run.add(file);
+    return file;
+  }
+
   #newFile(source: Source, sha256: Sha256Plan): FileTask {
     const { dedup } = this.#pass;
     return new FileTask(source, sha256, ({ handle }) => {
@@ -224,7 +237,7 @@ class Session implements UploadSession {
     this.#tally.phase = 'data';
     const again = this.#again;
     for (const file of this.#files) {
-      const done = await file.done.promise.catch(() => null);
+      const done = await file.whenDone().catch(() => null);
       const refusal = done === null ? undefined : refused.get(done.fileHash.toString());
       if (done === null || refusal === undefined) continue;
       if (!file.source.reopenable) {
@@ -234,7 +247,7 @@ class Session implements UploadSession {
       const repeated = this.#newFile(file.source, file.sha256);
       again.push(repeated);
       this.#pass.run.add(repeated);
-      void repeated.done.promise.then(
+      void repeated.whenDone().then(
         (second) => this.#results.set(file, combined(done, second)),
         (error: unknown) => this.#results.set(file, errorOf(error)),
       );

@@ -130,6 +130,11 @@ export interface UploadSession {
    */
   add(source: Source, options?: AddOptions): Promise<FileResult>;
   /**
+   * The same without a promise, for thousands of files: what became of it is in the summary.
+   * @throws what {@link UploadSession.add} throws, and rejects with before it takes the file
+   */
+  enqueue(source: Source, options?: AddOptions): void;
+  /**
    * Learns a shard of this machine (a cache of earlier uploads).
    * @throws OrbweaverError the errors of `decodeShard`: nothing of it was added
    */

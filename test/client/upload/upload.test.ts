@@ -160,6 +160,24 @@ describe('an upload', () => {
     });
   });
 
+  it('tells of files that nobody waits for in the summary, in the order they came', async () => {
+    await withPool({}, async (pool) => {
+      const session = sessionOn(pool, new FakeCas(kernels));
+      const bad = new MemorySource(random(1, 100), { name: 'bad' });
+      bad.open = () => Promise.reject(new Error('gone'));
+      const names = ['a', 'b', 'c'];
+      for (const name of names) {
+        session.enqueue(new MemorySource(random(1, 2 * MIB), { name }), { sha256: true });
+        if (name === 'b') session.enqueue(bad);
+      }
+      expect(() => session.enqueue(bad, { sha256: 'no' })).toThrow(TypeError);
+      const { files, failed } = await session.finish();
+      expect(files.map(({ name }) => name)).toEqual(names);
+      expect(failed).toMatchObject([{ name: 'bad', error: { code: 'INPUT_UNREADABLE' } }]);
+      expect(() => session.enqueue(bad)).toThrow(expect.objectContaining({ code: 'CLOSED' }));
+    });
+  });
+
   it('packs files that are added one after the other as densely', async () => {
     await withPool({}, async (pool) => {
       const cas = new FakeCas(kernels);
@@ -209,18 +227,18 @@ describe('an upload', () => {
       const session = sessionOn(pool, cas, { readConcurrency: 1 });
       const queriesAfter = async (first: number, count: number): Promise<number> => {
         for (let i = first; i < first + count; i++) {
-          await session.add(new MemorySource(random(1000 + i, 3000)));
+          await session.add(new MemorySource(random(1000 + i, 30_000)));
         }
         return cas.queries;
       };
-      expect(await queriesAfter(0, 64)).toBe(64);
-      const turns = (await queriesAfter(64, 400)) - 64;
-      // 400 x 3000 bytes are one MiB and a bit; a chunk may be asked for by chance, too.
+      expect(await queriesAfter(0, 32)).toBe(32);
+      const turns = (await queriesAfter(32, 300)) - 32;
+      // 300 x 30,000 bytes are twice 4 MiB and a bit; a chunk may be asked for by chance, too.
       expect(turns).toBeGreaterThan(0);
       expect(turns).toBeLessThan(8);
       // A large file is always worth a question.
       await session.add(new MemorySource(random(7, 2 * MIB)));
-      expect(cas.queries).toBeGreaterThan(64 + turns);
+      expect(cas.queries).toBeGreaterThan(32 + turns);
       await session.finish();
     });
   });
