@@ -15,7 +15,7 @@ export {
   DEFAULT_TARGET_BYTES,
   MAX_XORB_TARGET_BYTES,
 } from './params.js';
-export type { GearScanner } from './ports.js';
+export type { ChunkCutter, CutJob, GearScanner } from './ports.js';
 export { createPushChunker, type PushChunker, type PushChunkerOptions } from './push-chunker.js';
 export { createReadableScanner, GEAR_WINDOW_BYTES } from './readable-scanner.js';
 export { type ByteSpan, dirtyWindows, nextStableBoundary } from './stable.js';

@@ -26,6 +26,18 @@ export interface KernelExports {
     count: number,
     out: number,
   ): number;
+  cutChunks(
+    base: number,
+    start: number,
+    end: number,
+    minBytes: number,
+    maxBytes: number,
+    maskBits: number,
+    isLast: number,
+    ends: number,
+    digests: number,
+    capacity: number,
+  ): number;
   lz4Compress(src: number, length: number, out: number, capacity: number): number;
   lz4Decompress(src: number, length: number, out: number, size: number, start: number): number;
   bg4Split(src: number, length: number, out: number): void;

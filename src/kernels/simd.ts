@@ -1,4 +1,5 @@
 import { createSimdCodec } from './simd-codec.js';
+import { createSimdCutter } from './simd-cutter.js';
 import { createSimdHasher } from './simd-hasher.js';
 import { instantiateSimd } from './simd-instance.js';
 import { createKeySetter } from './simd-key.js';
@@ -16,6 +17,7 @@ export async function createSimd(options: KernelOptions): Promise<Kernels> {
     scanner: createSimdScanner(instance, twins.gearTable),
     hasher: createSimdHasher(instance, setKey),
     codec: createSimdCodec(instance, twins.codec),
+    cutter: createSimdCutter(instance, setKey),
     records: createSimdRecords(instance, setKey),
     memory: instance.memory,
     sharedMemory: instance.sharedMemory,

@@ -1,4 +1,4 @@
-import type { GearScanner } from '../chunker/ports.js';
+import type { ChunkCutter, GearScanner } from '../chunker/ports.js';
 import type { BlockCodec } from '../compress/ports.js';
 import type { Hasher } from '../hash/ports.js';
 import type { RecordKernels } from '../xorb/ports.js';
@@ -54,6 +54,8 @@ export interface Kernels {
   readonly scanner: GearScanner;
   readonly hasher: Hasher;
   readonly codec: BlockCodec;
+  /** Stretches cut and hashed in one call, for bytes in `memory`; null in the tiers that cannot. */
+  readonly cutter: ChunkCutter | null;
   /** Whole lists of records in one call, for bytes in `memory`; null in the tiers that cannot. */
   readonly records: RecordKernels | null;
   /** The instance's memory; null in the tiers that have none. */

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { findCuts } from '../../src/chunker/index.js';
+import { chunkerParams, findCuts } from '../../src/chunker/index.js';
 import { isOrbweaverError } from '../../src/errors.js';
 import { WASM_BASE64 } from '../../src/kernels/generated/shared.js';
 import {
@@ -133,7 +133,7 @@ describe('two instances in one shared memory', () => {
     const memory = createSharedMemory({ bytes: SHARED_BYTES });
     const all = new Uint8Array(memory.buffer);
     all.fill(0x5a);
-    const { scanner, hasher, codec } = await createKernels({
+    const { scanner, hasher, codec, cutter } = await createKernels({
       tier: 'simd',
       twins,
       memory,
@@ -144,6 +144,15 @@ describe('two instances in one shared memory', () => {
     data.set(generate({ kind: 'words', seed: 43, bytes: size }));
     const out = all.subarray(dataBase + size, dataBase + 2 * size);
     const outside = data.slice();
+    cutter?.cut(data.subarray(0, 32), {
+      data,
+      start: 0,
+      end: size,
+      isLast: true,
+      params: chunkerParams(1024),
+      ends: new Uint32Array(1025),
+      hashes: new Uint8Array(32 * 1025),
+    });
     for (const source of [data, outside]) {
       scanner.scan(source, 0, size, 1, new Uint32Array(size));
       hasher.keyed(data.subarray(0, 32), source, new Uint8Array(32), 0);

@@ -11,6 +11,7 @@ export {
   blake3Push,
   hashChunks,
 } from './blake3';
+export { cutChunks } from './cut';
 export { decodeRecords } from './decode';
 export { gearScan } from './gear';
 export {

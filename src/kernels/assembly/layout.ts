@@ -17,7 +17,7 @@
  *     + 6720          STACK        54 x 32 bytes: chaining values of whole pieces (2^64 bytes deep)
  *     + 8448          LANE_HITS    u32 list: candidates of the scan's second lane
  *     + 16640         LZ4_TABLE    8192 x u32: address of a hash's last sighting
- *     + 49408         LIST         4096 x u32: candidates out, piece ends in
+ *     + 49408         LIST         4096 x u32: candidates and chunk ends out, piece ends in
  *     + 65792         DIGESTS      1024 x 32 bytes: digests out
  *     + 98560         GROUP_COUNTS 4 x 256 x u16: bytes of a chunk's sample by group and value
  *     + 100608        STAGE        copies of arguments that lie outside this memory: one stretch

@@ -1,15 +1,10 @@
-import { DEFAULT_PARAMS, findCertainCut, nextCut } from '../../chunker/index.js';
+import { DEFAULT_PARAMS, findCertainCut } from '../../chunker/index.js';
 import type { SlabSegment } from '../../client/ports.js';
 import { DATA_KEY, HASH_BYTES } from '../../hash/index.js';
 import { createSha256 } from '../../kernels/index.js';
 import type { ChunkReply, ChunkTask } from '../messages.js';
 import type { TaskContext } from './context.js';
-
-/**
- * Chunks are hashed in runs of this many bytes: long enough that a call costs nothing against it, and
- * short enough that the bytes that the scan has just read are still in the core's cache.
- */
-const RUN_BYTES = 256 * 1024;
+import { cutChunks } from './cut-chunks.js';
 
 /**
  * Cuts every segment and hashes its chunks. A segment that starts inside a file is cut from the first
@@ -18,9 +13,11 @@ const RUN_BYTES = 256 * 1024;
 export function runChunk(context: TaskContext, task: ChunkTask): ChunkReply {
   const bytes = context.bytesOf(task.slab);
   const { segments } = task;
+  const bound = segments.reduce((sum, each) => sum + chunkBound(each), 0);
   const out: Lists = {
-    candidates: [],
-    hashes: new Uint8Array(HASH_BYTES * segments.reduce((sum, each) => sum + chunkBound(each), 0)),
+    candidates: new Uint32Array(bound),
+    candidateCount: 0,
+    hashes: new Uint8Array(HASH_BYTES * bound),
     hashCount: 0,
   };
   const candidateEnds = new Uint32Array(segments.length);
@@ -29,7 +26,7 @@ export function runChunk(context: TaskContext, task: ChunkTask): ChunkReply {
   const sha256 = new Uint8Array(HASH_BYTES * segments.length);
   segments.forEach((segment, i) => {
     certainStarts[i] = chunkSegment(context, bytes, segment, out);
-    candidateEnds[i] = out.candidates.length;
+    candidateEnds[i] = out.candidateCount;
     hashEnds[i] = out.hashCount;
     if (segment.sha256) {
       const hash = createSha256();
@@ -38,12 +35,13 @@ export function runChunk(context: TaskContext, task: ChunkTask): ChunkReply {
     }
   });
   const hashes = out.hashes.slice(0, HASH_BYTES * out.hashCount);
-  const candidates = Uint32Array.from(out.candidates);
+  const candidates = out.candidates.slice(0, out.candidateCount);
   return { candidates, candidateEnds, certainStarts, hashes, hashEnds, sha256 };
 }
 
 interface Lists {
-  readonly candidates: number[];
+  candidates: Uint32Array<ArrayBuffer>;
+  candidateCount: number;
   /** Room for those of all segments. */
   readonly hashes: Uint8Array<ArrayBuffer>;
   hashCount: number;
@@ -56,41 +54,47 @@ function chunkBound({ start, end }: SlabSegment): number {
 
 /** Returns where the certain chunks start. */
 function chunkSegment(
-  context: TaskContext,
+  { kernels }: TaskContext,
   bytes: Uint8Array,
-  { start, end, fileStart, isFirst, isLast }: SlabSegment,
+  segment: SlabSegment,
   out: Lists,
 ): number {
-  const { scanner, hasher } = context.kernels;
-  // A segment is scanned as if its file began at `fileStart`: nothing of a neighbour in the slab
-  // reaches the window. Positions count from there inside `data`, from the slab outside.
-  const data = bytes.subarray(fileStart, end);
-  let chunkStart = start - fileStart;
+  const { start, end, fileStart, isFirst, isLast } = segment;
+  let certainStart = start;
+  makeRoom(out, chunkBound(segment));
   if (!isFirst) {
-    const { candidates, position } = findCertainCut(scanner, data, chunkStart, data.length);
-    for (const candidate of candidates) out.candidates.push(candidate + fileStart);
+    // A segment is scanned as if its file began at `fileStart`: nothing of a neighbour in the slab
+    // reaches the window. (Behind a chunk's start nothing can.) Positions count from there here.
+    const data = bytes.subarray(fileStart, end);
+    const from = start - fileStart;
+    const { candidates, position } = findCertainCut(kernels.scanner, data, from, data.length);
+    makeRoom(out, candidates.length + chunkBound(segment));
+    for (const candidate of candidates) {
+      out.candidates[out.candidateCount++] = candidate + fileStart;
+    }
     if (position === null) return end;
-    chunkStart = position;
+    certainStart = position + fileStart;
   }
-  const certainStart = chunkStart + fileStart;
-  let runStart = chunkStart;
-  const ends: number[] = [];
-  const hashRun = (): void => {
-    const list = Uint32Array.from(ends);
-    const offset = HASH_BYTES * out.hashCount;
-    hasher.keyedMany(DATA_KEY, data, runStart, list, ends.length, out.hashes, offset);
-    out.hashCount += ends.length;
-    ends.length = 0;
-    runStart = chunkStart;
-  };
-  while (chunkStart < data.length) {
-    const cut = nextCut(scanner, data, chunkStart);
-    if (cut !== null) out.candidates.push(cut + fileStart);
-    else if (!isLast) break;
-    chunkStart = cut ?? data.length;
-    ends.push(chunkStart);
-    if (chunkStart - runStart >= RUN_BYTES) hashRun();
-  }
-  if (ends.length > 0) hashRun();
+  const count = cutChunks(kernels, DATA_KEY, {
+    data: bytes,
+    start: certainStart,
+    end,
+    isLast,
+    params: DEFAULT_PARAMS,
+    ends: out.candidates.subarray(out.candidateCount),
+    hashes: out.hashes.subarray(HASH_BYTES * out.hashCount),
+  });
+  // The end of a file is no candidate: whoever joins the segments knows it.
+  out.candidateCount += isLast && count > 0 ? count - 1 : count;
+  out.hashCount += count;
   return certainStart;
+}
+
+/** Room for `count` more candidates; crafted data has one every few bytes. */
+function makeRoom(out: Lists, count: number): void {
+  const needed = out.candidateCount + count;
+  if (needed <= out.candidates.length) return;
+  const grown = new Uint32Array(Math.max(needed, 2 * out.candidates.length));
+  grown.set(out.candidates.subarray(0, out.candidateCount));
+  out.candidates = grown;
 }
