@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { createUploadSession } from '../client/index.js';
 import type { CasClient, ShardCache, Source } from '../client/ports.js';
 import {
@@ -73,12 +74,13 @@ export async function runUpload(
       const pace = createDiskPace();
       for (let start = 0; start < inputs.length; start += LOOK_AHEAD) {
         const group = inputs.slice(start, start + LOOK_AHEAD);
-        // What was added before is read at every turn, while workers start.
         for (const [i, source] of (await sourcesOf(group, pace)).entries()) {
           const input = group[i] as UploadInput;
           if (source instanceof Error) failures.push(failedUpload(inputName(input), source));
           else session.enqueue(source, { sha256: givenSha256(input) ?? sha256 });
         }
+        // Blocking calls let nobody else in: workers want their next slab, and answers are there.
+        await nextTurn();
       }
     }
     const summary = await session.finish();

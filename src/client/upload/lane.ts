@@ -43,6 +43,11 @@ export class Lane {
     this.#host = host;
   }
 
+  /** Bytes of the slab being filled that are spoken for. */
+  get fill(): number {
+    return this.#batch?.fill ?? 0;
+  }
+
   /** Reads a whole small file into the slab at hand; false when that cannot be. Never throws. */
   readNow(file: FileTask): boolean {
     const { source } = file;

@@ -30,7 +30,7 @@ export class Readers {
     this.#queue.push(file);
     if (this.#busyCount === this.#host.sizes.laneCount) return;
     this.#busyCount++;
-    const lane = this.#idle.pop() ?? new Lane(this.#host);
+    const lane = this.#fullestIdle() ?? new Lane(this.#host);
     void Promise.resolve().then(() => this.#work(lane));
   }
 
@@ -58,6 +58,16 @@ export class Readers {
     this.#idle.push(lane);
     if (this.#ended) this.#flush();
     else this.#flushing ??= setTimeout(() => this.#flush(), 0);
+  }
+
+  /** Small files go where others wait: a slab that is full soon keeps the workers busy. */
+  #fullestIdle(): Lane | undefined {
+    const idle = this.#idle;
+    let best = idle.length - 1;
+    for (let i = 0; i < best; i++) {
+      if ((idle[i] as Lane).fill > (idle[best] as Lane).fill) best = i;
+    }
+    return idle.splice(best, 1)[0];
   }
 
   #next(): FileTask | null {

@@ -109,7 +109,10 @@ export class UploadRun implements ReadersHost {
     this.#readers.add(file);
   }
 
-  /** Waits until all files are placed or failed, closes the last xorb and waits for all of them. */
+  /**
+   * Waits until all files are placed or failed, closes the last xorb and waits until all of them are
+   * packed: now it is known what is to be registered. They may still be on their way.
+   */
   async finish(files: readonly FileTask[]): Promise<void> {
     this.#readers.end();
     for (const file of files) {
@@ -118,6 +121,11 @@ export class UploadRun implements ReadersHost {
     this.#packing.dropGather();
     const last = this.#options.dedup.closeOpenXorb();
     if (last !== null) this.#sender.close(last);
+    await this.scope.abortable(this.#sender.packed());
+  }
+
+  /** Waits until all xorbs are acknowledged. To be called after {@link finish}. */
+  async sent(): Promise<void> {
     await this.scope.abortable(this.#sender.idle());
     this.scope.check();
     this.#stopListening();

@@ -32,6 +32,9 @@ export interface SenderOptions {
 export class XorbSender {
   readonly #options: SenderOptions;
   readonly #queue: PQueue;
+  /** Xorbs closed whose size is not known yet, and who waits for it. */
+  #unpacked = 0;
+  #whenPacked: (() => void)[] = [];
   /** Pieces of xorbs that still fill, by slot. */
   readonly #filling = new Map<number, Promise<Piece>[]>();
 
@@ -57,12 +60,19 @@ export class XorbSender {
   close(xorb: ClosedXorb): void {
     const pieces = this.#filling.get(xorb.slot) ?? [];
     this.#filling.delete(xorb.slot);
+    this.#unpacked++;
     const sent = this.#queue.add(() => this.#send(xorb, pieces));
     const { events } = this.#options;
     sent.then(
       () => events.onSettled(),
       (error: Error) => events.onFatal(error),
     );
+  }
+
+  /** Resolves when the sizes of all closed xorbs are known; not, when one of them fails before. */
+  packed(): Promise<void> {
+    if (this.#unpacked === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#whenPacked.push(resolve));
   }
 
   /** Resolves when nothing is being sent any more. */
@@ -88,6 +98,8 @@ export class XorbSender {
       for (const piece of pieces) sizeBytes += piece.end - piece.start;
       scope.check();
       events.onPacked(xorb, sizeBytes);
+      this.#unpacked--;
+      if (this.#unpacked === 0) for (const resolve of this.#whenPacked.splice(0)) resolve();
       if (cas !== null) {
         const body = {
           sizeBytes,

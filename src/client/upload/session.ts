@@ -205,12 +205,16 @@ class Session implements UploadSession {
 
   /** Registers what the current pass has made; returns files that have to be uploaded again. */
   async #register(counts: Counts): Promise<Map<string, Error>> {
+    const { dedup, queries, run } = this.#pass;
+    // The first shard, which is the only one as a rule, is made while the last xorbs are on their way.
+    const shards = dedup.eachShard(this.#shardMaxBytes);
+    const first = shards.next();
+    await run.sent();
     this.#tally.phase = 'shards';
     this.#tally.tell();
-    const { dedup, queries } = this.#pass;
     const { refused, shardCount, shardBytes } = await registerShards({
       cas: this.#options.dryRun === true ? null : this.#parts.cas,
-      shards: dedup.eachShard(this.#shardMaxBytes),
+      shards: startedWith(first, shards),
       acknowledged: this.#tally.acknowledged,
       scope: this.#scope,
       onShard: this.#options.onShard,
@@ -290,6 +294,13 @@ class Session implements UploadSession {
 type Counts = {
   -readonly [K in 'shardCount' | 'shardBytes' | 'queryCount' | 'answerCount']: UploadSummary[K];
 };
+
+/** What a generator gives whose first step was taken before. */
+function* startedWith<T>(first: IteratorResult<T>, rest: Iterable<T>): Generator<T> {
+  if (first.done === true) return;
+  yield first.value;
+  yield* rest;
+}
 
 /** The result of a file whose first upload was refused: what both passes stored for it is new. */
 function combined(first: FileResult, second: FileResult): FileResult {
