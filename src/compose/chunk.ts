@@ -1,12 +1,19 @@
-import { createChunkHasher, type HashedChunk } from '../chunker/index.js';
+import { DEFAULT_PARAMS } from '../chunker/index.js';
 import type { GearScanner } from '../chunker/ports.js';
 import type { Source } from '../client/ports.js';
 import type { BlockCodec } from '../compress/ports.js';
 import { OrbweaverError } from '../errors.js';
-import { chunkHash, createMerkleTree, type MerkleHash } from '../hash/index.js';
+import { createMerkleTree, DATA_KEY, HASH_BYTES, MerkleHash } from '../hash/index.js';
 import type { Hasher } from '../hash/ports.js';
-import type { KernelTier, TierRequest } from '../kernels/index.js';
-import { createThreadKernels } from '../workers/index.js';
+import {
+  createMemory,
+  KERNEL_SCRATCH_BYTES,
+  KERNEL_STATIC_BYTES,
+  type KernelTier,
+  simdAvailable,
+  type TierRequest,
+} from '../kernels/index.js';
+import { createThreadKernels, cutChunks } from '../workers/index.js';
 import { toSource, type UploadInput } from './input.js';
 
 /** The byte work of one thread, behind the ports that `orbweaver/formats` takes. */
@@ -49,7 +56,9 @@ export interface ChunkInputOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-const READ_BYTES = 4 * 1024 * 1024;
+/** Bytes that are cut at a time: what little of them is left open each time is looked at again. */
+const BLOCK_BYTES = 4 * 1024 * 1024;
+const BLOCK_START: number = KERNEL_STATIC_BYTES + KERNEL_SCRATCH_BYTES;
 
 /**
  * Cuts an input and hashes its chunks, on the calling thread; nothing is sent.
@@ -62,34 +71,45 @@ export async function chunkInput(
   input: UploadInput,
   options: ChunkInputOptions = {},
 ): Promise<ChunkListing> {
-  const { scanner, hasher } = await createThreadKernels({ tier: options.tier });
+  // Bytes are read to where the kernels take them; tiers without a memory have an array.
+  const memory = simdAvailable() ? createMemory(BLOCK_START + BLOCK_BYTES, false) : undefined;
+  const kernels = await createThreadKernels({ tier: options.tier, memory });
+  const block =
+    kernels.memory === null
+      ? new Uint8Array(BLOCK_BYTES)
+      : new Uint8Array(kernels.memory.buffer, BLOCK_START, BLOCK_BYTES);
+  const ends = new Uint32Array(BLOCK_BYTES / DEFAULT_PARAMS.minBytes + 1);
+  const hashes = new Uint8Array(HASH_BYTES * ends.length);
   const source: Source = await toSource(input);
-  const tree = createMerkleTree(hasher);
-  const chunker = createChunkHasher<MerkleHash>({
-    scanner,
-    hashChunk: (chunk) => chunkHash(hasher, chunk),
-  });
+  const tree = createMerkleTree(kernels.hasher);
   const chunks: ChunkListing['chunks'][number][] = [];
   let sizeBytes = 0;
-  const note = (found: readonly HashedChunk<MerkleHash>[]): void => {
-    for (const { offset, length, hash } of found) {
-      tree.push(hash.bytes, 0, length);
-      chunks.push({ offset, length, hash: hash.toString() });
-      sizeBytes += length;
-    }
-  };
-  const block = new Uint8Array(READ_BYTES);
   const reader = await source.open(options.signal);
   try {
-    for (;;) {
+    let isLast = false;
+    // The block begins with the chunk that is still open.
+    for (let end = 0; !isLast; ) {
       if (options.signal?.aborted) throw new OrbweaverError('ABORTED', 'the listing was cancelled');
-      const count = await reader.read(block);
-      if (count === 0) break;
-      note(chunker.push(block.subarray(0, count)));
+      const count = await reader.read(block.subarray(end));
+      end += count;
+      isLast = count === 0;
+      if (end < block.length && !isLast) continue;
+      const job = { data: block, start: 0, end, isLast, params: DEFAULT_PARAMS, ends, hashes };
+      const found = cutChunks(kernels, DATA_KEY, job);
+      let used = 0;
+      for (let i = 0; i < found; i++) {
+        const length = (ends[i] as number) - used;
+        const hash = MerkleHash.from(hashes, HASH_BYTES * i).toString();
+        tree.push(hashes, HASH_BYTES * i, length);
+        chunks.push({ offset: sizeBytes, length, hash });
+        used += length;
+        sizeBytes += length;
+      }
+      block.copyWithin(0, used, end);
+      end -= used;
     }
   } finally {
     await reader.close();
   }
-  note(chunker.finish());
   return { fileHash: tree.fileHash().toString(), sizeBytes, chunks };
 }

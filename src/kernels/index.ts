@@ -1,5 +1,6 @@
 export { createKernels } from './create.js';
 export {
+  createMemory,
   createSharedMemory,
   KERNEL_SCRATCH_BYTES,
   KERNEL_STATIC_BYTES,
