@@ -108,7 +108,7 @@ export class FileState {
     const file: FinishedFile = {
       hash,
       terms: this.#terms.toArray(),
-      verification: this.#verification.view().slice(),
+      verification: this.#verification.toArray(),
       sha256,
     };
     const summary: FileSummary = {

@@ -33,9 +33,11 @@ export class GrowableU32 {
   }
 }
 
-/** A growing byte string. */
+const NO_BYTES = new Uint8Array(0);
+
+/** A growing byte string. It starts with what comes first: that of a small file never grows. */
 export class GrowableBytes {
-  #bytes: Uint8Array = new Uint8Array(256);
+  #bytes: Uint8Array = NO_BYTES;
   #length = 0;
 
   get length(): number {
@@ -55,6 +57,11 @@ export class GrowableBytes {
 
   clear(): void {
     this.#length = 0;
+  }
+
+  /** A copy of what was pushed. */
+  toArray(): Uint8Array {
+    return this.#bytes.slice(0, this.#length);
   }
 
   /** What was pushed: a view, valid until the next push. */

@@ -89,7 +89,7 @@ export function createDedupSession(options: DedupSessionOptions): DedupSession {
       if (sha256 !== undefined && sha256.length !== 32) {
         throw new RangeError(`"sha256" expected 32 bytes, got ${sha256.length}`);
       }
-      const done = state.finish(sha256 === undefined ? null : Uint8Array.from(sha256));
+      const done = state.finish(sha256 === undefined ? null : new Uint8Array(sha256));
       finished.push(done.file);
       open.delete(file);
       return done.summary;
