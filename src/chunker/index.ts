@@ -10,6 +10,7 @@ export { findCandidates, findCuts, nextCut } from './cuts.js';
 export { GEAR_TABLE } from './gear-table.js';
 export {
   type ChunkerParams,
+  chunkBound,
   chunkerParams,
   DEFAULT_PARAMS,
   DEFAULT_TARGET_BYTES,

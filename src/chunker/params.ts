@@ -45,3 +45,8 @@ export function chunkerParams(targetBytes: number = DEFAULT_TARGET_BYTES): Chunk
 
 /** Parameters of the protocol: target 65536, minimum 8192, maximum 131072, 16 mask bits. */
 export const DEFAULT_PARAMS: ChunkerParams = chunkerParams();
+
+/** No more chunks than this lie in `bytes` bytes of one file: all but the last have the minimum. */
+export function chunkBound(bytes: number, { minBytes }: ChunkerParams = DEFAULT_PARAMS): number {
+  return Math.floor(bytes / minBytes) + 1;
+}

@@ -1,4 +1,4 @@
-import { DEFAULT_PARAMS } from '../chunker/index.js';
+import { chunkBound, DEFAULT_PARAMS } from '../chunker/index.js';
 import type { GearScanner } from '../chunker/ports.js';
 import type { Source } from '../client/ports.js';
 import type { BlockCodec } from '../compress/ports.js';
@@ -78,7 +78,7 @@ export async function chunkInput(
     kernels.memory === null
       ? new Uint8Array(BLOCK_BYTES)
       : new Uint8Array(kernels.memory.buffer, BLOCK_START, BLOCK_BYTES);
-  const ends = new Uint32Array(BLOCK_BYTES / DEFAULT_PARAMS.minBytes + 1);
+  const ends = new Uint32Array(chunkBound(BLOCK_BYTES));
   const hashes = new Uint8Array(HASH_BYTES * ends.length);
   const source: Source = await toSource(input);
   const tree = createMerkleTree(kernels.hasher);

@@ -110,15 +110,7 @@ async function fillAll(body: PulledBody, into: Uint8Array): Promise<void> {
 /** Resolves when the system has taken `piece`, or the client is gone: its memory is free again. */
 function written(piece: Uint8Array, exchange: Exchange, isLast: boolean): Promise<void> {
   const { response } = exchange;
-  if (response.destroyed) return Promise.resolve();
-  exchange.waitsForClient = true;
-  return new Promise((resolve) => {
-    const done = (): void => {
-      exchange.waitsForClient = false;
-      response.off('close', done);
-      resolve();
-    };
-    response.once('close', done);
+  return clientTakes(exchange, (done) => {
     if (isLast) response.end(piece, done);
     else response.write(piece, done);
   });
@@ -138,25 +130,25 @@ async function sendStream(
   while (true) {
     const step = await reader.read();
     if (step.done) break;
-    if (!response.write(step.value)) await taken(exchange);
+    if (response.write(step.value)) continue;
+    await clientTakes(exchange, (done) => response.once('drain', done));
   }
   response.off('close', stop);
   response.end();
 }
 
-/** Resolves when the client has taken what was written, or is gone. */
-function taken(exchange: Exchange): Promise<void> {
+/** Resolves when what `begin` waits for is done, or the client is gone. */
+function clientTakes(exchange: Exchange, begin: (done: () => void) => void): Promise<void> {
   const { response } = exchange;
   if (response.destroyed) return Promise.resolve();
   exchange.waitsForClient = true;
   return new Promise((resolve) => {
     const done = (): void => {
       exchange.waitsForClient = false;
-      response.off('drain', done);
       response.off('close', done);
       resolve();
     };
-    response.on('drain', done);
-    response.on('close', done);
+    response.once('close', done);
+    begin(done);
   });
 }

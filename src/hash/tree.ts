@@ -119,7 +119,7 @@ class Tree implements MerkleTree {
     end: number,
   ): void {
     const level = this.#levelAt(index);
-    const { openHashes, openSizes } = level;
+    const { openSizes } = level;
     level.count += end - start;
     // Most files of a directory are done with this.
     if (openSizes.length + end - start < MIN_NATURAL_NODES) {
@@ -140,12 +140,8 @@ class Tree implements MerkleTree {
       nodes++;
       if (nodes < MIN_NATURAL_NODES) continue;
       if (nodes < MAX_GROUP_NODES && !endsGroup(hashes, at)) continue;
-      let size = 0;
-      for (let j = 0; j < openSizes.length; j++) {
-        const openSize = openSizes[j] as number;
-        textBytes = writeLine(lines, textBytes, openHashes, j * HASH_BYTES, openSize);
-        size += openSize;
-      }
+      let size = sumOf(openSizes);
+      textBytes = writeOpen(level, lines, textBytes);
       openSizes.length = 0;
       for (; from <= i; from++, fromAt += HASH_BYTES) {
         const nodeSize = sizes[from] as number;
@@ -170,22 +166,17 @@ class Tree implements MerkleTree {
   root(): MerkleHash {
     let carry: Uint8Array | null = null;
     let carryBytes = 0;
-    for (const { count, openHashes, openSizes } of this.#levels) {
+    for (const level of this.#levels) {
+      const { count, openHashes, openSizes } = level;
       // A node alone is in no complete group.
       if (count === 1 && carry === null) return MerkleHash.from(openHashes);
       if (openSizes.length === 0 && carry === null) continue;
       const lines = this.#textFor(openSizes.length + 1);
-      let textBytes = 0;
-      let sizeBytes = 0;
-      for (let i = 0; i < openSizes.length; i++) {
-        const size = openSizes[i] as number;
-        textBytes = writeLine(lines, textBytes, openHashes, i * HASH_BYTES, size);
-        sizeBytes += size;
-      }
+      let textBytes = writeOpen(level, lines, 0);
       if (carry !== null) textBytes = writeLine(lines, textBytes, carry, 0, carryBytes);
       const hash = new Uint8Array(HASH_BYTES);
       this.#hasher.keyed(INTERNAL_NODE_KEY, lines.subarray(0, textBytes), hash, 0);
-      carryBytes += sizeBytes;
+      carryBytes += sumOf(openSizes);
       carry = hash;
     }
     return carry === null ? MerkleHash.ZERO : MerkleHash.from(carry);
@@ -206,6 +197,21 @@ class Tree implements MerkleTree {
     }
     this.#sizeBytes += size;
   }
+}
+
+/** Writes the lines of the nodes of an open group to `lines` from `at` on; returns where they end. */
+function writeOpen({ openHashes, openSizes }: Level, lines: Uint8Array, at: number): number {
+  let end = at;
+  for (let i = 0; i < openSizes.length; i++) {
+    end = writeLine(lines, end, openHashes, i * HASH_BYTES, openSizes[i] as number);
+  }
+  return end;
+}
+
+function sumOf(sizes: readonly number[]): number {
+  let sum = 0;
+  for (let i = 0; i < sizes.length; i++) sum += sizes[i] as number;
+  return sum;
 }
 
 /** Adds nodes `[start, end)`, with hashes from `offset` on, to the open group of a level. */

@@ -56,25 +56,21 @@ async function createSimd(options: KernelOptions): Promise<Kernels> {
 
 async function createPortable({ twins }: KernelOptions): Promise<Kernels> {
   const { createPortableHasher } = await import('./portable-hasher.js');
-  const hasher = await createPortableHasher(twins.hasher);
-  const { scanner, codec } = twins;
-  return {
-    tier: 'portable',
-    scanner,
-    hasher,
-    codec,
-    cutter: null,
-    records: null,
-    memory: null,
-    sharedMemory: false,
-    module: null,
-  };
+  return withoutMemory('portable', twins, await createPortableHasher(twins.hasher));
 }
 
 async function createReadable({ twins }: KernelOptions): Promise<Kernels> {
-  const { scanner, hasher, codec } = twins;
+  return withoutMemory('readable', twins, twins.hasher);
+}
+
+/** Tiers that take bytes wherever they are, call by call. */
+function withoutMemory(
+  tier: KernelTier,
+  { scanner, codec }: KernelOptions['twins'],
+  hasher: Kernels['hasher'],
+): Kernels {
   return {
-    tier: 'readable',
+    tier,
     scanner,
     hasher,
     codec,

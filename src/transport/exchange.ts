@@ -1,11 +1,11 @@
 import { failure, failureOfException, type Operation } from './failures.js';
-import type { LinkPace } from './link-pace.js';
+import type { LinkPace, PacedBody } from './link-pace.js';
 import type { Masker } from './mask.js';
 import type { TransportClock } from './ports.js';
 import { abortedError, throwIfAborted } from './sleep.js';
 import { createBodyStream, type UploadBody } from './upload-body.js';
 import { startWatchdog } from './watchdog.js';
-import type { Wire, WireAnswer, WireCall } from './wire.js';
+import type { Wire, WireAnswer, WireBody, WireCall } from './wire.js';
 
 /** One request and its answer, with a watchdog instead of timeouts. Nothing here tries again. */
 export interface ExchangeRequest {
@@ -44,6 +44,12 @@ export interface Exchange {
   text(limitBytes: number): Promise<string>;
   /** Throws the body away; a short one so that the connection can be used again. Never fails. */
   discard(): Promise<void>;
+}
+
+/** The body of a request while it is sent. */
+interface SentBody extends WireBody {
+  readonly writes: ReturnType<typeof createBodyStream>;
+  readonly paced: PacedBody;
 }
 
 /** Rests of bodies up to this are read to keep the connection. */
@@ -89,22 +95,23 @@ export async function exchange(ports: ExchangePorts, request: ExchangeRequest): 
     );
   };
 
-  const paced = request.body === undefined ? null : ports.pace.start(ports.clock.now());
-  const stream =
-    request.body === undefined || paced === null
-      ? null
-      : createBodyStream(request.body, ports.clock, paced, {
-          onProgress: (sentBytes) => {
-            state.sentBytes = sentBytes;
-            watchdog.progress();
-            request.onProgress?.(sentBytes);
-          },
-          onSent: () => {
-            if (state.phase !== 'sending') return;
-            state.phase = 'waiting for the answer';
-            watchdog.limit(request.answerTimeoutMs ?? request.stallTimeoutMs);
-          },
-        });
+  const openBody = (upload: UploadBody): SentBody => {
+    const paced = ports.pace.start(ports.clock.now());
+    const writes = createBodyStream(upload, ports.clock, paced, {
+      onProgress: (sentBytes) => {
+        state.sentBytes = sentBytes;
+        watchdog.progress();
+        request.onProgress?.(sentBytes);
+      },
+      onSent: () => {
+        if (state.phase !== 'sending') return;
+        state.phase = 'waiting for the answer';
+        watchdog.limit(request.answerTimeoutMs ?? request.stallTimeoutMs);
+      },
+    });
+    return { sizeBytes: upload.sizeBytes, writes, paced };
+  };
+  const sent = request.body === undefined ? null : openBody(request.body);
 
   let answer: WireAnswer;
   try {
@@ -112,30 +119,27 @@ export async function exchange(ports: ExchangePorts, request: ExchangeRequest): 
       url: operation.url,
       method: request.method,
       headers: request.headers,
-      body:
-        stream === null || request.body === undefined
-          ? null
-          : { sizeBytes: request.body.sizeBytes, writes: stream },
+      body: sent,
     });
     answer = await call.answer;
   } catch (exception) {
-    stream?.stop();
+    sent?.writes.stop();
     release();
     throw translate(exception);
   }
   // An answer may come before the body is sent. Of a refused one nothing more is taken; an answer
   // that only began early lets the rest follow.
-  if (state.phase !== 'sending') paced?.arrived(state.sentBytes, ports.clock.now());
-  else if (answer.status >= 300) stream?.stop();
+  if (state.phase !== 'sending') sent?.paced.arrived(state.sentBytes, ports.clock.now());
+  else if (answer.status >= 300) sent?.writes.stop();
   state.phase = 'receiving';
   watchdog.limit(request.receiveTimeoutMs ?? request.stallTimeoutMs);
   const { header } = answer;
   requestId = header('x-request-id');
   /** The connection is of use to others only when both directions came to their end. */
   const leave = (ended: boolean): void => {
-    stream?.stop();
+    sent?.writes.stop();
     release();
-    const whole = stream === null || state.sentBytes === request.body?.sizeBytes;
+    const whole = sent === null || state.sentBytes === sent.sizeBytes;
     if (!ended || !whole) abort();
   };
 

@@ -1,3 +1,4 @@
+import { chunkBound } from '../../chunker/index.js';
 import { OrbweaverError } from '../../errors.js';
 import { HASH_BYTES } from '../../hash/index.js';
 import type { SegmentChunks, Slab, SlabSegment } from '../ports.js';
@@ -21,9 +22,6 @@ export interface Segment {
   chunkStart: number;
   chunkEnd: number;
 }
-
-/** Bytes that one chunk has at least, except the last of a file. */
-const MIN_CHUNK_BYTES = 8192;
 
 /** One slab full of segments, from the first read to the last record. */
 export class Batch {
@@ -152,8 +150,4 @@ function firstAtOrAbove(ascending: readonly number[], from: number, value: numbe
   let at = from;
   while (at < ascending.length && (ascending[at] as number) < value) at++;
   return at;
-}
-
-function chunkBound(bytes: number): number {
-  return Math.floor(bytes / MIN_CHUNK_BYTES) + 1;
 }

@@ -1,4 +1,4 @@
-import { DEFAULT_PARAMS, findCertainCut } from '../../chunker/index.js';
+import { chunkBound, DEFAULT_PARAMS, findCertainCut } from '../../chunker/index.js';
 import type { SlabSegment } from '../../client/ports.js';
 import { DATA_KEY, HASH_BYTES } from '../../hash/index.js';
 import { createSha256 } from '../../kernels/index.js';
@@ -13,7 +13,7 @@ import { cutChunks } from './cut-chunks.js';
 export function runChunk(context: TaskContext, task: ChunkTask): ChunkReply {
   const bytes = context.bytesOf(task.slab);
   const { segments } = task;
-  const bound = segments.reduce((sum, each) => sum + chunkBound(each), 0);
+  const bound = segments.reduce((sum, each) => sum + chunkBound(each.end - each.start), 0);
   const out: Lists = {
     candidates: new Uint32Array(bound),
     candidateCount: 0,
@@ -47,11 +47,6 @@ interface Lists {
   hashCount: number;
 }
 
-/** No more chunks than this lie in a segment: all but the last have the minimum. */
-function chunkBound({ start, end }: SlabSegment): number {
-  return Math.floor((end - start) / DEFAULT_PARAMS.minBytes) + 1;
-}
-
 /** Returns where the certain chunks start. */
 function chunkSegment(
   { kernels }: TaskContext,
@@ -60,15 +55,16 @@ function chunkSegment(
   out: Lists,
 ): number {
   const { start, end, fileStart, isFirst, isLast } = segment;
+  const bound = chunkBound(end - start);
   let certainStart = start;
-  makeRoom(out, chunkBound(segment));
+  makeRoom(out, bound);
   if (!isFirst) {
     // A segment is scanned as if its file began at `fileStart`: nothing of a neighbour in the slab
     // reaches the window. (Behind a chunk's start nothing can.) Positions count from there here.
     const data = bytes.subarray(fileStart, end);
     const from = start - fileStart;
     const { candidates, position } = findCertainCut(kernels.scanner, data, from, data.length);
-    makeRoom(out, candidates.length + chunkBound(segment));
+    makeRoom(out, candidates.length + bound);
     for (const candidate of candidates) {
       out.candidates[out.candidateCount++] = candidate + fileStart;
     }
