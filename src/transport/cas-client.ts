@@ -14,6 +14,7 @@ import {
   type CheckedCasClientOptions,
   checkCasClientOptions,
 } from './options.js';
+import { rangeReaderOf } from './range-reader.js';
 import { createReceiveRange } from './receive-range.js';
 import { createReconstructionQuery } from './reconstruction.js';
 import { createShardUpload } from './shard-upload.js';
@@ -64,7 +65,7 @@ export function createCasClient(options: CasClientOptions): CasClient {
     }
   };
 
-  return {
+  const client: CasClient = {
     async queryDedup(chunk, signal) {
       throwIfAborted(signal);
       // A closed client is one more failure that is a miss.
@@ -96,12 +97,15 @@ export function createCasClient(options: CasClientOptions): CasClient {
         link.unlink();
       }
     },
+    readRanges: (url, ranges, readOptions = {}) =>
+      rangeReaderOf((signal) => client.fetchRanges(url, ranges, signal), readOptions),
     async close() {
       calls.close();
       direct.close();
       await context.wire.close();
     },
   };
+  return client;
 }
 
 function createContext(options: CheckedCasClientOptions): HttpContext {

@@ -38,6 +38,22 @@ export class PoolSlab implements Slab {
     return this.block.bytes;
   }
 
+  borrow(): () => void {
+    const end = this.allocator.beginTask(this.block);
+    let over = false;
+    return () => {
+      if (over) return;
+      over = true;
+      end();
+    };
+  }
+
+  move(): PoolSlab {
+    const moved = new PoolSlab(this.allocator, this.block);
+    this.#block = null;
+    return moved;
+  }
+
   release(): void {
     const block = this.#block;
     if (block === null) return;

@@ -2,6 +2,7 @@
  * An in-memory store and a small pool for download tests: real xorbs, real decoding, and every
  * fault a test asks for. No worker, no clock.
  */
+
 import type {
   ByteRange,
   CasClient,
@@ -17,9 +18,11 @@ import { OrbweaverError } from '../../src/errors.js';
 import { createReadableBlake3, fileHash, type MerkleHash } from '../../src/hash/index.js';
 import type { FetchRange, Reconstruction, Term, XorbFetch } from '../../src/plan/index.js';
 import { sliceTerms } from '../../src/plan/index.js';
+import { rangeReaderOf } from '../../src/transport/range-reader.js';
 import type { SlabRef } from '../../src/workers/messages.js';
 import { runDecode } from '../../src/workers/tasks/decode.js';
 import { type BuiltXorb, createRecordDecoder, XorbBuilder } from '../../src/xorb/index.js';
+import { slabOf } from '../support/slab.js';
 
 export const hasher = createReadableBlake3();
 const codec = createReadableCodec();
@@ -179,6 +182,8 @@ export function fakeCas(
       cas.fetches.push({ url, ranges });
       return serve(cas, byHash, options, { index, url, ranges, signal });
     },
+    readRanges: (url, ranges, readOptions = {}) =>
+      rangeReaderOf((signal) => cas.fetchRanges(url, ranges, signal), readOptions),
   };
   return cas;
 }
@@ -276,23 +281,13 @@ export function testPool(shape: {
       peak = Math.max(peak, shape.slabCount - free.length);
     }
   };
-  const slabOver = (bytes: Uint8Array<ArrayBuffer>): Slab => {
-    let held = true;
-    return {
-      get bytes() {
-        if (!held) throw new Error('a slab was used after its release');
-        return bytes;
-      },
-      release() {
-        if (!held) return;
-        held = false;
-        // Whoever still reads a released slab gets garbage and fails.
-        bytes.fill(0xee);
-        free.push(bytes);
-        serveWaiting();
-      },
-    };
-  };
+  const slabOver = (bytes: Uint8Array<ArrayBuffer>): Slab =>
+    slabOf(bytes, () => {
+      // Whoever still reads a released slab gets garbage and fails.
+      bytes.fill(0xee);
+      free.push(bytes);
+      serveWaiting();
+    });
   const unused = (): never => {
     throw new Error('not used in downloads');
   };

@@ -7,6 +7,7 @@ import { createReadableBlake3 } from '../../src/hash/index.js';
 import { type ReceiveHost, receiveXorbInPool } from '../../src/workers/receive-xorb.js';
 import { encodeFooter, type VerifiedXorb, verifyXorb, XorbBuilder } from '../../src/xorb/index.js';
 import { generate } from '../support/generators.js';
+import { slabOf } from '../support/slab.js';
 
 const hasher = createReadableBlake3();
 const codec = createReadableCodec();
@@ -30,15 +31,12 @@ function createHost(slabCount = 3) {
       bytes.fill(0xee);
       host.lentCount++;
       host.mostLent = Math.max(host.mostLent, host.lentCount);
-      let released = false;
-      const release = (): void => {
-        if (released) return;
-        released = true;
+      const giveBack = (): void => {
         host.lentCount--;
         free.push(bytes);
         waiting.shift()?.();
       };
-      return [{ bytes, release }];
+      return [slabOf(bytes, giveBack)];
     },
     async verifyRecords(slab: Slab, start: number, end: number): Promise<Uint8Array> {
       await new Promise((resolve) => setImmediate(resolve));

@@ -157,6 +157,9 @@ export class FakeCas implements CasClient {
   fetchRanges(): AsyncIterable<never> {
     throw new Error('not used by uploads');
   }
+  readRanges(): never {
+    throw new Error('not used by uploads');
+  }
   async close(): Promise<void> {}
 }
 

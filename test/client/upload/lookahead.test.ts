@@ -8,6 +8,7 @@ import { MerkleHash } from '../../../src/hash/index.js';
 import type { Kernels } from '../../../src/kernels/index.js';
 import { decodeShard, encodeShard } from '../../../src/shard/index.js';
 import { createThreadKernels, type WorkerPool } from '../../../src/workers/index.js';
+import { slabOf } from '../../support/slab.js';
 import { FakeCas } from './fake-cas.js';
 import { edited, MemorySource, MIB, random, sha256Of, withPool } from './support.js';
 
@@ -35,8 +36,7 @@ describe('looking ahead', () => {
 
   /** A batch of the next `bytes` of `file`. */
   function batchOf(file: FileTask, bytes: number, isLast = false): Batch {
-    const slab = { bytes: new Uint8Array(0), release: () => undefined };
-    const batch = new Batch(slab, sizes);
+    const batch = new Batch(slabOf(new Uint8Array(0)), sizes);
     const segment = batch.open(file, 0);
     batch.fill += bytes;
     file.readBytes += bytes;

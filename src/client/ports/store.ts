@@ -1,0 +1,135 @@
+import type { MerkleHash } from '../../hash/index.js';
+import type { Reconstruction } from '../../plan/index.js';
+
+/** A serialized xorb: its records in order, in pieces that stay valid until `putXorb` settles. */
+export interface XorbBody {
+  readonly sizeBytes: number;
+  readonly pieces: readonly Uint8Array[];
+}
+
+/** Inclusive start, exclusive end, bytes of the stored xorb. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Says which stored xorbs hold a chunk. */
+export interface DedupQueries {
+  /** Bytes of a keyed shard, or null when unknown. Throws only `ABORTED`: any failure is a miss. */
+  queryDedup(chunk: MerkleHash, signal?: AbortSignal): Promise<Uint8Array | null>;
+}
+
+/** Takes xorbs. */
+export interface XorbStore {
+  putXorb(
+    xorb: MerkleHash,
+    body: XorbBody,
+    options?: { signal?: AbortSignal | undefined; onSent?: (bytes: number) => void },
+  ): Promise<{ inserted: boolean }>;
+}
+
+/** Takes shards, which register files. */
+export interface ShardRegistry {
+  putShard(
+    shard: Uint8Array,
+    options?: {
+      signal?: AbortSignal | undefined;
+      onProgress?: (verified: number, total: number) => void;
+    },
+  ): Promise<{ registered: boolean }>;
+}
+
+/** Says where the chunks of a file are. */
+export interface Reconstructions {
+  /** Null when `range.start` is at or past the end of the file (416). @throws NOT_FOUND */
+  getReconstruction(
+    file: MerkleHash,
+    range?: ByteRange,
+    signal?: AbortSignal,
+  ): Promise<Reconstruction | null>;
+}
+
+/** Gives the bytes of fetch URLs. */
+export interface RangeSource {
+  /**
+   * Bytes of `ranges` of one fetch URL, in the order asked. Buffers are borrowed until the next
+   * step. An expired URL is `FORBIDDEN` with `fields.expired === true`; a broken connection after
+   * the first byte is retried inside from where it stopped.
+   * @param skipBytes bytes at the beginning of the first range that are there already
+   */
+  fetchRanges(
+    url: string,
+    ranges: readonly ByteRange[],
+    signal?: AbortSignal,
+    skipBytes?: number,
+  ): AsyncIterable<FetchedPart>;
+  /**
+   * Reads a range straight into memory of the caller, as far as that goes at the first attempt, and
+   * resolves with the bytes that were received; `fetchRanges` gets the rest, and knows why there is
+   * one. Once it is settled or `signal` has fired, nothing is written any more.
+   * @throws OrbweaverError `ABORTED`, `CLOSED`, `UNSAFE_URL`; what the receiver throws
+   */
+  receiveRange?(
+    url: string,
+    range: ByteRange,
+    receiver: RangeReceiver,
+    signal?: AbortSignal,
+  ): Promise<number>;
+  /**
+   * Ranges of one fetch URL, read one after another straight into memory of the caller. Nothing is
+   * sent before the first `fill`, and nothing is read that was not asked for.
+   */
+  readRanges(url: string, ranges: readonly ByteRange[], options?: ReadRangesOptions): RangeReader;
+}
+
+/** The CAS protocol as the client sees it. Implementation: `transport/`. Retries are inside. */
+export interface CasClient
+  extends DedupQueries,
+    XorbStore,
+    ShardRegistry,
+    Reconstructions,
+    RangeSource {
+  close(): Promise<void>;
+}
+
+/** Options of {@link CasClient.readRanges}. */
+export interface ReadRangesOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Called for each request that is sent, repeats included. */
+  readonly onRequest?: (() => void) | undefined;
+}
+
+/** A reader of ranges. Retries are inside: it goes on from where a connection broke. */
+export interface RangeReader {
+  /** Index, into the ranges that were asked, of the range that the last bytes belong to. */
+  readonly rangeIndex: number;
+  /**
+   * Writes the next bytes to the start of `into` and resolves with how many, never beyond the end of
+   * a range; 0: all ranges are read. One call at a time; `into` may be shared memory, and is the
+   * reader's until the promise has settled, also after `cancel`.
+   * @throws OrbweaverError `FORBIDDEN` with `fields.expired === true` for a URL whose time is over;
+   * `NOT_FOUND`, `NETWORK`, `STALLED`, `PROTOCOL`, `UNSAFE_URL`, `ABORTED`, `CLOSED`
+   */
+  fill(into: Uint8Array): Promise<number>;
+  /** Nothing more is wanted. Safe to call twice, and during a `fill`. */
+  cancel(): void;
+}
+
+/** Takes the bytes of ranges where it wants them. */
+export interface RangeReceiver {
+  /**
+   * Where the next bytes go, at least one byte of a view (maybe of shared memory), valid until the
+   * next call of any method. Null: nowhere now, ask again after `ready`.
+   */
+  room(): Uint8Array | null;
+  /** Resolves when it is worth asking for room again; rejects when nothing is wanted any more. */
+  ready(): Promise<void>;
+  /** The first `count` bytes of `room` are the next ones of the range with this index. */
+  received(rangeIndex: number, count: number): void;
+}
+
+export interface FetchedPart {
+  /** Index into the `ranges` that were asked. */
+  readonly rangeIndex: number;
+  readonly bytes: Uint8Array;
+}

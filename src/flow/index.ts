@@ -1,0 +1,10 @@
+/**
+ * How bytes move through stages: cancellation, ownership, order, memory and time as a few shared
+ * primitives. Pure: no I/O, nothing of Node.
+ */
+export { Budget, type BudgetOptions, type Reservation } from './budget.js';
+export type { Clock } from './clock.js';
+export { Deferred } from './deferred.js';
+export { type OrderedOptions, type OrderedStage, ordered } from './ordered.js';
+export { Owned } from './owned.js';
+export { Scope, type ScopeOptions } from './scope.js';

@@ -1,0 +1,138 @@
+import { OrbweaverError } from '../errors.js';
+import type { Body } from './types.js';
+
+/** Bodies of bytes that are there, and readers of bodies that are small enough to be held. */
+
+/** A body of bytes in memory, one array or several that follow each other; they are borrowed. */
+export function bytesBody(bytes: Uint8Array | readonly Uint8Array[]): Body {
+  const pieces = bytes instanceof Uint8Array ? [bytes] : bytes;
+  let sizeBytes = 0;
+  for (const piece of pieces) sizeBytes += piece.length;
+  let index = 0;
+  let at = 0;
+  const lend = (maxBytes: number): Uint8Array => {
+    for (let piece = pieces[index]; piece !== undefined; piece = pieces[index]) {
+      if (at < piece.length) {
+        const view = piece.subarray(at, at + maxBytes);
+        at += view.length;
+        return view;
+      }
+      index++;
+      at = 0;
+    }
+    return NOTHING;
+  };
+  return {
+    sizeBytes,
+    lend,
+    async fill(into) {
+      let filled = 0;
+      while (filled < into.length) {
+        const view = lend(into.length - filled);
+        if (view.length === 0) break;
+        into.set(view, filled);
+        filled += view.length;
+      }
+      return filled;
+    },
+    rewind() {
+      index = 0;
+      at = 0;
+    },
+    cancel() {
+      index = pieces.length;
+    },
+  };
+}
+
+const NOTHING = new Uint8Array(0);
+
+/** A text as UTF-8. */
+export function textBody(text: string): Body {
+  return bytesBody(new TextEncoder().encode(text));
+}
+
+/** Bytes that are read at a time where nothing else says how many. */
+const READ_BYTES = 64 * 1024;
+
+/**
+ * A body as pieces. Each is the consumer's for good unless `buffer` is given, which all of them are
+ * then views of, valid until the next one is asked for. Leaving early cancels the body.
+ */
+export async function* piecesOf(
+  body: Body | null,
+  buffer?: Uint8Array,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  if (body === null) return;
+  let ended = false;
+  try {
+    for (;;) {
+      const into = buffer ?? new Uint8Array(READ_BYTES);
+      const count = await body.fill(into);
+      if (count === 0) {
+        ended = true;
+        return;
+      }
+      yield into.subarray(0, count);
+    }
+  } finally {
+    if (!ended) body.cancel();
+  }
+}
+
+/**
+ * All of a body, which grows as bytes arrive: an announced length that never comes costs nothing.
+ * @throws OrbweaverError `LIMIT_EXCEEDED` when there are more than `limitBytes`; what the body throws
+ */
+export async function readAll(body: Body | null, limitBytes: number): Promise<Uint8Array> {
+  if (body === null) return NOTHING;
+  const { sizeBytes } = body;
+  if (sizeBytes !== undefined && sizeBytes > limitBytes) {
+    body.cancel();
+    throw tooLong(limitBytes, String(sizeBytes));
+  }
+  let bytes = new Uint8Array(Math.min(sizeBytes ?? READ_BYTES, READ_BYTES, limitBytes) + 1);
+  let length = 0;
+  for (;;) {
+    if (length === bytes.length) {
+      const grown = new Uint8Array(Math.min(2 * bytes.length, limitBytes + 1));
+      grown.set(bytes);
+      bytes = grown;
+    }
+    const count = await body.fill(bytes.subarray(length));
+    if (count === 0) return bytes.subarray(0, length);
+    length += count;
+    if (length > limitBytes) {
+      body.cancel();
+      throw tooLong(limitBytes, 'more');
+    }
+  }
+}
+
+/** Reads up to `limitBytes` to the end of the body, so that its connection can be used again. */
+export async function drain(body: Body | null, limitBytes: number): Promise<void> {
+  if (body === null) return;
+  try {
+    const buffer = new Uint8Array(Math.min(READ_BYTES, limitBytes));
+    let length = 0;
+    if ((body.sizeBytes ?? 0) <= limitBytes) {
+      for (;;) {
+        const count = await body.fill(buffer);
+        if (count === 0) return;
+        length += count;
+        if (length > limitBytes) break;
+      }
+    }
+  } catch {
+    // Nothing of it was wanted.
+  }
+  body.cancel();
+}
+
+function tooLong(limitBytes: number, got: string): OrbweaverError {
+  return new OrbweaverError(
+    'LIMIT_EXCEEDED',
+    `"body" expected at most ${limitBytes} bytes, got ${got}`,
+    { limitBytes },
+  );
+}

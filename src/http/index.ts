@@ -1,0 +1,10 @@
+/** Requests, responses and bodies, as clients and servers share them. No I/O, nothing of Node. */
+export { bytesBody, drain, piecesOf, readAll, textBody } from './bodies.js';
+export type {
+  Body,
+  Exchange,
+  HttpHeaders,
+  HttpRequest,
+  HttpResponse,
+  Middleware,
+} from './types.js';
