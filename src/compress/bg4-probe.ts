@@ -38,7 +38,7 @@ const GROUPED_FACTOR = 0.97;
  */
 const REPEATING_GROUP = 0.15;
 
-/** `plain` and `bg4` name the one form to try; `both` leaves the answer to their sizes. */
+/** `plain` and `bg4` name the one form to try; `both` leaves the choice to their sizes. */
 export type Bg4Verdict = 'plain' | 'bg4' | 'both';
 
 /**
@@ -141,7 +141,7 @@ function createGroupComparison(): (chunk: Uint8Array) => GroupComparison {
   };
 }
 
-/** Start of a window at `part / parts` of the room, at a multiple of 4: groups keep their bytes. */
+/** Start of a window at `part / parts` of the span, at a multiple of 4: groups keep their bytes. */
 function windowStart(length: number, windowBytes: number, part: number, parts: number): number {
   return Math.floor(((length - windowBytes) * part) / parts) & ~3;
 }

@@ -6,7 +6,7 @@
  *     n = 4q + r:  group k holds q + (k < r ? 1 : 0) bytes
  *     0 1 2 3 4 5 6 7 8 9   →   0 4 8 · 1 5 9 · 2 6 · 3 7
  *
- * Lengths below 4 come out unchanged. Readable twins of the kernels.
+ * Lengths below 4 come out unchanged. The readable form of what the kernels do.
  */
 
 /** Groups `src` into `out`, which must be as long as `src` and must not overlap it. */

@@ -1,6 +1,6 @@
 export type { CompressionPolicy } from './schemes.js';
 
-/** What compression needs from outside: the block codecs. The readable twin lives in `compress/`. */
+/** What compression needs from outside: the block codecs. The readable implementation lives in `compress/`. */
 export interface BlockCodec {
   /** LZ4 block of `src` into `out`; bytes written, or 0 when it does not fit into `out`. */
   lz4Compress(src: Uint8Array, out: Uint8Array): number;

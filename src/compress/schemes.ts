@@ -1,6 +1,6 @@
 /**
  * Compression schemes of a chunk record, the policies that choose among them, and the one limit
- * that both rooms (compress, xorb) check before they allocate.
+ * that both modules (compress, xorb) check before they allocate.
  */
 
 /** Payload is the chunk itself. */

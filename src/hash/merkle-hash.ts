@@ -47,7 +47,7 @@ export class MerkleHash {
     return new MerkleHash(xetHexDecode(text));
   }
 
-  /** The text form, 64 lower-case digits. Made once: hashes name things in maps and answers. */
+  /** The text form, 64 lower-case digits. Made once: hashes name things in maps and responses. */
   toString(): string {
     this.#text ??= xetHexEncode(this.bytes);
     return this.#text;

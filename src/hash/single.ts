@@ -32,7 +32,7 @@ export function rangeHash(
 }
 
 /**
- * Keyed chunk hash, as dedup answers carry it: BLAKE3 with the shard's key over the raw chunk hash
+ * Keyed chunk hash, as dedup responses carry it: BLAKE3 with the shard's key over the raw chunk hash
  * `hashes[offset, offset + 32)`, written to `out[outOffset, outOffset + 32)`.
  */
 export function keyedChunkHash(

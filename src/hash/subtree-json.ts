@@ -3,7 +3,7 @@ import { MerkleHash } from './merkle-hash.js';
 import type { MerkleSubtree, SubtreeLevel } from './subtree.js';
 import type { SubtreeNode } from './subtree-split.js';
 
-/** The JSON form of a subtree, as `file-chunk-hashes` answers carry it. */
+/** The JSON form of a subtree, as `file-chunk-hashes` responses carry it. */
 export interface SubtreeJson {
   /** All left parts in ascending level order, then all right parts in descending level order. */
   readonly nodes: readonly { readonly hash: string; readonly size: number }[];

@@ -97,7 +97,7 @@ export function mergeSubtrees(hasher: Hasher, parts: readonly MerkleSubtree[]): 
  * Root of a part that is the whole list: equal to `merkleRoot` over all chunks (zero hash for
  * none).
  * @throws RangeError when the part is open at a side.
- * @throws OrbweaverError `FORMAT_INVALID` when it is closed but not folded to one node (an answer
+ * @throws OrbweaverError `FORMAT_INVALID` when it is closed but not folded to one node (a response
  *   of a server that contradicts itself).
  */
 export function subtreeRoot(subtree: MerkleSubtree): MerkleHash {

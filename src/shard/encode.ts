@@ -23,7 +23,7 @@ export interface EncodeShardOptions {
   readonly hasher?: Hasher;
   /** 32 bytes; `keyed` of a plain shard needs it. A shard that is keyed already brings its own. */
   readonly hmacKey?: Uint8Array;
-  /** Unix seconds; `keyed` needs it (clients drop the oldest answers first). @default 0 */
+  /** Unix seconds; `keyed` needs it (clients drop the oldest responses first). @default 0 */
   readonly createdAt?: number | bigint;
   /** Unix seconds; `keyed` needs it. @default NEVER_EXPIRES for `local` */
   readonly expiresAt?: number | bigint;
@@ -36,7 +36,7 @@ export interface EncodeShardOptions {
  * | variant | footer | files | lookup tables | chunk flags | for |
  * |---|---|---|---|---|---|
  * | `upload` | no | with verification (required) | no | 0 | registering: client → server |
- * | `keyed` | yes | none | no | 0 | dedup answers: server → client |
+ * | `keyed` | yes | none | no | 0 | dedup responses: server → client |
  * | `local` | yes | as given | yes | as given | shard caches on disk |
  * | `stored` | yes | as given | no | recomputed | a server's own form; times 0 |
  *

@@ -153,7 +153,7 @@ export const FILE_SECTION_OFFSET: number = RECORD_BYTES;
  * The key of a shard's chunk hashes, or null when they are plain.
  *
  * @example
- * if (shardKeyOf(decodeShard(answer).footer) !== null) console.log('a keyed dedup answer');
+ * if (shardKeyOf(decodeShard(response).footer) !== null) console.log('a keyed dedup response');
  */
 export function shardKeyOf(footer: ShardFooter | null): Uint8Array | null {
   return footer === null || isZero(footer.hmacKey) ? null : footer.hmacKey;
@@ -164,7 +164,7 @@ export function shardKeyOf(footer: ShardFooter | null): Uint8Array | null {
  * including its expiry). No footer and expiry 0 (not recorded) mean no expiry.
  *
  * @example
- * if (shardExpired(decodeShard(answer).footer, Date.now() / 1000)) return null;
+ * if (shardExpired(decodeShard(response).footer, Date.now() / 1000)) return null;
  */
 export function shardExpired(footer: ShardFooter | null, nowSeconds: number): boolean {
   return (

@@ -4,7 +4,7 @@ import { HASH_BYTES } from '../hash/index.js';
 /**
  * A set of hashes that remembers in which order they came: packed bytes and an open-addressing
  * table over a typed array, about 44 bytes per hash. For files and xorbs; chunks have a larger
- * sibling in the dedup room.
+ * sibling in the dedup module.
  *
  * The hashes may come from an enemy, who can choose them so that they fall on the same slots. A
  * fixed mixing function cannot prevent that, but it shows: at a load of at most one half a chain

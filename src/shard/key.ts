@@ -4,8 +4,8 @@ import { shardKeyOf } from './footer.js';
 import type { Shard, ShardFooter, ShardXorb } from './types.js';
 
 /**
- * Keyed shards: a dedup answer must let a client recognise chunks that it has, and tell it nothing
- * about others. Every chunk hash is replaced by BLAKE3 keyed with the answer's key over it; xorb
+ * Keyed shards: a dedup response must let a client recognise chunks that it has, and tell it nothing
+ * about others. Every chunk hash is replaced by BLAKE3 keyed with the response's key over it; xorb
  * hashes stay.
  */
 
@@ -17,8 +17,8 @@ import type { Shard, ShardFooter, ShardXorb } from './types.js';
  * @throws TypeError when the shard is keyed already; RangeError for a key of another length
  *
  * @example
- * const answer = keyShard(hasher, shard, key);
- * const bytes = encodeShard(answer, { variant: 'keyed', createdAt: now, expiresAt: now + 604800 });
+ * const response = keyShard(hasher, shard, key);
+ * const bytes = encodeShard(response, { variant: 'keyed', createdAt: now, expiresAt: now + 604800 });
  */
 export function keyShard(hasher: Hasher, shard: Shard, key: Uint8Array): Shard {
   if (key.length !== HASH_BYTES) {

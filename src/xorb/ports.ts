@@ -33,7 +33,7 @@ export interface DecodedRecords {
 /**
  * Packing and decoding of whole lists of records in one call, for those who can do it faster than
  * chunk by chunk. It may decline any job, before or after it has written to the job's output; the
- * packer and the decoder of this room then do it themselves. What it does not decline it does
+ * packer and the decoder of this module then do it themselves. What it does not decline it does
  * byte for byte as they would.
  */
 export interface RecordKernels {
