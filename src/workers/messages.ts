@@ -166,3 +166,24 @@ export type Sha256Task =
 export interface Sha256Setup {
   readonly memory: SharedSetup['memory'] | null;
 }
+
+/** Bytes that a task looks at. */
+export function bytesOf(task: Task): number {
+  switch (task.kind) {
+    case 'ping':
+      return 0;
+    case 'chunk':
+      return task.segments.reduce((sum, { start, end }) => sum + end - start, 0);
+    case 'decode': {
+      let bytes = 0;
+      for (let at = 0; at < task.runs.length; at += 4) {
+        bytes += (task.runs[at + 1] as number) - (task.runs[at] as number);
+      }
+      return bytes;
+    }
+    case 'verify':
+      return task.end - task.start;
+    default:
+      return task.lengths.reduce((sum, length) => sum + length, 0);
+  }
+}
