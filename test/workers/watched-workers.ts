@@ -42,6 +42,11 @@ export function watchWorkers(): Watched {
       return true;
     }
 
+    /** Node does this right after the event. */
+    override removeAllListeners(...args: Parameters<Worker['removeAllListeners']>): this {
+      return this.#held === null ? super.removeAllListeners(...args) : this;
+    }
+
     override terminate(): Promise<number> {
       watched.onTerminate();
       return super.terminate();
