@@ -188,7 +188,9 @@ export async function createClient(options: ClientOptions = {}): Promise<Orbweav
       if (uploadOptions.dryRun !== true) needCas();
       const list = isList(inputs) ? inputs : [inputs];
       const { expectedBytes } = await import('./input.js');
-      pool.expectBytes(expectedBytes(list, pool.threads * pool.slabBytes));
+      void expectedBytes(list, pool.threads * pool.slabBytes).then((bytes) =>
+        pool.expectBytes(bytes),
+      );
       const { runUpload } = await import('./upload.js');
       return runUpload({ cas, pool, cache, placement }, list, uploadOptions);
     },

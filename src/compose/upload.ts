@@ -116,7 +116,7 @@ function sourcesOf(
   let waits = false;
   const found = inputs.map((input) => {
     try {
-      const source = toSource(input, pace);
+      const source = toSource(input, { pace });
       if (!(source instanceof Promise)) return source;
       waits = true;
       return source.catch((error: unknown) => error as Error);

@@ -1,22 +1,14 @@
 import type { Source } from '../client/ports.js';
 import { blobSource } from './blob-source.js';
 import { bytesSource } from './bytes-source.js';
-import type { DiskPace } from './disk-pace.js';
-import { pathSource, pathSourceNow } from './path-source.js';
+import { type PathSourceOptions, pathSource, pathSourceNow } from './path-source.js';
 import { type StreamInput, streamSource } from './stream-source.js';
 
 /** Everything that can be uploaded: a path, bytes, a blob, a stream, or a ready source. */
 export type UploadInput = string | Uint8Array | Blob | StreamInput | Source;
 
-export interface SourceOptions {
-  /**
-   * Name in results and messages.
-   * @default the path, the name of a `File`, or the kind of input
-   */
-  readonly name?: string | undefined;
-  /** Shared by the inputs of one upload, so that small files are read the cheaper way. */
-  readonly pace?: DiskPace | undefined;
-}
+/** How an input is read; all but the name concern paths only. */
+export type SourceOptions = PathSourceOptions;
 
 /**
  * Makes a source of any input.
@@ -27,7 +19,7 @@ export interface SourceOptions {
  * const sources = await Promise.all(['a.bin', new Blob(['b'])].map((input) => sourceOf(input)));
  */
 export async function sourceOf(input: UploadInput, options: SourceOptions = {}): Promise<Source> {
-  if (typeof input === 'string') return pathSource(input, options.name, options.pace);
+  if (typeof input === 'string') return pathSource(input, options);
   return readySource(input, options);
 }
 
@@ -37,8 +29,7 @@ export async function sourceOf(input: UploadInput, options: SourceOptions = {}):
  */
 export function sourceNow(input: UploadInput, options: SourceOptions): Source | null {
   if (typeof input !== 'string') return readySource(input, options);
-  const { name = input, pace } = options;
-  return pace === undefined ? null : pathSourceNow(input, name, pace);
+  return pathSourceNow(input, options);
 }
 
 function readySource(input: Exclude<UploadInput, string>, { name }: SourceOptions): Source {
