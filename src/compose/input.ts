@@ -2,6 +2,7 @@ import type { Source } from '../client/ports.js';
 import {
   type UploadInput as BareInput,
   knownSize,
+  pathOf,
   type SourceOptions,
   sourceNow,
   sourceOf,
@@ -40,7 +41,7 @@ function sourceWith(data: BareInput, options: SourceOptions): Source | Promise<S
 
 /** The name that results carry before a source could be made. */
 export function inputName(input: UploadInput): string {
-  if (typeof input === 'string') return input;
+  if (typeof input === 'string' || input instanceof URL) return pathOf(input);
   if (isNamed(input)) return input.name ?? inputName(input.data);
   return 'name' in input && typeof input.name === 'string' ? input.name : 'input';
 }

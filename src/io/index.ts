@@ -11,6 +11,13 @@ export { outputSink } from './output-sink.js';
 export { type PathSourceOptions, pathSource } from './path-source.js';
 export { openRandomAccess } from './random-access.js';
 export { createShardCache, type ShardCacheOptions } from './shard-cache.js';
-export { type SourceOptions, sourceNow, sourceOf, type UploadInput } from './source-of.js';
+export {
+  isPath,
+  pathOf,
+  type SourceOptions,
+  sourceNow,
+  sourceOf,
+  type UploadInput,
+} from './source-of.js';
 export { type StreamSinkOptions, streamSink } from './stream-sink.js';
 export { type StreamInput, streamSource } from './stream-source.js';

@@ -1,13 +1,13 @@
 import { stat } from 'node:fs/promises';
-import type { UploadInput } from './source-of.js';
+import { isPath, pathOf, type UploadInput } from './source-of.js';
 
 /**
  * Bytes of an input as far as they can be told without opening it; undefined: not before it was read,
  * or there is no such file. A guess for those who prepare something, never a promise.
  */
 export async function knownSize(input: UploadInput): Promise<number | undefined> {
-  if (typeof input === 'string') {
-    const stats = await stat(input).catch(() => undefined);
+  if (isPath(input)) {
+    const stats = await stat(pathOf(input)).catch(() => undefined);
     return stats?.isFile() === true ? stats.size : undefined;
   }
   if (input instanceof Uint8Array) return input.length;

@@ -1,6 +1,7 @@
 import {
   type BigIntStats,
   closeSync,
+  constants,
   fstatSync,
   openSync,
   readSync,
@@ -184,6 +185,7 @@ async function openUnsized(
   const opening = openInput(path, name);
   const file = await raceAbort(opening, signal).catch((error: unknown) => {
     opening.then((late) => late.close()).catch(() => {});
+    wakePipe(path);
     throw error;
   });
   // A read of a pipe can hang for long, and may end after the caller gave its view away: so it
@@ -208,6 +210,20 @@ async function openUnsized(
       else void file.close().catch(() => {});
     },
   };
+}
+
+/**
+ * An open that waits for a writer keeps its thread, and the process with it. A writer that comes and
+ * goes ends it. Never blocks: on anything but a pipe that somebody waits for it fails at once.
+ */
+function wakePipe(path: string): void {
+  try {
+    if (statSync(path).isFIFO()) {
+      closeSync(openSync(path, constants.O_WRONLY | constants.O_NONBLOCK));
+    }
+  } catch {
+    // Nobody waits any more.
+  }
 }
 
 async function openInput(path: string, name: string): Promise<FileHandle> {
