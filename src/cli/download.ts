@@ -4,7 +4,7 @@ import { EXIT } from '../errors.js';
 import type { ZipEntryRequest } from '../index.js';
 import { serverOf } from './args.js';
 import { COMPUTE, defineCommand, type ParsedArgs, SERVER, usage } from './command.js';
-import { computeOptionsOf, openClient } from './compute.js';
+import { computeOptionsOf, kernelNote, openClient } from './compute.js';
 import type { CliContext, Command } from './context.js';
 import { writeJson } from './output.js';
 import { createProgressBar } from './progress.js';
@@ -59,6 +59,7 @@ async function download(args: ParsedArgs, context: CliContext): Promise<number> 
   });
   const bar = createProgressBar(context, 'downloading', json || args.flag('quiet'));
   try {
+    if (args.flag('verbose')) context.stderr.write(kernelNote(client));
     const to = toStdout ? context.stdout : resolve(context.cwd, out);
     const common = {
       to,

@@ -90,21 +90,17 @@ export interface DecodeReply {
   readonly writeMs: number;
 }
 
-/** The reply that belongs to a task. */
-export type ReplyOf<T extends Task> = T extends ChunkTask
-  ? ChunkReply
-  : T extends HashTask
-    ? HashReply
-    : T extends PackTask
-      ? PackReply
-      : T extends DecodeTask
-        ? DecodeReply
-        : T extends VerifyTask
-          ? HashReply
-          : null;
+interface Replies {
+  readonly chunk: ChunkReply;
+  readonly hash: HashReply;
+  readonly pack: PackReply;
+  readonly decode: DecodeReply;
+  readonly verify: HashReply;
+  readonly ping: null;
+}
 
-/** Any of them. */
-export type Reply = ChunkReply | HashReply | PackReply | DecodeReply | null;
+/** The reply that belongs to a task. */
+export type ReplyOf<T extends Task> = Replies[T['kind']];
 
 /** A failure in a form that survives the way out of a thread. */
 export interface TaskFailure {
@@ -117,7 +113,7 @@ export interface TaskFailure {
 
 export interface TaskSuccess {
   readonly ok: true;
-  readonly reply: Reply;
+  readonly reply: ReplyOf<Task>;
 }
 
 export type TaskOutcome = TaskSuccess | TaskFailure;

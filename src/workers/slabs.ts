@@ -1,6 +1,6 @@
 import type { Slab } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
-import { Owned } from '../flow/index.js';
+import { Deferred, Owned } from '../flow/index.js';
 import { closedError } from './executor.js';
 import type { SlabRef } from './messages.js';
 
@@ -47,8 +47,7 @@ class PoolSlab implements Slab {
 
 interface Waiter {
   readonly count: number;
-  readonly resolve: (slabs: Slab[]) => void;
-  readonly reject: (error: OrbweaverError) => void;
+  readonly turn: Deferred<Slab[]>;
 }
 
 /** What {@link Slabs} are made of. */
@@ -92,9 +91,7 @@ export class Slabs {
     if (this.#closed) throw closedError();
     if (signal?.aborted === true) throw abortedError(signal);
     if (this.#waiters.size === 0 && this.freeCount >= count) return this.#take(count);
-    const waiting = this.#wait(count, signal);
-    for (const listener of [...this.#listeners]) listener();
-    return waiting;
+    return this.#wait(count, signal);
   }
 
   onStarved(listener: () => void): () => void {
@@ -107,7 +104,7 @@ export class Slabs {
     this.#closed = true;
     const waiters = [...this.#waiters];
     this.#waiters.clear();
-    for (const waiter of waiters) waiter.reject(closedError());
+    for (const { turn } of waiters) turn.reject(closedError());
   }
 
   /**
@@ -165,36 +162,29 @@ export class Slabs {
     throw new TypeError('"slab" expected one of this pool, got another');
   }
 
-  #wait(count: number, signal: AbortSignal | undefined): Promise<Slab[]> {
-    return new Promise<Slab[]>((resolve, reject) => {
-      const onAbort = (): void => {
-        this.#waiters.delete(waiter);
-        reject(abortedError(signal));
-        // The next in line may ask for less than this one did.
-        this.#serve();
-      };
-      const forget = (): void => signal?.removeEventListener('abort', onAbort);
-      const waiter: Waiter = {
-        count,
-        resolve: (slabs) => {
-          forget();
-          resolve(slabs);
-        },
-        reject: (error) => {
-          forget();
-          reject(error);
-        },
-      };
-      this.#waiters.add(waiter);
-      signal?.addEventListener('abort', onAbort, { once: true });
-    });
+  async #wait(count: number, signal: AbortSignal | undefined): Promise<Slab[]> {
+    const waiter: Waiter = { count, turn: new Deferred() };
+    const onAbort = (): void => {
+      if (!this.#waiters.delete(waiter)) return;
+      waiter.turn.reject(abortedError(signal));
+      // The next in line may ask for less than this one did.
+      this.#serve();
+    };
+    this.#waiters.add(waiter);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    for (const listener of [...this.#listeners]) listener();
+    try {
+      return await waiter.turn.promise;
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+    }
   }
 
   #serve(): void {
     for (const waiter of this.#waiters) {
       if (this.freeCount < waiter.count) return;
       this.#waiters.delete(waiter);
-      waiter.resolve(this.#take(waiter.count));
+      waiter.turn.resolve(this.#take(waiter.count));
     }
   }
 

@@ -1,4 +1,4 @@
-import type { Reply, SlabRef, Task, WorkerAnswer } from '../messages.js';
+import type { ReplyOf, SlabRef, Task, WorkerAnswer } from '../messages.js';
 import { failureOf } from '../task-failure.js';
 import { runChunk } from './chunk.js';
 import type { TaskContext } from './context.js';
@@ -29,7 +29,7 @@ function slabsOf(task: Task): SlabRef[] {
   return slabs;
 }
 
-function replyTo(context: TaskContext, task: Task): Reply {
+function replyTo(context: TaskContext, task: Task): ReplyOf<Task> {
   switch (task.kind) {
     case 'chunk':
       return runChunk(context, task);
