@@ -42,7 +42,8 @@ async function inspect(args: ParsedArgs, context: CliContext): Promise<number> {
   if (path === undefined || others.length > 0) throw usage('inspect expected one FILE');
   const bytes = await readInput(resolve(context.cwd, path));
   const isShard = new TextDecoder('latin1').decode(bytes.subarray(0, 14)) === SHARD_TAG;
-  if (bytes.length === 0) throw new OrbweaverError('FORMAT_INVALID', `${path} is empty`);
+  if (bytes.length === 0)
+    throw new OrbweaverError('FORMAT_INVALID', `${path} is empty: neither a xorb nor a shard`);
   const report = isShard ? describeShard(bytes) : await describeXorb(bytes, hashInName(path));
   if (args.flag('json')) writeJson(context.stdout, report);
   else

@@ -86,9 +86,10 @@ function sourceFor(path: string, stats: Stats, options: PathSourceOptions): Sour
   const { name = path, pace, upToStartSize = false } = options;
   if (stats.isDirectory()) throw isDirectory(name);
   const isFile = stats.isFile();
+  const input: FileInput = { path, name, sizeBytes: stats.size, mayGrow: upToStartSize };
   return isFile && stats.size > 0
-    ? sizedSource({ path, name, sizeBytes: stats.size, mayGrow: upToStartSize }, pace)
-    : { name, reopenable: isFile, open: (signal) => openUnsized(path, name, signal) };
+    ? sizedSource(input, pace)
+    : { name, reopenable: isFile, open: (signal) => openUnsized(input, stats.isFIFO(), signal) };
 }
 
 /** A function of its own, so that thousands of sources do not keep what `stat` said besides. */
@@ -176,8 +177,8 @@ function checkSize({ name, sizeBytes, mayGrow }: FileInput, { size }: BigIntStat
 }
 
 async function openUnsized(
-  path: string,
-  name: string,
+  { path, name }: FileInput,
+  isPipe: boolean,
   signal: AbortSignal | undefined,
 ): Promise<SourceReader> {
   throwIfAborted(signal);
@@ -185,7 +186,7 @@ async function openUnsized(
   const opening = openInput(path, name);
   const file = await raceAbort(opening, signal).catch((error: unknown) => {
     opening.then((late) => late.close()).catch(() => {});
-    wakePipe(path);
+    if (isPipe) wakePipe(path);
     throw error;
   });
   // A read of a pipe can hang for long, and may end after the caller gave its view away: so it
@@ -214,13 +215,11 @@ async function openUnsized(
 
 /**
  * An open that waits for a writer keeps its thread, and the process with it. A writer that comes and
- * goes ends it. Never blocks: on anything but a pipe that somebody waits for it fails at once.
+ * goes ends it; where nobody waits this fails at once.
  */
 function wakePipe(path: string): void {
   try {
-    if (statSync(path).isFIFO()) {
-      closeSync(openSync(path, constants.O_WRONLY | constants.O_NONBLOCK));
-    }
+    closeSync(openSync(path, constants.O_WRONLY | constants.O_NONBLOCK));
   } catch {
     // Nobody waits any more.
   }

@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -63,6 +63,21 @@ describe('the process of the command line', () => {
       const [code, by] = await ended;
       expect(by === signal ? status : code, args[0]).toBe(status);
       expect(stderr).toContain('"ABORTED"');
+    }
+  });
+
+  it('ends at once on the second signal, whatever it waits for', async () => {
+    // A writer that says nothing: the system does not give the read back.
+    const writer = await open(at('pipe'), 'r+');
+    try {
+      const child = spawn(process.execPath, [BINARY, 'chunk', at('pipe')]);
+      const ended = once(child, 'close') as Promise<[number | null, string | null]>;
+      await untilWaiting(child.pid as number, /pipe_(wait_)?read/);
+      child.kill('SIGINT');
+      child.kill('SIGTERM');
+      expect((await ended)[1]).toMatch(/SIGINT|SIGTERM/);
+    } finally {
+      await writer.close();
     }
   });
 
@@ -217,12 +232,12 @@ describe('the process of the command line', () => {
   });
 });
 
-/** Waits until a thread of the process waits for the other side of a pipe. */
-async function untilWaiting(pid: number): Promise<void> {
+/** Waits until a thread of the process waits there in the kernel: for the other side of a pipe. */
+async function untilWaiting(pid: number, where: RegExp = /^wait_for_partner$/): Promise<void> {
   for (;;) {
     for (const task of await readdir(`/proc/${pid}/task`)) {
       const place = await readFile(`/proc/${pid}/task/${task}/wchan`, 'utf8').catch(() => '');
-      if (place === 'wait_for_partner') return;
+      if (where.test(place)) return;
     }
   }
 }
