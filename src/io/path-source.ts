@@ -11,6 +11,7 @@ import {
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import type { Source, SourceReader } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
+import { copyInto } from '../platform/index.js';
 import { raceAbort, throwIfAborted } from './abort.js';
 import type { DiskPace } from './disk-pace.js';
 import { inputError } from './errno.js';
@@ -202,7 +203,7 @@ async function openUnsized(
         throw inputError(error, name);
       });
       pending = undefined;
-      into.set(buffer.subarray(0, bytesRead));
+      copyInto(into, 0, buffer.subarray(0, bytesRead));
       return bytesRead;
     },
     async close() {

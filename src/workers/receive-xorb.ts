@@ -2,6 +2,7 @@ import { concatBytes } from '../bytes/index.js';
 import type { ComputePool, Slab } from '../client/ports.js';
 import { ordered, Scope } from '../flow/index.js';
 import type { Hasher } from '../hash/ports.js';
+import { copyInto } from '../platform/index.js';
 import {
   checkRecordCount,
   checkXorbLength,
@@ -95,14 +96,4 @@ export async function* receiveXorbInPool(
     slab?.release();
     await scope.settled();
   }
-}
-
-/**
- * `fill` with bytes as long as the place is a plain copy. `set` into shared memory goes byte by byte
- * unless both sides lie alike in their words, which takes four times as long.
- */
-function copyInto(target: Uint8Array, at: number, piece: Uint8Array): void {
-  const { buffer, byteOffset, length } = target;
-  if (piece.length === 0) return;
-  Buffer.from(buffer, byteOffset, length).fill(piece, at, at + piece.length);
 }
