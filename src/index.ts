@@ -18,6 +18,7 @@ export {
   type FailedUpload,
   type OrbweaverClient,
   type PlacementName,
+  type RequestDispatcher,
   type UploadedFile,
   type UploadResult,
   type ZipEntryRequest,
@@ -35,4 +36,4 @@ export {
 } from './errors.js';
 export { MerkleHash } from './hash/index.js';
 export type { KernelTier, TierRequest } from './kernels/index.js';
-export type { RetryEvent, TokenSource } from './transport/index.js';
+export type { RetryEvent, RetryOptions, TokenSource } from './transport/index.js';

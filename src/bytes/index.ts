@@ -1,4 +1,5 @@
 export { bytesEqual, concatBytes, isZero } from './compare.js';
+export { GrowableBytes, GrowableU32, withRoom } from './growable.js';
 export { hexDecode, hexEncode, xetHexDecode, xetHexEncode } from './hex.js';
 export { ByteReader } from './reader.js';
 export { ByteWriter } from './writer.js';

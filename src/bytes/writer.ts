@@ -1,9 +1,11 @@
+import { withRoom } from './growable.js';
+
 /**
  * Little-endian writer that grows by doubling. For headers, footers and shards (KiB to MiB), not
  * for chunk data.
  */
 export class ByteWriter {
-  #bytes: Uint8Array;
+  #bytes: Uint8Array<ArrayBuffer>;
   #view: DataView;
   #length = 0;
 
@@ -20,11 +22,10 @@ export class ByteWriter {
   /** Makes room and returns its start. Call it before `#bytes` or `#view` is read: they may change. */
   #claim(count: number): number {
     const at = this.#length;
-    if (at + count > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(this.#bytes.length * 2, at + count));
-      grown.set(this.#bytes.subarray(0, at));
-      this.#bytes = grown;
-      this.#view = new DataView(grown.buffer);
+    const roomy = withRoom(this.#bytes, at + count, at);
+    if (roomy !== this.#bytes) {
+      this.#bytes = roomy;
+      this.#view = new DataView(roomy.buffer);
     }
     this.#length = at + count;
     return at;

@@ -1,3 +1,4 @@
+import { withRoom } from '../bytes/index.js';
 import { type ChunkerParams, DEFAULT_PARAMS } from './params.js';
 import type { GearScanner } from './ports.js';
 import { createPushChunker } from './push-chunker.js';
@@ -46,11 +47,7 @@ export function createChunkHasher<H>(options: ChunkHasherOptions<H>): ChunkHashe
   let offset = 0;
 
   function hold(bytes: Uint8Array): void {
-    if (heldBytes + bytes.length > held.length) {
-      const grown = new Uint8Array(Math.max(4096, held.length * 2, heldBytes + bytes.length));
-      grown.set(held.subarray(0, heldBytes));
-      held = grown;
-    }
+    held = withRoom(held, heldBytes + bytes.length, heldBytes);
     held.set(bytes, heldBytes);
     heldBytes += bytes.length;
   }

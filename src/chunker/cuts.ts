@@ -1,3 +1,4 @@
+import { withRoom } from '../bytes/index.js';
 import { type ChunkerParams, DEFAULT_PARAMS } from './params.js';
 import type { GearScanner } from './ports.js';
 
@@ -81,9 +82,7 @@ export function findCandidates(
     count += found;
     if (count < list.length) break;
     from = list[count - 1] as number;
-    const grown = new Uint32Array(list.length * 2);
-    grown.set(list);
-    list = grown;
+    list = withRoom(list, count + 1);
   }
   return list.slice(0, count);
 }

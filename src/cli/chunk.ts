@@ -1,36 +1,33 @@
 import { resolve } from 'node:path';
 import { EXIT } from '../errors.js';
 import { chunkInput } from '../index.js';
-import { readArgs, usage } from './args.js';
+import { defineCommand, type ParsedArgs, TIER, usage } from './command.js';
 import { computeOptionsOf } from './compute.js';
 import type { CliContext, Command } from './context.js';
-import { COMMON_HELP, EXIT_CODES_HELP } from './exit-codes.js';
 import { writeJson } from './output.js';
+import { createProgressBar, totalBytesOf } from './progress.js';
+import { printable } from './text.js';
 
-export const chunkCommand: Command = {
-  help: `Usage: orbweaver chunk FILE [OPTIONS]
-
-Prints offset, length and hash of each chunk, and the file hash. "-" reads standard input.
-
-Options:
-  --tier T              kernels: auto, simd, portable, readable
-${COMMON_HELP}
-
-${EXIT_CODES_HELP}
-`,
+export const chunkCommand: Command = defineCommand({
+  usage: ['chunk FILE [OPTIONS]'],
+  about:
+    'Prints offset, length and hash of each chunk, and the file hash. "-" reads standard input.',
+  options: [TIER],
   run: chunk,
-};
+});
 
-async function chunk(argv: readonly string[], context: CliContext): Promise<number> {
-  const args = readArgs(argv, { tier: { type: 'string' } });
+async function chunk(args: ParsedArgs, context: CliContext): Promise<number> {
   const [path, ...others] = args.positionals;
   if (path === undefined || others.length > 0) throw usage('chunk expected one FILE');
   const input = path === '-' ? { name: '-', data: context.stdin } : resolve(context.cwd, path);
   const { tier } = computeOptionsOf(args);
+  const bar = createProgressBar(context, 'cutting', args.flag('json') || args.flag('quiet'));
+  const totalBytes = await totalBytesOf([path], context);
   const listing = await chunkInput(input, {
+    tier,
     signal: context.signal,
-    ...(tier === undefined ? {} : { tier }),
-  });
+    onProgress: ({ readBytes }) => bar.update(readBytes, totalBytes),
+  }).finally(() => bar.clear());
   if (args.flag('json')) writeJson(context.stdout, listing);
   else {
     const lines = listing.chunks.map((c) => `${c.hash}  ${c.offset}  ${c.length}\n`);
@@ -40,7 +37,7 @@ async function chunk(argv: readonly string[], context: CliContext): Promise<numb
     }
     if (!args.flag('quiet')) {
       context.stderr.write(
-        `${listing.fileHash}  ${path}  ${listing.sizeBytes} bytes, ${listing.chunks.length} chunks\n`,
+        `${listing.fileHash}  ${printable(path)}  ${listing.sizeBytes} bytes, ${listing.chunks.length} chunks\n`,
       );
     }
   }

@@ -14,6 +14,7 @@ export function computeOptionsOf(args: ParsedArgs): ComputeOptions {
   const workers = args.count('workers');
   const maxMemory = args.bytes('max-memory');
   const tierText = args.text('tier');
+  // Commands with a table have refused this before; those that parse by hand have not.
   const tier = TIERS.find((name) => name === tierText);
   if (tierText !== undefined && tier === undefined) {
     throw usage(`--tier expected one of ${TIERS.join(', ')}, got "${tierText}"`);
@@ -23,6 +24,11 @@ export function computeOptionsOf(args: ParsedArgs): ComputeOptions {
     ...(maxMemory === undefined ? {} : { maxMemory }),
     ...(tier === undefined ? {} : { tier }),
   };
+}
+
+/** For --verbose: the kernels, and why they are not the fastest ones. */
+export function kernelNote({ tier, fallbackReason }: OrbweaverClient): string {
+  return `kernels: ${tier}${fallbackReason === null ? '' : `, because ${fallbackReason}`}\n`;
 }
 
 /**

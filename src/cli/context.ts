@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
+import type { OptionSpec } from './command.js';
 
 /**
  * All that a command may touch of its process. Commands get it as an argument, so that tests run
@@ -14,7 +15,7 @@ export interface CliContext {
   readonly interactive: boolean;
   /** Width of that terminal in columns. */
   readonly columns: number;
-  /** Aborted on SIGINT or SIGTERM. */
+  /** Aborted on SIGINT, SIGTERM or SIGHUP. */
   readonly signal: AbortSignal;
 }
 
@@ -22,6 +23,8 @@ export interface CliContext {
 export interface Command {
   /** The whole help text, exit codes included. */
   readonly help: string;
+  /** What it understands, for completions; those of a help written by hand are read from it. */
+  readonly options?: readonly OptionSpec[];
   /** Runs it; resolves to the exit code, or throws what `run` turns into a message. */
   run(args: readonly string[], context: CliContext): Promise<number>;
 }

@@ -5,29 +5,21 @@ import process from 'node:process';
 import { EXIT, OrbweaverError } from '../errors.js';
 import { startGateway } from '../gateway.js';
 import type { UploadResult } from '../index.js';
-import { COMPUTE_OPTIONS, readArgs } from './args.js';
+import { COMPUTE, defineCommand, type ParsedArgs } from './command.js';
 import { computeOptionsOf, openClient } from './compute.js';
 import type { CliContext, Command } from './context.js';
 import { editedCopy, firstDifference, folderBytes } from './demo-files.js';
-import { COMMON_HELP, COMPUTE_HELP, EXIT_CODES_HELP } from './exit-codes.js';
 import { writeJson } from './output.js';
 import { bytesText, countText, rateText, tableText } from './text.js';
 
-export const demoCommand: Command = {
-  help: `Usage: orbweaver demo [FILE...] [OPTIONS]
-
-Starts a gateway on a temporary folder, uploads each FILE, then a second version of it with
+export const demoCommand: Command = defineCommand({
+  usage: ['demo [FILE...] [OPTIONS]'],
+  about: `Starts a gateway on a temporary folder, uploads each FILE, then a second version of it with
 bytes inserted and removed, downloads both and a range, compares every byte, prints what it cost
-and cleans up. Without FILE it takes the Node executable that runs it (about 100 MB).
-
-Options:
-${COMPUTE_HELP}
-${COMMON_HELP}
-
-${EXIT_CODES_HELP}
-`,
+and cleans up. Without FILE it takes the Node executable that runs it (about 100 MB).`,
+  options: COMPUTE,
   run: demo,
-};
+});
 
 /** One line of the demo's table. */
 interface Step {
@@ -43,8 +35,7 @@ interface Step {
   readonly wallMs: number;
 }
 
-async function demo(argv: readonly string[], context: CliContext): Promise<number> {
-  const args = readArgs(argv, COMPUTE_OPTIONS);
+async function demo(args: ParsedArgs, context: CliContext): Promise<number> {
   const files =
     args.positionals.length > 0
       ? args.positionals.map((path) => resolve(context.cwd, path))

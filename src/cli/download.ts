@@ -1,68 +1,65 @@
-import { resolve } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { EXIT } from '../errors.js';
 import type { ZipEntryRequest } from '../index.js';
-import { COMPUTE_OPTIONS, readArgs, SERVER_OPTIONS, serverOf, usage } from './args.js';
-import { computeOptionsOf, openClient } from './compute.js';
+import { serverOf } from './args.js';
+import { COMPUTE, defineCommand, type ParsedArgs, SERVER, usage } from './command.js';
+import { computeOptionsOf, kernelNote, openClient } from './compute.js';
 import type { CliContext, Command } from './context.js';
-import { COMMON_HELP, COMPUTE_HELP, EXIT_CODES_HELP, SERVER_HELP } from './exit-codes.js';
 import { writeJson } from './output.js';
 import { createProgressBar } from './progress.js';
-import { bytesText, rateText } from './text.js';
+import { bytesText, printable, rateText } from './text.js';
 
-export const downloadCommand: Command = {
-  help: `Usage: orbweaver download FILEHASH --endpoint URL --token T -o OUT [OPTIONS]
-       orbweaver download --zip OUT.zip FILEHASH[=NAME]... --endpoint URL --token T
-
-Rebuilds a file and checks its size and hash before the name OUT appears. With "-o -" the
+export const downloadCommand: Command = defineCommand({
+  usage: [
+    'download FILEHASH[=NAME] --endpoint URL --token T -o OUT [OPTIONS]',
+    'download --zip OUT.zip FILEHASH[=NAME]... --endpoint URL --token T',
+  ],
+  about: `Rebuilds a file and checks its size and hash before the name OUT appears. With "-o -" the
 bytes go to standard output and are checked at the end: only exit code 0 means that they are
-right. A range carries no hashes: its lengths and formats are checked.
-
-Options:
-${SERVER_HELP}
-  -o, --output OUT      the file to write, "-" for standard output
-  --offset N            first byte of a range                [0]
-  --length N            bytes of the range                   [to the end]
-  --zip OUT.zip         stream several files into one ZIP archive
-${COMPUTE_HELP}
-${COMMON_HELP}
-                        (on standard error when the data goes to standard output)
-
-${EXIT_CODES_HELP}
-`,
+right. A range carries no hashes: its lengths and formats are checked.`,
+  options: [
+    ...SERVER,
+    {
+      name: 'output',
+      short: 'o',
+      value: 'OUT',
+      help: 'the file to write, a folder for FILEHASH=NAME, "-" for standard output',
+    },
+    { name: 'offset', value: 'N', help: 'first byte of a range', fallback: '0' },
+    { name: 'length', value: 'N', help: 'bytes of the range', fallback: 'to the end' },
+    { name: 'zip', value: 'OUT.zip', help: 'stream several files into one ZIP archive' },
+    ...COMPUTE,
+  ],
+  notes: 'With "-o -" the line of --json goes to standard error.',
   run: download,
-};
+});
 
-async function download(argv: readonly string[], context: CliContext): Promise<number> {
-  const args = readArgs(argv, {
-    ...SERVER_OPTIONS,
-    ...COMPUTE_OPTIONS,
-    output: { type: 'string', short: 'o' },
-    offset: { type: 'string' },
-    length: { type: 'string' },
-    zip: { type: 'string' },
-  });
+async function download(args: ParsedArgs, context: CliContext): Promise<number> {
   const zip = args.text('zip');
-  const out = zip ?? args.text('output');
   const offset = args.bytes('offset');
   const length = args.bytes('length');
-  if (out === undefined) throw usage('download expected -o OUT (or --zip OUT.zip)');
-  if (args.positionals.length === 0) throw usage('download expected a FILEHASH');
-  if (zip === undefined && args.positionals.length > 1) {
-    throw usage('download expected one FILEHASH; --zip takes several');
+  const [first, ...others] = args.positionals;
+  if (first === undefined) throw usage('say which file: download FILEHASH -o OUT');
+  if (zip === undefined && others.length > 0) {
+    throw usage('one file at a time goes to -o OUT; several go into an archive: --zip OUT.zip');
   }
   if (zip !== undefined && (offset ?? length ?? args.text('output')) !== undefined) {
     throw usage('--zip cannot be combined with -o, --offset or --length');
   }
+  const entry = zipEntryOf(first);
+  const out = zip ?? (await outputPath(args.text('output'), entry, context));
   const { endpoint, token } = serverOf(args, context);
   const json = args.flag('json');
   const toStdout = out === '-';
   const client = await openClient({
     endpoint,
-    ...(token === undefined ? {} : { token }),
+    token,
     ...computeOptionsOf(args),
   });
   const bar = createProgressBar(context, 'downloading', json || args.flag('quiet'));
   try {
+    if (args.flag('verbose')) context.stderr.write(kernelNote(client));
     const to = toStdout ? context.stdout : resolve(context.cwd, out);
     const common = {
       to,
@@ -72,7 +69,7 @@ async function download(argv: readonly string[], context: CliContext): Promise<n
     };
     const result =
       zip === undefined
-        ? await client.download(args.positionals[0] as string, {
+        ? await client.download(entry.hash, {
             ...common,
             ...(offset === undefined ? {} : { offset }),
             ...(length === undefined ? {} : { length }),
@@ -90,7 +87,7 @@ async function download(argv: readonly string[], context: CliContext): Promise<n
     if (json) writeJson(toStdout ? context.stderr : context.stdout, line);
     else if (!args.flag('quiet')) {
       context.stderr.write(
-        `${out}: ${bytesText(result.sizeBytes)}, fetched ${bytesText(result.fetchedBytes)} in ` +
+        `${printable(out)}: ${bytesText(result.sizeBytes)}, fetched ${bytesText(result.fetchedBytes)} in ` +
           `${result.requestCount} requests, ${rateText(result.sizeBytes, result.wallMs)}\n`,
       );
     }
@@ -99,6 +96,30 @@ async function download(argv: readonly string[], context: CliContext): Promise<n
     bar.clear();
     await client.close();
   }
+}
+
+/** Where the file goes: OUT itself, or NAME in it when it is a folder. @throws USAGE */
+async function outputPath(
+  out: string | undefined,
+  { hash, name }: ZipEntryRequest,
+  { cwd }: CliContext,
+): Promise<string> {
+  if (out === undefined || out === '') {
+    throw usage('say where the file goes: -o OUT, or -o - for standard output');
+  }
+  if (out === '-') return out;
+  const isFolder =
+    /[/\\]$/.test(out) || (await stat(resolve(cwd, out)).catch(() => null))?.isDirectory() === true;
+  if (!isFolder) return out;
+  if (name === hash) {
+    throw usage(
+      `"${out}" is a folder: name the file, as in -o ${join(out, 'NAME')} or ${hash}=NAME`,
+    );
+  }
+  if (/[/\\]/.test(name) || name === '.' || name === '..') {
+    throw usage(`NAME expected the name of a file without folders, got "${name}"`);
+  }
+  return join(out, name);
 }
 
 function zipEntryOf(text: string): ZipEntryRequest {

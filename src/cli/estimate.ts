@@ -1,48 +1,38 @@
-import { EXIT } from '../errors.js';
-import { COMPUTE_OPTIONS, readArgs, SERVER_OPTIONS, usage } from './args.js';
+import { maybeServerOf } from './args.js';
+import { COMPUTE, defineCommand, type ParsedArgs, SERVER, usage } from './command.js';
 import { computeOptionsOf, openClient } from './compute.js';
 import type { CliContext, Command } from './context.js';
-import { COMMON_HELP, COMPUTE_HELP, EXIT_CODES_HELP, SERVER_HELP } from './exit-codes.js';
-import { writeJson } from './output.js';
-import { createProgressBar } from './progress.js';
-import { bytesText, countText, percentText, tableText } from './text.js';
+import { reportFailed, writeJson } from './output.js';
+import { createProgressBar, totalBytesOf } from './progress.js';
+import { bytesText, countText, nameText, percentText, tableText } from './text.js';
 
-export const estimateCommand: Command = {
-  help: `Usage: orbweaver estimate PATH... [--endpoint URL --token T] [OPTIONS]
-
-Cuts and hashes the files as an upload would and says what would be new: among the files
-themselves and, with an endpoint, against that store. Nothing is written to the store.
-
-Options:
-${SERVER_HELP}
-${COMPUTE_HELP}
-${COMMON_HELP}
-
-${EXIT_CODES_HELP}
-`,
+export const estimateCommand: Command = defineCommand({
+  usage: ['estimate PATH... [--endpoint URL --token T] [OPTIONS]'],
+  about: `Cuts and hashes the files as an upload would and says what would be new: among the files
+themselves and, with an endpoint, against that store. Nothing is written to the store.`,
+  options: [...SERVER, ...COMPUTE],
   run: estimate,
-};
+});
 
-async function estimate(argv: readonly string[], context: CliContext): Promise<number> {
-  const args = readArgs(argv, { ...SERVER_OPTIONS, ...COMPUTE_OPTIONS });
+async function estimate(args: ParsedArgs, context: CliContext): Promise<number> {
   if (args.positionals.length === 0) throw usage('estimate expected at least one PATH');
-  const endpoint = args.text('endpoint') ?? context.env['ORBWEAVER_ENDPOINT'];
-  const token = args.text('token') ?? context.env['ORBWEAVER_TOKEN'];
+  const { endpoint, token } = maybeServerOf(args, context);
   const json = args.flag('json');
   const client = await openClient({
-    ...(endpoint === undefined ? {} : { endpoint }),
-    ...(token === undefined ? {} : { token }),
+    endpoint,
+    token,
     ...computeOptionsOf(args),
   });
   const bar = createProgressBar(context, 'estimating', json || args.flag('quiet'));
   try {
+    const totalBytes = await totalBytesOf(args.positionals, context);
     const inputs = args.positionals.map((path) =>
       path === '-' ? { name: '-', data: context.stdin } : path,
     );
     const result = await client.upload(inputs, {
       dryRun: true,
       signal: context.signal,
-      onProgress: (progress) => bar.update(progress.readBytes, progress.totalBytes),
+      onProgress: (progress) => bar.update(progress.readBytes, progress.totalBytes ?? totalBytes),
     });
     bar.clear();
     const sum = (pick: (file: (typeof result.files)[number]) => number): number =>
@@ -64,7 +54,7 @@ async function estimate(argv: readonly string[], context: CliContext): Promise<n
       });
     } else {
       const rows = result.files.map((file) => [
-        file.path,
+        nameText(context.stdout, file.path),
         bytesText(file.sizeBytes),
         countText(file.chunkCount),
         bytesText(file.newBytes),
@@ -84,12 +74,8 @@ async function estimate(argv: readonly string[], context: CliContext): Promise<n
         ]),
       );
       context.stdout.write(`would send ${bytesText(result.xorbBytes)} of packed chunks\n`);
-      for (const failed of result.failed) {
-        context.stderr.write(`orbweaver: ${failed.path}: ${failed.message}\n`);
-      }
     }
-    if (result.failed.length === 0) return EXIT.ok;
-    return result.files.length === 0 ? (result.failed[0]?.exitCode ?? EXIT.input) : EXIT.partial;
+    return reportFailed(context.stderr, result.failed, { json, doneCount: result.files.length });
   } finally {
     bar.clear();
     await client.close();

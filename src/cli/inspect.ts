@@ -1,7 +1,8 @@
 import { open } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { EXIT, isOrbweaverError, OrbweaverError } from '../errors.js';
 import {
+  decodeFooter,
   decodeShard,
   hexEncode,
   isZero,
@@ -9,29 +10,26 @@ import {
   readRecordHeader,
   SHARD_MAX_BYTES,
   type Shard,
+  type VerifiedXorb,
+  verifyShard,
   verifyXorb,
   XORB_ACCEPT_MAX_BYTES,
+  type XorbFooter,
 } from '../formats.js';
 import { loadKernels } from '../index.js';
-import { readArgs, usage } from './args.js';
+import { defineCommand, type ParsedArgs, usage } from './command.js';
 import type { CliContext, Command } from './context.js';
-import { COMMON_HELP, EXIT_CODES_HELP } from './exit-codes.js';
 import { writeJson } from './output.js';
 import { bytesText, percentText, tableText } from './text.js';
 
-export const inspectCommand: Command = {
-  help: `Usage: orbweaver inspect FILE [OPTIONS]
-
-Reads a xorb (with or without footer) or a shard (any variant), checks it whole and lists what is
-in it: every chunk of a xorb is decoded and hashed.
-
-Options:
-${COMMON_HELP}
-
-${EXIT_CODES_HELP}
-`,
+export const inspectCommand: Command = defineCommand({
+  usage: ['inspect FILE [OPTIONS]'],
+  about: `Reads a xorb (with or without footer) or a shard (any variant), checks it whole and lists what is
+in it. Every chunk of a xorb is decoded and hashed, and held against the footer and against the hash
+in the name of the file, as far as there are any. What is damaged ends with exit code 6.`,
+  options: [],
   run: inspect,
-};
+});
 
 /** First 14 bytes of a shard. */
 const SHARD_TAG = 'HFRepoMetaData';
@@ -39,13 +37,14 @@ const SHARD_TAG = 'HFRepoMetaData';
 const MAX_INPUT_BYTES = Math.max(SHARD_MAX_BYTES, XORB_ACCEPT_MAX_BYTES) + 1024 * 1024;
 const SCHEMES = ['none', 'lz4', 'bg4-lz4'] as const;
 
-async function inspect(argv: readonly string[], context: CliContext): Promise<number> {
-  const args = readArgs(argv, {});
+async function inspect(args: ParsedArgs, context: CliContext): Promise<number> {
   const [path, ...others] = args.positionals;
   if (path === undefined || others.length > 0) throw usage('inspect expected one FILE');
   const bytes = await readInput(resolve(context.cwd, path));
   const isShard = new TextDecoder('latin1').decode(bytes.subarray(0, 14)) === SHARD_TAG;
-  const report = isShard ? describeShard(bytes) : await describeXorb(bytes);
+  if (bytes.length === 0)
+    throw new OrbweaverError('FORMAT_INVALID', `${path} is empty: neither a xorb nor a shard`);
+  const report = isShard ? describeShard(bytes) : await describeXorb(bytes, hashInName(path));
   if (args.flag('json')) writeJson(context.stdout, report);
   else
     context.stdout.write(
@@ -84,6 +83,8 @@ async function readInput(path: string): Promise<Uint8Array> {
 interface XorbReport {
   readonly type: 'xorb';
   readonly hash: string;
+  /** What the hashes were held against: `footer`, `name`. Empty: they prove nothing. */
+  readonly checkedAgainst: readonly string[];
   readonly chunkCount: number;
   readonly recordsBytes: number;
   readonly rawBytes: number;
@@ -97,9 +98,25 @@ interface XorbReport {
   }[];
 }
 
-async function describeXorb(bytes: Uint8Array): Promise<XorbReport> {
+async function describeXorb(bytes: Uint8Array, named: MerkleHash | null): Promise<XorbReport> {
   const { codec, hasher } = await loadKernels();
   const info = verifyXorb({ codec, hasher }, bytes);
+  const hasFooter = info.recordsBytes < bytes.length;
+  const checkedAgainst: string[] = [];
+  if (hasFooter) {
+    checkChunks(info, decodeFooter(bytes.subarray(info.recordsBytes)));
+    // All of the footer, now that it is known that it is not the chunks.
+    verifyXorb({ codec, hasher, footer: 'check' }, bytes);
+    checkedAgainst.push('footer');
+  }
+  if (named !== null) {
+    if (!named.equals(info.hash)) {
+      const fields = { expected: named.toString(), found: info.hash.toString() };
+      const text = `the xorb expected the hash in its name, ${named}, got ${info.hash}`;
+      throw new OrbweaverError('INTEGRITY', text, fields);
+    }
+    checkedAgainst.push('name');
+  }
   const chunks: XorbReport['chunks'][number][] = [];
   for (let i = 0, offset = 0; i < info.recordEnds.length; i++) {
     const header = readRecordHeader(bytes, offset);
@@ -116,12 +133,36 @@ async function describeXorb(bytes: Uint8Array): Promise<XorbReport> {
   return {
     type: 'xorb',
     hash: info.hash.toString(),
+    checkedAgainst,
     chunkCount: chunks.length,
     recordsBytes: info.recordsBytes,
     rawBytes: info.rawEnds[info.rawEnds.length - 1] ?? 0,
     footerBytes: bytes.length - info.recordsBytes,
     chunks,
   };
+}
+
+/** @throws OrbweaverError `INTEGRITY` for the first chunk that is not what the footer says */
+function checkChunks(info: VerifiedXorb, footer: XorbFooter): void {
+  const { recordEnds, chunkHashes } = info;
+  const starts = (i: number): number => (i === 0 ? 0 : (recordEnds[i - 1] as number));
+  for (let i = 0; i < recordEnds.length && 32 * i < footer.chunkHashes.length; i++) {
+    const [expected, found] = [footer.chunkHashes, chunkHashes].map((hashes) =>
+      MerkleHash.from(hashes, 32 * i),
+    ) as [MerkleHash, MerkleHash];
+    if (expected.equals(found)) continue;
+    throw new OrbweaverError(
+      'INTEGRITY',
+      `chunk ${i} of ${recordEnds.length}, at offset ${starts(i)}, expected hash ${expected}, got ${found}`,
+      { chunk: i, offset: starts(i), expected: expected.toString(), found: found.toString() },
+    );
+  }
+}
+
+/** Stores name xorbs by their hash, with or without something before or after it. */
+function hashInName(path: string): MerkleHash | null {
+  const digits = /(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])/.exec(basename(path))?.[0];
+  return digits === undefined ? null : MerkleHash.parse(digits);
 }
 
 function xorbText(report: XorbReport): string {
@@ -133,6 +174,7 @@ function xorbText(report: XorbReport): string {
     `  ${report.chunkCount} chunks (${schemes}), ${bytesText(report.rawBytes)} raw, ` +
     `${bytesText(report.recordsBytes)} packed (${percentText(report.recordsBytes, report.rawBytes)})` +
     `${report.footerBytes > 0 ? `, footer of ${report.footerBytes} bytes` : ', no footer'}\n` +
+    `  ${report.checkedAgainst.length > 0 ? `checked against its ${report.checkedAgainst.join(' and ')}` : 'decoded; there is no hash to check it against'}\n` +
     tableText([
       ['chunk', 'offset', 'record', 'raw', 'scheme'],
       ...report.chunks.map((chunk) => [
@@ -177,6 +219,7 @@ interface ShardReport {
 
 function describeShard(bytes: Uint8Array): ShardReport {
   const shard: Shard = decodeShard(bytes);
+  verifyShard(shard);
   const { footer } = shard;
   return {
     type: 'shard',

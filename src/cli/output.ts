@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream';
-import { ERROR_CODES, EXIT, isOrbweaverError } from '../errors.js';
+import { ERROR_CODES, type ErrorCode, EXIT, isOrbweaverError } from '../errors.js';
+import { printable } from './text.js';
 
 /** One line of JSON: the machine-readable form of every command. */
 export function writeJson(stream: Writable, value: object): void {
@@ -7,11 +8,13 @@ export function writeJson(stream: Writable, value: object): void {
 }
 
 /** Resolves when all that was written so far has left the process (pipes are asynchronous). */
-export function flush(stream: Writable): Promise<void> {
-  return new Promise((resolve) => {
+export async function flush(stream: Writable): Promise<void> {
+  await new Promise<void>((resolve) => {
     if (stream.destroyed || stream.writableEnded) resolve();
     else stream.write('', () => resolve());
   });
+  // An error is told in the turn after the write that met it.
+  await new Promise((resolve) => setImmediate(resolve));
 }
 
 /** A failure as the CLI reports it. */
@@ -33,19 +36,69 @@ export function failureOf(error: unknown): Failure {
     };
   }
   if (error instanceof Error && error.name === 'AbortError') {
-    const { sentence, hint } = ERROR_CODES.ABORTED;
-    return { code: 'ABORTED', message: sentence, hint, exitCode: EXIT.interrupted };
+    return rowOf('ABORTED', ERROR_CODES.ABORTED.sentence);
   }
-  const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  const { hint } = ERROR_CODES.INTERNAL;
-  return { code: 'INTERNAL', message: oneLine(message), hint, exitCode: EXIT.internal };
+  if (error instanceof Error && 'syscall' in error && 'code' in error) {
+    return rowOf('STORAGE_FAILED', systemText(error as NodeJS.ErrnoException));
+  }
+  return rowOf(
+    'INTERNAL',
+    error instanceof Error ? `${error.name}: ${error.message}` : String(error),
+  );
+}
+
+/** The result could not be written: the disk is full, or its reader went away. */
+export function outputFailure(error: NodeJS.ErrnoException): Failure {
+  const message =
+    error.code === 'EPIPE'
+      ? 'standard output was closed by its reader before all was written (EPIPE)'
+      : `standard output cannot be written: ${systemText(error)}`;
+  return rowOf(error.code === 'ENOSPC' ? 'DISK_FULL' : 'OUTPUT_UNWRITABLE', message);
+}
+
+function rowOf(code: ErrorCode, message: string): Failure {
+  const { hint, exitCode } = ERROR_CODES[code];
+  return { code, message: oneLine(message), hint, exitCode };
+}
+
+/** What the system said, in words and with the path. */
+function systemText({ code = '', path, syscall, message }: NodeJS.ErrnoException): string {
+  const words: Readonly<Record<string, string>> = {
+    EACCES: 'no permission',
+    EPERM: 'no permission',
+    EROFS: 'the file system is read-only',
+    ENOSPC: 'the disk is full',
+    ENOENT: 'no such file or folder',
+    EMFILE: 'too many open files',
+  };
+  const text = words[code];
+  if (text === undefined) return message;
+  return `${path === undefined ? (syscall ?? '') : `"${path}"`}: ${text} (${code})`;
 }
 
 /** Reports a failure on standard error, as one JSON line or as two lines for people. */
 export function reportFailure(stream: Writable, failure: Failure, json: boolean): void {
   const { code, message, hint } = failure;
   if (json) writeJson(stream, { type: 'error', code, message, hint });
-  else stream.write(`orbweaver: ${message} (${code})\n  ${hint}\n`);
+  else stream.write(`orbweaver: ${printable(message)} (${code})\n  ${hint}\n`);
+}
+
+/** Exit code and report when all or some of several files failed. */
+export function reportFailed(
+  stream: Writable,
+  failed: readonly (Failure & { readonly path: string })[],
+  { json, doneCount }: { readonly json: boolean; readonly doneCount: number },
+): number {
+  const [first] = failed;
+  if (first === undefined) return EXIT.ok;
+  if (doneCount === 0 && failed.length === 1) {
+    reportFailure(stream, first, json);
+    return first.exitCode;
+  }
+  if (!json) {
+    for (const { message } of failed) stream.write(`orbweaver: ${printable(message)}\n`);
+  } else if (doneCount === 0) reportFailure(stream, first, json);
+  return doneCount === 0 ? first.exitCode : EXIT.partial;
 }
 
 function oneLine(text: string): string {

@@ -1,17 +1,11 @@
 import { EXIT, OrbweaverError } from '../errors.js';
-import type { CliContext, Command } from './context.js';
+import { type CommandEntry, completionCommand } from './completion.js';
+import type { CliContext } from './context.js';
 import { COMMON_HELP, EXIT_CODES_HELP } from './exit-codes.js';
-import { failureOf, flush, reportFailure } from './output.js';
+import { failureOf, flush, outputFailure, reportFailure } from './output.js';
 import { versionText } from './version.js';
 
-/** A command by name; its module, with all that it needs, is loaded only when it is called. */
-interface CommandEntry {
-  readonly name: string;
-  /** One line for the list of commands. */
-  readonly summary: string;
-  readonly load: () => Promise<Command>;
-}
-
+/** Commands by name; the module of each, with all that it needs, is loaded only when it is called. */
 const COMMANDS: readonly CommandEntry[] = [
   {
     name: 'upload',
@@ -53,6 +47,11 @@ const COMMANDS: readonly CommandEntry[] = [
     summary: 'measure against peers: time, memory, bytes on the wire and in the store',
     load: async () => (await import('./bench.js')).benchCommand,
   },
+  {
+    name: 'completion',
+    summary: 'print a completion script for a shell',
+    load: async () => completionCommand(COMMANDS),
+  },
 ];
 
 function overview(): string {
@@ -79,13 +78,38 @@ orbweaver COMMAND --help explains one command.
 
 /**
  * Runs one command line (without the node and script parts) and resolves to the exit code. Never
- * throws: failures become a line on standard error.
+ * throws: failures become a line on standard error. What could not be written to standard output is a
+ * failure, too.
  */
 export async function runCli(argv: readonly string[], context: CliContext): Promise<number> {
+  const { stdout, stderr } = context;
+  let outputError: Error | null = null;
+  const onOutputError = (error: Error): void => {
+    outputError ??= error;
+  };
+  // The result counts and not what is said about it: nobody need read that.
+  const onTalkError = (): void => {};
+  stdout.on('error', onOutputError);
+  stderr.on('error', onTalkError);
+  const json = optionsOf(argv).includes('--json');
+  let code = await runCommand(argv, context, json);
+  await flush(stdout);
+  if (outputError !== null && code === EXIT.ok) {
+    const failure = outputFailure(outputError);
+    reportFailure(stderr, failure, json);
+    code = failure.exitCode;
+  }
+  await flush(stderr);
+  return code;
+}
+
+async function runCommand(
+  argv: readonly string[],
+  context: CliContext,
+  json: boolean,
+): Promise<number> {
   const [name, ...rest] = argv;
-  const end = argv.indexOf('--');
-  const options = end < 0 ? argv : argv.slice(0, end);
-  const json = options.includes('--json');
+  const options = optionsOf(argv);
   try {
     if (name === '--version' || name === '-v') {
       context.stdout.write(`${versionText()}\n`);
@@ -110,12 +134,26 @@ export async function runCli(argv: readonly string[], context: CliContext): Prom
     return await command.run(rest, context);
   } catch (error) {
     const failure = failureOf(error);
-    if (options.includes('--verbose') && error instanceof Error && !json) {
-      context.stderr.write(`${error.stack ?? error.message}\n`);
-    }
+    if (options.includes('--verbose') && !json) context.stderr.write(causesText(error));
     reportFailure(context.stderr, failure, json);
     return failure.exitCode;
-  } finally {
-    await Promise.all([flush(context.stdout), flush(context.stderr)]);
   }
+}
+
+/** What stands before `--`. */
+function optionsOf(argv: readonly string[]): readonly string[] {
+  const end = argv.indexOf('--');
+  return end < 0 ? argv : argv.slice(0, end);
+}
+
+/** An error and its causes, with what is known of each. */
+function causesText(error: unknown): string {
+  const lines: string[] = [];
+  for (let cause = error, depth = 0; cause instanceof Error && depth < 8; depth++) {
+    lines.push(`${depth === 0 ? '' : 'caused by '}${cause.stack ?? cause.message}`);
+    const fields = 'fields' in cause ? JSON.stringify(cause.fields) : '{}';
+    if (fields !== '{}') lines.push(`    ${fields}`);
+    cause = cause.cause;
+  }
+  return lines.length === 0 ? '' : `${lines.join('\n')}\n`;
 }

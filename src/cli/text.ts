@@ -1,3 +1,5 @@
+import type { Writable } from 'node:stream';
+
 /** Numbers and tables for people. Machine-readable output never passes through here. */
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
@@ -26,6 +28,31 @@ export function rateText(bytes: number, ms: number): string {
 /** `1234567` → `1,234,567`. */
 export function countText(count: number): string {
   return count.toLocaleString('en-US');
+}
+
+/** `75` → `1 min 15 s`. */
+export function secondsText(seconds: number): string {
+  const whole = Math.ceil(seconds);
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+}
+
+/**
+ * Text that a terminal shows as it is: a file name may hold control characters, which would move the
+ * cursor or change what stands above, and marks that turn its direction.
+ */
+export function printable(text: string): string {
+  return text.replace(
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for.
+    /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
+    (char) => `\\u{${char.charCodeAt(0).toString(16)}}`,
+  );
+}
+
+/** A name as it goes to `stream`: escaped on a terminal, untouched for other programs. */
+export function nameText(stream: Writable, name: string): string {
+  return (stream as { readonly isTTY?: boolean }).isTTY === true ? printable(name) : name;
 }
 
 /** Columns padded to their widest cell; the first is left-aligned, the others right-aligned. */

@@ -1,93 +1,79 @@
 import { basename } from 'node:path';
-import { EXIT } from '../errors.js';
 import type { PlacementName, UploadInput, UploadResult } from '../index.js';
-import { COMPUTE_OPTIONS, readArgs, SERVER_OPTIONS, serverOf, usage } from './args.js';
-import { computeOptionsOf, openClient } from './compute.js';
+import { serverOf } from './args.js';
+import { COMPUTE, defineCommand, type ParsedArgs, SERVER, usage } from './command.js';
+import { computeOptionsOf, kernelNote, openClient } from './compute.js';
 import type { CliContext, Command } from './context.js';
-import { COMMON_HELP, COMPUTE_HELP, EXIT_CODES_HELP, SERVER_HELP } from './exit-codes.js';
-import { reportFailure, writeJson } from './output.js';
-import { createProgressBar } from './progress.js';
-import { bytesText, percentText, rateText } from './text.js';
-
-export const uploadCommand: Command = {
-  help: `Usage: orbweaver upload PATH... --endpoint URL --token T [OPTIONS]
-
-Uploads files and prints the hash of each. All files of one call share one index: data
-that two of them have in common is sent once. "-" reads standard input.
-
-Options:
-${SERVER_HELP}
-  --sha256              also compute each file's SHA-256 and register it
-  --expand              PATHs are ZIP archives: upload their entries as files
-  --placement P         known chunks: balanced, store-least, read-fast, reference
-  --shard-cache DIR     remember what was uploaded, to dedup against it without asking
-${COMPUTE_HELP}
-${COMMON_HELP}
-
-${EXIT_CODES_HELP}
-`,
-  run: upload,
-};
+import { reportFailed, writeJson } from './output.js';
+import { createProgressBar, totalBytesOf } from './progress.js';
+import { bytesText, nameText, percentText, printable, rateText } from './text.js';
 
 const PLACEMENTS: readonly PlacementName[] = ['balanced', 'store-least', 'read-fast', 'reference'];
 
-async function upload(argv: readonly string[], context: CliContext): Promise<number> {
-  const args = readArgs(argv, {
-    ...SERVER_OPTIONS,
-    ...COMPUTE_OPTIONS,
-    sha256: { type: 'boolean' },
-    expand: { type: 'boolean' },
-    'shard-cache': { type: 'string' },
-    placement: { type: 'string' },
-  });
-  if (args.positionals.length === 0) throw usage('upload expected at least one PATH');
-  if (args.positionals.filter((path) => path === '-').length > 1) {
+export const uploadCommand: Command = defineCommand({
+  usage: ['upload PATH... --endpoint URL --token T [OPTIONS]'],
+  about: `Uploads files and prints the hash of each. All files of one call share one index: data
+that two of them have in common is sent once. "-" reads standard input.`,
+  options: [
+    ...SERVER,
+    { name: 'sha256', help: "also compute each file's SHA-256 and register it" },
+    { name: 'expand', help: 'PATHs are ZIP archives: upload their entries as files' },
+    { name: 'allow-append', help: 'send growing files (logs) up to the size they had' },
+    {
+      name: 'placement',
+      value: 'P',
+      help: `known chunks: ${PLACEMENTS.join(', ')}`,
+      choices: PLACEMENTS,
+    },
+    {
+      name: 'shard-cache',
+      value: 'DIR',
+      help: 'remember what was uploaded, to dedup against it without asking',
+    },
+    ...COMPUTE,
+  ],
+  run: upload,
+});
+
+async function upload(args: ParsedArgs, context: CliContext): Promise<number> {
+  const paths = args.positionals;
+  if (paths.length === 0) throw usage('upload expected at least one PATH');
+  if (paths.filter((path) => path === '-').length > 1) {
     throw usage('standard input can be read once only');
   }
   const { endpoint, token } = serverOf(args, context);
-  const shardCacheDir = args.text('shard-cache');
-  const placementText = args.text('placement');
-  const placement = PLACEMENTS.find((name) => name === placementText);
-  if (placementText !== undefined && placement === undefined) {
-    throw usage(`--placement expected one of ${PLACEMENTS.join(', ')}, got "${placementText}"`);
-  }
   const json = args.flag('json');
   const client = await openClient({
     endpoint,
-    ...(token === undefined ? {} : { token }),
-    ...(shardCacheDir === undefined ? {} : { shardCacheDir }),
-    ...(placement === undefined ? {} : { placement }),
+    token,
+    shardCacheDir: args.text('shard-cache'),
+    placement: args.text('placement') as PlacementName | undefined,
     ...computeOptionsOf(args),
   });
   const bar = createProgressBar(context, 'uploading', json || args.flag('quiet'));
   try {
-    const inputs = args.positionals.map(
+    if (args.flag('verbose')) context.stderr.write(kernelNote(client));
+    const totalBytes = args.flag('expand') ? undefined : await totalBytesOf(paths, context);
+    const inputs = paths.map(
       (path): UploadInput => (path === '-' ? { name: '-', data: context.stdin } : path),
     );
     const result = await client.upload(inputs, {
       sha256: args.flag('sha256'),
       expand: args.flag('expand'),
+      upToStartSize: args.flag('allow-append'),
       signal: context.signal,
       onProgress: (progress) =>
         bar.update(
           progress.readBytes,
-          progress.totalBytes,
+          progress.totalBytes ?? totalBytes,
           `${bytesText(progress.sentBytes)} sent`,
         ),
     });
     bar.clear();
+    const doneCount = result.files.length;
     if (json) writeJson(context.stdout, jsonOf(result));
-    else print(result, context, args.flag('quiet'));
-    for (const failed of result.failed) {
-      if (!json) context.stderr.write(`orbweaver: ${failed.path}: ${failed.message}\n`);
-    }
-    if (result.failed.length === 0) return EXIT.ok;
-    const [first] = result.failed;
-    if (result.files.length === 0 && first !== undefined) {
-      reportFailure(context.stderr, first, json);
-      return first.exitCode;
-    }
-    return EXIT.partial;
+    else if (doneCount > 0) print(result, context, args.flag('quiet'));
+    return reportFailed(context.stderr, result.failed, { json, doneCount });
   } finally {
     bar.clear();
     await client.close();
@@ -116,12 +102,12 @@ function print(result: UploadResult, context: CliContext, quiet: boolean): void 
     sizeBytes += file.sizeBytes;
     newBytes += file.newBytes;
     const sha256 = file.sha256 === null ? '' : `  sha256:${file.sha256}`;
-    context.stdout.write(`${file.fileHash}  ${file.path}${sha256}\n`);
+    context.stdout.write(`${file.fileHash}  ${nameText(context.stdout, file.path)}${sha256}\n`);
   }
   if (quiet) return;
   const what =
     result.files.length === 1
-      ? basename(result.files[0]?.path ?? '')
+      ? printable(basename(result.files[0]?.path ?? ''))
       : `${result.files.length} files`;
   context.stderr.write(
     `${what}: ${bytesText(sizeBytes)}, ${bytesText(newBytes)} new (${percentText(newBytes, sizeBytes)}), ` +

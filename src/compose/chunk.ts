@@ -13,6 +13,7 @@ import {
   simdAvailable,
   type TierRequest,
 } from '../kernels/index.js';
+import { checkOptions, is, type OptionRules } from '../options/index.js';
 import { createThreadKernels, cutChunks } from '../workers/index.js';
 import { toSource, type UploadInput } from './input.js';
 
@@ -54,7 +55,15 @@ export interface ChunkInputOptions {
   /** @default 'auto' */
   readonly tier?: TierRequest | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Told of the bytes that were cut so far, at least every 4 MiB. */
+  readonly onProgress?: ((progress: { readonly readBytes: number }) => void) | undefined;
 }
+
+const RULES: OptionRules<ChunkInputOptions> = {
+  tier: is.oneOf(['auto', 'simd', 'portable', 'readable']),
+  signal: is.signal,
+  onProgress: is.callback,
+};
 
 /** Bytes that are cut at a time: what little of them is left open each time is looked at again. */
 const BLOCK_BYTES = 4 * 1024 * 1024;
@@ -71,6 +80,7 @@ export async function chunkInput(
   input: UploadInput,
   options: ChunkInputOptions = {},
 ): Promise<ChunkListing> {
+  checkOptions('chunkInput', options, RULES);
   // Bytes are read to where the kernels take them; tiers without a memory have an array.
   const memory = simdAvailable() ? createMemory(BLOCK_START + BLOCK_BYTES, false) : undefined;
   const kernels = await createThreadKernels({ tier: options.tier, memory });
@@ -107,6 +117,7 @@ export async function chunkInput(
       }
       block.copyWithin(0, used, end);
       end -= used;
+      options.onProgress?.({ readBytes: sizeBytes });
     }
   } finally {
     await reader.close();

@@ -4,13 +4,24 @@ import type { CasClient, ShardCache } from '../client/ports.js';
 import { type ErrorCode, OrbweaverError } from '../errors.js';
 import { MerkleHash } from '../hash/index.js';
 import type { KernelTier } from '../kernels/index.js';
-import type { CasClientOptions, RetryEvent, TokenSource } from '../transport/index.js';
+import { checkOptions, is, type OptionRules } from '../options/index.js';
+import type {
+  CasClientOptions,
+  RetryEvent,
+  RetryOptions,
+  TokenSource,
+} from '../transport/index.js';
 import type { WorkerPool } from '../workers/index.js';
 import type { UploadInput } from './input.js';
-import { type ComputeOptions, poolOf } from './options.js';
+import { COMPUTE_RULES, type ComputeOptions, poolOf } from './options.js';
 
 /** How to weigh stored bytes against the reads of those who download; docs/placement.md. */
 export type PlacementName = 'balanced' | 'store-least' | 'read-fast' | 'reference';
+
+/** What is used of a `Dispatcher` of undici, of any version that has it. */
+export interface RequestDispatcher {
+  request(options: never): Promise<unknown>;
+}
 
 /** What {@link createClient} is told. */
 export interface ClientOptions extends ComputeOptions {
@@ -22,8 +33,22 @@ export interface ClientOptions extends ComputeOptions {
   readonly placement?: PlacementName | undefined;
   /** Folder that remembers shards between runs, to dedup without asking. @default none */
   readonly shardCacheDir?: string | undefined;
+  /** What is tried again, how often and when; what is left out has its default. */
+  readonly retry?: Partial<RetryOptions> | undefined;
   /** Silence after which a connection is given up and the request repeated, ms. @default 30000 */
   readonly stallTimeoutMs?: number | undefined;
+  /** What a server may take for its response to an upload after the last byte, ms. @default 900000 */
+  readonly responseTimeoutMs?: number | undefined;
+  /** What a dedup query may take in all, ms; then it is a miss. @default 5000 */
+  readonly dedupTimeoutMs?: number | undefined;
+  /** Until a connection stands, ms. @default 15000 */
+  readonly connectTimeoutMs?: number | undefined;
+  /** More headers for the store; hosts of signed URLs never see them. @default none */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** Groups the requests of one session in the logs of the store. @default none is sent */
+  readonly sessionId?: string | undefined;
+  /** @default 'orbweaver' */
+  readonly userAgent?: string | undefined;
   /** Hosts besides the endpoint's that fetch URLs may name although their address is private. */
   readonly allowHosts?: readonly string[] | undefined;
   /** Certificates of authorities to trust instead of the built-in ones, PEM. */
@@ -31,10 +56,10 @@ export interface ClientOptions extends ComputeOptions {
   /** URL of an HTTP proxy that all requests go through in tunnels. @default none */
   readonly proxy?: string | undefined;
   /**
-   * An undici dispatcher that all requests go through instead: for HTTP/2, other sockets, mocks. It is
-   * slower, and closing it is its owner's. @default none
+   * A dispatcher of undici that all requests go through instead: for HTTP/2, other sockets, mocks. It
+   * is slower, and closing it is its owner's. @default none
    */
-  readonly dispatcher?: CasClientOptions['dispatcher'] | undefined;
+  readonly dispatcher?: RequestDispatcher | undefined;
   /** Told of each request that is repeated, and why. */
   readonly onRetry?: ((event: RetryEvent) => void) | undefined;
 }
@@ -46,6 +71,11 @@ export interface ClientUploadOptions {
   readonly expand?: boolean | undefined;
   /** Do everything but send. Asks the store what it has, if there is one. @default false */
   readonly dryRun?: boolean | undefined;
+  /**
+   * Send files that grow (logs) up to the size that they had when they were looked up.
+   * @default false: a file that changes while it is read fails with `INPUT_CHANGED`
+   */
+  readonly upToStartSize?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: UploadProgress) => void) | undefined;
 }
@@ -121,6 +151,8 @@ export interface OrbweaverClient {
   /** Worker threads; 0: everything runs on the calling thread. */
   readonly threads: number;
   readonly tier: KernelTier;
+  /** Why `tier` is not the fastest there is; null when it is, or was asked for. */
+  readonly fallbackReason: string | null;
   /**
    * Uploads any number of files as one session. A file that fails is in `failed`, the others go on.
    * @throws OrbweaverError when the session as a whole fails: `AUTH_REQUIRED`, `NETWORK`, `ABORTED`…
@@ -145,12 +177,54 @@ export interface OrbweaverClient {
   close(): Promise<void>;
 }
 
-const PLACEMENT_NAMES: readonly PlacementName[] = [
-  'balanced',
-  'store-least',
-  'read-fast',
-  'reference',
-];
+const CLIENT_RULES: OptionRules<ClientOptions> = {
+  ...COMPUTE_RULES,
+  endpoint: is.text,
+  token: is.either(is.text, is.object, is.callback),
+  placement: is.oneOf(['balanced', 'store-least', 'read-fast', 'reference']),
+  shardCacheDir: is.text,
+  retry: is.object,
+  stallTimeoutMs: is.number(1),
+  responseTimeoutMs: is.number(1),
+  dedupTimeoutMs: is.number(1),
+  connectTimeoutMs: is.number(1),
+  headers: is.object,
+  sessionId: is.text,
+  userAgent: is.text,
+  allowHosts: is.texts,
+  ca: is.text,
+  proxy: is.text,
+  dispatcher: is.object,
+  onRetry: is.callback,
+};
+
+const RETRY_RULES: OptionRules<RetryOptions> = {
+  retries: is.integer(0),
+  baseDelayMs: is.number(0),
+  maxDelayMs: is.number(0),
+  maxRetryAfterMs: is.number(0),
+};
+
+const UPLOAD_RULES: OptionRules<ClientUploadOptions> = {
+  sha256: is.flag,
+  expand: is.flag,
+  dryRun: is.flag,
+  upToStartSize: is.flag,
+  signal: is.signal,
+  onProgress: is.callback,
+};
+
+const STREAM_RULES: OptionRules<Omit<ClientDownloadOptions, 'to'>> = {
+  offset: is.integer(0),
+  length: is.integer(0),
+  signal: is.signal,
+  onProgress: is.callback,
+};
+
+const DOWNLOAD_RULES: OptionRules<ClientDownloadOptions> = {
+  to: is.required(is.either(is.text, is.object)),
+  ...STREAM_RULES,
+};
 
 /**
  * A ready client: workers, connections, files.
@@ -163,12 +237,9 @@ const PLACEMENT_NAMES: readonly PlacementName[] = [
  * await client.close();
  */
 export async function createClient(options: ClientOptions = {}): Promise<OrbweaverClient> {
+  checkOptions('createClient', options, CLIENT_RULES);
+  if (options.retry !== undefined) checkOptions('retry', options.retry, RETRY_RULES);
   const { endpoint, placement = 'balanced', shardCacheDir } = options;
-  if (!PLACEMENT_NAMES.includes(placement)) {
-    throw new RangeError(
-      `"placement" expected ${PLACEMENT_NAMES.join(', ')}, got ${String(placement)}`,
-    );
-  }
   // Both ways of a transfer are loaded when they are first asked for, and workers start meanwhile, if
   // there is work for them: most of a small upload is the loading of code and the start of threads.
   const [pool, cas, cache] = await allOpened(
@@ -176,7 +247,17 @@ export async function createClient(options: ClientOptions = {}): Promise<Orbweav
     endpoint === undefined ? null : casOf(endpoint, options),
     shardCacheDir === undefined ? null : cacheOf(shardCacheDir),
   );
+  let closing: Promise<void> | null = null;
+  const checkOpen = (): void => {
+    if (closing !== null) {
+      throw new OrbweaverError(
+        'CLOSED',
+        'the client expected to be open, got a call after close()',
+      );
+    }
+  };
   const needCas = (): CasClient => {
+    checkOpen();
     if (cas === null) throw new OrbweaverError('USAGE', '"endpoint" expected a URL, got none');
     return cas;
   };
@@ -184,21 +265,28 @@ export async function createClient(options: ClientOptions = {}): Promise<Orbweav
   return {
     threads: pool.threads,
     tier: pool.kernels.tier,
+    fallbackReason: pool.kernels.fallbackReason,
     upload: async (inputs, uploadOptions = {}) => {
+      checkOptions('upload', uploadOptions, UPLOAD_RULES);
+      checkOpen();
       if (uploadOptions.dryRun !== true) needCas();
       const list = isList(inputs) ? inputs : [inputs];
       const { expectedBytes } = await import('./input.js');
-      pool.expectBytes(expectedBytes(list, pool.threads * pool.slabBytes));
+      void expectedBytes(list, pool.threads * pool.slabBytes).then((bytes) =>
+        pool.expectBytes(bytes),
+      );
       const { runUpload } = await import('./upload.js');
       return runUpload({ cas, pool, cache, placement }, list, uploadOptions);
     },
     download: async (fileHash, downloadOptions) => {
+      checkOptions('download', downloadOptions, DOWNLOAD_RULES);
       MerkleHash.parse(fileHash);
       const parts = { cas: needCas(), pool };
       const { runDownload, sinkOf } = await import('./download.js');
       return runDownload(parts, fileHash, await sinkOf(downloadOptions.to), downloadOptions);
     },
     stream: (fileHash, streamOptions = {}) => {
+      checkOptions('stream', streamOptions, STREAM_RULES);
       const pass = new PassThrough({ highWaterMark: STREAM_BUFFER_BYTES });
       const run = async (): Promise<void> => {
         const parts = { cas: needCas(), pool };
@@ -215,9 +303,12 @@ export async function createClient(options: ClientOptions = {}): Promise<Orbweav
       const { runZipDownload } = await import('./download.js');
       return runZipDownload(parts, entries, zipOptions);
     },
-    close: async () => {
-      await cas?.close();
-      await pool.close();
+    close: () => {
+      closing ??= (async () => {
+        await cas?.close();
+        await pool.close();
+      })();
+      return closing;
     },
   };
 }
@@ -249,19 +340,30 @@ async function allOpened(
 }
 
 async function casOf(endpoint: string, options: ClientOptions): Promise<CasClient> {
-  const { token, stallTimeoutMs, allowHosts, ca, proxy, dispatcher, onRetry } = options;
+  const { retry, stallTimeoutMs, dedupTimeoutMs, connectTimeoutMs, headers } = options;
+  const { sessionId, userAgent, allowHosts, ca, proxy, onRetry } = options;
   const { createCasClient } = await import('../transport/index.js');
-  return createCasClient({
+  const given = {
     endpoint,
-    token: token ?? '',
-    ...(stallTimeoutMs === undefined ? {} : { stallTimeoutMs }),
-    ...(allowHosts === undefined ? {} : { allowHosts }),
-    ...(ca === undefined ? {} : { ca }),
-    ...(proxy === undefined ? {} : { proxy }),
-    ...(dispatcher === undefined ? {} : { dispatcher }),
-    ...(onRetry === undefined ? {} : { onRetry }),
-  });
+    token: options.token ?? '',
+    retry: retry === undefined ? undefined : withoutUndefined(retry),
+    answerTimeoutMs: options.responseTimeoutMs,
+    dispatcher: options.dispatcher as CasClientOptions['dispatcher'],
+    ...{ stallTimeoutMs, dedupTimeoutMs, connectTimeoutMs, headers, sessionId, userAgent },
+    ...{ allowHosts, ca, proxy, onRetry },
+  };
+  return createCasClient(withoutUndefined(given));
 }
+
+/** Options that are absent have defaults, and so have those that are `undefined`. */
+function withoutUndefined<T extends object>(options: T): Given<T> {
+  const entries = Object.entries(options).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as Given<T>;
+}
+
+type Given<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
+  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
+};
 
 async function cacheOf(dir: string): Promise<ShardCache> {
   const { createShardCache } = await import('../io/index.js');

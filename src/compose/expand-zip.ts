@@ -1,6 +1,6 @@
 import { readZipEntries, readZipStream } from '../archive/index.js';
 import type { RandomAccess, Source } from '../client/ports.js';
-import { bytesRandomAccess, openRandomAccess } from '../io/index.js';
+import { bytesRandomAccess, openRandomAccess, pathOf } from '../io/index.js';
 import { inputName, isNamed, toSource, type UploadInput } from './input.js';
 
 /**
@@ -37,6 +37,6 @@ export async function addZipEntries(
 
 async function randomAccessOf(input: UploadInput): Promise<RandomAccess | null> {
   const data = isNamed(input) ? input.data : input;
-  if (typeof data === 'string') return openRandomAccess(data);
+  if (typeof data === 'string' || data instanceof URL) return openRandomAccess(pathOf(data));
   return data instanceof Uint8Array ? bytesRandomAccess(data, inputName(input)) : null;
 }

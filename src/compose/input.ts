@@ -1,8 +1,9 @@
 import type { Source } from '../client/ports.js';
 import {
   type UploadInput as BareInput,
-  type DiskPace,
   knownSize,
+  pathOf,
+  type SourceOptions,
   sourceNow,
   sourceOf,
 } from '../io/index.js';
@@ -26,16 +27,21 @@ export type UploadInput = BareInput | NamedInput;
  * The source of an input, at once where that can be.
  * @throws OrbweaverError `INPUT_*`; TypeError for anything else; or the promise rejects
  */
-export function toSource(input: UploadInput, pace?: DiskPace): Source | Promise<Source> {
-  const [data, options] = isNamed(input)
-    ? [input.data, { name: input.name, pace }]
-    : [input, { pace }];
+export function toSource(
+  input: UploadInput,
+  options: Omit<SourceOptions, 'name'> = {},
+): Source | Promise<Source> {
+  if (isNamed(input)) return sourceWith(input.data, { ...options, name: input.name });
+  return sourceWith(input, options);
+}
+
+function sourceWith(data: BareInput, options: SourceOptions): Source | Promise<Source> {
   return sourceNow(data, options) ?? sourceOf(data, options);
 }
 
 /** The name that results carry before a source could be made. */
 export function inputName(input: UploadInput): string {
-  if (typeof input === 'string') return input;
+  if (typeof input === 'string' || input instanceof URL) return pathOf(input);
   if (isNamed(input)) return input.name ?? inputName(input.data);
   return 'name' in input && typeof input.name === 'string' ? input.name : 'input';
 }
@@ -49,11 +55,14 @@ export function givenSha256(input: UploadInput): string | undefined {
  * Bytes of these inputs, counted until there are `enough`: nobody looks at thousands of files in order
  * to learn that they are many. Inputs of unknown size count as none.
  */
-export function expectedBytes(inputs: readonly UploadInput[], enough: number): number {
+export async function expectedBytes(
+  inputs: readonly UploadInput[],
+  enough: number,
+): Promise<number> {
   let bytes = 0;
   for (const input of inputs) {
     if (bytes >= enough) break;
-    bytes += knownSize(isNamed(input) ? input.data : input) ?? 0;
+    bytes += (await knownSize(isNamed(input) ? input.data : input)) ?? 0;
   }
   return bytes;
 }

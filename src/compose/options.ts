@@ -1,6 +1,12 @@
 import type { CompressionPolicy } from '../compress/index.js';
 import type { TierRequest } from '../kernels/index.js';
-import { type ComputePoolOptions, createComputePool, type WorkerPool } from '../workers/index.js';
+import { is, type OptionRules } from '../options/index.js';
+import {
+  type ComputePoolOptions,
+  createComputePool,
+  MIN_MAX_MEMORY_BYTES,
+  type WorkerPool,
+} from '../workers/index.js';
 
 /** How much of the machine may be used. All optional. */
 export interface ComputeOptions {
@@ -21,7 +27,22 @@ export interface ComputeOptions {
   readonly sharedMemory?: boolean | undefined;
   /** How chunks are compressed. @default 'auto' */
   readonly compression?: CompressionPolicy | undefined;
+  /**
+   * `file:` URL of a folder with a copy of `dist/workers` of this package: for programs that are bundled
+   * into one file and run where the package is not installed.
+   * @default found beside the package's own modules
+   */
+  readonly workerUrl?: string | URL | undefined;
 }
+
+export const COMPUTE_RULES: OptionRules<ComputeOptions> = {
+  workers: is.integer(0, 256),
+  maxMemory: is.integer(MIN_MAX_MEMORY_BYTES),
+  tier: is.oneOf(['auto', 'simd', 'portable', 'readable']),
+  sharedMemory: is.flag,
+  compression: is.text,
+  workerUrl: is.either(is.text, is.object),
+};
 
 /** The pool for these options. @throws RangeError, OrbweaverError `KERNEL_UNAVAILABLE` */
 export function poolOf(
@@ -35,6 +56,7 @@ export function poolOf(
     sharedMemory: options.sharedMemory,
     compression: options.compression,
     inThreadBytes,
+    workerUrl: options.workerUrl,
   };
   return createComputePool(pool);
 }

@@ -9,7 +9,7 @@ import {
   type PlacementPolicy,
 } from '../dedup/index.js';
 import { ERROR_CODES, isOrbweaverError } from '../errors.js';
-import { createDiskPace, type DiskPace } from '../io/index.js';
+import { createDiskPace, type SourceOptions } from '../io/index.js';
 import type { WorkerPool } from '../workers/index.js';
 import type { ClientUploadOptions, FailedUpload, PlacementName, UploadResult } from './client.js';
 import { givenSha256, inputName, toSource, type UploadInput } from './input.js';
@@ -43,7 +43,14 @@ export async function runUpload(
   options: ClientUploadOptions,
 ): Promise<UploadResult> {
   const { cas, pool, cache } = parts;
-  const { dryRun = false, expand = false, sha256 = false, signal, onProgress } = options;
+  const {
+    dryRun = false,
+    expand = false,
+    sha256 = false,
+    upToStartSize,
+    signal,
+    onProgress,
+  } = options;
   const startedAt = performance.now();
   const learnt: Uint8Array[] = [];
   const session = createUploadSession({
@@ -74,7 +81,7 @@ export async function runUpload(
       const pace = createDiskPace();
       for (let start = 0; start < inputs.length; start += LOOK_AHEAD) {
         const group = inputs.slice(start, start + LOOK_AHEAD);
-        for (const [i, source] of (await sourcesOf(group, pace)).entries()) {
+        for (const [i, source] of (await sourcesOf(group, { pace, upToStartSize })).entries()) {
           const input = group[i] as UploadInput;
           if (source instanceof Error) failures.push(failedUpload(inputName(input), source));
           else session.enqueue(source, { sha256: givenSha256(input) ?? sha256 });
@@ -111,12 +118,12 @@ export async function runUpload(
  */
 function sourcesOf(
   inputs: readonly UploadInput[],
-  pace: DiskPace,
+  options: Omit<SourceOptions, 'name'>,
 ): (Source | Error)[] | Promise<(Source | Error)[]> {
   let waits = false;
   const found = inputs.map((input) => {
     try {
-      const source = toSource(input, pace);
+      const source = toSource(input, options);
       if (!(source instanceof Promise)) return source;
       waits = true;
       return source.catch((error: unknown) => error as Error);

@@ -1,7 +1,7 @@
+import { GrowableU32 } from '../bytes/index.js';
 import { HASH_BYTES, keyedChunkHash } from '../hash/index.js';
 import type { Hasher } from '../hash/ports.js';
 import { ChunkIndex, type ChunkIndexOptions, HASH_WORDS, hashWords } from './chunk-index.js';
-import { GrowableU32 } from './growable.js';
 import type { Origin } from './ports.js';
 
 const ORIGINS: readonly Origin[] = ['session', 'local', 'global'];

@@ -1,7 +1,7 @@
+import { GrowableBytes, GrowableU32 } from '../bytes/index.js';
 import { createMerkleTree, type MerkleHash, type MerkleTree, rangeHash } from '../hash/index.js';
 import type { Hasher } from '../hash/ports.js';
 import type { ChunkSource } from './chunk-source.js';
-import { GrowableBytes, GrowableU32 } from './growable.js';
 import type { FilePlacement, Origin } from './ports.js';
 import { createQueryState, type QueryState } from './query-policy.js';
 import type { FileSummary } from './types.js';

@@ -1,8 +1,8 @@
+import { GrowableU32 } from '../bytes/index.js';
 import { xorbHash } from '../hash/index.js';
 import type { Hasher } from '../hash/ports.js';
 import { RECORD_HEADER_BYTES } from '../xorb/index.js';
 import { ChunkSource } from './chunk-source.js';
-import { GrowableU32 } from './growable.js';
 import type { ClosedXorb } from './types.js';
 import type { XorbRegistry } from './xorb-registry.js';
 

@@ -1,7 +1,8 @@
 import { open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { outputError } from './errno.js';
-import { syncFolder, writeAll } from './file-sink.js';
+import { writeAll } from './file-sink.js';
+import { syncFolder } from './folder.js';
 import { partPath } from './part-name.js';
 
 export interface WriteFileAtomicOptions {

@@ -1,4 +1,5 @@
 import type { Source } from '../client/ports.js';
+import { copyInto } from '../platform/index.js';
 import { raceAbort, throwIfAborted } from './abort.js';
 import { inputError } from './errno.js';
 import { inputChanged } from './input-size.js';
@@ -33,7 +34,7 @@ export function blobSource(blob: Blob, name?: string): Source {
           if (wanted === 0) return 0;
           const part = await raceAbort(readPiece(blob, position, wanted, label), signal);
           if (part.length !== wanted) throw inputChanged(label, sizeBytes, position + part.length);
-          into.set(part);
+          copyInto(into, 0, part);
           position += wanted;
           return wanted;
         },

@@ -1,4 +1,5 @@
 import type { RandomAccess, Source } from '../client/ports.js';
+import { copyInto } from '../platform/index.js';
 import { throwIfAborted } from './abort.js';
 import { inputChanged } from './input-size.js';
 
@@ -20,7 +21,7 @@ export function bytesSource(bytes: Uint8Array, name = 'bytes'): Source {
         async read(into) {
           throwIfAborted(signal);
           const part = bytes.subarray(position, position + into.length);
-          into.set(part);
+          copyInto(into, 0, part);
           position += part.length;
           return part.length;
         },

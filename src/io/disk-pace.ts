@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { createSlowShare } from './slow-share.js';
 
 /**
@@ -5,13 +6,18 @@ import { createSlowShare } from './slow-share.js';
  * microseconds, while an asynchronous one costs several times that in messages between threads; on
  * a slow disk or network it is the other way round, and nothing may block.
  *
+ * The first call in a folder is never a blocking one: that of a server that is gone would not return,
+ * and the whole process with it.
+ *
  * One of these serves all small files of an upload.
  */
 export interface DiskPace {
-  /** True: a blocking call is the cheaper one now. */
-  readonly quick: boolean;
+  /** True: a blocking call is the cheaper one now, for a file of this path. */
+  isQuick(path: string): boolean;
   /** Runs a blocking call and notes how long it took. */
   measure<T>(call: () => T): T;
+  /** Waits for an asynchronous call, and knows then whether the folder of `path` answers in time. */
+  learn<T>(path: string, call: () => Promise<T>): Promise<T>;
 }
 
 /** What a blocking call may take: a cached file takes a twentieth of it. */
@@ -21,19 +27,33 @@ const QUICK_MS = 0.5;
  * few are now and then.
  */
 const MOST_SLOW = 0.25;
+/** What the first, asynchronous call in a folder may take: it waits for its turn besides. */
+const PROMPT_MS = 50;
+/** Folders that are remembered. */
+const MAX_FOLDERS = 4096;
 
 export function createDiskPace(nowMs: () => number = () => performance.now()): DiskPace {
   const share = createSlowShare({ mostSlow: MOST_SLOW, weight: 1 / 16, retryAfter: 1024 });
+  const folders = new Set<string>();
   return {
-    get quick() {
-      return share.quick;
-    },
+    isQuick: (path) => share.quick && folders.has(dirname(path)),
     measure(call) {
       const startedMs = nowMs();
       try {
         return call();
       } finally {
         share.note(nowMs() - startedMs > QUICK_MS);
+      }
+    },
+    async learn(path, call) {
+      const startedMs = nowMs();
+      try {
+        return await call();
+      } finally {
+        if (nowMs() - startedMs <= PROMPT_MS) {
+          if (folders.size >= MAX_FOLDERS) folders.clear();
+          folders.add(dirname(path));
+        }
       }
     },
   };

@@ -45,12 +45,11 @@ export function inputError(error: unknown, name: string): OrbweaverError {
   if (isOrbweaverError(error)) return error;
   const errno = errnoOf(error);
   const code = INPUT_CODES[errno ?? ''] ?? 'INPUT_UNREADABLE';
-  return new OrbweaverError(
-    code,
-    `"${name}" expected a readable input, got ${describe(error, errno)}`,
-    { path: name, errno: errno ?? null },
-    error,
-  );
+  const text =
+    code === 'INPUT_NOT_FOUND' && name.includes('\ufffd')
+      ? `"${name}" is not a file name in UTF-8, which is all that can be named here: rename it, or pipe it in`
+      : `"${name}" expected a readable input, got ${describe(error, errno)}`;
+  return new OrbweaverError(code, text, { path: name, errno: errno ?? null }, error);
 }
 
 /** What went wrong while an output was opened or written. A typed error passes through. */
@@ -70,6 +69,23 @@ export function outputErrnoError(
   return new OrbweaverError(code, message, { path: name, errno: errno ?? null }, cause);
 }
 
+/** The usual ones in words. */
+const WORDS: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file or folder',
+  ENOTDIR: 'a file where a folder should be',
+  EISDIR: 'a folder',
+  EACCES: 'no permission',
+  EPERM: 'no permission',
+  EROFS: 'a read-only file system',
+  ENOSPC: 'a full disk',
+  EDQUOT: 'a used-up quota',
+  ENAMETOOLONG: 'a name that is too long',
+  ELOOP: 'links that go in a circle',
+  EPIPE: 'a reader that went away',
+};
+
 function describe(error: unknown, errno: string | undefined): string {
-  return errno ?? (error instanceof Error ? error.message : String(error));
+  if (errno === undefined) return error instanceof Error ? error.message : String(error);
+  const words = WORDS[errno];
+  return words === undefined ? errno : `${words} (${errno})`;
 }

@@ -1,10 +1,15 @@
-import { type FileHandle, open, rename, stat, statfs, unlink } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import type { Stats } from 'node:fs';
+import { type FileHandle, open, readlink, rename, stat, statfs, unlink } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import type { Sink } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
 import { outputErrnoError, outputError } from './errno.js';
+import { makeFolder, syncFolder } from './folder.js';
 import { partPath, removeLeftovers } from './part-name.js';
 import { createWritePace } from './write-pace.js';
+
+/** Links that are followed to the target, as many as Linux does. */
+const MAX_LINKS = 40;
 
 export interface FileSinkOptions {
   /**
@@ -23,9 +28,11 @@ export interface FileSinkOptions {
 /**
  * A file as a sink. Bytes go, in any order, to a file of a unique name beside the target, which
  * gets the target's name on `commit` and is removed on `abort`: under the final name there is
- * either the old file or the whole new one. Opened at the first `prepare` or `write`.
+ * either the old file or the whole new one. Opened at the first `prepare` or `write`. Missing folders
+ * are made. Of a file that is replaced the rights and, where that is allowed, the owner stay; a link is
+ * written through: the file that it leads to is replaced.
  *
- * @throws OrbweaverError from its methods: `OUTPUT_UNWRITABLE` (no such folder, no permission, the
+ * @throws OrbweaverError from its methods: `OUTPUT_UNWRITABLE` (no permission, the
  * target is a folder, pipe or device), `DISK_FULL` (already in `prepare` when the free space does
  * not do), `SIZE_MISMATCH` from `commit`, `STORAGE_FAILED`, `CLOSED` after commit or abort
  * @example
@@ -34,7 +41,8 @@ export interface FileSinkOptions {
  * await sink.commit(bytes.length);
  */
 export function fileSink(path: string, options: FileSinkOptions = {}): Sink {
-  const part = partPath(path);
+  /** Once it is open: where the file will be, behind all links, and what it is called until then. */
+  let place: { readonly target: string; readonly part: string } | undefined;
   const pace = createWritePace();
   let opening: Promise<FileHandle> | undefined;
   let opened: FileHandle | undefined;
@@ -45,10 +53,12 @@ export function fileSink(path: string, options: FileSinkOptions = {}): Sink {
 
   const openPart = (): Promise<FileHandle> => {
     if (closed) return Promise.reject(closedError(path));
-    opening ??= openBeside(path, part, options.removeLeftovers ?? true).then((file) => {
-      opened = file;
-      return file;
-    });
+    opening ??= (async () => {
+      const old = await findTarget(path);
+      place = { target: old.target, part: partPath(old.target) };
+      opened = await openBeside({ ...old, ...place, path }, options);
+      return opened;
+    })();
     return opening;
   };
   /** A number that was closed may name another file at once: nobody must write by it any more. */
@@ -61,7 +71,8 @@ export function fileSink(path: string, options: FileSinkOptions = {}): Sink {
   const discard = async (): Promise<void> => {
     closed = true;
     const file = await opening?.catch(() => undefined);
-    if (file === undefined) return;
+    if (file === undefined || place === undefined) return;
+    const { part } = place;
     // The name goes at once, however long somebody still writes.
     const unlinked = await unlink(part).then(
       () => true,
@@ -127,8 +138,9 @@ export function fileSink(path: string, options: FileSinkOptions = {}): Sink {
         if (size !== sizeBytes) throw sizeMismatch(path, sizeBytes, size);
         if (options.durable) await file.sync();
         await file.close();
-        await rename(part, path);
-        if (options.durable) await syncFolder(dirname(path));
+        const { part, target } = place as NonNullable<typeof place>;
+        await rename(part, target);
+        if (options.durable) await syncFolder(dirname(target));
       } catch (error) {
         await discard();
         throw outputError(error, path);
@@ -140,20 +152,51 @@ export function fileSink(path: string, options: FileSinkOptions = {}): Sink {
   };
 }
 
-async function openBeside(path: string, part: string, sweep: boolean): Promise<FileHandle> {
+/** What is there already: the file behind all links, of which rights and owner stay. */
+interface OldFile {
+  readonly target: string;
+  /** Null: nothing is there. */
+  readonly stats: Stats | null;
+}
+
+async function findTarget(path: string): Promise<OldFile> {
+  let target = path;
+  // Not `realpath`: a link may lead to a file that is still to be made.
+  for (let hops = 0; hops < MAX_LINKS; hops++) {
+    const link = await readlink(target).catch(() => null);
+    if (link === null) return { target, stats: await stat(target).catch(() => null) };
+    target = resolve(dirname(target), link);
+  }
+  const message = `"${path}" expected a writable output, got links that go in a circle`;
+  throw new OrbweaverError('OUTPUT_UNWRITABLE', message, { path });
+}
+
+async function openBeside(
+  { path, target, part, stats }: OldFile & { readonly path: string; readonly part: string },
+  { removeLeftovers: sweep = true }: FileSinkOptions,
+): Promise<FileHandle> {
   try {
-    const target = await stat(path).catch(() => null);
-    if (target !== null && !target.isFile()) {
-      const got = target.isDirectory() ? 'a directory' : 'a pipe or device';
+    if (stats !== null && !stats.isFile()) {
+      const got = stats.isDirectory() ? 'a folder' : 'a pipe or device';
       const message = `"${path}" expected a regular file or nothing, got ${got}`;
       throw new OrbweaverError('OUTPUT_UNWRITABLE', message, { path });
     }
-    if (sweep) await removeLeftovers(path);
+    if (stats === null) await makeFolder(dirname(target));
+    if (sweep) await removeLeftovers(target);
     // 'wx': a link planted under the unfinished name is an error, never followed.
-    return await open(part, 'wx');
+    const file = await open(part, 'wx', stats === null ? 0o666 : 0o600);
+    if (stats !== null) await keepRights(file, stats);
+    return file;
   } catch (error) {
     throw outputError(error, path);
   }
+}
+
+/** As far as the system lets us: the owner first, because a change of owner takes rights away. */
+async function keepRights(file: FileHandle, { mode, uid, gid }: Stats): Promise<void> {
+  const own = await file.stat();
+  if (own.uid !== uid || own.gid !== gid) await file.chown(uid, gid).catch(() => {});
+  await file.chmod(mode & 0o7777).catch(() => {});
 }
 
 /** One write may take less than all (a signal, a full disk): go on until done or an error. */
@@ -186,21 +229,13 @@ async function checkFreeSpace(path: string, neededBytes: number): Promise<void> 
   if (space === null || space.blocks === 0) return;
   const freeBytes = space.bavail * space.bsize;
   if (neededBytes <= freeBytes) return;
+  // Some network file systems always say so; a disk that is really full says it again, and in time.
+  if (freeBytes === 0) {
+    process.emitWarning(`the file system of "${path}" reports no free space; trying all the same`);
+    return;
+  }
   const message = `"${path}" expected ${neededBytes} free bytes, got ${freeBytes}`;
   throw new OrbweaverError('DISK_FULL', message, { path, neededBytes, freeBytes });
-}
-
-/** Makes a rename inside `folder` survive a power cut, where the system can do that. */
-export async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r').catch(() => null);
-  if (handle === null) return;
-  try {
-    await handle.sync();
-  } catch {
-    // Windows and some network file systems refuse to sync a folder; there is nothing more to do.
-  } finally {
-    await handle.close();
-  }
 }
 
 function sizeMismatch(path: string, expected: number, got: number): OrbweaverError {

@@ -2,13 +2,22 @@ export { type WriteFileAtomicOptions, writeFileAtomic } from './atomic-write.js'
 export { blobSource } from './blob-source.js';
 export { bytesRandomAccess, bytesSource } from './bytes-source.js';
 export { createDiskPace, type DiskPace } from './disk-pace.js';
+export { inputError, outputError } from './errno.js';
 export { type FileSinkOptions, fileSink } from './file-sink.js';
+export { makeFolder, syncFolder } from './folder.js';
 export { knownSize } from './known-size.js';
 export { type MemorySink, memorySink } from './memory-sink.js';
 export { outputSink } from './output-sink.js';
-export { pathSource } from './path-source.js';
+export { type PathSourceOptions, pathSource } from './path-source.js';
 export { openRandomAccess } from './random-access.js';
 export { createShardCache, type ShardCacheOptions } from './shard-cache.js';
-export { type SourceOptions, sourceNow, sourceOf, type UploadInput } from './source-of.js';
+export {
+  isPath,
+  pathOf,
+  type SourceOptions,
+  sourceNow,
+  sourceOf,
+  type UploadInput,
+} from './source-of.js';
 export { type StreamSinkOptions, streamSink } from './stream-sink.js';
 export { type StreamInput, streamSource } from './stream-source.js';

@@ -1,3 +1,4 @@
+import { withRoom } from '../bytes/index.js';
 import type { Sink } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
 
@@ -20,25 +21,22 @@ export function memorySink(name = 'memory'): MemorySink {
   let buffer = new Uint8Array(0);
   let size = 0;
   let committed = false;
-  const grow = (needed: number, least: number): void => {
+  const grow = (needed: number): void => {
     if (needed > MAX_MEMORY_BYTES) {
       const message = `"${name}" expected at most ${MAX_MEMORY_BYTES} bytes, got ${needed}`;
       throw new OrbweaverError('OUTPUT_UNWRITABLE', message, { neededBytes: needed });
     }
-    if (needed <= buffer.length) return;
-    const grown = new Uint8Array(Math.max(needed, least));
-    grown.set(buffer.subarray(0, size));
-    buffer = grown;
+    buffer = withRoom(buffer, needed, size);
   };
   return {
     name,
     positional: true,
     async prepare(sizeBytes) {
-      grow(sizeBytes, sizeBytes);
+      grow(sizeBytes);
     },
     async write(bytes, offset) {
       const end = offset + bytes.length;
-      grow(end, Math.min(MAX_MEMORY_BYTES, buffer.length * 2));
+      grow(end);
       buffer.set(bytes, offset);
       size = Math.max(size, end);
     },

@@ -1,5 +1,5 @@
-import { createWriteStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { constants, createWriteStream } from 'node:fs';
+import { open, stat } from 'node:fs/promises';
 import type { Sink } from '../client/ports.js';
 import { type FileSinkOptions, fileSink } from './file-sink.js';
 import { streamSink } from './stream-sink.js';
@@ -14,5 +14,18 @@ import { streamSink } from './stream-sink.js';
 export async function outputSink(path: string, options: FileSinkOptions = {}): Promise<Sink> {
   const stats = await stat(path).catch(() => null);
   if (stats === null || stats.isFile() || stats.isDirectory()) return fileSink(path, options);
-  return streamSink(createWriteStream(path), { name: path });
+  const stream = createWriteStream(path);
+  const sink = streamSink(stream, { name: path });
+  if (!stats.isFIFO()) return sink;
+  return {
+    ...sink,
+    async abort(reason) {
+      await sink.abort(reason);
+      // An open that waits for a reader keeps its thread: a reader that comes and goes ends it.
+      if (stream.pending) {
+        const reader = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+        await reader.close();
+      }
+    },
+  };
 }

@@ -18,8 +18,8 @@ const PART_SUFFIX = '.orbweaver-part';
 /** A part of another machine (shared folders) is a leftover when nothing touched it for a day. */
 const FOREIGN_LEFTOVER_MS: number = 24 * 60 * 60 * 1000;
 
-/** Characters of the target's name that are kept: names end at 255 bytes, and UTF-8 takes up to 3. */
-const KEPT_NAME_CHARS = 60;
+/** Bytes of the target's name that are kept: names end at 255 bytes, and the rest takes up to 60. */
+const KEPT_NAME_BYTES = 160;
 
 /** A name for an unfinished `path`, used by nobody else. */
 export function partPath(path: string): string {
@@ -53,7 +53,14 @@ async function isLeftover(part: string, owner: string, nowMs: number): Promise<b
 }
 
 function partPrefix(path: string): string {
-  return `.${Array.from(basename(path)).slice(0, KEPT_NAME_CHARS).join('')}.`;
+  let kept = '';
+  let bytes = 0;
+  for (const char of basename(path)) {
+    bytes += Buffer.byteLength(char);
+    if (bytes > KEPT_NAME_BYTES) break;
+    kept += char;
+  }
+  return `.${kept}.`;
 }
 
 function isRunning(pid: number): boolean {

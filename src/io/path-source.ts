@@ -1,17 +1,49 @@
-import { closeSync, openSync, readSync, type Stats, statSync } from 'node:fs';
+import {
+  type BigIntStats,
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readSync,
+  type Stats,
+  statSync,
+} from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import type { Source, SourceReader } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
+import { copyInto } from '../platform/index.js';
 import { raceAbort, throwIfAborted } from './abort.js';
 import type { DiskPace } from './disk-pace.js';
 import { inputError } from './errno.js';
-import { inputChanged } from './input-size.js';
+import { checkUnchanged, inputChanged } from './input-size.js';
 
 /** Pipes and devices are read through a buffer of this size. */
 const PIPE_BUFFER_BYTES: number = 1 << 16;
 
 /** Files up to this size are read by blocking calls while the disk is quick. */
 const SMALL_FILE_BYTES: number = 1 << 18;
+
+/** How a path is read. */
+export interface PathSourceOptions {
+  /** Name in results and messages. @default the path */
+  readonly name?: string | undefined;
+  /** Shared by the inputs of one upload, so that small files are read the cheaper way. */
+  readonly pace?: DiskPace | undefined;
+  /**
+   * For files that grow (logs): reads as many bytes as there were when it was looked up, and lets what
+   * is added meanwhile be. Fails only when it became shorter or another file took its place.
+   * @default false: any change is `INPUT_CHANGED`
+   */
+  readonly upToStartSize?: boolean | undefined;
+}
+
+/** What the functions below share about one regular file. */
+interface FileInput {
+  readonly path: string;
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly mayGrow: boolean;
+}
 
 /**
  * A path as a source. A regular file has a known size and is read straight into the views it is
@@ -20,130 +52,134 @@ const SMALL_FILE_BYTES: number = 1 << 18;
  * small files are read by blocking calls as long as these are quick.
  *
  * @throws OrbweaverError `INPUT_NOT_FOUND`, `INPUT_IS_DIRECTORY`, `INPUT_UNREADABLE`; while it is
- * read also `INPUT_CHANGED` when the file does not end where it did when it was looked up
+ * read also `INPUT_CHANGED` when its size, times or inode are not what they were before
  * @example
  * const source = await pathSource('model.safetensors');
  */
-export async function pathSource(
-  path: string,
-  name: string = path,
-  pace?: DiskPace,
-): Promise<Source> {
-  const now = pace === undefined ? null : pathSourceNow(path, name, pace);
+export async function pathSource(path: string, options: PathSourceOptions = {}): Promise<Source> {
+  const now = pathSourceNow(path, options);
   if (now !== null) return now;
-  const stats = await stat(path).catch((error: unknown) => {
-    throw inputError(error, name);
+  const find = (): Promise<Stats> => stat(path);
+  const found = options.pace === undefined ? find() : options.pace.learn(path, find);
+  const stats = await found.catch((error: unknown) => {
+    throw inputError(error, options.name ?? path);
   });
-  return sourceFor(path, name, stats, pace);
+  return sourceFor(path, stats, options);
 }
 
 /**
- * The same by a blocking call, while the disk is quick: thousands of small files then cost no
- * promises. Null: use {@link pathSource}. @throws what it throws
+ * The same by a blocking call, where the disk is known to be quick: thousands of small files then cost
+ * no promises. Null: use {@link pathSource}. @throws what it throws
  */
-export function pathSourceNow(path: string, name: string, pace: DiskPace): Source | null {
-  if (!pace.quick) return null;
+export function pathSourceNow(path: string, options: PathSourceOptions): Source | null {
+  const { pace } = options;
+  if (pace === undefined || !pace.isQuick(path)) return null;
   let stats: Stats;
   try {
     stats = pace.measure(() => statSync(path));
   } catch (error) {
-    throw inputError(error, name);
+    throw inputError(error, options.name ?? path);
   }
-  return sourceFor(path, name, stats, pace);
+  return sourceFor(path, stats, options);
 }
 
-function sourceFor(path: string, name: string, stats: Stats, pace: DiskPace | undefined): Source {
+function sourceFor(path: string, stats: Stats, options: PathSourceOptions): Source {
+  const { name = path, pace, upToStartSize = false } = options;
   if (stats.isDirectory()) throw isDirectory(name);
-  const { size } = stats;
   const isFile = stats.isFile();
-  return isFile && size > 0
-    ? sizedSource(path, name, size, pace)
-    : { name, reopenable: isFile, open: (signal) => openUnsized(path, name, signal) };
+  const input: FileInput = { path, name, sizeBytes: stats.size, mayGrow: upToStartSize };
+  return isFile && stats.size > 0
+    ? sizedSource(input, pace)
+    : { name, reopenable: isFile, open: (signal) => openUnsized(input, stats.isFIFO(), signal) };
 }
 
 /** A function of its own, so that thousands of sources do not keep what `stat` said besides. */
-function sizedSource(
-  path: string,
-  name: string,
-  sizeBytes: number,
-  pace: DiskPace | undefined,
-): Source {
+function sizedSource(file: FileInput, pace: DiskPace | undefined): Source {
+  const { name, sizeBytes } = file;
   return {
     name,
     sizeBytes,
     reopenable: true,
-    open: (signal) => openSized(path, name, sizeBytes, signal),
+    open: (signal) => openSized(file, signal),
     ...(pace === undefined || sizeBytes > SMALL_FILE_BYTES
       ? {}
       : {
           readNow(into) {
-            if (!pace.quick) return false;
-            pace.measure(() => readSmall(path, name, sizeBytes, into));
+            if (!pace.isQuick(file.path)) return false;
+            pace.measure(() => readSmall(file, into));
             return true;
           },
         }),
   };
 }
 
-/** Three blocking calls as a rule; that the size is still what it was shows by one byte more. */
-function readSmall(path: string, name: string, sizeBytes: number, into: Uint8Array): void {
-  let position = 0;
+/** Five blocking calls as a rule, of which two look whether it is still the same. */
+function readSmall(input: FileInput, into: Uint8Array): void {
+  const { path, name, sizeBytes } = input;
   try {
     const file = openSync(path, 'r');
     try {
-      for (let count = 1; count > 0 && position < sizeBytes; position += count) {
-        count = readSync(file, into, position, sizeBytes + 1 - position, position);
+      const before = fstatSync(file, { bigint: true });
+      checkSize(input, before);
+      for (let position = 0; position < sizeBytes; ) {
+        const count = readSync(file, into, position, sizeBytes - position, position);
+        if (count === 0) throw inputChanged(name, sizeBytes, position);
+        position += count;
       }
+      checkUnchanged(input, before, fstatSync(file, { bigint: true }));
     } finally {
       closeSync(file);
     }
   } catch (error) {
     throw inputError(error, name);
   }
-  if (position !== sizeBytes) {
-    throw inputChanged(name, sizeBytes, position > sizeBytes ? 'more' : position);
-  }
 }
 
-async function openSized(
-  path: string,
-  name: string,
-  sizeBytes: number,
-  signal: AbortSignal | undefined,
-): Promise<SourceReader> {
+async function openSized(input: FileInput, signal: AbortSignal | undefined): Promise<SourceReader> {
+  const { path, name, sizeBytes } = input;
   throwIfAborted(signal);
   const file = await openInput(path, name);
+  let before: BigIntStats;
   try {
-    const { size } = await file.stat();
-    if (size !== sizeBytes) throw inputChanged(name, sizeBytes, size);
+    before = await file.stat({ bigint: true });
+    checkSize(input, before);
   } catch (error) {
     await file.close();
     throw inputError(error, name);
   }
   let position = 0;
-  let endSeen = false;
   return {
     async read(into) {
       throwIfAborted(signal);
-      if (endSeen || into.length === 0) return 0;
-      // Not raced against the signal: the kernel may write into the view until the call returns.
-      const { bytesRead } = await file.read(into, 0, into.length, position).catch((error) => {
+      const wanted = Math.min(into.length, sizeBytes - position);
+      if (wanted === 0) return 0;
+      try {
+        // Not raced against the signal: the kernel may write into the view until the call returns.
+        const { bytesRead } = await file.read(into, 0, wanted, position);
+        position += bytesRead;
+        if (bytesRead === 0) throw inputChanged(name, sizeBytes, position);
+        // With the last bytes and not after them: who knows the size need not ask for more.
+        if (position === sizeBytes) {
+          checkUnchanged(input, before, await file.stat({ bigint: true }));
+        }
+        return bytesRead;
+      } catch (error) {
         throw inputError(error, name);
-      });
-      position += bytesRead;
-      if (position > sizeBytes) throw inputChanged(name, sizeBytes, 'more');
-      if (bytesRead === 0 && position < sizeBytes) throw inputChanged(name, sizeBytes, position);
-      // A short read that stops exactly at the promised end has also seen that nothing follows.
-      endSeen = position === sizeBytes && bytesRead < into.length;
-      return bytesRead;
+      }
     },
     close: () => file.close(),
   };
 }
 
+/** That it is as long as when it was looked up, which may be a while ago. */
+function checkSize({ name, sizeBytes, mayGrow }: FileInput, { size }: BigIntStats): void {
+  const isRight = mayGrow ? size >= sizeBytes : size === BigInt(sizeBytes);
+  if (!isRight) throw inputChanged(name, sizeBytes, Number(size));
+}
+
 async function openUnsized(
-  path: string,
-  name: string,
+  { path, name }: FileInput,
+  isPipe: boolean,
   signal: AbortSignal | undefined,
 ): Promise<SourceReader> {
   throwIfAborted(signal);
@@ -151,6 +187,7 @@ async function openUnsized(
   const opening = openInput(path, name);
   const file = await raceAbort(opening, signal).catch((error: unknown) => {
     opening.then((late) => late.close()).catch(() => {});
+    if (isPipe) wakePipe(path);
     throw error;
   });
   // A read of a pipe can hang for long, and may end after the caller gave its view away: so it
@@ -166,7 +203,7 @@ async function openUnsized(
         throw inputError(error, name);
       });
       pending = undefined;
-      into.set(buffer.subarray(0, bytesRead));
+      copyInto(into, 0, buffer.subarray(0, bytesRead));
       return bytesRead;
     },
     async close() {
@@ -175,6 +212,18 @@ async function openUnsized(
       else void file.close().catch(() => {});
     },
   };
+}
+
+/**
+ * An open that waits for a writer keeps its thread, and the process with it. A writer that comes and
+ * goes ends it; where nobody waits this fails at once.
+ */
+function wakePipe(path: string): void {
+  try {
+    closeSync(openSync(path, constants.O_WRONLY | constants.O_NONBLOCK));
+  } catch {
+    // Nobody waits any more.
+  }
 }
 
 async function openInput(path: string, name: string): Promise<FileHandle> {

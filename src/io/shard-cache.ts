@@ -1,7 +1,9 @@
-import { mkdir, readdir, readFile, stat, unlink } from 'node:fs/promises';
+import { readdir, readFile, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CachedShard, ShardCache } from '../client/ports.js';
 import { writeFileAtomic } from './atomic-write.js';
+import { outputError } from './errno.js';
+import { makeFolder } from './folder.js';
 
 /**
  * Shards on disk for dedup across runs: one file each, named by what it holds and until when,
@@ -43,7 +45,7 @@ interface Entry {
 /**
  * Opens a cache of shards. It is opt-in: nothing is kept unless a folder is named.
  *
- * @throws Error when the folder cannot be created
+ * @throws OrbweaverError `OUTPUT_UNWRITABLE` when the folder cannot be created
  * @example
  * const cache = await createShardCache({ dir: '.cache/orbweaver', maxBytes: 64 << 20 });
  */
@@ -52,7 +54,9 @@ export async function createShardCache(options: ShardCacheOptions): Promise<Shar
   if (!Number.isSafeInteger(maxBytes) || maxBytes < 0) {
     throw new RangeError(`"maxBytes" expected an integer of at least 0, got ${maxBytes}`);
   }
-  await mkdir(dir, { recursive: true });
+  await makeFolder(dir).catch((error: unknown) => {
+    throw outputError(error, dir);
+  });
   /** Puts run one after another, so that two of them cannot fill the same room. */
   let turn: Promise<unknown> = Promise.resolve();
 

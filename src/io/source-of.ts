@@ -1,22 +1,15 @@
+import { fileURLToPath } from 'node:url';
 import type { Source } from '../client/ports.js';
 import { blobSource } from './blob-source.js';
 import { bytesSource } from './bytes-source.js';
-import type { DiskPace } from './disk-pace.js';
-import { pathSource, pathSourceNow } from './path-source.js';
+import { type PathSourceOptions, pathSource, pathSourceNow } from './path-source.js';
 import { type StreamInput, streamSource } from './stream-source.js';
 
-/** Everything that can be uploaded: a path, bytes, a blob, a stream, or a ready source. */
-export type UploadInput = string | Uint8Array | Blob | StreamInput | Source;
+/** Everything that can be uploaded: a path or `file:` URL, bytes, a blob, a stream, or a ready source. */
+export type UploadInput = string | URL | Uint8Array | Blob | StreamInput | Source;
 
-export interface SourceOptions {
-  /**
-   * Name in results and messages.
-   * @default the path, the name of a `File`, or the kind of input
-   */
-  readonly name?: string | undefined;
-  /** Shared by the inputs of one upload, so that small files are read the cheaper way. */
-  readonly pace?: DiskPace | undefined;
-}
+/** How an input is read; all but the name concern paths only. */
+export type SourceOptions = PathSourceOptions;
 
 /**
  * Makes a source of any input.
@@ -27,7 +20,7 @@ export interface SourceOptions {
  * const sources = await Promise.all(['a.bin', new Blob(['b'])].map((input) => sourceOf(input)));
  */
 export async function sourceOf(input: UploadInput, options: SourceOptions = {}): Promise<Source> {
-  if (typeof input === 'string') return pathSource(input, options.name, options.pace);
+  if (isPath(input)) return pathSource(pathOf(input), options);
   return readySource(input, options);
 }
 
@@ -36,12 +29,11 @@ export async function sourceOf(input: UploadInput, options: SourceOptions = {}):
  * is quick. Null: use {@link sourceOf}. @throws what it throws
  */
 export function sourceNow(input: UploadInput, options: SourceOptions): Source | null {
-  if (typeof input !== 'string') return readySource(input, options);
-  const { name = input, pace } = options;
-  return pace === undefined ? null : pathSourceNow(input, name, pace);
+  if (!isPath(input)) return readySource(input, options);
+  return pathSourceNow(pathOf(input), options);
 }
 
-function readySource(input: Exclude<UploadInput, string>, { name }: SourceOptions): Source {
+function readySource(input: Exclude<UploadInput, string | URL>, { name }: SourceOptions): Source {
   if (input instanceof Uint8Array) return bytesSource(input, name);
   if (typeof input === 'object' && input !== null) {
     if (input instanceof Blob) return blobSource(input, name);
@@ -53,6 +45,16 @@ function readySource(input: Exclude<UploadInput, string>, { name }: SourceOption
   throw new TypeError(
     `"input" expected a path, Uint8Array, Blob, stream, async iterable or Source, got ${kindOf(input)}`,
   );
+}
+
+/** True for an input that stands for a file by its name. */
+export function isPath(input: UploadInput): input is string | URL {
+  return typeof input === 'string' || input instanceof URL;
+}
+
+/** @throws TypeError for a URL that is none of a file */
+export function pathOf(input: string | URL): string {
+  return typeof input === 'string' ? input : fileURLToPath(input);
 }
 
 function isSource(input: object): input is Source {

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 import type { Source, SourceReader } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
+import { copyInto } from '../platform/index.js';
 import { raceAbort, throwIfAborted } from './abort.js';
 import { inputError } from './errno.js';
 import { inputChanged } from './input-size.js';
@@ -70,7 +71,7 @@ function createReader(
         else throw new TypeError(`"${name}" expected Uint8Array pieces, got ${typeof piece}`);
       }
       const length = Math.min(rest.length, into.length);
-      into.set(length === rest.length ? rest : rest.subarray(0, length));
+      copyInto(into, 0, length === rest.length ? rest : rest.subarray(0, length));
       rest = rest.subarray(length);
       position += length;
       if (sizeBytes !== undefined) {

@@ -36,14 +36,16 @@ export async function createKernels(options: KernelOptions): Promise<Kernels> {
       );
     }
   }
+  let fallbackReason: string | null = null;
   for (const tier of TIERS) {
     try {
-      return await BUILDERS[tier](options);
-    } catch {
+      return { ...(await BUILDERS[tier](options)), fallbackReason };
+    } catch (error) {
       // The next tier asks less of the engine; the last one asks nothing.
+      fallbackReason ??= error instanceof Error ? error.message : String(error);
     }
   }
-  return createReadable(options);
+  return { ...(await createReadable(options)), fallbackReason };
 }
 
 // Each tier is loaded when it is asked for: hash-wasm is large, and most threads never need it.
@@ -79,6 +81,7 @@ function withoutMemory(
     memory: null,
     sharedMemory: false,
     module: null,
+    fallbackReason: null,
   };
 }
 

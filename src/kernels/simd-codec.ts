@@ -59,7 +59,7 @@ export function createSimdCodec(instance: SimdInstance, twin: BlockCodec): Block
     },
 
     lz4Decompress(src, out, outStart) {
-      if (!(outStart >= 0 && outStart <= out.length)) return -1;
+      if (!(Number.isInteger(outStart) && outStart >= 0 && outStart <= out.length)) return -1;
       const from = place(src, src.length, srcStage);
       const to = place(out, out.length, outStage);
       if (from < 0 || to < 0) return twin.lz4Decompress(src, out, outStart);

@@ -124,6 +124,7 @@ function checkEnds(data: Uint8Array, start: number, ends: Uint32Array, count: nu
   if (!Number.isInteger(count) || count < 0 || count > ends.length) {
     throw new RangeError(`"count" expected an integer in [0, ${ends.length}], got ${count}`);
   }
+  if (!Number.isInteger(start)) throw new RangeError(`"start" expected an integer, got ${start}`);
   let from = start;
   for (let i = 0; i < count; i++) {
     const end = ends[i] as number;

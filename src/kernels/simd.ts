@@ -22,5 +22,6 @@ export async function createSimd(options: KernelOptions): Promise<Kernels> {
     memory: instance.memory,
     sharedMemory: instance.sharedMemory,
     module: instance.module,
+    fallbackReason: null,
   };
 }

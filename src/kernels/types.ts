@@ -63,4 +63,6 @@ export interface Kernels {
   readonly sharedMemory: boolean;
   /** The compiled kernels, to be posted to other threads; null in the tiers that have none. */
   readonly module: WasmModule | null;
+  /** Why `auto` did not take the fastest tier; null when it did, or when a tier was asked for. */
+  readonly fallbackReason: string | null;
 }

@@ -1,6 +1,8 @@
 import type { Clock } from '../flow/index.js';
 
-/** Time and chance as the machine has them; everything above takes them as ports. */
+export { copyInto } from './copy.js';
+
+/** Time, chance and copies as the machine has them; everything above takes time and chance as ports. */
 
 /** Timers take 32 bits; anything above would fire at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;

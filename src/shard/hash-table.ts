@@ -1,3 +1,4 @@
+import { withRoom } from '../bytes/index.js';
 import { OrbweaverError } from '../errors.js';
 import { HASH_BYTES } from '../hash/index.js';
 
@@ -16,7 +17,7 @@ import { HASH_BYTES } from '../hash/index.js';
  * table.add(hash.bytes, 0); // 0, and 0 again for the same hash
  */
 export class HashTable {
-  #hashes: Uint8Array;
+  #hashes: Uint8Array<ArrayBuffer>;
   #slots: Uint32Array;
   #count = 0;
 
@@ -46,11 +47,7 @@ export class HashTable {
     const found = this.#slots[at] as number;
     if (found !== 0) return found - 1;
     const index = this.#count;
-    if ((index + 1) * HASH_BYTES > this.#hashes.length) {
-      const grown = new Uint8Array(this.#hashes.length * 2);
-      grown.set(this.#hashes);
-      this.#hashes = grown;
-    }
+    this.#hashes = withRoom(this.#hashes, (index + 1) * HASH_BYTES);
     this.#hashes.set(hashes.subarray(offset, offset + HASH_BYTES), index * HASH_BYTES);
     this.#slots[at] = index + 1;
     this.#count = index + 1;

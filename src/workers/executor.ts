@@ -1,35 +1,45 @@
 import { OrbweaverError } from '../errors.js';
-import type { Task, TaskOutcome, WorkerAnswer } from './messages.js';
-import type { TaskContext } from './tasks/context.js';
-import { runTask, slabsOf } from './tasks/run-task.js';
 
-/** Where tasks run. Both kinds give the same answers for the same tasks. */
-export interface TaskExecutor {
-  /** @throws OrbweaverError `WORKER_FAILED` when the thread died, `CLOSED` after {@link close} */
-  run(task: Task, transfer: ArrayBuffer[]): Promise<WorkerAnswer>;
-  /** Waits for running tasks. */
+/** Where messages are worked off: in threads (`thread-executor.ts`) or on the calling thread. */
+export interface Executor<Message, Reply> {
+  /** Threads that exist now. */
+  readonly threadCount: number;
+  /**
+   * Messages start in the order of the calls. Once the promise has settled nobody works on the
+   * message any more: what was lent to it may be used again.
+   * @throws OrbweaverError `WORKER_FAILED` when the thread died, `CLOSED` after {@link close}
+   */
+  run(message: Message, transfer: ArrayBuffer[]): Promise<Reply>;
+  /** Waits for what runs. Safe to call twice. */
   close(): Promise<void>;
 }
 
+/** `CLOSED`, of everything that a pool is made of. */
+export function closedError(): OrbweaverError {
+  return new OrbweaverError('CLOSED', '"pool" expected an open one, got a closed one');
+}
+
 /**
- * Runs tasks on the calling thread, one per turn of the event loop: a whole slab takes
- * milliseconds, and I/O, timers and cancellations must get their turn in between. `makeContext` is
- * called with the first task.
+ * Works on the calling thread, one message per turn of the event loop: a whole slab takes
+ * milliseconds, and I/O, timers and cancellations must get their turn in between. `makeRun` is called
+ * with the first message.
  */
-export function createInThreadExecutor(makeContext: () => TaskContext): TaskExecutor {
-  let context: TaskContext | null = null;
+export function createInThreadExecutor<Message, Reply>(
+  makeRun: () => (message: Message) => Reply,
+): Executor<Message, Reply> {
+  let run: ((message: Message) => Reply) | null = null;
   let closed = false;
   let last: Promise<unknown> = Promise.resolve();
   return {
-    run(task) {
-      const answer = last.then(nextTurn).then((): WorkerAnswer => {
-        if (closed) throw new OrbweaverError('CLOSED', '"pool" expected an open one, got a closed');
-        const buffers = slabsOf(task).filter((slab) => typeof slab !== 'number');
-        context ??= makeContext();
-        return { outcome: runTask(context, task), buffers };
+    threadCount: 0,
+    run(message) {
+      const reply = last.then(nextTurn).then(() => {
+        if (closed) throw closedError();
+        run ??= makeRun();
+        return run(message);
       });
-      last = answer.catch(() => undefined);
-      return answer;
+      last = reply.catch(() => undefined);
+      return reply;
     },
     async close() {
       closed = true;
@@ -40,13 +50,4 @@ export function createInThreadExecutor(makeContext: () => TaskContext): TaskExec
 
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
-}
-
-/** The reply of a successful outcome. @throws the error of a failed one, rebuilt */
-export function replyOf(outcome: TaskOutcome): Extract<TaskOutcome, { ok: true }>['reply'] {
-  if (outcome.ok) return outcome.reply;
-  if (outcome.code !== null) {
-    throw new OrbweaverError(outcome.code, outcome.message, outcome.fields);
-  }
-  throw new OrbweaverError('INTERNAL', `a task failed: ${outcome.message}`);
 }

@@ -1,5 +1,6 @@
 import { availableParallelism, totalmem } from 'node:os';
 import { KERNEL_SCRATCH_BYTES, KERNEL_STATIC_BYTES } from '../kernels/index.js';
+import { cpuQuota } from './cpu-quota.js';
 
 /**
  * How the one memory of a pool is cut up. Addresses grow to the right:
@@ -58,9 +59,9 @@ export function defaultMaxMemory(): number {
   return Math.max(MIN_MAX_MEMORY_BYTES, Math.min(DEFAULT_MAX_MEMORY_BYTES, Math.floor(usable / 8)));
 }
 
-/** Default of `threads`: what the machine runs at once, at most 8. */
-export function defaultThreads(): number {
-  return Math.max(1, Math.min(DEFAULT_MAX_THREADS, availableParallelism()));
+/** Default of `threads`: what the machine, or its container, runs at once, at most 8. */
+export function defaultThreads(quota: number = cpuQuota()): number {
+  return Math.max(1, Math.min(DEFAULT_MAX_THREADS, availableParallelism(), Math.ceil(quota)));
 }
 
 /** Cuts `maxMemory` bytes up for `threads` workers. Arguments are checked by the caller. */

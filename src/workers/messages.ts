@@ -90,21 +90,17 @@ export interface DecodeReply {
   readonly writeMs: number;
 }
 
-/** The reply that belongs to a task. */
-export type ReplyOf<T extends Task> = T extends ChunkTask
-  ? ChunkReply
-  : T extends HashTask
-    ? HashReply
-    : T extends PackTask
-      ? PackReply
-      : T extends DecodeTask
-        ? DecodeReply
-        : T extends VerifyTask
-          ? HashReply
-          : null;
+interface Replies {
+  readonly chunk: ChunkReply;
+  readonly hash: HashReply;
+  readonly pack: PackReply;
+  readonly decode: DecodeReply;
+  readonly verify: HashReply;
+  readonly ping: null;
+}
 
-/** Any of them. */
-export type Reply = ChunkReply | HashReply | PackReply | DecodeReply | null;
+/** The reply that belongs to a task. */
+export type ReplyOf<T extends Task> = Replies[T['kind']];
 
 /** A failure in a form that survives the way out of a thread. */
 export interface TaskFailure {
@@ -117,7 +113,7 @@ export interface TaskFailure {
 
 export interface TaskSuccess {
   readonly ok: true;
-  readonly reply: Reply;
+  readonly reply: ReplyOf<Task>;
 }
 
 export type TaskOutcome = TaskSuccess | TaskFailure;
@@ -165,4 +161,25 @@ export type Sha256Task =
 /** What the SHA-256 thread is started with. */
 export interface Sha256Setup {
   readonly memory: SharedSetup['memory'] | null;
+}
+
+/** Bytes that a task looks at. */
+export function bytesOf(task: Task): number {
+  switch (task.kind) {
+    case 'ping':
+      return 0;
+    case 'chunk':
+      return task.segments.reduce((sum, { start, end }) => sum + end - start, 0);
+    case 'decode': {
+      let bytes = 0;
+      for (let at = 0; at < task.runs.length; at += 4) {
+        bytes += (task.runs[at + 1] as number) - (task.runs[at] as number);
+      }
+      return bytes;
+    }
+    case 'verify':
+      return task.end - task.start;
+    default:
+      return task.lengths.reduce((sum, length) => sum + length, 0);
+  }
 }

@@ -8,7 +8,9 @@ import {
   type TierRequest,
   type WasmMemory,
 } from '../kernels/index.js';
+import { checkOptions, is, type OptionRules } from '../options/index.js';
 import type { VerifiedXorb } from '../xorb/index.js';
+import { ThreadedPool } from './compute-pool.js';
 import {
   defaultMaxMemory,
   defaultThreads,
@@ -16,7 +18,6 @@ import {
   MIN_MAX_MEMORY_BYTES,
   planMemory,
 } from './memory-plan.js';
-import { PiscinaPool } from './piscina-pool.js';
 import { createThreadKernels } from './thread-kernels.js';
 
 /** Options of {@link createComputePool}. */
@@ -45,7 +46,26 @@ export interface ComputePoolOptions {
    * @default 0
    */
   readonly inThreadBytes?: number | undefined;
+  /** After so long without work a thread ends, ms. @default 30000 */
+  readonly idleTimeoutMs?: number | undefined;
+  /**
+   * `file:` URL of the folder with the programs of threads (`dist/workers` of the package): for
+   * programs that are bundled into one file and run without the package.
+   * @default found beside this module, or in the installed package
+   */
+  readonly workerUrl?: string | URL | undefined;
 }
+
+const RULES: OptionRules<ComputePoolOptions> = {
+  maxMemory: is.integer(MIN_MAX_MEMORY_BYTES),
+  threads: is.integer(0, 256),
+  tier: is.oneOf(['auto', 'simd', 'portable', 'readable']),
+  sharedMemory: is.flag,
+  compression: is.text,
+  inThreadBytes: is.integer(0),
+  idleTimeoutMs: is.number(0),
+  workerUrl: is.either(is.text, is.object),
+};
 
 /** A {@link ComputePool} with what its owner needs besides. */
 export interface WorkerPool extends ComputePool {
@@ -69,8 +89,6 @@ export interface WorkerPool extends ComputePool {
   ): AsyncGenerator<Uint8Array, VerifiedXorb, undefined>;
 }
 
-const MAX_THREADS = 256;
-
 /**
  * Makes the pool that uploads, downloads and gateways compute with. Threads start with the first
  * task, sleep when there is none, end after 30 s of sleep, and never keep the process alive.
@@ -86,12 +104,9 @@ const MAX_THREADS = 256;
  * await pool.close();
  */
 export async function createComputePool(options: ComputePoolOptions = {}): Promise<WorkerPool> {
+  checkOptions('createComputePool', options, RULES);
   const maxMemory = options.maxMemory ?? defaultMaxMemory();
   const threads = options.threads ?? defaultThreads();
-  checkRange('maxMemory', maxMemory, MIN_MAX_MEMORY_BYTES, Number.MAX_SAFE_INTEGER);
-  const inThreadBytes = options.inThreadBytes ?? 0;
-  checkRange('threads', threads, 0, MAX_THREADS);
-  checkRange('inThreadBytes', inThreadBytes, 0, Number.MAX_SAFE_INTEGER);
   const plan = planMemory(maxMemory, threads);
   const memory = sharedMemoryFor(plan, options.sharedMemory);
   const kernels = await createThreadKernels({
@@ -99,13 +114,15 @@ export async function createComputePool(options: ComputePoolOptions = {}): Promi
     memory: memory ?? undefined,
     scratchBase: memory === null ? undefined : plan.scratchBase,
   });
-  return new PiscinaPool({
+  return new ThreadedPool({
     plan,
     memory,
     threads,
     kernels,
     compression: options.compression ?? DEFAULT_COMPRESSION_POLICY,
-    inThreadBytes,
+    inThreadBytes: options.inThreadBytes ?? 0,
+    idleTimeoutMs: options.idleTimeoutMs,
+    workerUrl: options.workerUrl,
   });
 }
 
@@ -118,12 +135,5 @@ function sharedMemoryFor(plan: MemoryPlan, wanted: boolean | undefined): WasmMem
     // Address space can be short (ulimit -v); ordinary buffers are then taken one by one.
     if (wanted === undefined && error instanceof OrbweaverError) return null;
     throw error;
-  }
-}
-
-function checkRange(name: string, value: number, min: number, max: number): void {
-  if (!Number.isSafeInteger(value)) throw new TypeError(`"${name}" expected an integer`);
-  if (value < min || value > max) {
-    throw new RangeError(`"${name}" expected ${min} to ${max}, got ${value}`);
   }
 }

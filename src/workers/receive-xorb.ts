@@ -1,6 +1,8 @@
+import { concatBytes } from '../bytes/index.js';
 import type { ComputePool, Slab } from '../client/ports.js';
-import { HASH_BYTES } from '../hash/index.js';
+import { ordered, Scope } from '../flow/index.js';
 import type { Hasher } from '../hash/ports.js';
+import { copyInto } from '../platform/index.js';
 import {
   checkRecordCount,
   checkXorbLength,
@@ -34,7 +36,16 @@ export async function* receiveXorbInPool(
   pieces: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Uint8Array, VerifiedXorb, undefined> {
   const walk = new RecordWalk({ footer: 'stop' });
-  const hashing = createHashing(host);
+  const scope = new Scope({ what: 'receiving a xorb' });
+  const hashes: Uint8Array[] = [];
+  const hashing = ordered<{ readonly slab: Slab; readonly end: number }, Uint8Array>({
+    scope,
+    limit: Math.max(1, 2 * host.threads),
+    run: ({ slab, end }) => host.verifyRecords(slab, 0, end).finally(() => slab.release()),
+    commit: (some) => {
+      hashes.push(some);
+    },
+  });
   let received = 0;
   /** Start of a record that did not fit in its slab. */
   let rest: Uint8Array = new Uint8Array(0);
@@ -48,7 +59,7 @@ export async function* receiveXorbInPool(
       checkXorbLength(received);
       for (let at = 0; at < piece.length && !walk.atFooter; ) {
         if (slab === null) {
-          slab = await hashing.acquire();
+          [slab] = (await host.acquire(1)) as [Slab];
           slab.bytes.set(rest);
           filled = rest.length;
           whole = 0;
@@ -63,85 +74,26 @@ export async function* receiveXorbInPool(
         // A slab is longer than any record, so there is a whole one in it.
         rest = bytes.slice(whole, filled);
         yield bytes.subarray(0, whole);
-        hashing.start(slab, whole);
+        const full = { slab, end: whole };
         slab = null;
+        await hashing.push(full);
       }
     }
     if (slab !== null) {
       walk.end(slab.bytes, whole, filled);
       if (whole > 0) {
         yield slab.bytes.subarray(0, whole);
-        hashing.start(slab, whole);
+        const full = { slab, end: whole };
         slab = null;
+        await hashing.push(full);
       }
     }
     const table = walk.table();
     checkRecordCount(table.count);
-    return checkXorbRoot(host.hasher, table, await hashing.finish(table.count));
+    await hashing.drain();
+    return checkXorbRoot(host.hasher, table, concatBytes(hashes));
   } finally {
     slab?.release();
-    await hashing.settle();
+    await scope.settled();
   }
-}
-
-/** Slabs that are being hashed, and what came of those that were. */
-function createHashing({ acquire, verifyRecords, threads }: ReceiveHost) {
-  const results: Promise<Uint8Array>[] = [];
-  const running = new Set<Promise<unknown>>();
-  let failure: { readonly error: unknown } | null = null;
-  const check = (): void => {
-    if (failure !== null) throw failure.error;
-  };
-  return {
-    /** A slab to fill, once no more than two per thread wait to be hashed. */
-    async acquire(): Promise<Slab> {
-      while (running.size >= Math.max(1, 2 * threads)) await Promise.race(running);
-      check();
-      const [slab] = (await acquire(1)) as [Slab];
-      return slab;
-    },
-    /** Gives the slab back when it is hashed. */
-    start(slab: Slab, end: number): void {
-      const result = verifyRecords(slab, 0, end).finally(() => slab.release());
-      results.push(result);
-      const settled: Promise<void> = result
-        .then(
-          () => undefined,
-          (error: unknown) => {
-            failure ??= { error };
-          },
-        )
-        .then(() => {
-          running.delete(settled);
-        });
-      running.add(settled);
-    },
-    /** Resolves when no slab is in use any more. */
-    async settle(): Promise<void> {
-      await Promise.all(running);
-    },
-    /** The hashes of all chunks. */
-    async finish(count: number): Promise<Uint8Array> {
-      await this.settle();
-      check();
-      const hashes = new Uint8Array(HASH_BYTES * count);
-      let at = 0;
-      for (const result of results) {
-        const part = await result;
-        hashes.set(part, at);
-        at += part.length;
-      }
-      return hashes;
-    },
-  };
-}
-
-/**
- * `fill` with bytes as long as the place is a plain copy. `set` into shared memory goes byte by byte
- * unless both sides lie alike in their words, which takes four times as long.
- */
-function copyInto(target: Uint8Array, at: number, piece: Uint8Array): void {
-  const { buffer, byteOffset, length } = target;
-  if (piece.length === 0) return;
-  Buffer.from(buffer, byteOffset, length).fill(piece, at, at + piece.length);
 }

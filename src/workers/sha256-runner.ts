@@ -44,10 +44,11 @@ export function createSha256Runner(
   };
 
   return (task) => {
+    const buffers = task.kind === 'update' && typeof task.slab !== 'number' ? [task.slab] : [];
     try {
-      return { outcome: { ok: true, digest: step(task) }, buffers: [] };
+      return { outcome: { ok: true, digest: step(task) }, buffers };
     } catch (error) {
-      return { outcome: failureOf(error), buffers: [] };
+      return { outcome: failureOf(error), buffers };
     }
   };
 }

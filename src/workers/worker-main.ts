@@ -1,9 +1,10 @@
 import { threadId, workerData } from 'node:worker_threads';
 import { OrbweaverError } from '../errors.js';
-import type { SharedSetup, Task, WorkerAnswer, WorkerSetup } from './messages.js';
+import type { SharedSetup, Task, WorkerSetup } from './messages.js';
 import { createTaskContext } from './tasks/context.js';
-import { runTask, slabsOf } from './tasks/run-task.js';
+import { runTask } from './tasks/run-task.js';
 import { createThreadKernels } from './thread-kernels.js';
+import { createHandler } from './thread-program.js';
 
 /**
  * The program of a worker, which the build makes one CommonJS file: a thread that never loads a
@@ -34,24 +35,7 @@ async function start(setup: WorkerSetup): Promise<(task: Task) => unknown> {
     memory: shared?.memory ?? null,
     slabBytes: shared?.slabBytes ?? 0,
   });
-  if (shared !== null) {
-    return (task) => ({ outcome: runTask(context, task), buffers: [] }) satisfies WorkerAnswer;
-  }
-  const piscina = await import('piscina');
-  // Buffers that came with the task go back with the answer.
-  return (task) => {
-    const outcome = runTask(context, task);
-    const buffers = slabsOf(task).filter((slab) => typeof slab !== 'number');
-    const answer: WorkerAnswer = { outcome, buffers };
-    return piscina.move({
-      get [piscina.transferableSymbol]() {
-        return buffers.map((bytes) => bytes.buffer);
-      },
-      get [piscina.valueSymbol]() {
-        return answer;
-      },
-    });
-  };
+  return createHandler((task: Task) => runTask(context, task), shared !== null);
 }
 
 /**

@@ -1,3 +1,4 @@
+import { withRoom } from '../bytes/index.js';
 import {
   type ChunkCompressor,
   type CompressionPolicy,
@@ -53,12 +54,12 @@ export class XorbBuilder {
   readonly #maxBytes: number;
   readonly #maxChunks: number;
   #tree: MerkleTree;
-  #bytes: Uint8Array = new Uint8Array(0);
+  #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(0);
   #length = 0;
   #rawBytes = 0;
   #recordEnds: number[] = [];
   #rawEnds: number[] = [];
-  #hashes: Uint8Array = new Uint8Array(64 * HASH_BYTES);
+  #hashes: Uint8Array<ArrayBuffer> = new Uint8Array(64 * HASH_BYTES);
 
   /** @throws RangeError when a limit is outside of what the protocol allows */
   constructor(options: XorbBuilderOptions) {
@@ -111,7 +112,7 @@ export class XorbBuilder {
     const { scheme, payload } = this.#compressor.compress(chunk);
     const at = this.#length;
     const end = at + RECORD_HEADER_BYTES + payload.length;
-    this.#bytes = grown(this.#bytes, end);
+    this.#bytes = withRoom(this.#bytes, end);
     writeRecordHeader(this.#bytes, at, {
       scheme,
       compressedLength: payload.length,
@@ -121,7 +122,7 @@ export class XorbBuilder {
     this.#length = end;
 
     const hashAt = HASH_BYTES * this.chunkCount;
-    this.#hashes = grown(this.#hashes, hashAt + HASH_BYTES);
+    this.#hashes = withRoom(this.#hashes, hashAt + HASH_BYTES);
     this.#hasher.keyed(DATA_KEY, chunk, this.#hashes, hashAt);
     this.#tree.push(this.#hashes, hashAt, chunk.length);
     this.#rawBytes += chunk.length;
@@ -149,12 +150,4 @@ export class XorbBuilder {
     this.#rawEnds = [];
     return xorb;
   }
-}
-
-/** `bytes` itself, or a longer copy of it. */
-function grown(bytes: Uint8Array, needed: number): Uint8Array {
-  if (needed <= bytes.length) return bytes;
-  const larger = new Uint8Array(Math.max(2 * bytes.length, needed));
-  larger.set(bytes);
-  return larger;
 }

@@ -56,10 +56,12 @@ export function createRecordDecoder(options: RecordDecoderOptions): RecordDecode
   }
   return {
     decode(input, start, end, output, outputOffset, expectedBytes, { rawInPlace = false } = {}) {
-      if (outputOffset < 0 || expectedBytes > output.length - outputOffset) {
+      // Kernels compare unsigned: what is no length here would be a huge one there.
+      const isPlace = isCount(outputOffset) && isCount(expectedBytes);
+      if (!isPlace || expectedBytes > output.length - outputOffset) {
         throw new RangeError(`"output" expected ${expectedBytes} bytes at ${outputOffset}`);
       }
-      if (start >= 0 && start <= end && end <= input.length) {
+      if (isCount(start) && isCount(end) && start <= end && end <= input.length) {
         const job = { input, start, end, output, outputOffset, expectedBytes, rawInPlace };
         const decoded = kernels?.decode(DATA_KEY, job) ?? null;
         if (decoded !== null) return decoded;
@@ -113,4 +115,8 @@ export function createRecordDecoder(options: RecordDecoderOptions): RecordDecode
       return { lengths, hashes };
     },
   };
+}
+
+function isCount(value: number): boolean {
+  return Number.isInteger(value) && value >= 0;
 }

@@ -110,7 +110,14 @@ function checkPlan(
     end = start + length;
     worstBytes += length;
   }
-  if (targetOffset < 0 || worstBytes > target.length - targetOffset) {
+  // Not only negative: kernels would take NaN for 0 and a fraction for its floor.
+  if (
+    !(
+      Number.isInteger(targetOffset) &&
+      targetOffset >= 0 &&
+      worstBytes <= target.length - targetOffset
+    )
+  ) {
     throw new RangeError(`"target" expected ${worstBytes} bytes at ${targetOffset}`);
   }
   if (count === 0 || source.buffer !== target.buffer) return;

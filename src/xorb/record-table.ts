@@ -1,3 +1,4 @@
+import { withRoom } from '../bytes/index.js';
 import { OrbweaverError } from '../errors.js';
 import { RECORD_HEADER_BYTES, XORB_MAX_CHUNKS } from './limits.js';
 import { isFooterIdent, readRecordHeader } from './record-header.js';
@@ -127,11 +128,7 @@ export class RecordWalk {
   }
 
   #push(): void {
-    if (2 * this.#count === this.#ends.length) {
-      const grown = new Uint32Array(2 * this.#ends.length);
-      grown.set(this.#ends);
-      this.#ends = grown;
-    }
+    this.#ends = withRoom(this.#ends, 2 * this.#count + 2);
     this.#ends[2 * this.#count] = this.#bytes;
     this.#ends[2 * this.#count + 1] = this.#raw;
     this.#count++;

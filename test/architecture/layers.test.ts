@@ -117,7 +117,9 @@ describe('the layer table', () => {
       .filter((file) => ['gateway', 'workers'].includes(moduleOf(file)))
       .filter((file) => importsOf(file).some((each) => each.startsWith('node:fs')));
     for (const file of fileUsers)
-      expect(relative(src, file)).toMatch(/^(gateway\/stores|workers\/tasks)\//);
+      expect(relative(src, file)).toMatch(
+        /^(gateway\/stores\/|workers\/(tasks\/|cpu-quota|worker-files))/,
+      );
     const servers = sourceFiles()
       .filter((file) => moduleOf(file) === 'gateway')
       .filter((file) => importsOf(file).some((each) => /^node:https?$/.test(each)));

@@ -370,10 +370,10 @@ describe('the command line', () => {
       }
     });
 
-    it('an output in a folder that is not there', async () => {
+    it('an output below a file', async () => {
       const { fileHash } = (await upload(file)).files[0] ?? { fileHash: '' };
       expectError(
-        await orbweaver(['download', fileHash, ...server(), '-o', at('no/such/folder'), '--json']),
+        await orbweaver(['download', fileHash, ...server(), '-o', join(file, 'out'), '--json']),
         'OUTPUT_UNWRITABLE',
         8,
       );

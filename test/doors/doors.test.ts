@@ -1,4 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -101,6 +103,27 @@ describe('the client of the package', () => {
   it('refuses what cannot be meant, at once', async () => {
     await expect(client.createClient({ endpoint: 'nonsense' })).rejects.toThrow(TypeError);
     await expect(client.createClient({ maxMemory: 1 })).rejects.toThrow(RangeError);
+    for (const options of [
+      { tokn: 'x' },
+      { retry: { retrys: 1 } },
+      { retry: { retries: '1' } },
+      { headers: 'x' },
+      { onRetry: 3 },
+      { stallTimeoutMs: Number.NaN },
+    ]) {
+      await expect(client.createClient(options as object)).rejects.toThrow(TypeError);
+    }
+    for (const options of [{ placement: 'best' }, { workers: 1000 }, { tier: 'fast' }]) {
+      await expect(client.createClient(options as object)).rejects.toThrow(RangeError);
+    }
+    await expect(ours.upload(bytes, { sha265: true } as object)).rejects.toThrow(
+      /"sha265" is no option of upload/,
+    );
+    await expect(ours.download('abc', undefined as unknown as { to: string })).rejects.toThrow(
+      /"options" of download expected an object/,
+    );
+    expect(() => ours.stream('abc', { offset: -1 })).toThrow(RangeError);
+    await expect(client.chunkInput(bytes, { tire: 'simd' } as object)).rejects.toThrow(TypeError);
     await expect(ours.download('abc', { to: join(folder, 'x') })).rejects.toMatchObject({
       code: 'HASH_INVALID',
     });
@@ -108,6 +131,74 @@ describe('the client of the package', () => {
     await expect(alone.upload(bytes)).rejects.toMatchObject({ code: 'USAGE' });
     expect((await alone.upload(bytes, { dryRun: true })).files[0]?.newBytes).toBe(bytes.length);
     await alone.close();
+  });
+});
+
+describe('options of a client', () => {
+  it('reach the requests: headers, session, user agent, retries', async () => {
+    const seen: IncomingMessage[] = [];
+    const server = createServer((request, response) => {
+      seen.push(request);
+      response.writeHead(503).end();
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const retried: string[] = [];
+    const ours = await client.createClient({
+      endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+      workers: 0,
+      headers: { 'x-team': 'storage' },
+      sessionId: 'session-7',
+      userAgent: 'tests/1',
+      retry: { retries: 2, baseDelayMs: 0 },
+      stallTimeoutMs: undefined,
+      onRetry: ({ code }) => retried.push(code),
+    });
+    try {
+      const download = ours.download('a'.repeat(64), { to: join(tmpdir(), 'never') });
+      await expect(download).rejects.toMatchObject({ code: 'SERVER_ERROR' });
+      expect(seen.length % 3).toBe(0);
+      expect(retried.length).toBe((seen.length / 3) * 2);
+      for (const { headers } of seen) {
+        expect(headers).toMatchObject({
+          'x-team': 'storage',
+          'x-xet-session-id': 'session-7',
+          'user-agent': 'tests/1',
+        });
+      }
+    } finally {
+      await ours.close();
+      server.closeAllConnections();
+      server.close();
+    }
+  });
+
+  it('of kernels: a client says why it has not the fastest ones', async () => {
+    const fast = await client.createClient({ workers: 0 });
+    const asked = await client.createClient({ workers: 0, tier: 'readable' });
+    expect([fast.fallbackReason, asked.fallbackReason]).toEqual([null, null]);
+    await Promise.all([fast.close(), asked.close()]);
+  });
+});
+
+describe('a client that was closed', () => {
+  it('refuses what is asked of it, and may be closed again', async () => {
+    const ours = await client.createClient({ workers: 0 });
+    await Promise.all([ours.close(), ours.close()]);
+    const closed = { code: 'CLOSED' };
+    await expect(ours.upload(new Uint8Array(3), { dryRun: true })).rejects.toMatchObject(closed);
+    await expect(ours.download('a'.repeat(64), { to: 'x' })).rejects.toMatchObject(closed);
+  });
+});
+
+describe('a file', () => {
+  it('may be named by a URL', async () => {
+    const ours = await client.createClient({ workers: 0 });
+    const input = new URL(import.meta.url);
+    const { files } = await ours.upload([input, import.meta.filename], { dryRun: true });
+    expect(files[0]?.path).toBe(import.meta.filename);
+    expect(files[0]?.fileHash).toBe(files[1]?.fileHash);
+    expect((await client.chunkInput(input)).fileHash).toBe(files[0]?.fileHash);
+    await ours.close();
   });
 });
 

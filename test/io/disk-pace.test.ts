@@ -4,39 +4,43 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createDiskPace, pathSource, sourceNow } from '../../src/io/index.js';
 
-/** A pace whose calls take as long as `takes` says. */
-function paceWith(takes: () => number) {
+const PATH = '/folder/file';
+
+/** A pace whose calls take as long as `takes` says, and that knows the folder of `path`. */
+async function paceWith(takes: () => number, path = PATH) {
   let nowMs = 0;
   const pace = createDiskPace(() => nowMs);
+  await pace.learn(path, async () => {});
   const call = (): number => pace.measure(() => (nowMs += takes()));
   return { pace, call };
 }
 
 describe('the pace of a disk', () => {
-  it('is quick until calls turn out to be slow, and tries again later', () => {
-    const { pace, call } = paceWith(() => 5);
-    expect(pace.quick).toBe(true);
+  it('is quick until calls turn out to be slow, and tries again later', async () => {
+    const { pace, call } = await paceWith(() => 5);
+    expect(pace.isQuick(PATH)).toBe(true);
     for (let i = 0; i < 8; i++) call();
-    expect(pace.quick).toBe(false);
+    expect(pace.isQuick(PATH)).toBe(false);
     let looks = 0;
-    while (!pace.quick) looks++;
+    while (!pace.isQuick(PATH)) looks++;
     expect(looks).toBeGreaterThan(500);
     call();
-    expect(pace.quick).toBe(false);
+    expect(pace.isQuick(PATH)).toBe(false);
   });
 
-  it('forgives a slow call now and then', () => {
+  it('forgives a slow call now and then', async () => {
     let calls = 0;
-    const { pace, call } = paceWith(() => (calls++ % 10 === 0 ? 50 : 0.01));
+    const { pace, call } = await paceWith(() => (calls++ % 10 === 0 ? 50 : 0.01));
     for (let i = 0; i < 500; i++) {
       call();
-      expect(pace.quick).toBe(true);
+      expect(pace.isQuick(PATH)).toBe(true);
     }
   });
 
-  it('notes calls that throw', () => {
+  it('notes calls that throw', async () => {
     let nowMs = 0;
     const pace = createDiskPace(() => nowMs);
+    await pace.learn(PATH, async () => {});
     for (let i = 0; i < 8; i++) {
       expect(() =>
         pace.measure(() => {
@@ -45,7 +49,23 @@ describe('the pace of a disk', () => {
         }),
       ).toThrow('gone');
     }
-    expect(pace.quick).toBe(false);
+    expect(pace.isQuick(PATH)).toBe(false);
+  });
+});
+
+describe('a folder', () => {
+  it('is not quick before an asynchronous call has come back from it, and in time', async () => {
+    let nowMs = 0;
+    const pace = createDiskPace(() => nowMs);
+    expect(pace.isQuick(PATH)).toBe(false);
+    await pace.learn(PATH, async () => {
+      nowMs += 1000;
+    });
+    expect(pace.isQuick(PATH)).toBe(false);
+    await pace.learn(PATH, async () => {});
+    expect(pace.isQuick(PATH)).toBe(true);
+    expect(pace.isQuick('/folder/other')).toBe(true);
+    expect(pace.isQuick('/folder/deeper/file')).toBe(false);
   });
 });
 
@@ -54,13 +74,13 @@ describe('a small file', () => {
     await inFolder(async (path) => {
       const data = Uint8Array.from({ length: 5000 }, (_, i) => i * 7);
       await writeFile(path, data);
-      const quick = await pathSource(path, path, createDiskPace());
+      const quick = await pathSource(path, { pace: createDiskPace() });
       const into = new Uint8Array(6000);
       expect(quick.readNow?.(into)).toBe(true);
       expect(into.subarray(0, 5000)).toEqual(data);
-      const slow = paceWith(() => 5);
+      const slow = await paceWith(() => 5, path);
       for (let i = 0; i < 8; i++) slow.call();
-      const source = await pathSource(path, path, slow.pace);
+      const source = await pathSource(path, { pace: slow.pace });
       expect(source.readNow?.(into)).toBe(false);
       expect(source).toMatchObject({ sizeBytes: 5000, reopenable: true });
       const reader = await source.open();
@@ -75,13 +95,15 @@ describe('a small file', () => {
     await inFolder(async (path) => {
       await writeFile(path, new Uint8Array(100));
       const pace = createDiskPace();
+      expect(sourceNow(path, { pace })).toBeNull();
+      await pathSource(path, { pace });
       expect(sourceNow(path, { pace })).toMatchObject({ name: path, sizeBytes: 100 });
       expect(sourceNow(path, { pace, name: 'x' })).toMatchObject({ name: 'x', sizeBytes: 100 });
       expect(() => sourceNow(`${path}.gone`, { pace })).toThrow(
         expect.objectContaining({ code: 'INPUT_NOT_FOUND' }),
       );
       expect(sourceNow(path, {})).toBeNull();
-      const slow = paceWith(() => 5);
+      const slow = await paceWith(() => 5, path);
       for (let i = 0; i < 8; i++) slow.call();
       expect(sourceNow(path, { pace: slow.pace })).toBeNull();
       expect(sourceNow(new Uint8Array(3), { pace: slow.pace })).toMatchObject({ sizeBytes: 3 });
@@ -91,7 +113,7 @@ describe('a small file', () => {
   it('that changes after it was looked up is noticed', async () => {
     await inFolder(async (path) => {
       await writeFile(path, new Uint8Array(100));
-      const source = await pathSource(path, path, createDiskPace());
+      const source = await pathSource(path, { pace: createDiskPace() });
       const into = new Uint8Array(101);
       const reopened = async (): Promise<void> => {
         const reader = await source.open();
@@ -115,10 +137,10 @@ describe('a small file', () => {
   it('is one of up to 256 KiB, of a program that watches the pace', async () => {
     await inFolder(async (path) => {
       await writeFile(path, new Uint8Array(262_144));
-      expect((await pathSource(path, path, createDiskPace())).readNow).toBeDefined();
+      expect((await pathSource(path, { pace: createDiskPace() })).readNow).toBeDefined();
       expect((await pathSource(path)).readNow).toBeUndefined();
       await writeFile(path, new Uint8Array(262_145));
-      expect((await pathSource(path, path, createDiskPace())).readNow).toBeUndefined();
+      expect((await pathSource(path, { pace: createDiskPace() })).readNow).toBeUndefined();
     });
   });
 });

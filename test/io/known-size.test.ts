@@ -13,17 +13,17 @@ describe('the size of an input before it is opened', () => {
   });
   afterAll(() => rm(folder, { recursive: true }));
 
-  it('is known of files, bytes, blobs and sources that say so', () => {
-    expect(knownSize(join(folder, 'file'))).toBe(1234);
-    expect(knownSize(new Uint8Array(7))).toBe(7);
-    expect(knownSize(new Blob(['abc']))).toBe(3);
-    expect(knownSize(bytesSource(new Uint8Array(9)))).toBe(9);
+  it('is known of files, bytes, blobs and sources that say so', async () => {
+    expect(await knownSize(join(folder, 'file'))).toBe(1234);
+    expect(await knownSize(new Uint8Array(7))).toBe(7);
+    expect(await knownSize(new Blob(['abc']))).toBe(3);
+    expect(await knownSize(bytesSource(new Uint8Array(9)))).toBe(9);
   });
 
-  it('is unknown of streams, folders, missing files and impossible names, which is no fault', () => {
-    expect(knownSize(Readable.from(['abc']))).toBeUndefined();
-    expect(knownSize(folder)).toBeUndefined();
-    expect(knownSize(join(folder, 'none'))).toBeUndefined();
-    expect(knownSize('a\0b')).toBeUndefined();
+  it('is unknown of streams, folders, missing files and impossible names, which is no fault', async () => {
+    expect(await knownSize(Readable.from(['abc']))).toBeUndefined();
+    expect(await knownSize(folder)).toBeUndefined();
+    expect(await knownSize(join(folder, 'none'))).toBeUndefined();
+    expect(await knownSize('a\0b')).toBeUndefined();
   });
 });

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { writeSync } from 'node:fs';
 import {
   chmod,
+  lstat,
   mkdir,
   mkdtemp,
   readdir,
@@ -148,7 +149,7 @@ describe('fileSink', () => {
   it('refuses targets that cannot be written, before anything is written', async () => {
     await mkdir(at('folder'));
     await writeFile(at('file'), '');
-    for (const path of [at('no/such/folder/out'), at('folder'), at('file/out'), '/dev/null']) {
+    for (const path of ['/proc/no/such', at('folder'), at('file/out'), '/dev/null']) {
       const sink = fileSink(path);
       await expect(sink.prepare?.(10), path).rejects.toMatchObject({ code: 'OUTPUT_UNWRITABLE' });
       await sink.abort();
@@ -228,22 +229,58 @@ describe('fileSink', () => {
     expect(own).not.toContain(hostname());
   });
 
-  it('replaces a link, and does not write through it', async () => {
-    await writeFile(at('real'), 'precious');
-    await symlink(at('real'), at('out'));
-    const sink = fileSink(at('out'));
-    await sink.write(new Uint8Array([1]), 0);
-    await sink.commit(1);
-    expect(await readFile(at('real'), 'utf8')).toBe('precious');
-    expect((await readFile(at('out'))).length).toBe(1);
+  it('writes through a link, also one that leads to nothing yet, and keeps it', async () => {
+    await mkdir(at('other'));
+    await writeFile(at('other/real'), 'old');
+    await symlink('other/real', at('out'));
+    await symlink('other/new', at('dangling'));
+    for (const [link, real] of [
+      ['out', 'other/real'],
+      ['dangling', 'other/new'],
+    ] as const) {
+      const sink = fileSink(at(link));
+      await sink.write(new Uint8Array([1]), 0);
+      // The part lies beside the file: the rename stays within one file system.
+      expect((await readdir(at('other'))).some((name) => name.endsWith('.orbweaver-part'))).toBe(
+        true,
+      );
+      await sink.commit(1);
+      expect((await lstat(at(link))).isSymbolicLink()).toBe(true);
+      expect((await readFile(at(real))).length).toBe(1);
+    }
+    await symlink('circle', at('circle'));
+    await expect(fileSink(at('circle')).commit(0)).rejects.toMatchObject({
+      code: 'OUTPUT_UNWRITABLE',
+    });
+  });
+
+  it('keeps the rights of a file that it replaces, and those of the user for a new one', async () => {
+    await writeFile(at('secret'), 'old', { mode: 0o600 });
+    await chmod(at('secret'), 0o640);
+    for (const name of ['secret', 'new']) {
+      const sink = fileSink(at(name));
+      await sink.write(new Uint8Array([1]), 0);
+      await sink.commit(1);
+    }
+    expect((await stat(at('secret'))).mode & 0o777).toBe(0o640);
+    expect((await stat(at('new'))).mode & 0o777).toBe(0o666 & ~process.umask());
+  });
+
+  it('makes the folders that are missing', async () => {
+    const sink = fileSink(at('a/b/c/out'));
+    await sink.commit(0);
+    expect(await readdir(at('a/b/c'))).toEqual(['out']);
   });
 
   it('copes with names at the limit of the file system', async () => {
-    const name = 'ü'.repeat(120);
-    const sink = fileSink(at(name));
-    await sink.write(new Uint8Array(3), 0);
-    await sink.commit(3);
-    expect(await readdir(dir)).toEqual([name]);
+    const names = ['ü'.repeat(120), '🕸'.repeat(63), 'x'.repeat(255)];
+    for (const name of names) {
+      const sink = fileSink(at(name));
+      await sink.write(new Uint8Array(3), 0);
+      for (const each of await readdir(dir)) expect(Buffer.byteLength(each)).toBeLessThan(256);
+      await sink.commit(3);
+    }
+    expect((await readdir(dir)).sort()).toEqual([...names].sort());
   });
 });
 

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createReadStream, openAsBlob } from 'node:fs';
-import { appendFile, chmod, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, mkdtemp, open, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -46,6 +46,29 @@ async function readAll(source: Source, viewBytes: number, shared = false): Promi
     await reader.close();
   }
   return new Uint8Array(Buffer.concat(parts));
+}
+
+/** Reads a file in small steps, with `change` between two of them. */
+async function readWhile(source: Source, change: () => Promise<void>): Promise<Uint8Array> {
+  const reader = await source.open();
+  const view = new Uint8Array(60);
+  const parts: Uint8Array[] = [];
+  try {
+    for (let step = 0; ; step++) {
+      if (step === 1) await change();
+      const length = await reader.read(view);
+      if (length === 0) return Buffer.concat(parts);
+      parts.push(view.slice(0, length));
+    }
+  } finally {
+    await reader.close();
+  }
+}
+
+async function writeInPlace(path: string): Promise<void> {
+  const file = await open(path, 'r+');
+  await file.write('other', 1000);
+  await file.close();
 }
 
 async function* pieces(bytes: Uint8Array, step: number): AsyncGenerator<Uint8Array> {
@@ -134,6 +157,36 @@ describe('pathSource', () => {
       await reader.close();
       await expect(source.open()).rejects.toMatchObject({ code: 'INPUT_CHANGED' });
     }
+  });
+
+  it('notices a file that is written in place while it is read, its size as before', async () => {
+    const path = at('in-place');
+    await writeFile(path, CONTENT);
+    const reading = readWhile(await pathSource(path), () => writeInPlace(path));
+    await expect(reading).rejects.toMatchObject({ code: 'INPUT_CHANGED' });
+  });
+
+  it('sends a growing file up to the size that it had, when asked to', async () => {
+    const path = at('log');
+    await writeFile(path, CONTENT);
+    const source = await pathSource(path, { upToStartSize: true });
+    const grown = await readWhile(source, () => appendFile(path, 'more'));
+    expect(Buffer.compare(grown, CONTENT)).toBe(0);
+    // Opened again it is still what it was looked up as.
+    expect(Buffer.compare(await readAll(source, 70_000), CONTENT)).toBe(0);
+    const shrunk = readWhile(source, () => truncate(path, 100));
+    await expect(shrunk).rejects.toMatchObject({ code: 'INPUT_CHANGED' });
+    await expect(source.open()).rejects.toMatchObject({ code: 'INPUT_CHANGED' });
+    const plain = await pathSource(path);
+    const more = readWhile(plain, () => appendFile(path, 'more'));
+    await expect(more).rejects.toMatchObject({ code: 'INPUT_CHANGED' });
+  });
+
+  it('says so when a name is not UTF-8', async () => {
+    await expect(pathSource(at('caf\ufffd'))).rejects.toMatchObject({
+      code: 'INPUT_NOT_FOUND',
+      message: expect.stringContaining('UTF-8'),
+    });
   });
 
   it('reads empty files, files that only claim to be empty, and may be opened again', async () => {

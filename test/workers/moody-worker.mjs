@@ -1,11 +1,23 @@
-// A worker for tests: does what the message says. Without `threads` shared state it has none.
+// A thread for tests: does what the message says.
+import { openSync, readSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';
+
+// `starts` counts in shared memory; from the number `goodStarts` on they fail.
+if (workerData.starts !== undefined) {
+  const before = Atomics.add(workerData.starts, 0, 1);
+  if (before >= workerData.goodStarts) throw new Error('bad start');
+}
 
 if (workerData.failAtStart === true) throw new Error('bad start');
 if (workerData.exitAtStart === true) process.exit(3);
 
 export function handle(message) {
   if (message === 'exit') process.exit(7);
+  if (message.startsWith('read ')) {
+    // Nothing ends a thread that the system holds in a call.
+    const file = openSync(message.slice(5), 'r');
+    readSync(file, new Uint8Array(1));
+  }
   if (message === 'throw later') {
     // Out of the task's reach: an uncaught exception ends the thread.
     queueMicrotask(() => {

@@ -1,3 +1,4 @@
+import { withRoom } from '../../bytes/index.js';
 import { chunkBound, DEFAULT_PARAMS, findCertainCut } from '../../chunker/index.js';
 import type { SlabSegment } from '../../client/ports.js';
 import { DATA_KEY, HASH_BYTES } from '../../hash/index.js';
@@ -88,9 +89,5 @@ function chunkSegment(
 
 /** Room for `count` more candidates; crafted data has one every few bytes. */
 function makeRoom(out: Lists, count: number): void {
-  const needed = out.candidateCount + count;
-  if (needed <= out.candidates.length) return;
-  const grown = new Uint32Array(Math.max(needed, 2 * out.candidates.length));
-  grown.set(out.candidates.subarray(0, out.candidateCount));
-  out.candidates = grown;
+  out.candidates = withRoom(out.candidates, out.candidateCount + count, out.candidateCount);
 }

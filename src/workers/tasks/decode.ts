@@ -24,17 +24,8 @@ export function runDecode(
       at,
       at + NUMBERS_PER_RUN,
     ) as Iterable<number> as [number, number, number, number];
-    const expectedBytes = outputEnd - outputStart;
-    const options = { rawInPlace: true };
-    const run = context.decoder.decode(
-      input,
-      start,
-      end,
-      output,
-      outputStart,
-      expectedBytes,
-      options,
-    );
+    const place = [input, start, end, output, outputStart] as const;
+    const run = context.decoder.decode(...place, outputEnd - outputStart, { rawInPlace: true });
     decoded.push(run);
     count += run.lengths.length;
   }

@@ -7,15 +7,8 @@ export function runPack(context: TaskContext, task: PackTask): PackReply {
   const source = context.bytesOf(task.slab);
   const target = task.target === null ? source : context.bytesOf(task.target);
   const recordLengths = new Uint32Array(task.starts.length);
-  const { starts, lengths, targetOffset } = task;
-  const packedBytes = context.packer.pack(
-    source,
-    starts,
-    lengths,
-    target,
-    targetOffset,
-    recordLengths,
-  );
+  const { starts, lengths, targetOffset: at } = task;
+  const packedBytes = context.packer.pack(source, starts, lengths, target, at, recordLengths);
   return { packedBytes, recordLengths };
 }
 

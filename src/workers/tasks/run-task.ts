@@ -1,4 +1,4 @@
-import type { Reply, SlabRef, Task, TaskOutcome } from '../messages.js';
+import type { ReplyOf, SlabRef, Task, WorkerAnswer } from '../messages.js';
 import { failureOf } from '../task-failure.js';
 import { runChunk } from './chunk.js';
 import type { TaskContext } from './context.js';
@@ -6,17 +6,21 @@ import { runDecode } from './decode.js';
 import { runHash } from './hash.js';
 import { runPack, runVerify } from './records.js';
 
-/** Runs one task on this thread. Never throws: a thrown error would lose its code on the way out. */
-export function runTask(context: TaskContext, task: Task): TaskOutcome {
+/**
+ * Runs one task on this thread and gives back what came of it, with the buffers that travelled. Never
+ * throws: a thrown error would lose its code on the way out.
+ */
+export function runTask(context: TaskContext, task: Task): WorkerAnswer {
+  const buffers = slabsOf(task).filter((slab) => typeof slab !== 'number');
   try {
-    return { ok: true, reply: replyTo(context, task) };
+    return { outcome: { ok: true, reply: replyTo(context, task) }, buffers };
   } catch (error) {
-    return failureOf(error);
+    return { outcome: failureOf(error), buffers };
   }
 }
 
 /** The slabs that a task names, in a fixed order. */
-export function slabsOf(task: Task): SlabRef[] {
+function slabsOf(task: Task): SlabRef[] {
   if (task.kind === 'ping') return [];
   const slabs = [task.slab];
   if ((task.kind === 'pack' || task.kind === 'decode') && task.target !== null) {
@@ -25,7 +29,7 @@ export function slabsOf(task: Task): SlabRef[] {
   return slabs;
 }
 
-function replyTo(context: TaskContext, task: Task): Reply {
+function replyTo(context: TaskContext, task: Task): ReplyOf<Task> {
   switch (task.kind) {
     case 'chunk':
       return runChunk(context, task);

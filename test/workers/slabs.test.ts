@@ -1,18 +1,23 @@
 import { describe, expect, it } from 'vitest';
-import { SlabAllocator } from '../../src/workers/slab-allocator.js';
+import { Deferred } from '../../src/flow/index.js';
+import { Slabs } from '../../src/workers/slabs.js';
 
-function allocator(count: number): { slabs: SlabAllocator; created: () => number } {
+function makeSlabs(slabCount: number): { slabs: Slabs; created: () => number } {
   let created = 0;
-  const slabs = new SlabAllocator(count, () => {
-    created++;
-    return { offset: -1, bytes: new Uint8Array(8) };
+  const slabs = new Slabs({
+    slabCount,
+    sharedMemory: true,
+    create: (index) => {
+      created++;
+      return { offset: 8 * index, bytes: new Uint8Array(8) };
+    },
   });
   return { slabs, created: () => created };
 }
 
-describe('the slab allocator', () => {
-  it('hands out slabs until there are none, and makes no more than are in use', async () => {
-    const { slabs, created } = allocator(3);
+describe('the slabs of a pool', () => {
+  it('are handed out until there are none, and no more are made than are in use', async () => {
+    const { slabs, created } = makeSlabs(3);
     for (let i = 0; i < 5; i++) for (const slab of await slabs.acquire(2)) slab.release();
     expect(created()).toBe(2);
     expect(slabs.freeCount).toBe(3);
@@ -24,8 +29,8 @@ describe('the slab allocator', () => {
     expect(() => held[0]?.bytes).toThrow(expect.objectContaining({ code: 'INTERNAL' }));
   });
 
-  it('serves those who wait in order, and nobody overtakes', async () => {
-    const { slabs } = allocator(3);
+  it('go to those who wait in order, and nobody overtakes', async () => {
+    const { slabs } = makeSlabs(3);
     const [a, b, c] = await slabs.acquire(3);
     const order: string[] = [];
     const big = slabs.acquire(2).then((got) => {
@@ -46,8 +51,8 @@ describe('the slab allocator', () => {
     expect(order).toEqual(['big', 'small']);
   });
 
-  it('lets a waiter give up, and serves the next', async () => {
-    const { slabs } = allocator(2);
+  it('go to the next one when a waiter gives up', async () => {
+    const { slabs } = makeSlabs(2);
     const [a] = await slabs.acquire(2);
     const controller = new AbortController();
     const big = slabs.acquire(2, controller.signal);
@@ -59,8 +64,8 @@ describe('the slab allocator', () => {
     await expect(slabs.acquire(1, AbortSignal.abort())).rejects.toMatchObject({ code: 'ABORTED' });
   });
 
-  it('tells when somebody has to wait', async () => {
-    const { slabs } = allocator(1);
+  it('are said to be short when somebody has to wait', async () => {
+    const { slabs } = makeSlabs(1);
     let starved = 0;
     const stop = slabs.onStarved(() => starved++);
     const [a] = await slabs.acquire(1);
@@ -74,20 +79,35 @@ describe('the slab allocator', () => {
     expect(starved).toBe(1);
   });
 
-  it('keeps a slab that was given back while a task uses it', async () => {
-    const { slabs } = allocator(1);
-    const [a] = await slabs.acquire(1);
-    const end = slabs.beginTask(
-      (a as unknown as { block: Parameters<typeof slabs.beginTask>[0] }).block,
-    );
-    a?.release();
+  it('stay away while a task or a borrower uses them, whatever their owner does', async () => {
+    const { slabs } = makeSlabs(1);
+    const [first] = await slabs.acquire(1);
+    if (first === undefined) throw new Error('no slab');
+    const turn = new Deferred<{ buffers: readonly Uint8Array[] }>();
+    const task = slabs.lend([first], ([offset], transfer) => {
+      expect([offset, transfer]).toEqual([0, []]);
+      return turn.promise;
+    });
+    const moved = first.move();
+    expect(() => first.bytes).toThrow(expect.objectContaining({ code: 'INTERNAL' }));
+    const endLoan = moved.borrow();
+    moved.release();
+    endLoan();
     expect(slabs.freeCount).toBe(0);
-    end();
+    turn.reject(new Error('it failed'));
+    await expect(task).rejects.toThrow('it failed');
     expect(slabs.freeCount).toBe(1);
   });
 
-  it('refuses what it can never give, and everything after it was closed', async () => {
-    const { slabs } = allocator(2);
+  it('of another pool are refused', async () => {
+    const [slab] = await makeSlabs(1).slabs.acquire(1);
+    if (slab === undefined) throw new Error('no slab');
+    const run = makeSlabs(1).slabs.lend([slab], async () => ({ buffers: [] }));
+    await expect(run).rejects.toBeInstanceOf(TypeError);
+  });
+
+  it('are refused where there can never be enough, and after the end', async () => {
+    const { slabs } = makeSlabs(2);
     for (const count of [0, 3, 1.5]) {
       await expect(slabs.acquire(count)).rejects.toBeInstanceOf(RangeError);
     }

@@ -1,8 +1,34 @@
 /** Arrays of numbers and bytes that grow, for lists whose length is not known. Views are borrowed. */
 
+/**
+ * `array` when it has room for `needed` items, else a longer one that begins with the first
+ * `keptCount` of it: at least twice as long, so that growing item by item stays linear.
+ */
+export function withRoom(
+  array: Uint8Array<ArrayBuffer>,
+  needed: number,
+  keptCount?: number,
+): Uint8Array<ArrayBuffer>;
+export function withRoom(
+  array: Uint32Array<ArrayBuffer>,
+  needed: number,
+  keptCount?: number,
+): Uint32Array<ArrayBuffer>;
+export function withRoom(
+  array: Uint8Array<ArrayBuffer> | Uint32Array<ArrayBuffer>,
+  needed: number,
+  keptCount: number = array.length,
+): Uint8Array<ArrayBuffer> | Uint32Array<ArrayBuffer> {
+  if (needed <= array.length) return array;
+  const length = Math.max(needed, 2 * array.length);
+  const grown = array instanceof Uint32Array ? new Uint32Array(length) : new Uint8Array(length);
+  grown.set(array.subarray(0, keptCount));
+  return grown;
+}
+
 /** A growing list of u32. */
 export class GrowableU32 {
-  #values: Uint32Array = new Uint32Array(16);
+  #values: Uint32Array<ArrayBuffer> = new Uint32Array(16);
   #length = 0;
 
   get length(): number {
@@ -10,11 +36,7 @@ export class GrowableU32 {
   }
 
   push(value: number): void {
-    if (this.#length === this.#values.length) {
-      const grown = new Uint32Array(this.#values.length * 2);
-      grown.set(this.#values);
-      this.#values = grown;
-    }
+    this.#values = withRoom(this.#values, this.#length + 1);
     this.#values[this.#length++] = value;
   }
 
@@ -37,7 +59,7 @@ const NO_BYTES = new Uint8Array(0);
 
 /** A growing byte string. It starts with what comes first: that of a small file never grows. */
 export class GrowableBytes {
-  #bytes: Uint8Array = NO_BYTES;
+  #bytes: Uint8Array<ArrayBuffer> = NO_BYTES;
   #length = 0;
 
   get length(): number {
@@ -46,11 +68,7 @@ export class GrowableBytes {
 
   push(bytes: Uint8Array): void {
     const end = this.#length + bytes.length;
-    if (end > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(end, this.#bytes.length * 2));
-      grown.set(this.#bytes.subarray(0, this.#length));
-      this.#bytes = grown;
-    }
+    this.#bytes = withRoom(this.#bytes, end, this.#length);
     this.#bytes.set(bytes, this.#length);
     this.#length = end;
   }

@@ -1,0 +1,215 @@
+import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { OrbweaverError } from '../errors.js';
+import type { CliContext, Command } from './context.js';
+
+/** One option of a command: what parses it, explains it and completes it. */
+export interface OptionSpec {
+  /** Without the dashes. */
+  readonly name: string;
+  readonly short?: string;
+  /** What stands for its value in the help. Without one it is a flag. */
+  readonly value?: string;
+  readonly help: string;
+  /** What holds without it, as the help says it. */
+  readonly fallback?: string;
+  /** The only values that it takes. */
+  readonly choices?: readonly string[];
+}
+
+/** A command as data. */
+export interface CommandSpec {
+  /** Command lines without the name of the program, one for each way of use. */
+  readonly usage: readonly string[];
+  /** What it does. */
+  readonly about: string;
+  readonly options: readonly OptionSpec[];
+  /** What else the help says, between the options and the exit codes. */
+  readonly notes?: string;
+  readonly run: (args: ParsedArgs, context: CliContext) => Promise<number>;
+}
+
+/** What a command line held, by kind. */
+export interface ParsedArgs {
+  readonly positionals: readonly string[];
+  readonly flag: (name: string) => boolean;
+  readonly text: (name: string) => string | undefined;
+  /** A non-negative whole number. @throws USAGE */
+  readonly count: (name: string) => number | undefined;
+  /** Bytes: a number with an optional suffix KiB, MiB, GiB, kB, MB or GB. @throws USAGE */
+  readonly bytes: (name: string) => number | undefined;
+}
+
+export type OptionTable = NonNullable<ParseArgsConfig['options']>;
+
+/** Options that every command understands. */
+export const COMMON: readonly OptionSpec[] = [
+  {
+    name: 'json',
+    help: 'machine-readable result: one line of JSON, the last one on standard output',
+  },
+  { name: 'quiet', short: 'q', help: 'no progress, only the result' },
+  { name: 'verbose', help: 'error details with their causes' },
+  { name: 'help', short: 'h', help: 'this text' },
+];
+
+/** Options of every command that talks to a server. */
+export const SERVER: readonly OptionSpec[] = [
+  {
+    name: 'endpoint',
+    value: 'URL',
+    help: 'content-addressed store to talk to',
+    fallback: '$ORBWEAVER_ENDPOINT',
+  },
+  { name: 'token', value: 'T', help: 'bearer token for it', fallback: '$ORBWEAVER_TOKEN' },
+];
+
+export const TIER: OptionSpec = {
+  name: 'tier',
+  value: 'T',
+  help: 'kernels: auto, simd, portable, readable',
+  choices: ['auto', 'simd', 'portable', 'readable'],
+};
+
+/** Options of every command that computes. */
+export const COMPUTE: readonly OptionSpec[] = [
+  { name: 'workers', value: 'N', help: 'worker threads, 0 for none', fallback: 'one per core' },
+  {
+    name: 'max-memory',
+    value: 'BYTES',
+    help: 'bound on all buffers, such as 96MiB',
+    fallback: 'smaller of 96 MiB and 1/8 of memory',
+  },
+  TIER,
+];
+
+/** The table of exit codes as every command's help repeats it; the numbers live in errors.ts. */
+export const EXIT_CODES_HELP: string = `Exit codes:
+  0    done
+  1    a fault of orbweaver itself
+  2    wrong command line, option or hash
+  3    an input is missing, unreadable, changed or unsafe
+  4    the server refused the token
+  5    the server does not have the file
+  6    data is damaged: a hash, size or format is wrong
+  7    the network or the server failed
+  8    the disk is full or cannot be written, or nobody read all of standard output
+  9    some files failed, the others are done; bench: a contender failed
+  10   bench --fail-on-regression: a figure is worse than before, beyond the noise
+  129, 130, 143  interrupted by SIGHUP, SIGINT, SIGTERM`;
+
+/** A command that parses, explains and completes itself by its table of options. */
+export function defineCommand(spec: CommandSpec): Command {
+  const own = spec.options.map(({ name }) => name);
+  const options = [...spec.options, ...COMMON.filter(({ name }) => !own.includes(name))];
+  const [first, ...others] = spec.usage.map((line) => `orbweaver ${line}`);
+  return {
+    options,
+    help: [
+      ['Usage: '.concat(first ?? ''), ...others.map((line) => `       ${line}`)].join('\n'),
+      spec.about,
+      `Options:\n${optionsHelp(options)}`,
+      ...(spec.notes === undefined ? [] : [spec.notes]),
+      `${EXIT_CODES_HELP}\n`,
+    ].join('\n\n'),
+    run: (argv, context) => spec.run(parse(argv, options), context),
+  };
+}
+
+const NAME_WIDTH = 24;
+const HELP_WIDTH = 38;
+
+/** One line for each option, its default in brackets. */
+export function optionsHelp(options: readonly OptionSpec[]): string {
+  return options
+    .map(({ name, short, value, help, fallback }) => {
+      const both = `  ${short === undefined ? '' : `-${short}, `}--${name}${value === undefined ? '' : ` ${value}`}`;
+      const left = both.length < NAME_WIDTH ? both.padEnd(NAME_WIDTH) : `${both}  `;
+      return `${left}${fallback === undefined ? help : `${help.padEnd(HELP_WIDTH)}[${fallback}]`}`;
+    })
+    .join('\n');
+}
+
+/** The same options as Node's parser takes them. */
+export function tableOf(options: readonly OptionSpec[]): OptionTable {
+  return Object.fromEntries(
+    options.map(({ name, short, value }) => [
+      name,
+      {
+        type: value === undefined ? ('boolean' as const) : ('string' as const),
+        ...(short === undefined ? {} : { short }),
+      },
+    ]),
+  );
+}
+
+function parse(argv: readonly string[], options: readonly OptionSpec[]): ParsedArgs {
+  const args = parseWith(argv, tableOf(options));
+  for (const { name, choices } of options) {
+    const value = args.text(name);
+    if (value === undefined || choices === undefined || choices.includes(value)) continue;
+    throw usage(`--${name} expected one of ${choices.join(', ')}, got "${value}"`);
+  }
+  return args;
+}
+
+/** Strict parse: an unknown option is an error that names it. @throws OrbweaverError USAGE */
+export function parseWith(args: readonly string[], options: OptionTable): ParsedArgs {
+  let parsed: { values: Record<string, unknown>; positionals: string[] };
+  try {
+    parsed = parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    throw usage(text.split('. To specify')[0] as string);
+  }
+  const text = (name: string): string | undefined => {
+    const value = parsed.values[name];
+    return typeof value === 'string' ? value : undefined;
+  };
+  const read = <T>(name: string, convert: (name: string, value: string) => T): T | undefined => {
+    const value = text(name);
+    return value === undefined ? undefined : convert(name, value);
+  };
+  return {
+    positionals: parsed.positionals,
+    flag: (name) => parsed.values[name] === true,
+    text,
+    count: (name) => read(name, parseCount),
+    bytes: (name) => read(name, parseBytes),
+  };
+}
+
+function parseCount(name: string, value: string): number {
+  if (!/^\d{1,15}$/.test(value)) throw usage(`--${name} expected a whole number, got "${value}"`);
+  return Number(value);
+}
+
+const UNITS: Readonly<Record<string, number>> = {
+  '': 1,
+  b: 1,
+  k: 1024,
+  kib: 1024,
+  m: 1024 ** 2,
+  mib: 1024 ** 2,
+  g: 1024 ** 3,
+  gib: 1024 ** 3,
+  kb: 1000,
+  mb: 1e6,
+  gb: 1e9,
+};
+
+function parseBytes(name: string, value: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(value);
+  const unit = match ? UNITS[(match[2] as string).toLowerCase()] : undefined;
+  if (!match || unit === undefined) {
+    throw usage(`--${name} expected bytes such as 96MiB, got "${value}"`);
+  }
+  const bytes = Math.round(Number(match[1]) * unit);
+  if (!Number.isSafeInteger(bytes)) {
+    throw usage(`--${name} expected at most ${Number.MAX_SAFE_INTEGER} bytes, got "${value}"`);
+  }
+  return bytes;
+}
+
+export function usage(message: string): OrbweaverError {
+  return new OrbweaverError('USAGE', message);
+}

@@ -1,0 +1,45 @@
+import { mkdir, open, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { errnoOf } from './errno.js';
+
+/**
+ * Makes a folder and those above it. Not `mkdir` with `recursive`: below `/proc`, where a name can be
+ * refused as missing for ever, that never returns.
+ *
+ * @throws Error of the system, with the path of what could not be made
+ */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' && dirname(path) !== path) {
+      await makeFolder(dirname(path));
+      await mkdir(path).catch((second: unknown) => throwUnlessFolder(path, second));
+    } else await throwUnlessFolder(path, error);
+  }
+}
+
+/** Read-only file systems refuse even what is there, and not as existing. */
+async function throwUnlessFolder(path: string, error: unknown): Promise<void> {
+  const found = await stat(path).catch(() => null);
+  if (found?.isDirectory() !== true) throw error;
+}
+
+/**
+ * Makes a rename inside `folder` survive a power cut, where the system can do that: Windows and some
+ * network file systems refuse to sync a folder, each with an error of its own.
+ *
+ * @throws Error of the system when the disk fails
+ */
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r').catch(() => null);
+  if (handle === null) return;
+  try {
+    await handle.sync();
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === 'EIO' || errno === 'ENOSPC' || errno === 'EDQUOT') throw error;
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,80 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import type { Piscina } from 'piscina';
+import { OrbweaverError } from '../errors.js';
+
+/** The programs of threads, compiled, and the library that runs them. */
+export interface WorkerFiles {
+  /** Path of a program: `worker-main`, `sha256-main`. */
+  path(program: string): string;
+  readonly piscina: Pick<typeof import('piscina'), 'FixedQueue'> & {
+    readonly Piscina: new (options: ConstructorParameters<typeof Piscina>[0]) => Piscina;
+  };
+}
+
+const FIRST_PROGRAM = 'worker-main.cjs';
+
+/**
+ * Finds the folder with the programs of threads: the one that is named, else the one of this module,
+ * else, when a bundler has moved this module into another file, that of the installed package.
+ * Piscina is loaded from there and not imported, because it looks for files of its own beside itself
+ * and finds none once it is part of a bundle.
+ *
+ * @throws OrbweaverError `WORKER_FAILED` when there is no such folder
+ */
+export function findWorkerFiles(workerUrl: string | URL | undefined): WorkerFiles {
+  const folder = workerUrl === undefined ? ownFolder() : named(workerUrl);
+  return {
+    path: (program) => join(folder, `${program}.cjs`),
+    piscina: loadPiscina(folder),
+  };
+}
+
+function named(workerUrl: string | URL): string {
+  const url = new URL(workerUrl);
+  const path = url.protocol === 'file:' ? fileURLToPath(url) : '';
+  const folder = path.endsWith('.cjs') ? dirname(path) : path;
+  if (path !== '' && existsSync(join(folder, FIRST_PROGRAM))) return folder;
+  throw notFound(`"workerUrl" expected a file: URL of a folder with ${FIRST_PROGRAM}, got ${url}`);
+}
+
+function ownFolder(): string {
+  const here = ownUrl();
+  const beside = here === null ? null : join(dirname(fileURLToPath(here)), FIRST_PROGRAM);
+  if (beside !== null && existsSync(beside)) return dirname(beside);
+  for (const from of [here, pathToFileURL(join(process.cwd(), 'x')).href]) {
+    if (from === null) continue;
+    try {
+      const manifest = createRequire(from).resolve('orbweaver/package.json');
+      const folder = join(dirname(manifest), 'dist', 'workers');
+      if (existsSync(join(folder, FIRST_PROGRAM))) return folder;
+    } catch {
+      // Not installed where this file runs: the next place, or none.
+    }
+  }
+  throw notFound(
+    `${FIRST_PROGRAM} of the package was not found; in a bundled program keep orbweaver in ` +
+      'node_modules, or pass "workerUrl" with the folder that holds a copy of dist/workers',
+  );
+}
+
+/** Null in a bundle of CommonJS that has no name either. */
+function ownUrl(): string | null {
+  const url: string | undefined = import.meta.url;
+  if (url?.startsWith('file:')) return url;
+  return typeof __filename === 'string' ? pathToFileURL(__filename).href : null;
+}
+
+function loadPiscina(folder: string): WorkerFiles['piscina'] {
+  try {
+    return createRequire(join(folder, FIRST_PROGRAM))('piscina') as typeof import('piscina');
+  } catch (error) {
+    throw notFound(`"piscina" expected to be installed where ${folder} finds it`, error);
+  }
+}
+
+function notFound(message: string, cause?: unknown): OrbweaverError {
+  return new OrbweaverError('WORKER_FAILED', message, {}, cause);
+}
