@@ -106,6 +106,11 @@ export interface DownloadResult {
   /** Bytes of xorbs that came over the wire. */
   readonly fetchedBytes: number;
   readonly requestCount: number;
+  /**
+   * True when the bytes were held against the file hash: always for a whole file. False for a range,
+   * of which lengths and formats are checked.
+   */
+  readonly verified: boolean;
   readonly wallMs: number;
 }
 

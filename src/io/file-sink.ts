@@ -2,9 +2,8 @@ import { type FileHandle, open, rename, stat, statfs, unlink } from 'node:fs/pro
 import { dirname } from 'node:path';
 import type { Sink } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
-import { outputErrnoError, outputError } from './errno.js';
+import { outputError } from './errno.js';
 import { partPath, removeLeftovers } from './part-name.js';
-import { createWritePace } from './write-pace.js';
 
 export interface FileSinkOptions {
   /**
@@ -35,39 +34,26 @@ export interface FileSinkOptions {
  */
 export function fileSink(path: string, options: FileSinkOptions = {}): Sink {
   const part = partPath(path);
-  const pace = createWritePace();
   let opening: Promise<FileHandle> | undefined;
-  let opened: FileHandle | undefined;
-  let loanCount = 0;
-  let onLoansOver = (): void => {};
   let closed = false;
   let writtenBytes = 0;
+  /** End of the last zeros that were left out: the file is new, so what is not written is a hole. */
+  let skippedEnd = 0;
 
   const openPart = (): Promise<FileHandle> => {
     if (closed) return Promise.reject(closedError(path));
-    opening ??= openBeside(path, part, options.removeLeftovers ?? true).then((file) => {
-      opened = file;
-      return file;
-    });
+    opening ??= openBeside(path, part, options.removeLeftovers ?? true);
     return opening;
-  };
-  /** A number that was closed may name another file at once: nobody must write by it any more. */
-  const loansOver = async (): Promise<void> => {
-    if (loanCount === 0) return;
-    await new Promise<void>((resolve) => {
-      onLoansOver = resolve;
-    });
   };
   const discard = async (): Promise<void> => {
     closed = true;
     const file = await opening?.catch(() => undefined);
     if (file === undefined) return;
-    // The name goes at once, however long somebody still writes.
+    // The name goes at once, however long writing goes on.
     const unlinked = await unlink(part).then(
       () => true,
       () => false,
     );
-    await loansOver();
     // `close` waits for the writes that are still under way.
     await file.close().catch(() => {});
     // Some systems keep a file that is open.
@@ -102,28 +88,19 @@ export function fileSink(path: string, options: FileSinkOptions = {}): Sink {
       }
       writtenBytes += sizeBytes;
     },
-    lend() {
-      if (closed || opened === undefined || !pace.quick) return null;
-      loanCount++;
-      let over = false;
-      return {
-        fd: opened.fd,
-        end(bytes, writeMs) {
-          if (over) return;
-          over = true;
-          writtenBytes += bytes;
-          if (bytes > 0) pace.note(bytes, writeMs);
-          if (--loanCount === 0) onLoansOver();
-        },
-        failure: (errno, cause) => outputErrnoError(errno, path, cause),
-      };
+    skip(offset, lengthBytes) {
+      skippedEnd = Math.max(skippedEnd, offset + lengthBytes);
     },
     async commit(sizeBytes) {
       const file = await openPart();
       closed = true;
-      await loansOver();
       try {
-        const { size } = await file.stat();
+        let { size } = await file.stat();
+        if (size < sizeBytes && skippedEnd === sizeBytes) {
+          // The file ends with a hole.
+          await file.truncate(sizeBytes);
+          size = sizeBytes;
+        }
         if (size !== sizeBytes) throw sizeMismatch(path, sizeBytes, size);
         if (options.durable) await file.sync();
         await file.close();
