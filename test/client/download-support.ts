@@ -210,6 +210,7 @@ function readerOf(
   let rangeIndex = 0;
   let rest: Uint8Array = new Uint8Array(0);
   let isOpen = false;
+  let isCancelled = false;
   const close = (): void => {
     if (isOpen) cas.openFetches--;
     isOpen = false;
@@ -232,7 +233,9 @@ function readerOf(
     },
     async fill(into) {
       try {
+        if (isCancelled) throw new OrbweaverError('ABORTED', 'nothing more is wanted');
         parts ??= await open();
+        if (isCancelled) throw new OrbweaverError('ABORTED', 'nothing more is wanted');
         await Promise.resolve();
         while (rest.length === 0) {
           const step = parts.next();
@@ -251,7 +254,10 @@ function readerOf(
         throw error;
       }
     },
-    cancel: close,
+    cancel() {
+      isCancelled = true;
+      close();
+    },
   };
 }
 
