@@ -86,7 +86,7 @@ describe('streams that nobody reads', () => {
   });
 
   it('may be read in reverse order, twelve of them', async () => {
-    const built = filesOf(12, 25);
+    const built = filesOf(12, 12);
     for (const slabCount of SLAB_COUNTS) {
       const world = new Scheduler(100 + slabCount);
       const { pool, streams } = open(world, slabCount, built);

@@ -26,7 +26,8 @@ export async function repair(
   const suspects = kept.map((block) =>
     block.ledger === null ? [] : unprovenFetches(block.plan, block.ledger, hasher),
   );
-  if (!sink.positional || kept[0]?.fileStart !== 0 || kept.at(-1)?.isLast !== true) {
+  const keptBytes = kept.reduce((sum, { plan }) => sum + plan.outputBytes, 0);
+  if (!sink.positional || keptBytes < transfer.counters.writtenBytes) {
     throw notTheFile(transfer, got, suspects.flat());
   }
   const changed: PlannedFetch[] = [];
