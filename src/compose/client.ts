@@ -2,6 +2,7 @@ import { PassThrough, type Readable, type Writable } from 'node:stream';
 import type { DownloadProgress, UploadProgress } from '../client/index.js';
 import type { CasClient, ShardCache } from '../client/ports.js';
 import { type ErrorCode, OrbweaverError } from '../errors.js';
+import { Budget } from '../flow/index.js';
 import { MerkleHash } from '../hash/index.js';
 import type { KernelTier } from '../kernels/index.js';
 import type { CasClientOptions, RetryEvent, TokenSource } from '../transport/index.js';
@@ -181,6 +182,7 @@ export async function createClient(options: ClientOptions = {}): Promise<Orbweav
     endpoint === undefined ? null : casOf(endpoint, options),
     shardCacheDir === undefined ? null : cacheOf(shardCacheDir),
   );
+  const budget = new Budget({ capacityBytes: RETAINED_BYTES });
   const needCas = (): CasClient => {
     if (cas === null) throw new OrbweaverError('USAGE', '"endpoint" expected a URL, got none');
     return cas;
@@ -199,14 +201,14 @@ export async function createClient(options: ClientOptions = {}): Promise<Orbweav
     },
     download: async (fileHash, downloadOptions) => {
       MerkleHash.parse(fileHash);
-      const parts = { cas: needCas(), pool };
+      const parts = { cas: needCas(), pool, budget };
       const { runDownload, sinkOf } = await import('./download.js');
       return runDownload(parts, fileHash, await sinkOf(downloadOptions.to), downloadOptions);
     },
     stream: (fileHash, streamOptions = {}) => {
       const pass = new PassThrough({ highWaterMark: STREAM_BUFFER_BYTES });
       const run = async (): Promise<void> => {
-        const parts = { cas: needCas(), pool };
+        const parts = { cas: needCas(), pool, budget };
         const { runDownload, streamSinkOf } = await import('./download.js');
         await runDownload(parts, fileHash, streamSinkOf(pass, fileHash), streamOptions);
       };
@@ -216,7 +218,7 @@ export async function createClient(options: ClientOptions = {}): Promise<Orbweav
       return pass;
     },
     downloadZip: async (entries, zipOptions) => {
-      const parts = { cas: needCas(), pool };
+      const parts = { cas: needCas(), pool, budget };
       const { runZipDownload } = await import('./download.js');
       return runZipDownload(parts, entries, zipOptions);
     },
@@ -226,6 +228,9 @@ export async function createClient(options: ClientOptions = {}): Promise<Orbweav
     },
   };
 }
+
+/** What all downloads of a client may hold beside slabs: reconstructions and lists of chunks. */
+const RETAINED_BYTES = 32 * 1024 * 1024;
 
 /** Enough to keep a reader busy between two slabs. */
 const STREAM_BUFFER_BYTES = 256 * 1024;

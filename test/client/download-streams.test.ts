@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { PAUSED_MS } from '../../src/client/download/ordered-output.js';
+import { Budget } from '../../src/flow/index.js';
 import { Scheduler } from '../flow/scheduler.js';
 import { createDice, downloadFile, hasher, plainFile, randomFile } from './download-support.js';
 import { jumpyClock, type ReadSink, readSink, worldCas, worldPool } from './download-world.js';
@@ -35,6 +36,7 @@ function open(world: Scheduler, slabCount: number, built = FILES, clock = world.
     built.flatMap(({ xorbs }) => xorbs),
     { pieceBytes: 50_000 },
   );
+  const budget = new Budget({ capacityBytes: 1 << 20 });
   const streams = built.map(({ file }) => {
     const sink = readSink(world);
     const abort = new AbortController();
@@ -46,11 +48,12 @@ function open(world: Scheduler, slabCount: number, built = FILES, clock = world.
       fileHash: file.hash,
       sink,
       signal: abort.signal,
+      budget,
     });
     done.catch(() => undefined);
     return { file, sink, done, abort };
   });
-  return { pool, cas, streams };
+  return { pool, cas, streams, budget };
 }
 
 function expectWhole({ sink, file }: { sink: ReadSink; file: { bytes: Uint8Array } }): void {
@@ -99,9 +102,9 @@ describe('streams that nobody reads', () => {
     }
   });
 
-  it('hold neither a slab nor a connection after two seconds, also when nobody waits', async () => {
+  it('hold neither slab, budget nor connection after two seconds, also when nobody waits', async () => {
     const world = new Scheduler(5);
-    const { pool, cas, streams } = open(world, 22);
+    const { pool, cas, streams, budget } = open(world, 22);
     for (const { sink } of streams) sink.allow(1);
     let ready = (): void => {};
     const waited = new Promise<void>((resolve) => {
@@ -111,6 +114,7 @@ describe('streams that nobody reads', () => {
     await world.run(waited);
     expect(pool.freeSlabs).toBe(22);
     expect(cas.openFetches).toBe(0);
+    expect(budget.usedBytes).toBe(0);
     for (const { sink } of streams) sink.allow(Number.POSITIVE_INFINITY);
     await world.run(Promise.all(streams.map(({ done }) => done)));
     for (const stream of streams) expectWhole(stream);

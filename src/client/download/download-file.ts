@@ -149,24 +149,22 @@ async function transferBlocks(
       // Threads start while the sink is opened and the first bytes are asked for; small files need none.
       pool.expectBytes?.(outputBytes);
       await prepare(transfer, position + outputBytes - offset, block.isLast);
-      const { writtenBytes, isPaused } = await runBlock(transfer, block, {
+      const { givenBytes, isPaused, taken } = await runBlock(transfer, block, {
         concurrency: Math.min(concurrency, Math.ceil(blockBytes / RESTART_BLOCK_BYTES)),
         onWritten: (bytes) => noteWritten(transfer, bytes),
       });
-      position += writtenBytes;
+      position += givenBytes;
       const dropBytes = block.reconstruction.offsetIntoFirstTerm;
       const untilBytes = isPaused ? position - fileStart : Number.POSITIVE_INFINITY;
-      const ledger = block.ledger;
-      fileStart =
-        ledger === null || chain === null
-          ? position
-          : fileStart + chain.append(ledger, { dropBytes, untilBytes });
+      const { ledger } = block;
+      const chunkBytes = ledger === null ? null : chain?.append(ledger, { dropBytes, untilBytes });
+      fileStart = chunkBytes == null ? position : fileStart + chunkBytes;
       keep(transfer, block, isPaused);
+      // A stream may take its last piece in an hour: nothing is held by then.
+      await taken();
       if (!isPaused && block.isLast) return position;
       previous = isPaused ? undefined : block.lastTerm;
-      blockBytes = isPaused
-        ? Math.min(fullBytes, RESTART_BLOCK_BYTES)
-        : Math.min(fullBytes, 2 * blockBytes);
+      blockBytes = Math.min(fullBytes, isPaused ? RESTART_BLOCK_BYTES : 2 * blockBytes);
     } catch (error) {
       block.memory.release();
       throw error;

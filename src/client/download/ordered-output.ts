@@ -49,7 +49,7 @@ export class OrderedOutput implements Output {
   readonly #pieces = new Set<Piece>();
   readonly #ready: Piece[] = [];
   #isPumping = false;
-  #writtenBytes = 0;
+  #givenBytes = 0;
   #failure: { readonly error: unknown } | null = null;
 
   constructor(options: OrderedOutputOptions) {
@@ -58,9 +58,9 @@ export class OrderedOutput implements Output {
     options.scope.onEnd(() => this.#dropAll());
   }
 
-  /** Bytes of the output, from its start, that the sink has taken. */
-  get writtenBytes(): number {
-    return this.#writtenBytes;
+  /** Bytes of the output, from its start, that the sink was given. */
+  get givenBytes(): number {
+    return this.#givenBytes;
   }
 
   /** The sink's error, also one that came when the scope had ended. */
@@ -98,13 +98,13 @@ export class OrderedOutput implements Output {
         for (let start = 0; start < bytes.length; start += COPY_BYTES) {
           const copy = bytes.slice(start, start + COPY_BYTES);
           if (start + copy.length === bytes.length) this.#letGo(piece);
+          this.#givenBytes += copy.length;
           const noLongerWaiting = this.#watch();
           try {
             await write(copy, baseOffset + outputOffset + start);
           } finally {
             noLongerWaiting();
           }
-          this.#writtenBytes += copy.length;
           onWritten(copy.length);
           if (scope.ended) return;
         }

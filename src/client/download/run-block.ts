@@ -22,15 +22,17 @@ export interface RunOptions {
 
 /** How far a block came. */
 export interface BlockResult {
-  /** Bytes of the plan's output, from its start, that are written. */
-  readonly writtenBytes: number;
-  /** The sink did not take more: everything was given back, to be asked for again. */
+  /** Bytes of the plan's output, from its start, that the sink has, or holds in its hands. */
+  readonly givenBytes: number;
+  /** The sink does not take more now: the rest was dropped, to be asked for again. */
   readonly isPaused: boolean;
+  /** Resolves when the sink has taken what it was given. @throws what it throws */
+  readonly taken: () => Promise<void>;
 }
 
 /**
  * Fetches, decodes and writes a block: every range of a window is fetched once, and each of its chunks
- * goes to every place it is used. All slabs are back when it returns.
+ * goes to every place it is used. All slabs are back when it returns, or come back by themselves.
  *
  * @throws OrbweaverError what went wrong first
  */
@@ -61,17 +63,19 @@ export async function runBlock(
   for (let i = 0; i < Math.min(options.concurrency, jobs.length); i++) void scope.spawn(lane());
   // Whoever waits for all of the download waits for this part, too.
   const settled = transfer.scope.spawn(scope.settled());
+  const taken = async (): Promise<void> => {
+    await transfer.scope.race(settled);
+    ordered?.check();
+  };
   try {
     await scope.race(settled);
     scope.check();
   } catch (error) {
     if (!isPaused) throw error;
-    await transfer.scope.race(settled);
-    ordered?.check();
   }
   scope.close();
-  const writtenBytes = ordered?.writtenBytes ?? block.plan.outputBytes;
-  return { writtenBytes, isPaused: isPaused && writtenBytes < block.plan.outputBytes };
+  const givenBytes = ordered?.givenBytes ?? block.plan.outputBytes;
+  return { givenBytes, isPaused: isPaused && givenBytes < block.plan.outputBytes, taken };
 }
 
 function outputOf(
