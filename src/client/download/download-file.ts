@@ -24,7 +24,7 @@ export const DEFAULT_DOWNLOAD_CONCURRENCY = 8;
  */
 export const DEFAULT_BLOCK_BYTES: number = 4 * 1024 * 1024 * 1024;
 
-/** Budget of a download that is given none: ledger and terms of a block with room for bad cases. */
+/** Budget of a download that is given none: ten times the ledger and the terms of a usual block. */
 export const DEFAULT_DOWNLOAD_BUDGET_BYTES: number = 32 * 1024 * 1024;
 
 /** Any record that does not grow by its compression, wherever in a word it begins. */
@@ -86,7 +86,7 @@ function transferOf(options: DownloadOptions): Transfer {
     scope: new Scope({ clock, signal, what: 'the download' }),
     budget: options.budget ?? new Budget({ capacityBytes: DEFAULT_DOWNLOAD_BUDGET_BYTES }),
     known: knownChunkHashes === undefined ? null : chunkCheck(knownChunkHashes),
-    isZero: sink.skip === undefined ? null : zeroCheck(hasher),
+    isZero: sink.positional && sink.skip !== undefined ? zeroCheck(hasher) : null,
     counters: { writtenBytes: 0, fetchedBytes: 0, requestCount: 0 },
     totalBytes: undefined,
     kept: [],
@@ -158,7 +158,8 @@ async function transferBlocks(
       const untilBytes = isPaused ? position - fileStart : Number.POSITIVE_INFINITY;
       const { ledger } = block;
       const chunkBytes = ledger === null ? null : chain?.append(ledger, { dropBytes, untilBytes });
-      fileStart = chunkBytes == null ? position : fileStart + chunkBytes;
+      fileStart =
+        chunkBytes === null || chunkBytes === undefined ? position : fileStart + chunkBytes;
       keep(transfer, block, isPaused);
       // A stream may take its last piece in an hour: nothing is held by then.
       await taken();

@@ -63,7 +63,7 @@ export async function runFetch(
     const { url, generation } = context.urls.current(fetch);
     const asked = together ? open : open.slice(0, 1);
     try {
-      await new Attempt(fetch, asked, window, context).run(url);
+      await new Attempt({ fetch, layouts: asked, window, context }).run(url);
     } catch (error) {
       context.scope.check();
       if (isExpiredUrl(error) && renewals < MAX_RENEWALS) {
@@ -84,6 +84,15 @@ interface Batch {
   readonly runs: readonly RecordRun[];
 }
 
+/** What an attempt is for. */
+interface Job {
+  readonly fetch: PlannedFetch;
+  /** Of the ranges that are asked for. */
+  readonly layouts: readonly RangeLayout[];
+  readonly window: number;
+  readonly context: FetchContext;
+}
+
 /**
  * One request for some ranges, from the first byte to the last decoded chunk:
  *
@@ -94,10 +103,7 @@ interface Batch {
  * A class, because its steps share the slab that is being filled.
  */
 class Attempt {
-  readonly #fetch: PlannedFetch;
-  readonly #layouts: readonly RangeLayout[];
-  readonly #window: number;
-  readonly #context: FetchContext;
+  readonly #job: Job;
   readonly #scope: Scope;
   readonly #decoding: OrderedStage<Batch>;
 
@@ -110,34 +116,26 @@ class Attempt {
    * is copied by words, both times.
    */
   #carry: Uint8Array = new Uint8Array(0);
-  /** Index into `#layouts` of the range that is being received. */
+  /** Index into the layouts of the range that is being received. */
   #at = 0;
   #chunk: number;
   #received = 0;
 
-  constructor(
-    fetch: PlannedFetch,
-    layouts: readonly RangeLayout[],
-    window: number,
-    context: FetchContext,
-  ) {
-    this.#fetch = fetch;
-    this.#layouts = layouts;
-    this.#window = window;
-    this.#context = context;
-    this.#scope = context.scope.child();
-    this.#walker = new RecordWalker(context.pool.slabBytes);
+  constructor(job: Job) {
+    const { pool, scope, onDecoded, deliver } = job.context;
+    this.#job = job;
+    this.#scope = scope.child();
+    this.#walker = new RecordWalker(pool.slabBytes);
     this.#chunk = this.#layout.chunkStart;
-    for (const layout of layouts) layout.restart();
-    const { pool } = context;
+    for (const layout of job.layouts) layout.restart();
     this.#decoding = ordered<Batch, DecodeResult>({
       scope: this.#scope,
       limit: pool.slabCount,
       run: ({ pair, runs }) => decodeRuns(pool, pair.value, runs),
       commit: (decoded, { pair, runs }) => {
-        context.onDecoded(runs, decoded);
+        onDecoded(runs, decoded);
         for (const run of runs) run.layout.settle(run.chunkStart, run.chunkEnd);
-        context.deliver(pair.move(), runs, decoded);
+        deliver(pair.move(), runs, decoded);
       },
     });
   }
@@ -160,15 +158,15 @@ class Attempt {
   }
 
   get #layout(): RangeLayout {
-    return this.#layouts[this.#at] as RangeLayout;
+    return this.#job.layouts[this.#at] as RangeLayout;
   }
 
   async #receive(url: string): Promise<void> {
-    const { cas, onRequest } = this.#context;
+    const { cas, onRequest } = this.#job.context;
     // Memory first: no connection waits for a slab.
     await this.#space();
-    const ranges = this.#layouts.map(({ rangeIndex }) => {
-      const { byteStart, byteEnd } = this.#fetch.ranges[
+    const ranges = this.#job.layouts.map(({ rangeIndex }) => {
+      const { byteStart, byteEnd } = this.#job.fetch.ranges[
         rangeIndex
       ] as PlannedFetch['ranges'][number];
       return { start: byteStart, end: byteEnd };
@@ -188,12 +186,12 @@ class Attempt {
       reader.cancel();
     }
     this.#endRange();
-    if (this.#at < this.#layouts.length - 1) this.#missing(this.#layouts[this.#at + 1]);
+    if (this.#at < this.#job.layouts.length - 1) this.#missing(this.#job.layouts[this.#at + 1]);
   }
 
   get #isComplete(): boolean {
     return (
-      this.#at === this.#layouts.length - 1 &&
+      this.#at === this.#job.layouts.length - 1 &&
       this.#received === this.#layout.storedBytes &&
       this.#carry.length === 0
     );
@@ -222,10 +220,10 @@ class Attempt {
 
   /** The next `count` bytes of the range with this index in the request lie in the slab. */
   async #take(rangeIndex: number, count: number): Promise<void> {
-    this.#context.onFetched(count);
+    this.#job.context.onFetched(count);
     while (this.#at < rangeIndex) {
       this.#endRange();
-      if (this.#at + 1 >= this.#layouts.length) this.#outOfOrder(rangeIndex);
+      if (this.#at + 1 >= this.#job.layouts.length) this.#outOfOrder(rangeIndex);
       this.#at++;
       this.#chunk = this.#layout.chunkStart;
       this.#received = 0;
@@ -255,7 +253,7 @@ class Attempt {
     const slab = pair.value.input.bytes;
     const inWord = walker.position % WORD_BYTES;
     const rest = slab.subarray(walker.position, this.#filled);
-    this.#walker = new RecordWalker(this.#context.pool.slabBytes, inWord);
+    this.#walker = new RecordWalker(this.#job.context.pool.slabBytes, inWord);
     if (walker.runs.length === 0) {
       // Nothing in here was wanted: the same slab again.
       this.#filled = inWord + rest.length;
@@ -274,7 +272,7 @@ class Attempt {
   }
 
   async #takePair(): Promise<Owned<SlabPair>> {
-    const pair = await this.#context.pairs.acquire(this.#window);
+    const pair = await this.#job.context.pairs.acquire(this.#job.window);
     if (this.#scope.ended) pair.release();
     this.#scope.check();
     pair.value.input.bytes.set(this.#carry, this.#walker.position);
