@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { PAUSED_MS } from '../../src/client/download/ordered-output.js';
+import type { Sink } from '../../src/client/ports.js';
 import { Budget } from '../../src/flow/index.js';
 import { Scheduler } from '../flow/scheduler.js';
 import { createDice, downloadFile, hasher, plainFile, randomFile } from './download-support.js';
@@ -153,7 +154,7 @@ describe('streams that nobody reads', () => {
         (_, i) => RANDOM[2 * i + world.int(2)],
       );
       const slabCount = 2 + world.int(9);
-      const { pool, streams } = open(
+      const { pool, cas, streams } = open(
         world,
         slabCount,
         built as (typeof RANDOM)[number][],
@@ -169,7 +170,7 @@ describe('streams that nobody reads', () => {
         done.then(end, end);
         while (!over) {
           sink.allow(1 + world.int(3));
-          for (let pause = world.int(20); pause > 0; pause--) await world.op(() => {});
+          for (let pause = world.int(6); pause > 0; pause--) await world.op(() => {});
           if (world.int(8) === 0) {
             await new Promise<void>((resolve) => world.clock.setTimer(world.int(5000), resolve));
           } else await world.op(() => {});
@@ -177,11 +178,31 @@ describe('streams that nobody reads', () => {
       };
       const active = streams.filter((stream) => !idle.has(stream));
       for (const stream of active) void read(stream);
-      await world.run(Promise.all(active.map(({ done }) => done)));
+      // Beside them an upload, which takes slabs one by one, and a download into a file.
+      const upload = async (): Promise<void> => {
+        for (let left = 5; left > 0; left--) {
+          const [slab] = await pool.acquire(1);
+          await world.op(() => {});
+          slab?.release();
+        }
+      };
+      const { file } = built[0] as (typeof RANDOM)[number];
+      const output = new Uint8Array(file.bytes.length);
+      const sink: Sink = {
+        name: 'file',
+        positional: true,
+        write: (bytes, offset) => world.op(() => output.set(bytes, offset)),
+        async commit() {},
+        async abort() {},
+      };
+      const clock = jumpyClock(world);
+      const whole = downloadFile({ cas, pool, hasher, clock, fileHash: file.hash, sink });
+      await world.run(Promise.all([upload(), whole, ...active.map(({ done }) => done)]));
+      expect(Buffer.compare(output, file.bytes)).toBe(0);
       for (const stream of idle) void read(stream);
       await world.run(Promise.all(streams.map(({ done }) => done)));
       for (const stream of streams) expectWhole(stream);
       expect(pool.freeSlabs, `seed ${seed}`).toBe(slabCount);
     }
-  });
+  }, 60_000);
 });

@@ -155,7 +155,8 @@ async function transferBlocks(
       });
       position += givenBytes;
       const dropBytes = block.reconstruction.offsetIntoFirstTerm;
-      const untilBytes = isPaused ? position - fileStart : Number.POSITIVE_INFINITY;
+      const isComplete = givenBytes === outputBytes;
+      const untilBytes = isComplete ? Number.POSITIVE_INFINITY : position - fileStart;
       const { ledger } = block;
       const chunkBytes = ledger === null ? null : chain?.append(ledger, { dropBytes, untilBytes });
       fileStart =
@@ -163,8 +164,8 @@ async function transferBlocks(
       keep(transfer, block, isPaused);
       // A stream may take its last piece in an hour: nothing is held by then.
       await taken();
-      if (!isPaused && block.isLast) return position;
-      previous = isPaused ? undefined : block.lastTerm;
+      if (isComplete && block.isLast) return position;
+      previous = isComplete ? block.lastTerm : undefined;
       blockBytes = Math.min(fullBytes, isPaused ? RESTART_BLOCK_BYTES : 2 * blockBytes);
     } catch (error) {
       block.memory.release();

@@ -24,7 +24,7 @@ export interface RunOptions {
 export interface BlockResult {
   /** Bytes of the plan's output, from its start, that the sink has, or holds in its hands. */
   readonly givenBytes: number;
-  /** The sink does not take more now: the rest was dropped, to be asked for again. */
+  /** The sink does not take more now: what it was not given was dropped, to be asked for again. */
   readonly isPaused: boolean;
   /** Resolves when the sink has taken what it was given. @throws what it throws */
   readonly taken: () => Promise<void>;
@@ -75,7 +75,7 @@ export async function runBlock(
   }
   scope.close();
   const givenBytes = ordered?.givenBytes ?? block.plan.outputBytes;
-  return { givenBytes, isPaused: isPaused && givenBytes < block.plan.outputBytes, taken };
+  return { givenBytes, isPaused, taken };
 }
 
 function outputOf(
