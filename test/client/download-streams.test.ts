@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { PAUSED_MS } from '../../src/client/download/ordered-output.js';
-import type { Sink } from '../../src/client/ports.js';
+import type { ByteRange, Sink } from '../../src/client/ports.js';
 import { Budget } from '../../src/flow/index.js';
+import type { BuiltXorb } from '../../src/xorb/index.js';
 import { Scheduler } from '../flow/scheduler.js';
 import { createDice, downloadFile, hasher, plainFile, randomFile } from './download-support.js';
 import { jumpyClock, type ReadSink, readSink, worldCas, worldPool } from './download-world.js';
@@ -144,6 +145,34 @@ describe('streams that nobody reads', () => {
       expect(sink.state).toBe('aborted');
     }
     expect(pool.freeSlabs).toBe(3);
+  });
+
+  it('do not pass for right when the chunk that was passed on in part comes differently', async () => {
+    const chunks = (odd: number): Uint8Array[] =>
+      Array.from({ length: 40 }, (_, i) => new Uint8Array(20_000).fill(i === odd ? 99 : i));
+    const { file, xorbs } = plainFile(chunks(-1));
+    // The second copy of 256 KiB ends inside chunk 26.
+    const [other] = plainFile(chunks(26)).xorbs as [BuiltXorb];
+    for (const isDamaged of [false, true]) {
+      const world = new Scheduler(8);
+      const cas = worldCas(world, [file], xorbs, {
+        onFetch: ({ index, ranges, bytes }) => {
+          const [range] = ranges as [ByteRange];
+          if (isDamaged && index === 0) bytes[0] = other.bytes.slice(range.start, range.end);
+        },
+      });
+      const pool = worldPool(world, { slabBytes: 900_000, slabCount: 2 });
+      const sink = readSink(world);
+      const common = { cas, pool, hasher, clock: world.clock };
+      const done = downloadFile({ ...common, fileHash: file.hash, sink });
+      done.catch(() => undefined);
+      sink.allow(1);
+      await world.run(new Promise<void>((resolve) => world.clock.setTimer(9000, resolve)));
+      sink.allow(Number.POSITIVE_INFINITY);
+      if (isDamaged) await expect(world.run(done)).rejects.toMatchObject({ code: 'INTEGRITY' });
+      else expectWhole({ sink, file: await world.run(done).then(() => file) });
+      expect(cas.fetches.length).toBe(2);
+    }
   });
 
   it('come to their end when they are read, whoever pauses and in whatever order', async () => {
