@@ -1,11 +1,13 @@
 export {
   DEFAULT_BLOCK_BYTES,
+  DEFAULT_DOWNLOAD_BUDGET_BYTES,
   DEFAULT_DOWNLOAD_CONCURRENCY,
   type DownloadOptions,
   type DownloadProgress,
   type DownloadRange,
   type DownloadSummary,
   downloadFile,
+  type KnownChunkHashes,
 } from './download/index.js';
 export {
   type AddOptions,

@@ -6,7 +6,6 @@ export type {
   ComputePool,
   DecodeRequest,
   DecodeResult,
-  FileRows,
   PackRequest,
   PackResult,
   SegmentChunks,
@@ -15,7 +14,7 @@ export type {
   SlabSegment,
 } from './ports/pool.js';
 export type { CachedShard, ShardCache } from './ports/shard-cache.js';
-export type { FileLoan, Sink } from './ports/sink.js';
+export type { Sink } from './ports/sink.js';
 export type { RandomAccess, Source, SourceReader } from './ports/source.js';
 export type {
   ByteRange,

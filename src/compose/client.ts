@@ -2,6 +2,7 @@ import { PassThrough, type Readable, type Writable } from 'node:stream';
 import type { DownloadProgress, UploadProgress } from '../client/index.js';
 import type { CasClient, ShardCache } from '../client/ports.js';
 import { type ErrorCode, OrbweaverError } from '../errors.js';
+import { Budget } from '../flow/index.js';
 import { MerkleHash } from '../hash/index.js';
 import type { KernelTier } from '../kernels/index.js';
 import { checkOptions, is, type OptionRules } from '../options/index.js';
@@ -136,6 +137,11 @@ export interface DownloadResult {
   /** Bytes of xorbs that came over the wire. */
   readonly fetchedBytes: number;
   readonly requestCount: number;
+  /**
+   * True when the bytes were held against the file hash: always for a whole file. False for a range,
+   * of which lengths and formats are checked.
+   */
+  readonly verified: boolean;
   readonly wallMs: number;
 }
 
@@ -247,6 +253,7 @@ export async function createClient(options: ClientOptions = {}): Promise<Orbweav
     endpoint === undefined ? null : casOf(endpoint, options),
     shardCacheDir === undefined ? null : cacheOf(shardCacheDir),
   );
+  const budget = new Budget({ capacityBytes: RETAINED_BYTES });
   let closing: Promise<void> | null = null;
   const checkOpen = (): void => {
     if (closing !== null) {
@@ -281,7 +288,7 @@ export async function createClient(options: ClientOptions = {}): Promise<Orbweav
     download: async (fileHash, downloadOptions) => {
       checkOptions('download', downloadOptions, DOWNLOAD_RULES);
       MerkleHash.parse(fileHash);
-      const parts = { cas: needCas(), pool };
+      const parts = { cas: needCas(), pool, budget };
       const { runDownload, sinkOf } = await import('./download.js');
       return runDownload(parts, fileHash, await sinkOf(downloadOptions.to), downloadOptions);
     },
@@ -289,7 +296,7 @@ export async function createClient(options: ClientOptions = {}): Promise<Orbweav
       checkOptions('stream', streamOptions, STREAM_RULES);
       const pass = new PassThrough({ highWaterMark: STREAM_BUFFER_BYTES });
       const run = async (): Promise<void> => {
-        const parts = { cas: needCas(), pool };
+        const parts = { cas: needCas(), pool, budget };
         const { runDownload, streamSinkOf } = await import('./download.js');
         await runDownload(parts, fileHash, streamSinkOf(pass, fileHash), streamOptions);
       };
@@ -299,7 +306,7 @@ export async function createClient(options: ClientOptions = {}): Promise<Orbweav
       return pass;
     },
     downloadZip: async (entries, zipOptions) => {
-      const parts = { cas: needCas(), pool };
+      const parts = { cas: needCas(), pool, budget };
       const { runZipDownload } = await import('./download.js');
       return runZipDownload(parts, entries, zipOptions);
     },
@@ -312,6 +319,9 @@ export async function createClient(options: ClientOptions = {}): Promise<Orbweav
     },
   };
 }
+
+/** What all downloads of a client may hold beside slabs: reconstructions and lists of chunks. */
+const RETAINED_BYTES = 32 * 1024 * 1024;
 
 /** Enough to keep a reader busy between two slabs. */
 const STREAM_BUFFER_BYTES = 256 * 1024;

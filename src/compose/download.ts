@@ -1,8 +1,10 @@
 import type { Writable } from 'node:stream';
 import { downloadFile } from '../client/downloads.js';
 import type { CasClient, Sink } from '../client/ports.js';
+import type { Budget } from '../flow/index.js';
 import { MerkleHash } from '../hash/index.js';
 import { outputSink, streamSink } from '../io/index.js';
+import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { WorkerPool } from '../workers/index.js';
 import type { ClientDownloadOptions, DownloadResult, ZipEntryRequest } from './client.js';
 
@@ -10,11 +12,13 @@ import type { ClientDownloadOptions, DownloadResult, ZipEntryRequest } from './c
 export interface DownloadParts {
   readonly cas: CasClient;
   readonly pool: WorkerPool;
+  /** What all downloads of a client may hold beside slabs. @default one for each download */
+  readonly budget?: Budget | undefined;
 }
 
 /** Rebuilds a file, or a range of it. @throws what `OrbweaverClient.download` does */
 export async function runDownload(
-  { cas, pool }: DownloadParts,
+  { cas, pool, budget }: DownloadParts,
   fileHash: string,
   sink: Sink,
   { offset, length, signal, onProgress }: Omit<ClientDownloadOptions, 'to'>,
@@ -23,6 +27,8 @@ export async function runDownload(
   const result = await downloadFile({
     cas,
     pool,
+    budget,
+    clock: SYSTEM_CLOCK,
     hasher: pool.kernels.hasher,
     fileHash: MerkleHash.parse(fileHash),
     sink,
@@ -80,6 +86,8 @@ export async function runZipDownload(
       sizeBytes: position,
       fetchedBytes,
       requestCount,
+      // Each entry is a whole file.
+      verified: true,
       wallMs: performance.now() - startedAt,
     };
   } catch (error) {

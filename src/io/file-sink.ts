@@ -3,10 +3,9 @@ import { type FileHandle, open, readlink, rename, stat, statfs, unlink } from 'n
 import { dirname, resolve } from 'node:path';
 import type { Sink } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
-import { outputErrnoError, outputError } from './errno.js';
+import { outputError } from './errno.js';
 import { makeFolder, syncFolder } from './folder.js';
 import { partPath, removeLeftovers } from './part-name.js';
-import { createWritePace } from './write-pace.js';
 
 /** Links that are followed to the target, as many as Linux does. */
 const MAX_LINKS = 40;
@@ -43,42 +42,31 @@ export interface FileSinkOptions {
 export function fileSink(path: string, options: FileSinkOptions = {}): Sink {
   /** Once it is open: where the file will be, behind all links, and what it is called until then. */
   let place: { readonly target: string; readonly part: string } | undefined;
-  const pace = createWritePace();
   let opening: Promise<FileHandle> | undefined;
-  let opened: FileHandle | undefined;
-  let loanCount = 0;
-  let onLoansOver = (): void => {};
   let closed = false;
   let writtenBytes = 0;
+  /** End of the last zeros that were left out: the file is new, so what is not written is a hole. */
+  let skippedEnd = 0;
 
   const openPart = (): Promise<FileHandle> => {
     if (closed) return Promise.reject(closedError(path));
     opening ??= (async () => {
       const old = await findTarget(path);
       place = { target: old.target, part: partPath(old.target) };
-      opened = await openBeside({ ...old, ...place, path }, options);
-      return opened;
+      return openBeside({ ...old, ...place, path }, options);
     })();
     return opening;
-  };
-  /** A number that was closed may name another file at once: nobody must write by it any more. */
-  const loansOver = async (): Promise<void> => {
-    if (loanCount === 0) return;
-    await new Promise<void>((resolve) => {
-      onLoansOver = resolve;
-    });
   };
   const discard = async (): Promise<void> => {
     closed = true;
     const file = await opening?.catch(() => undefined);
     if (file === undefined || place === undefined) return;
     const { part } = place;
-    // The name goes at once, however long somebody still writes.
+    // The name goes at once, however long writing goes on.
     const unlinked = await unlink(part).then(
       () => true,
       () => false,
     );
-    await loansOver();
     // `close` waits for the writes that are still under way.
     await file.close().catch(() => {});
     // Some systems keep a file that is open.
@@ -113,28 +101,19 @@ export function fileSink(path: string, options: FileSinkOptions = {}): Sink {
       }
       writtenBytes += sizeBytes;
     },
-    lend() {
-      if (closed || opened === undefined || !pace.quick) return null;
-      loanCount++;
-      let over = false;
-      return {
-        fd: opened.fd,
-        end(bytes, writeMs) {
-          if (over) return;
-          over = true;
-          writtenBytes += bytes;
-          if (bytes > 0) pace.note(bytes, writeMs);
-          if (--loanCount === 0) onLoansOver();
-        },
-        failure: (errno, cause) => outputErrnoError(errno, path, cause),
-      };
+    skip(offset, lengthBytes) {
+      skippedEnd = Math.max(skippedEnd, offset + lengthBytes);
     },
     async commit(sizeBytes) {
       const file = await openPart();
       closed = true;
-      await loansOver();
       try {
-        const { size } = await file.stat();
+        let { size } = await file.stat();
+        if (size < sizeBytes && skippedEnd === sizeBytes) {
+          // The file ends with a hole.
+          await file.truncate(sizeBytes);
+          size = sizeBytes;
+        }
         if (size !== sizeBytes) throw sizeMismatch(path, sizeBytes, size);
         if (options.durable) await file.sync();
         await file.close();

@@ -62,21 +62,24 @@ export function streamSink(writable: Writable, options: StreamSinkOptions = {}):
       else if (writable.destroyed || writable.writableEnded) reject(gone(name));
       else call((error) => (error ? reject(outputError(error, name)) : resolve()));
     });
+  const writeOwned = async (bytes: Uint8Array, offset: number): Promise<void> => {
+    if (finished) throw closed(name);
+    if (offset !== position) {
+      throw new RangeError(`"offset" expected ${position} (in order), got ${offset}`);
+    }
+    await step((done) => writable.write(bytes, done));
+    position += bytes.length;
+  };
 
   return {
     name,
     positional: false,
     async write(bytes, offset) {
-      if (finished) throw closed(name);
-      if (offset !== position) {
-        throw new RangeError(`"offset" expected ${position} (in order), got ${offset}`);
-      }
       for (let start = 0; start < bytes.length; start += COPY_BYTES) {
-        const piece = bytes.slice(start, start + COPY_BYTES);
-        await step((done) => writable.write(piece, done));
-        position += piece.length;
+        await writeOwned(bytes.slice(start, start + COPY_BYTES), offset + start);
       }
     },
+    writeOwned,
     async commit(sizeBytes) {
       if (finished) throw closed(name);
       if (position !== sizeBytes) {

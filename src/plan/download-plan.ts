@@ -208,8 +208,8 @@ function buildFetch(
 
 /**
  * Short ranges of one URL in ascending order; overlapping ones and too many go into further requests.
- * A range that is worth a request of its own gets it: a plain answer is read straight into place, the
- * parts of a multipart answer have to be looked for, which costs more than another request does.
+ * A range that is worth a request of its own gets it: a plain response is read straight into place, the
+ * parts of a multipart response have to be looked for, which costs more than another request does.
  */
 function groupByUrl(sources: readonly IndexedRange[]): IndexedRange[][] {
   const byEntry = new Map<unknown, IndexedRange[]>();

@@ -1,4 +1,5 @@
 export { OrderedAssembler, type OrderedPiece } from './assembler.js';
+export { type AskedBytes, checkTerms, outputBytesOf, type PlacedTerm } from './check-terms.js';
 export { type CoalescedRange, type CoalesceOptions, coalesceRanges } from './coalesce.js';
 export {
   type DownloadPlan,

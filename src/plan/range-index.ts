@@ -1,6 +1,6 @@
 import type { FetchEntry, FetchRange, XorbFetch } from './types.js';
 
-/** A range of one xorb and where it stands in the answer. */
+/** A range of one xorb and where it stands in the response. */
 export interface IndexedRange {
   readonly xorbFetch: XorbFetch;
   readonly entry: FetchEntry;
@@ -9,12 +9,12 @@ export interface IndexedRange {
   readonly position: number;
 }
 
-/** Ranges looked at before the widest one is taken: answers overlap seldom, hostile ones may a lot. */
+/** Ranges looked at before the widest one is taken: responses overlap seldom, hostile ones may a lot. */
 const NEAR_RANGES = 8;
 
 /**
  * Finds, for a chunk interval, a fetch range of the same xorb that holds it, in logarithmic time
- * whatever the answer looks like (ranges may overlap, repeat and come in any order).
+ * whatever the response looks like (ranges may overlap, repeat and come in any order).
  */
 export class RangeIndex {
   /** Sorted by chunk start. */

@@ -5,7 +5,7 @@ import { indexRanges } from './range-index.js';
 import type { FetchEntry, FetchRange, Reconstruction, Term, XorbFetch } from './types.js';
 
 /**
- * The JSON of reconstruction answers, both versions, read and written (HTTP API, "Reconstruction").
+ * The JSON of reconstruction responses, both versions, read and written (HTTP API, "Reconstruction").
  *
  *     offset_into_first_range   bytes to drop first
  *     terms[]                   hash, unpacked_length, range {start, end}           chunks, end exclusive
@@ -16,7 +16,7 @@ import type { FetchEntry, FetchRange, Reconstruction, Term, XorbFetch } from './
  * not listed are ignored. The JSON comes from outside: every number is checked before it is used.
  */
 
-/** Terms or ranges in one answer; 4 Mi terms of one chunk are 256 GiB of file. */
+/** Terms or ranges in one response; 4 Mi terms of one chunk are 256 GiB of file. */
 const MAX_LIST_LENGTH = 1 << 22;
 /** Signed URLs are cut at about 8 KiB by servers; tokens and URLs of the Hub at 64,000. */
 const MAX_URL_LENGTH = 65_536;
@@ -64,7 +64,7 @@ export interface ReconstructionV2Json extends ReconstructionHeadJson {
 }
 
 /**
- * Reads an answer of either version (told apart by `xorbs` or `fetch_info`) and checks that it can
+ * Reads a response of either version (told apart by `xorbs` or `fetch_info`) and checks that it can
  * be carried out: every term is covered by one range of its xorb, all sizes are possible.
  *
  * @throws OrbweaverError `PROTOCOL` with `fields.field`
@@ -93,7 +93,7 @@ export function parseReconstruction(json: unknown): Reconstruction {
 }
 
 /**
- * The body of a version 1 answer: one URL per range.
+ * The body of a version 1 response: one URL per range.
  *
  * @example
  * response.end(JSON.stringify(encodeReconstructionV1(reconstruction)));
@@ -117,7 +117,7 @@ export function encodeReconstructionV1(reconstruction: Reconstruction): Reconstr
 }
 
 /**
- * The body of a version 2 answer. Splitting an entry whose URL grows too long is the caller's.
+ * The body of a version 2 response. Splitting an entry whose URL grows too long is the caller's.
  *
  * @example
  * response.end(JSON.stringify(encodeReconstructionV2(reconstruction)));

@@ -1,6 +1,6 @@
 import type { Term } from './types.js';
 
-/** The terms that hold a byte range, as a reconstruction answer lists them. */
+/** The terms that hold a byte range, as a reconstruction response lists them. */
 export interface SlicedTerms {
   /** Bytes to drop at the start of the first term. */
   readonly offsetIntoFirstTerm: number;

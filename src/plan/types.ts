@@ -1,7 +1,7 @@
 import type { MerkleHash } from '../hash/index.js';
 
 /**
- * What a CAS says about a file (or a byte range of it), in the form both answer versions share.
+ * What a CAS says about a file (or a byte range of it), in the form both response versions share.
  *
  * All ranges here are half-open. On the wire chunk ranges are half-open too, but byte ranges have
  * an inclusive end; only `reconstruction-json.ts` knows that.
@@ -36,7 +36,7 @@ export interface XorbFetch {
   readonly entries: readonly FetchEntry[];
 }
 
-/** A reconstruction answer. The output is the terms one after another, less the first bytes. */
+/** A reconstruction response. The output is the terms one after another, less the first bytes. */
 export interface Reconstruction {
   /** Bytes to drop at the start of the first term; 0 for whole files. May span several chunks. */
   readonly offsetIntoFirstTerm: number;

@@ -157,13 +157,12 @@ export class ThreadedPool implements WorkerPool {
   }
 
   decode(request: Parameters<ComputePool['decode']>[0]): ReturnType<ComputePool['decode']> {
-    const { input, output, runs, rows } = request;
+    const { input, output, runs } = request;
     return this.#run([input, output], ([inputRef, outputRef]) => ({
       kind: 'decode',
       slab: inputRef as SlabRef,
       target: outputRef as SlabRef,
       runs,
-      rows: rows ?? null,
     }));
   }
 

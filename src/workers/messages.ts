@@ -1,4 +1,4 @@
-import type { FileRows, SlabSegment } from '../client/ports.js';
+import type { SlabSegment } from '../client/ports.js';
 import type { ErrorCode, ErrorFields } from '../errors.js';
 import type { WasmModule } from '../kernels/index.js';
 
@@ -38,14 +38,13 @@ export interface PackTask {
   readonly lengths: Uint32Array;
 }
 
-/** Decodes and hashes runs of whole records, and writes rows of them into a file. */
+/** Decodes and hashes runs of whole records. */
 export interface DecodeTask {
   readonly kind: 'decode';
   readonly slab: SlabRef;
   readonly target: SlabRef;
   /** As in `DecodeRequest`. */
   readonly runs: Uint32Array;
-  readonly rows: FileRows | null;
 }
 
 /** Decodes and hashes whole records and keeps the hashes only. */
@@ -87,7 +86,6 @@ export interface PackReply {
 export interface DecodeReply {
   readonly lengths: Uint32Array;
   readonly hashes: Uint8Array;
-  readonly writeMs: number;
 }
 
 interface Replies {

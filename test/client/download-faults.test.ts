@@ -1,12 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { DownloadOptions } from '../../src/client/index.js';
-import { downloadFile } from '../../src/client/index.js';
+
 import type { Sink } from '../../src/client/ports.js';
 import { isOrbweaverError, OrbweaverError } from '../../src/errors.js';
 import type { Reconstruction } from '../../src/plan/index.js';
 import {
   createDice,
+  downloadFile,
   type FakeCasOptions,
   fakeCas,
   hasher,

@@ -3,28 +3,42 @@
  * fault a test asks for. No worker, no clock.
  */
 
+import {
+  type DownloadOptions,
+  type DownloadSummary,
+  downloadFile as download,
+} from '../../src/client/index.js';
 import type {
   ByteRange,
   CasClient,
   ComputePool,
   DecodeRequest,
   DecodeResult,
-  FetchedPart,
+  RangeReader,
+  ReadRangesOptions,
   Sink,
   Slab,
 } from '../../src/client/ports.js';
 import { createReadableCodec } from '../../src/compress/index.js';
 import { OrbweaverError } from '../../src/errors.js';
+import type { Clock } from '../../src/flow/index.js';
 import { createReadableBlake3, fileHash, type MerkleHash } from '../../src/hash/index.js';
 import type { FetchRange, Reconstruction, Term, XorbFetch } from '../../src/plan/index.js';
 import { sliceTerms } from '../../src/plan/index.js';
-import { rangeReaderOf } from '../../src/transport/range-reader.js';
+import { SYSTEM_CLOCK } from '../../src/platform/index.js';
 import type { SlabRef } from '../../src/workers/messages.js';
 import { runDecode } from '../../src/workers/tasks/decode.js';
 import { type BuiltXorb, createRecordDecoder, XorbBuilder } from '../../src/xorb/index.js';
 import { slabOf } from '../support/slab.js';
 
 export const hasher = createReadableBlake3();
+
+/** With the clock of the machine, where a test does not move time. */
+export function downloadFile(
+  options: Omit<DownloadOptions, 'clock'> & { readonly clock?: Clock },
+): Promise<DownloadSummary> {
+  return download({ clock: SYSTEM_CLOCK, ...options });
+}
 const codec = createReadableCodec();
 
 /** Small deterministic numbers: `next(n)` is in `[0, n)`. */
@@ -177,48 +191,74 @@ export function fakeCas(
       };
       return options.onReconstruction?.(answer, generation - 1) ?? answer;
     },
-    fetchRanges: (url, ranges, signal) => {
-      const index = cas.fetches.length;
-      cas.fetches.push({ url, ranges });
-      return serve(cas, byHash, options, { index, url, ranges, signal });
-    },
+    fetchRanges: unused,
     readRanges: (url, ranges, readOptions = {}) =>
-      rangeReaderOf((signal) => cas.fetchRanges(url, ranges, signal), readOptions),
+      readerOf(cas, byHash, options, { url, ranges, ...readOptions }),
   };
   return cas;
 }
 
-async function* serve(
+/** Fills in steps of `pieceBytes`; nothing happens before the first one. */
+function readerOf(
   cas: FakeCas,
   xorbs: ReadonlyMap<string, BuiltXorb>,
   options: FakeCasOptions,
-  call: {
-    index: number;
-    url: string;
-    ranges: readonly ByteRange[];
-    signal: AbortSignal | undefined;
-  },
-): AsyncGenerator<FetchedPart> {
-  const hash = new URL(call.url).pathname.slice(1);
-  const xorb = xorbs.get(hash);
-  if (xorb === undefined) throw new OrbweaverError('NOT_FOUND', 'no such xorb');
-  cas.openFetches++;
-  try {
-    const bytes = call.ranges.map(({ start, end }) => xorb.bytes.slice(start, end));
-    await options.onFetch?.({ ...call, bytes });
-    const scratch = new Uint8Array(options.pieceBytes ?? 1 << 16);
-    for (const [rangeIndex, part] of bytes.entries()) {
-      for (let at = 0; at < part.length; at += scratch.length) {
-        const piece = part.subarray(at, at + scratch.length);
-        // A borrowed buffer that is overwritten by the next step, as the port allows.
-        scratch.set(piece);
+  call: ReadRangesOptions & { readonly url: string; readonly ranges: readonly ByteRange[] },
+): RangeReader {
+  const { url, ranges } = call;
+  let parts: Iterator<[number, Uint8Array]> | null = null;
+  let rangeIndex = 0;
+  let rest: Uint8Array = new Uint8Array(0);
+  let isOpen = false;
+  let isCancelled = false;
+  const close = (): void => {
+    if (isOpen) cas.openFetches--;
+    isOpen = false;
+  };
+  const open = async (): Promise<Iterator<[number, Uint8Array]>> => {
+    const index = cas.fetches.length;
+    cas.fetches.push({ url, ranges });
+    call.onRequest?.();
+    const xorb = xorbs.get(new URL(url).pathname.slice(1));
+    if (xorb === undefined) throw new OrbweaverError('NOT_FOUND', 'no such xorb');
+    cas.openFetches++;
+    isOpen = true;
+    const bytes = ranges.map(({ start, end }) => xorb.bytes.slice(start, end));
+    await options.onFetch?.({ index, url, ranges, bytes, signal: call.signal });
+    return bytes.entries();
+  };
+  return {
+    get rangeIndex() {
+      return rangeIndex;
+    },
+    async fill(into) {
+      try {
+        if (isCancelled) throw new OrbweaverError('ABORTED', 'nothing more is wanted');
+        parts ??= await open();
+        if (isCancelled) throw new OrbweaverError('ABORTED', 'nothing more is wanted');
         await Promise.resolve();
-        yield { rangeIndex, bytes: scratch.subarray(0, piece.length) };
+        while (rest.length === 0) {
+          const step = parts.next();
+          if (step.done === true) {
+            close();
+            return 0;
+          }
+          [rangeIndex, rest] = step.value;
+        }
+        const count = Math.min(into.length, rest.length, options.pieceBytes ?? 1 << 16);
+        into.set(rest.subarray(0, count));
+        rest = rest.subarray(count);
+        return count;
+      } catch (error) {
+        close();
+        throw error;
       }
-    }
-  } finally {
-    cas.openFetches--;
-  }
+    },
+    cancel() {
+      isCancelled = true;
+      close();
+    },
+  };
 }
 
 function fetchesFor(
@@ -272,6 +312,7 @@ export function testPool(shape: {
   const waiting: { count: number; grant: (slabs: Slab[]) => void }[] = [];
   const memory = Array.from({ length: shape.slabCount }, () => new Uint8Array(shape.slabBytes));
   const free = [...memory];
+  const listeners = new Set<() => void>();
   let peak = 0;
   const serveWaiting = (): void => {
     for (let first = waiting[0]; first !== undefined; first = waiting[0]) {
@@ -322,22 +363,27 @@ export function testPool(shape: {
           serveWaiting();
         });
         serveWaiting();
+        if (waiting.includes(waiter)) for (const listener of [...listeners]) listener();
       }),
-    onStarved: () => () => {},
+    onStarved(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
     chunk: unused,
     hash: unused,
     pack: unused,
     ...{ sha256: unused },
     createSha256: unused,
-    async decode({ input, output, runs, rows }: DecodeRequest): Promise<DecodeResult> {
-      await new Promise((resolve) => setImmediate(resolve));
-      return runDecode(context, {
-        kind: 'decode',
-        slab: input.bytes,
-        target: output.bytes,
-        runs,
-        rows: rows ?? null,
-      });
+    async decode({ input, output, runs }: DecodeRequest): Promise<DecodeResult> {
+      // As in the real pool, a task keeps its slabs whatever their owner does meanwhile.
+      const ends = [input.borrow(), output.borrow()];
+      const [slab, target] = [input.bytes, output.bytes];
+      try {
+        await new Promise((resolve) => setImmediate(resolve));
+        return runDecode(context, { kind: 'decode', slab, target, runs });
+      } finally {
+        for (const end of ends) end();
+      }
     },
     async close() {},
   };

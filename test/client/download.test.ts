@@ -1,12 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type DownloadProgress, downloadFile } from '../../src/client/index.js';
+import type { DownloadProgress } from '../../src/client/index.js';
 import type { ByteRange } from '../../src/client/ports.js';
 import { MerkleHash } from '../../src/hash/index.js';
 import type { Reconstruction } from '../../src/plan/index.js';
 import type { BuiltXorb } from '../../src/xorb/index.js';
 import {
   createDice,
+  downloadFile,
   fakeCas,
   hasher,
   plainFile,
@@ -127,7 +128,7 @@ describe('downloadFile', () => {
       const cas = fakeCas([{ ...file, terms, bytes: new Uint8Array(6_000_000) }], xorbs);
       const sink = testSink(positional);
       const pool = testPool({ slabBytes: 200_000, slabCount: 4 });
-      const range = { offset: 0 };
+      const range = { offset: 0, length: 6_000_000 };
       await downloadFile({ cas, pool, hasher, fileHash: file.hash, sink, range });
       expect(sink.bytes().length).toBe(6_000_000);
       // In order, a window holds at most half of the pool: four of these chunks.
@@ -172,7 +173,7 @@ describe('downloadFile', () => {
     const pool = testPool(SMALLEST);
     const fileHash = MerkleHash.ZERO;
     const summary = await downloadFile({ cas, pool, hasher, fileHash, sink });
-    expect(summary).toEqual({ sizeBytes: 0, fetchedBytes: 0, requestCount: 0 });
+    expect(summary).toEqual({ sizeBytes: 0, fetchedBytes: 0, requestCount: 0, verified: true });
     expect(sink.state).toBe('committed');
     expect(sink.prepared).toEqual([0]);
     expect(cas.reconstructions).toEqual([]);

@@ -1,5 +1,4 @@
 import { spawnSync } from 'node:child_process';
-import { writeSync } from 'node:fs';
 import {
   chmod,
   lstat,
@@ -17,7 +16,6 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Writable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { FileLoan } from '../../src/client/ports.js';
 import {
   fileSink,
   memorySink,
@@ -76,65 +74,34 @@ describe('fileSink', () => {
     await expect(sink.commit(0)).rejects.toMatchObject({ code: 'CLOSED' });
   });
 
-  it('lends its file to other threads, and closes it when they are done', async () => {
-    for (const end of ['commit', 'abort'] as const) {
+  it('leaves out zeros that it is told about, at any place, and counts them', async () => {
+    for (const [skips, writes] of [
+      [[[0, 30]], []],
+      [[[20, 10]], [0, 10]],
+      [
+        [
+          [0, 10],
+          [20, 10],
+        ],
+        [10],
+      ],
+      [[[0, 20]], [20]],
+    ] as [[number, number][], number[]][]) {
       const sink = fileSink(at('out'));
-      expect(sink.lend?.()).toBeNull();
-      await sink.prepare?.(20);
-      const loans = [sink.lend?.(), sink.lend?.()] as FileLoan[];
-      writeSync(loans[1]?.fd as number, new Uint8Array(10).fill(2), 0, 10, 10);
-      loans[1]?.end(10, 0);
-      loans[1]?.end(10, 0);
-      let over = false;
-      const ending = (end === 'commit' ? sink.commit(20) : sink.abort()).then(() => {
-        over = true;
-      });
-      await new Promise((resolve) => setTimeout(resolve, 20));
-      expect(over).toBe(false);
-      if (end === 'abort') expect(await readdir(dir)).toEqual([]);
-      expect(sink.lend?.()).toBeNull();
-      // The number still means this file.
-      writeSync(loans[0]?.fd as number, new Uint8Array(10).fill(1), 0, 10, 0);
-      loans[0]?.end(10, 0);
-      await ending;
-      if (end === 'abort') expect(await readdir(dir)).toEqual([]);
-      else
-        expect([...(await readFile(at('out')))]).toEqual([1, 2].flatMap((n) => Array(10).fill(n)));
-      await rm(at('out'), { force: true });
+      for (const [offset, lengthBytes] of skips) sink.skip?.(offset, lengthBytes);
+      for (const offset of writes) await sink.write(new Uint8Array(10).fill(7), offset);
+      await sink.commit(30);
+      const expected = new Uint8Array(30);
+      for (const offset of writes) expected.fill(7, offset, offset + 10);
+      expect([...(await readFile(at('out')))]).toEqual([...expected]);
     }
   });
 
-  it('has a code for what the system told another thread', async () => {
+  it('does not take zeros in the middle for a file that is too short', async () => {
     const sink = fileSink(at('out'));
-    await sink.prepare?.(1);
-    const loan = sink.lend?.() as FileLoan;
-    const path = at('out');
-    const cause = new Error('of the thread');
-    for (const [errno, code] of [
-      ['ENOSPC', 'DISK_FULL'],
-      ['EDQUOT', 'DISK_FULL'],
-      ['EIO', 'STORAGE_FAILED'],
-    ] as const) {
-      expect(loan.failure(errno, cause)).toMatchObject({ code, cause, fields: { path, errno } });
-    }
-    loan.end(0, 0);
-    await sink.abort();
-  });
-
-  it('lends no more while writes are slow, and tries again later', async () => {
-    const sink = fileSink(at('out'));
-    await sink.prepare?.(1);
-    for (let i = 0; i < 50; i++) sink.lend?.()?.end(4 << 20, i % 8 === 0 ? 500 : 5);
-    const loan = sink.lend?.();
-    expect(loan).not.toBeNull();
-    loan?.end(0, 0);
-    for (let i = 0; i < 8; i++) sink.lend?.()?.end(4 << 20, 500);
-    let refused = 0;
-    let again = sink.lend?.();
-    for (; again === null; again = sink.lend?.()) refused++;
-    expect(refused).toBeGreaterThan(50);
-    again?.end(0, 0);
-    await sink.abort();
+    await sink.write(new Uint8Array(10), 0);
+    sink.skip?.(10, 10);
+    await expect(sink.commit(30)).rejects.toMatchObject({ code: 'SIZE_MISMATCH' });
   });
 
   it('refuses to commit another size than it has, and leaves nothing', async () => {

@@ -1,10 +1,15 @@
 import { MAX_CHUNK_BYTES } from '../../compress/index.js';
-import { OrbweaverError } from '../../errors.js';
+import { isOrbweaverError, OrbweaverError } from '../../errors.js';
+import { Budget, Scope } from '../../flow/index.js';
 import { createMerkleTree } from '../../hash/index.js';
-import type { Reconstruction } from '../../plan/index.js';
+import type { PlacedTerm } from '../../plan/index.js';
 import { RECORD_HEADER_BYTES } from '../../xorb/index.js';
-import { WORD_BYTES } from './slab-copy.js';
-import { createTransfer, type Transfer, transferBlock } from './transfer.js';
+import { type Block, openBlock, type Transfer } from './block.js';
+import { LedgerChain } from './chunk-ledger.js';
+import { repair } from './damage.js';
+import { WORD_BYTES } from './fetch.js';
+import { chunkCheck, zeroCheck } from './known-chunks.js';
+import { RESTART_BLOCK_BYTES, runBlock } from './run-block.js';
 import type { DownloadOptions, DownloadSummary } from './types.js';
 
 /**
@@ -14,10 +19,13 @@ import type { DownloadOptions, DownloadSummary } from './types.js';
 export const DEFAULT_DOWNLOAD_CONCURRENCY = 8;
 
 /**
- * A reconstruction is asked for this many bytes of a file at a time. It bounds the answer and the
- * ledger of chunks (2.3 MiB for 4 GiB of average chunks); most files need one answer.
+ * A reconstruction is asked for this many bytes of a file at a time. It bounds the response and the
+ * ledger of chunks (2.3 MiB for 4 GiB of average chunks); most files need one response.
  */
 export const DEFAULT_BLOCK_BYTES: number = 4 * 1024 * 1024 * 1024;
+
+/** Budget of a download that is given none: ten times the ledger and the terms of a usual block. */
+export const DEFAULT_DOWNLOAD_BUDGET_BYTES: number = 32 * 1024 * 1024;
 
 /** Any record that does not grow by its compression, wherever in a word it begins. */
 const LEAST_SLAB_BYTES: number = MAX_CHUNK_BYTES + RECORD_HEADER_BYTES + WORD_BYTES;
@@ -26,144 +34,203 @@ const LEAST_SLAB_BYTES: number = MAX_CHUNK_BYTES + RECORD_HEADER_BYTES + WORD_BY
 const ABORT_GRACE_MS = 150;
 
 /**
- * Rebuilds a file, or a range of it, into a sink: asks where its chunks are, fetches and decodes
- * them concurrently, writes each to every place it is used and commits the sink when all is right.
+ * Rebuilds a file, or a range of it, into a sink:
+ *
+ *     plan (block.ts) → fetch (fetch.ts) → decode (decode.ts) → write (output.ts) → verify (here)
  *
  * A whole file is checked against `fileHash`, rebuilt from the hashes of its chunks, before
- * `sink.commit`. A range carries no hashes of the file: lengths, formats and the byte count are
- * checked. On any failure `sink.abort` has been called; a sink that is a stream may have passed on
- * bytes, and the error says that they are not to be trusted.
+ * `sink.commit`. A range is `verified: false`, unless known chunk hashes cover it: the server is trusted
+ * for where it starts and what it holds; lengths and formats are checked. On any failure `sink.abort`
+ * has been called; a sink that is a stream may have passed on bytes, and the error says that they are
+ * not to be trusted.
  *
- * Memory is the pool's: two slabs for each piece on its way, and 36 bytes for each chunk of 4 GiB.
+ * Memory is the pool's (two slabs for each piece on its way) and the budget's. A stream that is not
+ * read holds 256 KiB: what it held goes back when others wait for memory, or after two seconds, and
+ * is fetched again when the stream is read on.
  *
  * @throws OrbweaverError `NOT_FOUND`; `RANGE_INVALID` when the range starts behind the file;
  * `INTEGRITY`, `TRUNCATED`, `FORMAT_INVALID`, `CHECKSUM_MISMATCH`, `LIMIT_EXCEEDED`, `SIZE_MISMATCH`
  * for wrong data (each range is fetched twice before that); `FORBIDDEN` when URLs keep expiring;
- * `ABORTED`; what the sink and the store throw
+ * `PROTOCOL`; `ABORTED`; what the sink and the store throw
  * @throws RangeError for a negative or fractional option
  * @example
- * const summary = await downloadFile({ cas, pool, hasher, fileHash, sink: fileSink('out.bin') });
+ * const sink = fileSink('out.bin');
+ * const summary = await downloadFile({ cas, pool, hasher, clock: SYSTEM_CLOCK, fileHash, sink });
  */
 export async function downloadFile(options: DownloadOptions): Promise<DownloadSummary> {
   checkOptions(options);
-  const { sink } = options;
-  const concurrency = options.concurrency ?? DEFAULT_DOWNLOAD_CONCURRENCY;
-  const transfer = createTransfer(options, concurrency);
-  const { cancellation, counters } = transfer;
+  const transfer = transferOf(options);
+  const { scope, counters } = transfer;
   try {
-    cancellation.throwIfCancelled();
-    const sizeBytes = await transferAll(transfer);
-    cancellation.throwIfCancelled();
-    await sink.commit(sizeBytes);
-    return { sizeBytes, fetchedBytes: counters.fetchedBytes, requestCount: counters.requestCount };
+    scope.check();
+    const verified = await transferAll(transfer);
+    scope.check();
+    const { writtenBytes: sizeBytes, fetchedBytes, requestCount } = counters;
+    await options.sink.commit(sizeBytes);
+    return { sizeBytes, fetchedBytes, requestCount, verified };
   } catch (error) {
-    cancellation.cancel(error);
-    const reason = withDoubt(transfer, cancellation.reason);
+    scope.end(error);
+    const reason = withDoubt(transfer, firstReason(transfer));
     await comeToRest(transfer, reason);
     throw reason;
   } finally {
-    cancellation.dispose();
+    for (const block of transfer.kept) block.memory.release();
+    scope.close();
   }
 }
 
-/** Block by block until the end of the file or the range; returns the bytes written. */
-async function transferAll(transfer: Transfer): Promise<number> {
-  const { fileHash, hasher, range, sink, blockBytes = DEFAULT_BLOCK_BYTES } = transfer.options;
-  const whole = range === undefined;
+function transferOf(options: DownloadOptions): Transfer {
+  const { clock, signal, hasher, sink, knownChunkHashes } = options;
+  return {
+    options,
+    scope: new Scope({ clock, signal, what: 'the download' }),
+    budget: options.budget ?? new Budget({ capacityBytes: DEFAULT_DOWNLOAD_BUDGET_BYTES }),
+    known: knownChunkHashes === undefined ? null : chunkCheck(knownChunkHashes),
+    isZero: sink.positional && sink.skip !== undefined ? zeroCheck(hasher) : null,
+    counters: { writtenBytes: 0, fetchedBytes: 0, requestCount: 0 },
+    totalBytes: undefined,
+    kept: [],
+  };
+}
+
+/** Block by block until the end of the file or the range. @returns whether that is verified */
+async function transferAll(transfer: Transfer): Promise<boolean> {
+  const { fileHash, hasher, range, concurrency = DEFAULT_DOWNLOAD_CONCURRENCY } = transfer.options;
   const offset = range?.offset ?? 0;
-  const end = range?.length === undefined ? Number.POSITIVE_INFINITY : offset + range.length;
-  if (end === offset || (fileHash.isZero() && offset === 0)) return prepared(transfer, 0, true);
-  if (fileHash.isZero()) throw behindEnd(transfer, 0);
-
-  const tree = createMerkleTree(hasher);
-  let position = offset;
-  while (position < end) {
-    const start = position;
-    const askedEnd = Math.min(start + blockBytes, end);
-    const ask = (): Promise<Reconstruction | null> => askFor(transfer, start, askedEnd);
-    const reconstruction = await ask();
-    const availableBytes = reconstruction === null ? 0 : bytesOf(reconstruction);
-    if (reconstruction === null || availableBytes === 0) {
-      if (position > offset) break;
-      if (whole) throw notTheFile(transfer, 'no bytes');
-      throw behindEnd(transfer, offset);
-    }
-    // Whole chunks, so that the next block starts between two: an answer may end inside the last.
-    const outputBytes = Math.min(availableBytes, end - start);
-    const isLast = availableBytes < askedEnd - start || start + outputBytes >= end;
-    // Threads start while the sink is opened and the first bytes are asked for; small files need none.
-    transfer.options.pool.expectBytes?.(outputBytes);
-    await prepared(transfer, start + outputBytes - offset, isLast);
-    const block = { reconstruction, outputBytes, baseOffset: start - offset, ask };
-    const ledger = await transferBlock(transfer, block, whole);
-    ledger?.appendTo(tree, reconstruction.offsetIntoFirstTerm);
-    position += outputBytes;
-    if (isLast) break;
+  const isWhole = offset === 0 && range?.length === undefined;
+  const end = offset + (range?.length ?? Number.POSITIVE_INFINITY);
+  if (fileHash.isZero() && offset > 0) throw behindEnd(transfer);
+  if (end === offset || fileHash.isZero()) {
+    await prepare(transfer, 0, true);
+    return fileHash.isZero();
   }
-  const { writtenBytes } = transfer.counters;
-  if (writtenBytes !== position - offset) {
-    throw new OrbweaverError(
-      'SIZE_MISMATCH',
-      `"${sink.name}" expected ${position - offset} bytes, got ${writtenBytes}`,
-      { expected: position - offset, got: writtenBytes },
-    );
+  // From its start on, a range may turn out to be the whole file.
+  const tree = offset === 0 ? createMerkleTree(hasher) : null;
+  const position = await transferBlocks(transfer, { offset, end, concurrency }, tree);
+  checkWritten(transfer, position - offset);
+  const rebuilt = tree?.fileHash();
+  if (rebuilt?.equals(fileHash)) return true;
+  if (rebuilt !== undefined && isWhole) {
+    await repair(transfer, concurrency, rebuilt);
+    return true;
   }
-  if (whole) {
-    const rebuilt = tree.fileHash();
-    if (!rebuilt.equals(fileHash)) throw notTheFile(transfer, rebuilt.toString());
-  }
-  return writtenBytes;
+  return transfer.known?.covers(offset, position) ?? false;
 }
 
-async function askFor(
+/** @returns the position in the file behind the last byte that was written */
+async function transferBlocks(
   transfer: Transfer,
-  start: number,
-  end: number,
-): Promise<Reconstruction | null> {
-  const { cas, fileHash } = transfer.options;
-  transfer.counters.requestCount++;
-  // A range that is open at its end: the protocol has no other form than a last byte.
-  const safeEnd = Math.min(end, Number.MAX_SAFE_INTEGER);
-  return transfer.cancellation.call((signal) =>
-    cas.getReconstruction(fileHash, { start, end: safeEnd }, signal),
-  );
+  span: { readonly offset: number; readonly end: number; readonly concurrency: number },
+  tree: ReturnType<typeof createMerkleTree> | null,
+): Promise<number> {
+  const { offset, end, concurrency } = span;
+  const { blockBytes: fullBytes = DEFAULT_BLOCK_BYTES, pool } = transfer.options;
+  const chain = tree === null ? null : new LedgerChain(tree);
+  let previous: PlacedTerm | undefined;
+  let blockBytes = fullBytes;
+  /** What is written, and where the chunk starts that the next byte belongs to. */
+  let position = offset;
+  let fileStart = offset;
+  for (;;) {
+    const block = await openBlock(transfer, {
+      fileStart,
+      skipBytes: position - fileStart,
+      blockBytes,
+      end,
+      keepHashes: chain !== null,
+      previous,
+    });
+    if (block === null) {
+      if (position > offset) return position;
+      throw offset === 0 ? emptyFile(transfer) : behindEnd(transfer);
+    }
+    try {
+      const { outputBytes } = block.plan;
+      // Threads start while the sink is opened and the first bytes are asked for; small files need none.
+      pool.expectBytes?.(outputBytes);
+      await prepare(transfer, position + outputBytes - offset, block.isLast);
+      const { givenBytes, isPaused, taken } = await runBlock(transfer, block, {
+        concurrency: Math.min(concurrency, Math.ceil(blockBytes / RESTART_BLOCK_BYTES)),
+        onWritten: (bytes) => noteWritten(transfer, bytes),
+      });
+      position += givenBytes;
+      const dropBytes = block.reconstruction.offsetIntoFirstTerm;
+      const isComplete = givenBytes === outputBytes;
+      const untilBytes = isComplete ? Number.POSITIVE_INFINITY : position - fileStart;
+      const { ledger } = block;
+      const chunkBytes = ledger === null ? null : chain?.append(ledger, { dropBytes, untilBytes });
+      fileStart =
+        chunkBytes === null || chunkBytes === undefined ? position : fileStart + chunkBytes;
+      keep(transfer, block, isPaused);
+      // A stream may take its last piece in an hour: nothing is held by then.
+      await taken();
+      if (isComplete && block.isLast) return position;
+      previous = isComplete ? block.lastTerm : undefined;
+      blockBytes = Math.min(fullBytes, isPaused ? RESTART_BLOCK_BYTES : 2 * blockBytes);
+    } catch (error) {
+      block.memory.release();
+      throw error;
+    }
+  }
+}
+
+/** A block is kept as long as all are: half of a file says nothing about where it is damaged. */
+function keep({ kept }: Transfer, block: Block, isPaused: boolean): void {
+  const isNext = kept.length === 0 ? block.fileStart === 0 : true;
+  if (block.ledger !== null && !isPaused && isNext) kept.push(block);
+  else {
+    for (const each of kept.splice(0)) each.memory.release();
+    block.memory.release();
+  }
 }
 
 /** Tells the sink what is coming, so that it can refuse before anything is fetched. */
-async function prepared(transfer: Transfer, sizeBytes: number, isAll: boolean): Promise<number> {
-  if (isAll) transfer.totalBytes = sizeBytes;
-  await transfer.cancellation.race(Promise.resolve(transfer.options.sink.prepare?.(sizeBytes)));
-  return sizeBytes;
+async function prepare(transfer: Transfer, sizeBytes: number, isFinal: boolean): Promise<void> {
+  if (isFinal) transfer.totalBytes = sizeBytes;
+  await transfer.scope.race(Promise.resolve(transfer.options.sink.prepare?.(sizeBytes)));
 }
 
-function bytesOf(reconstruction: Reconstruction): number {
-  let bytes = -reconstruction.offsetIntoFirstTerm;
-  for (const term of reconstruction.terms) bytes += term.unpackedBytes;
-  return Math.max(0, bytes);
+function noteWritten({ counters, totalBytes, options }: Transfer, bytes: number): void {
+  counters.writtenBytes += bytes;
+  const { writtenBytes, fetchedBytes } = counters;
+  options.onProgress?.({ writtenBytes, fetchedBytes, totalBytes });
+}
+
+function checkWritten({ counters, options }: Transfer, expected: number): void {
+  const got = counters.writtenBytes;
+  if (got === expected) return;
+  const message = `"${options.sink.name}" expected ${expected} bytes, got ${got}`;
+  throw new OrbweaverError('SIZE_MISMATCH', message, { expected, got });
 }
 
 /** Aborts the sink and waits until no slab and no write of this download is in use any more. */
-async function comeToRest(transfer: Transfer, reason: unknown): Promise<void> {
-  const aborted = transfer.options.sink.abort(reason).catch(() => {});
-  const rest = (async () => {
-    await aborted;
-    while (transfer.background.size > 0) await Promise.all(transfer.background);
-  })();
+async function comeToRest({ options, scope }: Transfer, reason: unknown): Promise<void> {
+  const rest = options.sink
+    .abort(reason)
+    .catch(() => {})
+    .then(() => scope.settled());
   // A sink that hangs even after `abort` must not keep the error from the caller; its slabs come
   // back when it lets go.
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  let stopTimer = (): void => {};
   const grace = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ABORT_GRACE_MS);
+    stopTimer = options.clock.setTimer(ABORT_GRACE_MS, resolve);
   });
   await Promise.race([rest, grace]);
-  clearTimeout(timer);
+  stopTimer();
+}
+
+/** A scope says `ABORTED` for everything that is no error of ours; a fault of a sink stays what it is. */
+function firstReason({ scope, options }: Transfer): unknown {
+  const { reason } = scope;
+  const isFault = reason.code === 'ABORTED' && options.signal?.aborted !== true;
+  return isFault ? (reason.cause ?? reason) : reason;
 }
 
 /** Bytes that a stream has passed on cannot be taken back: the error has to say so. */
-function withDoubt(transfer: Transfer, error: unknown): unknown {
-  const { sink } = transfer.options;
-  const { writtenBytes } = transfer.counters;
-  if (sink.positional || writtenBytes === 0 || !(error instanceof OrbweaverError)) return error;
+function withDoubt({ options, counters }: Transfer, error: unknown): unknown {
+  const { sink } = options;
+  const { writtenBytes } = counters;
+  if (sink.positional || writtenBytes === 0 || !isOrbweaverError(error)) return error;
   return new OrbweaverError(
     error.code,
     `${error.message}; the ${writtenBytes} bytes already written to "${sink.name}" are not to be trusted`,
@@ -172,20 +239,18 @@ function withDoubt(transfer: Transfer, error: unknown): unknown {
   );
 }
 
-function notTheFile(transfer: Transfer, got: string): OrbweaverError {
-  const expected = transfer.options.fileHash.toString();
-  return new OrbweaverError('INTEGRITY', `"file hash" expected ${expected}, got ${got}`, {
-    expected,
-    got,
-  });
+function emptyFile({ options }: Transfer): OrbweaverError {
+  const expected = options.fileHash.toString();
+  const message = `"file hash" expected ${expected}, got no bytes`;
+  return new OrbweaverError('INTEGRITY', message, { expected, got: 'no bytes' });
 }
 
-function behindEnd(transfer: Transfer, offset: number): OrbweaverError {
-  const start = transfer.options.range?.offset ?? offset;
+function behindEnd({ options }: Transfer): OrbweaverError {
+  const offset = options.range?.offset ?? 0;
   return new OrbweaverError(
     'RANGE_INVALID',
-    `"offset" expected a position in the file, got ${start}, which is at or behind its end`,
-    { offset: start },
+    `"offset" expected a position in the file, got ${offset}, which is at or behind its end`,
+    { offset },
   );
 }
 

@@ -17,7 +17,12 @@ export function isDataFault(error: unknown): boolean {
   return isOrbweaverError(error) && DATA_FAULTS.has(error.code);
 }
 
-/** A signed URL whose time is over; `CasClient.fetchRanges` says so. */
+/** A thread died over a task, and maybe its bytes with it; it says nothing about the data. */
+export function isWorkerLoss(error: unknown): boolean {
+  return isOrbweaverError(error) && error.code === 'WORKER_FAILED';
+}
+
+/** A signed URL whose time is over; `RangeReader.fill` says so. */
 export function isExpiredUrl(error: unknown): boolean {
   return isOrbweaverError(error) && error.code === 'FORBIDDEN' && error.fields.expired === true;
 }

@@ -1,8 +1,10 @@
 export {
   DEFAULT_BLOCK_BYTES,
+  DEFAULT_DOWNLOAD_BUDGET_BYTES,
   DEFAULT_DOWNLOAD_CONCURRENCY,
   downloadFile,
 } from './download-file.js';
+export type { KnownChunkHashes } from './known-chunks.js';
 export type {
   DownloadOptions,
   DownloadProgress,

@@ -1,6 +1,7 @@
-import type { MerkleHash } from '../../hash/index.js';
-import type { Hasher } from '../../hash/ports.js';
-import type { CasClient, ComputePool, Sink } from '../ports.js';
+import type { Budget, Clock } from '../../flow/index.js';
+import type { Hasher, MerkleHash } from '../../hash/index.js';
+import type { ComputePool, RangeSource, Reconstructions, Sink } from '../ports.js';
+import type { KnownChunkHashes } from './known-chunks.js';
 
 /** Bytes of a file: from `offset`, `length` of them or all that follow. */
 export interface DownloadRange {
@@ -25,17 +26,25 @@ export interface DownloadProgress {
 
 /** Options of `downloadFile`. */
 export interface DownloadOptions {
-  readonly cas: CasClient;
+  readonly cas: Reconstructions & RangeSource;
   readonly pool: ComputePool;
   readonly hasher: Hasher;
+  readonly clock: Clock;
   readonly fileHash: MerkleHash;
   /** Committed when everything is checked, aborted otherwise. */
   readonly sink: Sink;
   /**
-   * A part of the file. It carries no hashes of the file: lengths and formats are checked.
+   * A part of the file. The file hash says nothing about it: lengths, formats and known chunk hashes
+   * are checked. From 0 to the end is the whole file.
    * @default the whole file, whose hash is checked
    */
   readonly range?: DownloadRange | undefined;
+  /**
+   * Chunks that are held against these hashes before their bytes are written. When they cover a range,
+   * it is verified.
+   * @default none
+   */
+  readonly knownChunkHashes?: KnownChunkHashes | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Called after each batch of chunks (a slab, some MiB); keep it cheap. */
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
@@ -45,11 +54,16 @@ export interface DownloadOptions {
    */
   readonly concurrency?: number | undefined;
   /**
-   * Bytes of a file that one reconstruction is asked for; bounds the answer and the list of its
+   * Bytes of a file that one reconstruction is asked for; bounds the response and the list of its
    * chunks.
    * @default DEFAULT_BLOCK_BYTES
    */
   readonly blockBytes?: number | undefined;
+  /**
+   * What reconstructions, lists of chunks and bytes copied aside are counted in.
+   * @default one of DEFAULT_DOWNLOAD_BUDGET_BYTES for this download
+   */
+  readonly budget?: Budget | undefined;
 }
 
 /** What a finished download cost. */
@@ -60,4 +74,9 @@ export interface DownloadSummary {
   readonly fetchedBytes: number;
   /** Requests for reconstructions and for ranges. */
   readonly requestCount: number;
+  /**
+   * True when the bytes were held against the file hash (always for a whole file), or all chunks of a
+   * range against known hashes. False: the server is trusted for what the range holds.
+   */
+  readonly verified: boolean;
 }

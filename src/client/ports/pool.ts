@@ -71,25 +71,6 @@ export interface DecodeRequest {
    * error. Chunks that are stored as they are stay where they lie in `input`.
    */
   readonly runs: Uint32Array;
-  /**
-   * What the thread that decodes writes into a file as soon as all runs are right.
-   * @default nothing
-   */
-  readonly rows?: FileRows | undefined;
-}
-
-/** Pieces of two slabs and where they go in an open file; pieces of a row follow each other there. */
-export interface FileRows {
-  readonly fd: number;
-  /** Offset in the file of each row. */
-  readonly offsets: Float64Array;
-  /** The end of each row in the list of pieces. */
-  readonly ends: Uint32Array;
-  /**
-   * Two numbers for each piece: its place, which is a position of `input` or `-1 - position` of
-   * `output`, and its bytes.
-   */
-  readonly pieces: Int32Array;
 }
 
 export interface DecodeResult {
@@ -97,8 +78,6 @@ export interface DecodeResult {
   readonly lengths: Uint32Array;
   /** Chunk hashes, 32 bytes each, computed from the decoded bytes. */
   readonly hashes: Uint8Array;
-  /** What writing the rows took, ms. */
-  readonly writeMs: number;
 }
 
 /** SHA-256 of a stream, computed off the main thread in the order of the calls. */
@@ -143,7 +122,7 @@ export interface ComputePool {
   /** Chunk hashes (data key), 32 bytes each, of chunks `starts[i]`, `lengths[i]`. */
   hash(slab: Slab, starts: Uint32Array, lengths: Uint32Array): Promise<Uint8Array>;
   pack(request: PackRequest): Promise<PackResult>;
-  /** @throws OrbweaverError what decoding throws; `STORAGE_FAILED` with the `errno` of a failed write */
+  /** @throws OrbweaverError what decoding throws */
   decode(request: DecodeRequest): Promise<DecodeResult>;
   createSha256(): Sha256Stream;
   close(): Promise<void>;

@@ -14,22 +14,17 @@ export interface Sink {
   /** The same for pieces that follow each other, where one call is cheaper than many. */
   writeAll?(pieces: readonly Uint8Array[], offset: number): Promise<void>;
   /**
-   * After `prepare`: lends the open file to threads that write to it themselves, at any offset, beside
-   * `write`. It stays open until the loan ends, also when the sink is aborted meanwhile. Null: not
-   * now, `write` is the way.
+   * The same as `write` with bytes that nobody else uses: the sink may keep them. For sinks that would
+   * copy what they are given.
    */
-  lend?(): FileLoan | null;
+  writeOwned?(bytes: Uint8Array<ArrayBuffer>, offset: number): Promise<void>;
+  /**
+   * These bytes are zeros and nothing was or will be written there: a positional sink of which what was
+   * not written is zeros has them already. `commit` then counts them.
+   */
+  skip?(offset: number, lengthBytes: number): void;
   /** All is written and verified: make it visible under its final name. */
   commit(sizeBytes: number): Promise<void>;
   /** It failed, for this reason: remove what was written, tell a reader. Never throws. */
   abort(reason?: unknown): Promise<void>;
-}
-
-/** A file that its sink has lent out. */
-export interface FileLoan {
-  readonly fd: number;
-  /** Nobody writes by this loan any more; so many bytes were written, in so many milliseconds. */
-  end(writtenBytes: number, writeMs: number): void;
-  /** The sink's error for one of the system (`ENOSPC`) that a thread met. */
-  failure(errno: string, cause: unknown): Error;
 }

@@ -1,16 +1,11 @@
 import { HASH_BYTES } from '../../hash/index.js';
 import type { DecodeReply, DecodeTask } from '../messages.js';
 import type { TaskContext } from './context.js';
-import { writeRows } from './write-rows.js';
 
 /** Numbers for each run of a task: start and end of its records, start and end of its output. */
 const NUMBERS_PER_RUN = 4;
 
-/**
- * Runs of records to chunks and their hashes, in one task for a whole slab. Its rows are written here
- * too, while the bytes are in this processor's cache: no other thread has to be woken for it. Nothing
- * is written unless all runs are right.
- */
+/** Runs of records to chunks and their hashes, in one task for a whole slab. */
 export function runDecode(
   context: Pick<TaskContext, 'bytesOf' | 'decoder'>,
   task: DecodeTask,
@@ -37,7 +32,5 @@ export function runDecode(
     hashes.set(run.hashes, HASH_BYTES * first);
     first += run.lengths.length;
   }
-  const startedMs = performance.now();
-  if (task.rows !== null) writeRows(task.rows, input, output);
-  return { lengths, hashes, writeMs: performance.now() - startedMs };
+  return { lengths, hashes };
 }

@@ -1,14 +1,14 @@
 import { RECORD_HEADER_BYTES, readRecordHeader } from '../../xorb/index.js';
-import type { ComputePool, DecodeResult, FileRows } from '../ports.js';
-import type { ChunkLedger } from './chunk-ledger.js';
-import { isDataFault } from './faults.js';
-import { usesOf } from './landings.js';
-import { atChunk, type RecordRun } from './record-stream.js';
-import type { SlabPair } from './slab-pairs.js';
+import type { ComputePool, DecodeResult } from '../ports.js';
+import { isDataFault, isWorkerLoss } from './faults.js';
+import type { SlabPair } from './pairs.js';
+import { atChunk } from './range-layout.js';
+import type { RecordRun } from './record-walker.js';
 
 /**
- * Decodes all runs of one slab in one task, which writes `rows` of them, and checks that the chunks
- * have the lengths that their headers named.
+ * Decodes all runs of one slab in one task, and checks that the chunks have the lengths that their
+ * headers named. A thread that dies leaves the received bytes where they are when memory is shared:
+ * then the task is tried once more.
  *
  * @throws OrbweaverError what decoding throws, naming the xorb and the chunk
  */
@@ -16,18 +16,20 @@ export async function decodeRuns(
   pool: ComputePool,
   pair: SlabPair,
   runs: readonly RecordRun[],
-  rows: FileRows | undefined,
 ): Promise<DecodeResult> {
   try {
-    const decoded = await decode(pool, pair, runs, rows);
+    const decoded = await decode(pool, pair, runs).catch((error: unknown) => {
+      if (!pool.sharedMemory || !isWorkerLoss(error)) throw error;
+      return decode(pool, pair, runs);
+    });
     let at = 0;
-    for (const run of runs) {
-      for (let chunk = run.chunkStart; chunk < run.chunkEnd; chunk++) {
-        const expected = run.layout.rawStart(chunk + 1) - run.layout.rawStart(chunk);
+    for (const { layout, chunkStart, chunkEnd } of runs) {
+      for (let chunk = chunkStart; chunk < chunkEnd; chunk++) {
+        const expected = layout.rawStart(chunk + 1) - layout.rawStart(chunk);
         const got = decoded.lengths[at++];
         if (got === expected) continue;
         const what = `${expected} bytes in chunk ${chunk}, got ${got ?? 'none'}`;
-        throw run.layout.fault('SIZE_MISMATCH', what, { chunk });
+        throw layout.fault('SIZE_MISMATCH', what, { chunk });
       }
     }
     return decoded;
@@ -49,10 +51,10 @@ async function withChunk(
       const header = readRecordHeader(pair.input.bytes, inputStart);
       const inputEnd = inputStart + RECORD_HEADER_BYTES + header.compressedLength;
       const { outputStart } = run;
-      const isRaw = (run.places[chunk - run.chunkStart] as number) >= 0;
+      const isRaw = run.raw[chunk - run.chunkStart] as boolean;
       const outputEnd = outputStart + (isRaw ? 0 : header.uncompressedLength);
       try {
-        await decode(pool, pair, [{ inputStart, inputEnd, outputStart, outputEnd }], undefined);
+        await decode(pool, pair, [{ inputStart, inputEnd, outputStart, outputEnd }]);
       } catch (fault) {
         return atChunk(fault, run.layout, chunk);
       }
@@ -67,29 +69,9 @@ function decode(
   pool: ComputePool,
   { input, output }: SlabPair,
   runs: readonly Pick<RecordRun, 'inputStart' | 'inputEnd' | 'outputStart' | 'outputEnd'>[],
-  rows: FileRows | undefined,
 ): Promise<DecodeResult> {
   const numbers = Uint32Array.from(
     runs.flatMap((run) => [run.inputStart, run.inputEnd, run.outputStart, run.outputEnd]),
   );
-  return pool.decode({ input, output, runs: numbers, rows });
-}
-
-/** Notes the chunks of a slab everywhere they are used in the file. */
-export function recordRuns(
-  ledger: ChunkLedger,
-  runs: readonly RecordRun[],
-  decoded: DecodeResult,
-): void {
-  let runFirst = 0;
-  for (const run of runs) {
-    for (const use of usesOf(run)) {
-      const first = Math.max(use.chunkStart, run.chunkStart);
-      const end = Math.min(use.chunkEnd, run.chunkEnd);
-      const ordinal = use.chunkOrdinal + (first - use.chunkStart);
-      const at = runFirst - run.chunkStart;
-      ledger.record(ordinal, decoded, at + first, at + end);
-    }
-    runFirst += run.chunkEnd - run.chunkStart;
-  }
+  return pool.decode({ input, output, runs: numbers });
 }

@@ -1,0 +1,195 @@
+import { OrbweaverError } from '../../errors.js';
+import type { Scope } from '../../flow/index.js';
+import type { PlannedFetch } from '../../plan/index.js';
+import type { DecodeResult } from '../ports.js';
+import type { Block, Transfer } from './block.js';
+import { type FetchContext, runFetch } from './fetch.js';
+import { OrderedOutput } from './ordered-output.js';
+import { type Output, type OutputOptions, positionalOutput } from './output.js';
+import { freePairs, orderedPairs, type PairSource } from './pairs.js';
+import type { RecordRun } from './record-walker.js';
+import { placesOf, usesOf } from './slices.js';
+import { createUrlBook } from './url-book.js';
+
+/** How a block is run. */
+export interface RunOptions {
+  /** Requests at a time. */
+  readonly concurrency: number;
+  readonly onWritten: (bytes: number) => void;
+  /** Fetches only these, and writes all of their bytes, zeros too. @default all */
+  readonly rewrite?: readonly PlannedFetch[] | undefined;
+}
+
+/** How far a block came. */
+export interface BlockResult {
+  /** Bytes of the plan's output, from its start, that the sink has, or holds in its hands. */
+  readonly givenBytes: number;
+  /** The sink does not take more now: what it was not given was dropped, to be asked for again. */
+  readonly isPaused: boolean;
+  /** Resolves when the sink has taken what it was given. @throws what it throws */
+  readonly taken: () => Promise<void>;
+}
+
+/**
+ * Fetches, decodes and writes a block: every range of a window is fetched once, and each of its chunks
+ * goes to every place it is used. All slabs are back when it returns, or come back by themselves.
+ *
+ * @throws OrbweaverError what went wrong first
+ */
+export async function runBlock(
+  transfer: Transfer,
+  block: Block,
+  options: RunOptions,
+): Promise<BlockResult> {
+  const scope = transfer.scope.child();
+  let isPaused = false;
+  const { output, ordered, pairs } = outputOf(transfer, block, scope, {
+    ...options,
+    onPaused: () => {
+      if (scope.ended) return;
+      isPaused = true;
+      scope.end(new OrbweaverError('CLOSED', 'the output does not take bytes now'));
+    },
+  });
+  const context = contextOf({ transfer, block, scope, output, pairs }, options.rewrite);
+  const windows = block.plan.windows.map((window) => options.rewrite ?? window.fetches);
+  const jobs = windows.flatMap((fetches, window) => fetches.map((fetch) => ({ fetch, window })));
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    for (let job = jobs[next++]; job !== undefined && !scope.ended; job = jobs[next++]) {
+      await runFetch(job.fetch, job.window, context);
+    }
+  };
+  for (let i = 0; i < Math.min(options.concurrency, jobs.length); i++) void scope.spawn(lane());
+  // Whoever waits for all of the download waits for this part, too.
+  const settled = transfer.scope.spawn(scope.settled());
+  const taken = async (): Promise<void> => {
+    await transfer.scope.race(settled);
+    ordered?.check();
+  };
+  try {
+    await scope.race(settled);
+    scope.check();
+  } catch (error) {
+    if (!isPaused) throw error;
+  }
+  scope.close();
+  const givenBytes = ordered?.givenBytes ?? block.plan.outputBytes;
+  return { givenBytes, isPaused, taken };
+}
+
+function outputOf(
+  transfer: Transfer,
+  block: Block,
+  scope: Scope,
+  { onWritten, onPaused }: Pick<OutputOptions, 'onWritten'> & { readonly onPaused: () => void },
+): { output: Output; ordered: OrderedOutput | null; pairs: PairSource } {
+  const { pool, sink, range } = transfer.options;
+  const { plan, memory, fileStart, skipBytes } = block;
+  const baseOffset = fileStart + skipBytes - (range?.offset ?? 0);
+  if (sink.positional) {
+    const output = positionalOutput({ sink, baseOffset, onWritten });
+    return { output, ordered: null, pairs: freePairs(pool, scope) };
+  }
+  // With the reserved pair a quarter of the slabs; as much again may be kept aside.
+  const pairs = orderedPairs(pool, Math.max(0, Math.floor(pool.slabCount / 4) - 1), scope);
+  let window = 0;
+  const ownBytes = memory.bytes;
+  const ordered = new OrderedOutput({
+    sink,
+    baseOffset,
+    onWritten,
+    onPaused,
+    pool,
+    scope,
+    outputBytes: plan.outputBytes,
+    hold: (bytes) => plan.outputBytes <= RESTART_BLOCK_BYTES || memory.resize(ownBytes + bytes),
+    onAdvance(nextOffset) {
+      const before = window;
+      while ((plan.windows[window]?.outputEnd ?? Number.POSITIVE_INFINITY) <= nextOffset) window++;
+      if (window !== before) pairs.advanceTo(window);
+    },
+  });
+  return { output: ordered, ordered, pairs };
+}
+
+/** After a pause a block of this size is asked for; from there on they grow again. */
+export const RESTART_BLOCK_BYTES: number = 1 << 20;
+
+/** What belongs to one run of a block. */
+interface BlockRun {
+  readonly transfer: Transfer;
+  readonly block: Block;
+  readonly scope: Scope;
+  readonly output: Output;
+  readonly pairs: PairSource;
+}
+
+function contextOf(
+  { transfer, block, scope, output, pairs }: BlockRun,
+  rewrite: RunOptions['rewrite'],
+): FetchContext {
+  const { counters, options } = transfer;
+  const isZero = rewrite === undefined ? transfer.isZero : null;
+  return {
+    cas: options.cas,
+    pool: options.pool,
+    pairs,
+    scope,
+    urls: createUrlBook(block.reconstruction, block.ask),
+    onRequest: () => {
+      counters.requestCount++;
+    },
+    onFetched: (bytes) => {
+      counters.fetchedBytes += bytes;
+    },
+    onDecoded: (runs, decoded) => noteRuns(transfer, block, runs, decoded),
+    deliver(pair, runs, decoded) {
+      const slices = [];
+      const holes = [];
+      let first = 0;
+      for (const run of runs) {
+        const base = first;
+        const places = placesOf(
+          run,
+          pair.value,
+          isZero === null ? null : (chunkInRun) => isZero(decoded, base + chunkInRun),
+        );
+        slices.push(...places.slices);
+        holes.push(...places.holes);
+        first += run.chunkEnd - run.chunkStart;
+      }
+      void scope.spawn(output.deliver({ pair, slices, holes }));
+    },
+  };
+}
+
+/** Checks the chunks of a slab, and notes them everywhere they are used in the file. */
+function noteRuns(
+  { known }: Transfer,
+  { ledger, fileStart, skipBytes }: Block,
+  runs: readonly RecordRun[],
+  decoded: DecodeResult,
+): void {
+  let runFirst = 0;
+  for (const run of runs) {
+    const { layout } = run;
+    const at = runFirst - run.chunkStart;
+    for (const use of usesOf(run)) {
+      const first = Math.max(use.chunkStart, run.chunkStart);
+      const end = Math.min(use.chunkEnd, run.chunkEnd);
+      if (known !== null) {
+        const useStart = fileStart + skipBytes + use.outputOffset - layout.rawStart(use.chunkStart);
+        for (let chunk = first; chunk < end; chunk++) {
+          if (known.fits(useStart + layout.rawStart(chunk), decoded, at + chunk)) continue;
+          throw layout.fault('INTEGRITY', `the known hash in chunk ${chunk}, got another`, {
+            chunk,
+          });
+        }
+      }
+      const ordinal = use.chunkOrdinal + (first - use.chunkStart);
+      ledger?.record(ordinal, decoded, at + first, at + end);
+    }
+    runFirst += run.chunkEnd - run.chunkStart;
+  }
+}
