@@ -9,13 +9,20 @@ export class GrowableU32 {
     return this.#length;
   }
 
+  /** Memory held. */
+  get memoryBytes(): number {
+    return this.#values.byteLength;
+  }
+
   push(value: number): void {
-    if (this.#length === this.#values.length) {
-      const grown = new Uint32Array(this.#values.length * 2);
-      grown.set(this.#values);
-      this.#values = grown;
-    }
+    this.#reserve(this.#length + 1);
     this.#values[this.#length++] = value;
+  }
+
+  pushAll(values: Uint32Array): void {
+    this.#reserve(this.#length + values.length);
+    this.#values.set(values, this.#length);
+    this.#length += values.length;
   }
 
   /** The value at `index`, which must be below {@link length}. */
@@ -27,9 +34,16 @@ export class GrowableU32 {
     this.#values[index] = value;
   }
 
-  /** A copy of exactly the values. */
-  toArray(): Uint32Array {
-    return this.#values.slice(0, this.#length);
+  /** What was pushed: a view, valid until the next push. */
+  view(): Uint32Array {
+    return this.#values.subarray(0, this.#length);
+  }
+
+  #reserve(length: number): void {
+    if (length <= this.#values.length) return;
+    const grown = new Uint32Array(Math.max(length, this.#values.length * 2));
+    grown.set(this.#values);
+    this.#values = grown;
   }
 }
 
@@ -42,6 +56,11 @@ export class GrowableBytes {
 
   get length(): number {
     return this.#length;
+  }
+
+  /** Memory held. */
+  get memoryBytes(): number {
+    return this.#bytes.length;
   }
 
   push(bytes: Uint8Array): void {
@@ -57,11 +76,6 @@ export class GrowableBytes {
 
   clear(): void {
     this.#length = 0;
-  }
-
-  /** A copy of what was pushed. */
-  toArray(): Uint8Array {
-    return this.#bytes.slice(0, this.#length);
   }
 
   /** What was pushed: a view, valid until the next push. */
