@@ -10,6 +10,7 @@ import {
 } from '../dedup/index.js';
 import { ERROR_CODES, isOrbweaverError } from '../errors.js';
 import { createDiskPace, type DiskPace } from '../io/index.js';
+import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { WorkerPool } from '../workers/index.js';
 import type { ClientUploadOptions, FailedUpload, PlacementName, UploadResult } from './client.js';
 import { givenSha256, inputName, toSource, type UploadInput } from './input.js';
@@ -50,6 +51,7 @@ export async function runUpload(
     cas,
     pool,
     hasher: pool.kernels.hasher,
+    clock: SYSTEM_CLOCK,
     options: {
       dryRun,
       signal,
