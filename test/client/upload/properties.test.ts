@@ -28,29 +28,45 @@ beforeAll(async () => {
 });
 afterAll(() => pool.close());
 
-/** More than a slab, a copy of it with an insert, and what fits into a slab with others. */
-const big = random(1, 450_000);
-const FILES = [big, edited(big, 400_000, random(2, 5000)), random(3, 30_000)];
+/** Three slabs, a copy of the first half of it with an insert, and what fits into a slab with others. */
+const big = random(1, 850_000);
+const FILES = [
+  big,
+  edited(big.subarray(0, 400_000), 300_000, random(2, 5000)),
+  random(3, 30_000),
+  random(4, 20_000),
+  random(5, 10_000),
+  random(6, 9000),
+];
 const DIGESTS = FILES.map(sha256Of);
 
-/** A source whose reads and ends come when the seed says; it writes into its memory until then. */
+/**
+ * A source whose reads and ends come when the seed says, some of them seconds later; it writes into
+ * its memory until then.
+ */
 function sourceOf(world: Scheduler, bytes: Uint8Array, name: string, failAt?: number): Source {
   const open = async (): Promise<SourceReader> => {
     await world.op(() => undefined);
     let at = 0;
     return {
-      read: (into) =>
-        world.op(() => {
+      read: async (into) => {
+        if (at > 0 && world.int(3) === 0) {
+          await new Promise<void>((resolve) => world.clock.setTimer(3000, resolve));
+        }
+        return world.op(() => {
           if (failAt !== undefined && at >= failAt) throw new Error('the disk is gone');
           const count = Math.min(into.length, 200_000, bytes.length - at);
           into.set(bytes.subarray(at, at + count));
           at += count;
           return count;
-        }),
+        });
+      },
       close: () => world.op(() => undefined),
     };
   };
-  return { name, sizeBytes: bytes.length, reopenable: true, open };
+  // The smallest are streams, which share no slab.
+  const sizeBytes = bytes.length < 25_000 ? {} : { sizeBytes: bytes.length };
+  return { name, ...sizeBytes, reopenable: true, open };
 }
 
 interface Setup {
@@ -84,15 +100,19 @@ function setUp(
 
 /** Everything that was started comes to its end. */
 async function drain(world: Scheduler): Promise<void> {
-  do await world.run(world.op(() => undefined));
-  while (world.pendingCount > 0);
+  do {
+    await world.advance(10_000);
+    await world.run(world.op(() => undefined));
+  } while (world.pendingCount > 0);
 }
 
 describe('whatever the order in which things end', () => {
   it('placing keeps the order of the lane: every file is rebuilt, with its hashes', async () => {
     const hashes = new Set<string>();
     for (const seed of SEEDS) {
-      const { world, permuting, cas, session } = setUp(seed);
+      // Half of the servers never answer: then nobody waits for answers any more, in the middle of it.
+      const silent = seed % 2 === 0 ? {} : { query: () => new Promise<null>(() => {}) };
+      const { world, permuting, cas, session } = setUp(seed, {}, silent);
       for (const [i, bytes] of FILES.entries()) session.enqueue(sourceOf(world, bytes, `${i}`));
       const { files, failed } = await world.run(session.finish());
       expect(failed, `seed ${seed}`).toEqual([]);
@@ -110,12 +130,12 @@ describe('whatever the order in which things end', () => {
   it('a SHA-256 is done before packing writes over the slab', async () => {
     for (const seed of SEEDS) {
       const { world, cas, session } = setUp(seed, { readConcurrency: 2 });
-      for (const i of [0, 2]) {
+      for (const i of [1, 2]) {
         session.enqueue(sourceOf(world, FILES[i] as Uint8Array, `${i}`), { sha256: true });
       }
       const { files, failed } = await world.run(session.finish());
       expect(failed, `seed ${seed}`).toEqual([]);
-      expect(files.map(({ sha256 }) => sha256, `seed ${seed}`)).toEqual([DIGESTS[0], DIGESTS[2]]);
+      expect(files.map(({ sha256 }) => sha256, `seed ${seed}`)).toEqual([DIGESTS[1], DIGESTS[2]]);
       for (const { fileHash, sha256 } of files) {
         expect(sha256Of(cas.rebuild(fileHash.toString())), `seed ${seed}`).toBe(sha256);
       }
@@ -150,7 +170,7 @@ describe('whatever the order in which things end', () => {
             }),
         },
       );
-      const added = FILES.map((bytes, i) => {
+      const added = FILES.slice(1).map((bytes, i) => {
         const failAt = kind === 'read' && i % 2 === 0 ? at * 40_000 : undefined;
         return session.add(sourceOf(world, bytes, `${i}`, failAt), { sha256: i % 2 === 0 });
       });
