@@ -46,8 +46,19 @@ export interface ClientUploadOptions {
   readonly expand?: boolean | undefined;
   /** Do everything but send. Asks the store what it has, if there is one. @default false */
   readonly dryRun?: boolean | undefined;
+  /**
+   * A file that grows while it is read is uploaded up to the size that it had when it was opened.
+   * @default false: it fails with `INPUT_CHANGED`
+   */
+  readonly upToStartSize?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** A listener that throws is not called again; `listenerError` of the result says what. */
   readonly onProgress?: ((progress: UploadProgress) => void) | undefined;
+  /**
+   * Called with each file that was registered, in the order of the inputs, at the end; `files` of the
+   * result stays empty then. For many thousands of files. @default they are in the result
+   */
+  readonly onFile?: ((file: UploadedFile) => void) | undefined;
 }
 
 /** One uploaded file. Bytes are those of the file, uncompressed. */
@@ -87,6 +98,8 @@ export interface UploadResult {
   readonly shardCount: number;
   readonly shardBytes: number;
   readonly wallMs: number;
+  /** What the first listener to fail threw (`onProgress`, `onFile`); the files are uploaded all the same. */
+  readonly listenerError?: Error;
 }
 
 export interface ClientDownloadOptions {
@@ -123,7 +136,9 @@ export interface OrbweaverClient {
   readonly tier: KernelTier;
   /**
    * Uploads any number of files as one session. A file that fails is in `failed`, the others go on.
-   * @throws OrbweaverError when the session as a whole fails: `AUTH_REQUIRED`, `NETWORK`, `ABORTED`…
+   * @throws OrbweaverError when the session as a whole fails: `AUTH_REQUIRED`, `NETWORK`, `ABORTED`,
+   * `CLOSED` after {@link OrbweaverClient.close}…
+   * @throws TypeError for something that is no input, and for wrong or unknown options
    */
   upload(
     inputs: UploadInput | readonly UploadInput[],
@@ -181,13 +196,17 @@ export async function createClient(options: ClientOptions = {}): Promise<Orbweav
     return cas;
   };
 
+  let closed = false;
+
   return {
     threads: pool.threads,
     tier: pool.kernels.tier,
     upload: async (inputs, uploadOptions = {}) => {
+      if (closed) throw new OrbweaverError('CLOSED', 'the client is closed');
       if (uploadOptions.dryRun !== true) needCas();
       const list = isList(inputs) ? inputs : [inputs];
-      const { expectedBytes } = await import('./input.js');
+      const { checkInputs, expectedBytes } = await import('./input.js');
+      checkInputs(list);
       pool.expectBytes(expectedBytes(list, pool.threads * pool.slabBytes));
       const { runUpload } = await import('./upload.js');
       return runUpload({ cas, pool, cache, placement }, list, uploadOptions);
@@ -216,6 +235,7 @@ export async function createClient(options: ClientOptions = {}): Promise<Orbweav
       return runZipDownload(parts, entries, zipOptions);
     },
     close: async () => {
+      closed = true;
       await cas?.close();
       await pool.close();
     },

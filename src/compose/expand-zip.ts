@@ -1,7 +1,7 @@
 import { readZipEntries, readZipStream } from '../archive/index.js';
 import type { RandomAccess, Source } from '../client/ports.js';
 import { bytesRandomAccess, openRandomAccess } from '../io/index.js';
-import { inputName, isNamed, toSource, type UploadInput } from './input.js';
+import { bareOf, inputName, toSource, type UploadInput } from './input.js';
 
 /**
  * Hands the entries of a ZIP archive to `add` as sources. A file or an array is read through its
@@ -36,7 +36,7 @@ export async function addZipEntries(
 }
 
 async function randomAccessOf(input: UploadInput): Promise<RandomAccess | null> {
-  const data = isNamed(input) ? input.data : input;
+  const data = bareOf(input);
   if (typeof data === 'string') return openRandomAccess(data);
   return data instanceof Uint8Array ? bytesRandomAccess(data, inputName(input)) : null;
 }

@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { createUploadSession } from '../client/index.js';
+import { callback, checkOptions, flag, type OptionCheck } from '../bytes/index.js';
+import { createUploadSession, type FileResult, type UploadProgress } from '../client/index.js';
 import type { CasClient, ShardCache, Source } from '../client/ports.js';
 import {
   createPricedPlacement,
@@ -9,11 +10,17 @@ import {
   type PlacementPolicy,
 } from '../dedup/index.js';
 import { ERROR_CODES, isOrbweaverError } from '../errors.js';
-import { createDiskPace, type DiskPace } from '../io/index.js';
+import { createDiskPace } from '../io/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { WorkerPool } from '../workers/index.js';
-import type { ClientUploadOptions, FailedUpload, PlacementName, UploadResult } from './client.js';
-import { givenSha256, inputName, toSource, type UploadInput } from './input.js';
+import type {
+  ClientUploadOptions,
+  FailedUpload,
+  PlacementName,
+  UploadedFile,
+  UploadResult,
+} from './client.js';
+import { givenSha256, type InputOptions, inputName, toSource, type UploadInput } from './input.js';
 
 /** What an upload works with. */
 export interface UploadParts {
@@ -37,6 +44,24 @@ const SHARD_LIFETIME_SECONDS = 21 * 24 * 60 * 60;
 /** Inputs that are looked up at once: thousands of files must not wait for one disk access each. */
 const LOOK_AHEAD = 32;
 
+const signalOrNothing: OptionCheck<AbortSignal | undefined> = (given, name) => {
+  if (given === undefined || given instanceof AbortSignal) return given;
+  throw new TypeError(`"${name}" expected an AbortSignal, got ${typeof given}`);
+};
+
+/** @throws TypeError for wrong and unknown options */
+function checked(options: ClientUploadOptions) {
+  return checkOptions('upload', options, {
+    sha256: flag({ default: false }),
+    expand: flag({ default: false }),
+    dryRun: flag({ default: false }),
+    upToStartSize: flag({ default: false }),
+    signal: signalOrNothing,
+    onProgress: callback<(progress: UploadProgress) => void>(),
+    onFile: callback<(file: UploadedFile) => void>(),
+  });
+}
+
 /** Uploads `inputs` as one session. @throws what `OrbweaverClient.upload` does */
 export async function runUpload(
   parts: UploadParts,
@@ -44,25 +69,34 @@ export async function runUpload(
   options: ClientUploadOptions,
 ): Promise<UploadResult> {
   const { cas, pool, cache } = parts;
-  const { dryRun = false, expand = false, sha256 = false, signal, onProgress } = options;
+  const { sha256, expand, upToStartSize, signal, onFile, ...rest } = checked(options);
   const startedAt = performance.now();
   const learnt: Uint8Array[] = [];
+  const files: UploadedFile[] = [];
   const session = createUploadSession({
     cas,
     pool,
     hasher: pool.kernels.hasher,
     clock: SYSTEM_CLOCK,
     options: {
-      dryRun,
+      ...rest,
       signal,
-      onProgress,
       placement: PLACEMENTS[parts.placement](),
-      ...(cache === null ? {} : { onShard: (shard) => learnt.push(shard) }),
+      onShard: cache === null ? undefined : (shard) => learnt.push(shard),
+      onFile: (file) => {
+        if (onFile === undefined) files.push(uploadedFile(file));
+        else onFile(uploadedFile(file));
+      },
     },
   });
   const failures: FailedUpload[] = [];
   try {
     if (cache !== null) await learn(cache, session.addKnownShard);
+    const add = async (source: Source, input: UploadInput): Promise<void> => {
+      const wait = session.ready();
+      if (wait !== null) await wait;
+      session.enqueue(source, { sha256: givenSha256(input) ?? sha256 });
+    };
     if (expand) {
       const { addZipEntries } = await import('./expand-zip.js');
       for (const input of inputs) {
@@ -73,38 +107,39 @@ export async function runUpload(
         }
       }
     } else {
-      const pace = createDiskPace();
+      const sourceOptions = { pace: createDiskPace(), upToStartSize };
       for (let start = 0; start < inputs.length; start += LOOK_AHEAD) {
         const group = inputs.slice(start, start + LOOK_AHEAD);
-        for (const [i, source] of (await sourcesOf(group, pace)).entries()) {
+        for (const [i, source] of (await sourcesOf(group, sourceOptions)).entries()) {
           const input = group[i] as UploadInput;
           if (source instanceof Error) failures.push(failedUpload(inputName(input), source));
-          else session.enqueue(source, { sha256: givenSha256(input) ?? sha256 });
+          else await add(source, input);
         }
-        // Blocking calls let nobody else in: workers want their next slab, and answers are there.
+        // Blocking calls let nobody else in: workers want their next slab, and responses are there.
         await nextTurn();
       }
     }
     const summary = await session.finish();
-    const expiry = Math.floor(Date.now() / 1000) + SHARD_LIFETIME_SECONDS;
+    const expiry = Math.floor(SYSTEM_CLOCK.unixMs() / 1000) + SHARD_LIFETIME_SECONDS;
     for (const shard of learnt) await cache?.put(shard, expiry);
     return {
-      files: summary.files.map(({ name, fileHash, ...file }) => ({
-        path: name,
-        ...file,
-        fileHash: fileHash.toString(),
-      })),
+      files,
       failed: [...failures, ...summary.failed.map(({ name, error }) => failedUpload(name, error))],
       xorbCount: summary.xorbCount,
       xorbBytes: summary.xorbBytes,
       shardCount: summary.shardCount,
       shardBytes: summary.shardBytes,
       wallMs: performance.now() - startedAt,
+      ...(summary.listenerError === undefined ? {} : { listenerError: summary.listenerError }),
     };
   } catch (error) {
     session.abort(error);
     throw error;
   }
+}
+
+function uploadedFile({ name, fileHash, ...file }: FileResult): UploadedFile {
+  return { path: name, ...file, fileHash: fileHash.toString() };
 }
 
 /**
@@ -113,12 +148,12 @@ export async function runUpload(
  */
 function sourcesOf(
   inputs: readonly UploadInput[],
-  pace: DiskPace,
+  options: InputOptions,
 ): (Source | Error)[] | Promise<(Source | Error)[]> {
   let waits = false;
   const found = inputs.map((input) => {
     try {
-      const source = toSource(input, pace);
+      const source = toSource(input, options);
       if (!(source instanceof Promise)) return source;
       waits = true;
       return source.catch((error: unknown) => error as Error);
@@ -131,7 +166,7 @@ function sourcesOf(
 
 /** What the cache knows; a shard that cannot be used is dropped from it. */
 async function learn(cache: ShardCache, add: (shard: Uint8Array) => unknown): Promise<void> {
-  for await (const shard of cache.load(Math.floor(Date.now() / 1000))) {
+  for await (const shard of cache.load(Math.floor(SYSTEM_CLOCK.unixMs() / 1000))) {
     try {
       add(shard.bytes);
     } catch {
