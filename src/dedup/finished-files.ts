@@ -78,17 +78,17 @@ export class FinishedFiles {
         chunkEnd: this.#terms.at(at + 2),
         unpackedBytes: this.#terms.at(at + 3),
       });
-      verification.push(MerkleHash.from(this.#verification.view(), term * HASH_BYTES));
+      verification.push(MerkleHash.from(this.#verification.raw, term * HASH_BYTES));
     }
     const digest = this.#digestOf.at(file);
     return {
-      hash: MerkleHash.from(this.#hashes.view(), file * HASH_BYTES),
+      hash: MerkleHash.from(this.#hashes.raw, file * HASH_BYTES),
       terms,
       verification,
       sha256:
         digest === 0
           ? null
-          : this.#digests.view().slice((digest - 1) * HASH_BYTES, digest * HASH_BYTES),
+          : this.#digests.raw.slice((digest - 1) * HASH_BYTES, digest * HASH_BYTES),
     };
   }
 

@@ -78,6 +78,11 @@ export class GrowableBytes {
     this.#length = 0;
   }
 
+  /** The memory itself, longer than {@link length}; valid until the next push. */
+  get raw(): Uint8Array {
+    return this.#bytes;
+  }
+
   /** What was pushed: a view, valid until the next push. */
   view(): Uint8Array {
     return this.#bytes.subarray(0, this.#length);

@@ -12,7 +12,7 @@ export type Sha256Plan =
   | { readonly kind: 'given'; readonly digest: Uint8Array };
 
 /** Called once, when the file has a result or an error. */
-export type OnSettled = (file: FileTask, result: FileResult | null) => void;
+export type OnSettled = (file: FileTask) => void;
 
 /** One file on its way through a lane. Dropped when it has settled: there may be very many. */
 export class FileTask {
@@ -39,7 +39,8 @@ export class FileTask {
   /** While it is being read: stops that at once. */
   stopReading: ((error: Error) => void) | null = null;
 
-  #result: FileResult | null = null;
+  /** Makes its result, when somebody wants it. */
+  #result: (() => FileResult) | null = null;
   /** Made when somebody waits: small files come in thousands, and are done before anybody could. */
   #done: Deferred<FileResult> | null = null;
   #reading: Deferred<void> | null = null;
@@ -79,17 +80,17 @@ export class FileTask {
   whenDone(): Promise<FileResult> {
     if (this.#done === null) {
       this.#done = new Deferred();
-      if (this.#result !== null) this.#done.resolve(this.#result);
+      if (this.#result !== null) this.#done.resolve(this.#result());
       else if (this.error !== null) this.#done.reject(this.error);
     }
     return this.#done.promise;
   }
 
   /** All is done: nothing can fail any more. */
-  finish(result: FileResult): void {
+  finish(result: () => FileResult): void {
     this.#result = result;
-    this.#onSettled(this, result);
-    this.#done?.resolve(result);
+    this.#onSettled(this);
+    this.#done?.resolve(result());
   }
 
   /** Marks the file as failed, and stops reading it; the first reason stays. */
@@ -98,7 +99,7 @@ export class FileTask {
     const error = thrown instanceof Error ? thrown : notAnError(thrown);
     this.error = error;
     this.sha256Stream?.dispose();
-    this.#onSettled(this, null);
+    this.#onSettled(this);
     this.#reading?.reject(error);
     this.#done?.reject(error);
     this.stopReading?.(error);

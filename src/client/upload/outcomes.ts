@@ -1,4 +1,4 @@
-import { hexDecode, hexEncode } from '../../bytes/index.js';
+import { hexEncode } from '../../bytes/index.js';
 import { HASH_BYTES, MerkleHash } from '../../hash/index.js';
 import type { FailedFile, FileResult } from './types.js';
 
@@ -13,6 +13,8 @@ const NUMBERS = [
   'localBytes',
   'globalBytes',
 ] as const;
+
+type Row = [number, number, number, number, number, number, number, number];
 
 const PAGE_FILES = 1024;
 /** File hash and SHA-256. */
@@ -63,18 +65,21 @@ export class Outcomes {
     this.#errors.set(file, error);
   }
 
-  done(file: number, result: FileResult): void {
+  /** `digest` is the SHA-256, raw. */
+  done(
+    file: number,
+    result: Pick<FileResult, 'fileHash' | (typeof NUMBERS)[number]>,
+    digest: Uint8Array | null,
+  ): void {
     this.#errors.delete(file);
     const page = this.#pages[Math.floor(file / PAGE_FILES)] as Page;
     const at = file % PAGE_FILES;
-    for (const [i, name] of NUMBERS.entries()) {
-      page.numbers[at * NUMBERS.length + i] = result[name];
+    for (let i = 0; i < NUMBERS.length; i++) {
+      page.numbers[at * NUMBERS.length + i] = result[NUMBERS[i] as (typeof NUMBERS)[number]];
     }
     page.hashes.set(result.fileHash.bytes, at * PAGE_HASH_BYTES);
-    page.states[at] = DONE;
-    if (result.sha256 === null) return;
-    page.hashes.set(hexDecode(result.sha256), at * PAGE_HASH_BYTES + HASH_BYTES);
-    page.states[at] = DONE | HAS_SHA256;
+    if (digest !== null) page.hashes.set(digest, at * PAGE_HASH_BYTES + HASH_BYTES);
+    page.states[at] = DONE | (digest === null ? 0 : HAS_SHA256);
   }
 
   /** Null: it failed, or is not done. */
@@ -83,17 +88,24 @@ export class Outcomes {
     const at = file % PAGE_FILES;
     const state = page.states[at] as number;
     if (state === 0 || this.#errors.has(file)) return null;
-    const numbers = {} as Record<(typeof NUMBERS)[number], number>;
-    for (const [i, name] of NUMBERS.entries()) {
-      numbers[name] = page.numbers[at * NUMBERS.length + i] as number;
-    }
+    const numbers = page.numbers.subarray(at * NUMBERS.length, (at + 1) * NUMBERS.length);
+    const [sizeBytes, chunkCount, termCount, newBytes, dedupedBytes, ...known] =
+      numbers as unknown as Row;
+    const [sessionBytes, localBytes, globalBytes] = known;
     const hashAt = at * PAGE_HASH_BYTES;
     const digest = page.hashes.subarray(hashAt + HASH_BYTES, hashAt + PAGE_HASH_BYTES);
     return {
       name: this.#names[file] as string,
+      sizeBytes,
       fileHash: MerkleHash.from(page.hashes, hashAt),
       sha256: (state & HAS_SHA256) === 0 ? null : hexEncode(digest),
-      ...numbers,
+      chunkCount,
+      termCount,
+      newBytes,
+      dedupedBytes,
+      sessionBytes,
+      localBytes,
+      globalBytes,
     };
   }
 

@@ -1,5 +1,5 @@
-import { hexDecode, hexEncode } from '../../bytes/index.js';
-import { createDedupSession, type DedupSession, type FileSummary } from '../../dedup/index.js';
+import { hexDecode } from '../../bytes/index.js';
+import { createDedupSession, type DedupSession } from '../../dedup/index.js';
 import { isOrbweaverError, OrbweaverError } from '../../errors.js';
 import { Deferred, Scope } from '../../flow/index.js';
 import { HashTable } from '../../shard/index.js';
@@ -214,27 +214,26 @@ class Session implements UploadSession {
 
   /** All chunks of the file have their place: it is done when its source agrees that it has ended. */
   #placed(file: FileTask): void {
-    const { sha256, digest, isRead } = file;
-    if (isRead && (sha256.kind === 'none' || digest !== null)) {
-      this.#finishFile(file, digest);
+    if (file.isRead && (file.sha256.kind === 'none' || file.digest !== null)) {
+      this.#finishFile(file);
       return;
     }
     Promise.all([this.#digestOf(file), file.whenRead()]).then(
-      ([late]) => this.#finishFile(file, late),
+      () => this.#finishFile(file),
       (error: unknown) => file.fail(error),
     );
   }
 
-  async #digestOf(file: FileTask): Promise<Uint8Array | null> {
-    if (file.sha256.kind === 'none' || file.digest !== null) return file.digest;
+  async #digestOf(file: FileTask): Promise<void> {
+    if (file.sha256.kind === 'none' || file.digest !== null) return;
     file.sha256Stream ??= this.#parts.pool.createSha256();
-    return file.sha256Stream.digest();
+    file.digest = await file.sha256Stream.digest();
   }
 
   /** The file is read and placed: notes what it is made of. */
-  #finishFile(file: FileTask, digest: Uint8Array | null): void {
+  #finishFile(file: FileTask): void {
     if (file.isSettled) return;
-    const { source, sha256, number } = file;
+    const { source, sha256, number, digest } = file;
     try {
       this.#scope.check();
       const handle = file.handle ?? this.#dedup.openFile();
@@ -246,12 +245,11 @@ class Session implements UploadSession {
           `chunks of "${source.name}" expected ${file.readBytes} bytes, got ${summary.sizeBytes}`,
         );
       }
-      const result = resultOf(source.name, summary, digest);
-      this.#outcomes.done(number, result);
+      this.#outcomes.done(number, summary, digest);
       if (summary.localBytes + summary.globalBytes > 0) {
         this.#leaning.push({ number, source, sha256 });
       }
-      file.finish(result);
+      file.finish(() => this.#outcomes.get(number) as FileResult);
       this.#tally.done();
     } catch (error) {
       file.fail(error);
@@ -308,7 +306,7 @@ class Session implements UploadSession {
       }
       const again = this.#newFile(number, source, sha256);
       const repeat = again.whenDone().then(
-        (second) => this.#outcomes.done(number, combined(first, second)),
+        (second) => this.#outcomes.done(number, combined(first, second), again.digest),
         () => undefined,
       );
       repeats.push(repeat);
@@ -354,11 +352,6 @@ function* startedWith<T>(first: IteratorResult<T>, rest: Iterable<T>): Generator
   if (first.done === true) return;
   yield first.value;
   yield* rest;
-}
-
-function resultOf(name: string, summary: FileSummary, digest: Uint8Array | null): FileResult {
-  const { newChunks: _, dedupedChunks: __, refusedBytes: ___, ...rest } = summary;
-  return { name, ...rest, sha256: digest === null ? null : hexEncode(digest) };
 }
 
 /** The result of a file whose first upload was refused: what both passes stored for it is new. */
