@@ -9,7 +9,7 @@ import type { Hasher } from '../../src/hash/ports.js';
 import { decodeShard, verifyFile } from '../../src/shard/index.js';
 import { createThreadKernels } from '../../src/workers/index.js';
 import { randomHashes } from '../shard/samples.js';
-import { bytesOf, CheckedSession, lengthOf, outsideXorb, range } from './model.js';
+import { bytesOf, CheckedSession, lengthOf, NOW, outsideXorb, range, shardBytes } from './model.js';
 
 let hasher: Hasher;
 beforeAll(async () => {
@@ -197,6 +197,15 @@ describe('memory of what is known from outside', () => {
     checked.addOutside([shards[0] as (typeof shards)[number]], 1);
     const { outsideBytes } = session.stats();
     expect(outsideBytes).toBeGreaterThan(1000 * 36);
+    // What does not fit is left out; an old key makes way for a new one.
+    const bytes = [2, 3].map((key, i) =>
+      shardBytes([shards[i + 1] as (typeof shards)[number]], key),
+    );
+    const none = { xorbs: 0, chunks: 0 };
+    expect(session.addShard(bytes[0] as Uint8Array, 'global', NOW, 20_000)).toEqual(none);
+    const all = { xorbs: 1, chunks: 1000 };
+    expect(session.addShard(bytes[1] as Uint8Array, 'global', NOW, 60_000)).toEqual(all);
+    expect(session.stats().keys).toBe(1);
     session.shrinkOutside(0);
     expect(session.stats()).toMatchObject({ outsideBytes: 0, keys: 0, knownChunks: 0 });
   });
