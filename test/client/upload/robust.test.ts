@@ -266,11 +266,14 @@ describe('dedup responses', () => {
         clock,
         options: { readConcurrency: 1 },
       });
-      // Each a slab, and a question, of its own.
-      for (let i = 0; i < 24; i++) {
-        session.enqueue(new MemorySource(random(i, 10_000), { sizeBytes: false }));
-      }
-      const { files } = await world.run(session.finish());
+      // Each a slab, and a question, of its own, which the next one waits for.
+      const work = async () => {
+        for (let i = 0; i < 24; i++) {
+          await session.add(new MemorySource(random(i, 10_000), { sizeBytes: false }));
+        }
+        return session.finish();
+      };
+      const { files } = await world.run(work());
       expect(files).toHaveLength(24);
       expect(questions).toBeGreaterThanOrEqual(24);
       expect(clock.now()).toBeLessThanOrEqual(3 * 2000);
