@@ -58,6 +58,8 @@ export class GlobalQueries {
   #heldCount = 0;
   #freed = new Deferred<void>();
   #timeouts = 0;
+  /** Waits that were over in time. */
+  #inTime = 0;
   #missesInARow = 0;
   /** Bytes of small files since the last question about one. */
   #unaskedBytes = 0;
@@ -129,8 +131,8 @@ export class GlobalQueries {
         resolve();
       };
       void Promise.all(answers).then(() => {
-        this.#timeouts = Math.max(0, this.#timeouts - 1 / WAITS_PER_TIMEOUT);
         end();
+        if (++this.#inTime % WAITS_PER_TIMEOUT === 0 && this.#timeouts > 0) this.#timeouts--;
       });
     });
   }
