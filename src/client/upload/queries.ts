@@ -125,12 +125,15 @@ export class GlobalQueries {
         end();
       });
       const forget = scope.onEnd(() => end());
+      let over = false;
       const end = (): void => {
+        over = true;
         stop();
         forget();
         resolve();
       };
       void Promise.all(answers).then(() => {
+        if (over) return;
         end();
         if (++this.#inTime % WAITS_PER_TIMEOUT === 0 && this.#timeouts > 0) this.#timeouts--;
       });
