@@ -170,9 +170,9 @@ export class Pipeline implements ReadersHost {
     const ask = ordered<Batch, void>({
       scope,
       limit,
-      run: (batch) => this.#guard(batch, () => this.#hashSeams(batch)),
+      run: (batch) =>
+        this.#guard(batch, () => this.#hashSeams(batch)).finally(() => batch.working?.release()),
       commit: async (_, batch) => {
-        batch.working?.release();
         await this.#guard(batch, () => this.#asker.ask(lane, batch));
         await place.push(batch);
       },

@@ -1,4 +1,4 @@
-import { hexDecode } from '../../bytes/index.js';
+import { hexDecode, wholeNumber } from '../../bytes/index.js';
 import { createDedupSession, type DedupSession } from '../../dedup/index.js';
 import { isOrbweaverError, OrbweaverError } from '../../errors.js';
 import { Deferred, Scope } from '../../flow/index.js';
@@ -86,7 +86,11 @@ class Session implements UploadSession {
     this.#parts = parts;
     this.#options = options;
     this.#sizes = uploadSizes(pool, {
-      readConcurrency: option(options, 'readConcurrency', dryRun ? 1 : DEFAULT_READ_CONCURRENCY),
+      readConcurrency: atLeastOne(
+        options,
+        'readConcurrency',
+        dryRun ? 1 : DEFAULT_READ_CONCURRENCY,
+      ),
       xorbMaxBytes: options.xorbMaxBytes,
     });
     this.#dedup = createDedupSession({
@@ -94,7 +98,7 @@ class Session implements UploadSession {
       xorbMaxBytes: this.#sizes.xorbMaxBytes,
       ...(placement === undefined ? {} : { placement }),
     });
-    const knowledgeBytes = option(options, 'knowledgeMaxBytes', defaultKnowledgeBytes(pool));
+    const knowledgeBytes = atLeastOne(options, 'knowledgeMaxBytes', defaultKnowledgeBytes(pool));
     this.#knowledge = new Knowledge(this.#dedup, clock, knowledgeBytes);
     this.#tally = new Tally(options.onProgress);
     this.#scope = new Scope({ clock, signal: options.signal, what: 'the upload' });
@@ -174,7 +178,7 @@ class Session implements UploadSession {
       pool,
       dedup: this.#dedup,
       sizes: this.#sizes,
-      sendConcurrency: option(this.#options, 'sendConcurrency', DEFAULT_SEND_CONCURRENCY),
+      sendConcurrency: atLeastOne(this.#options, 'sendConcurrency', DEFAULT_SEND_CONCURRENCY),
       tally: this.#tally,
       scope: this.#scope,
       onPlaced: (file) => this.#placed(file),
@@ -371,15 +375,11 @@ function sha256Plan(wanted: boolean | string | undefined): Sha256Plan {
   return { kind: 'given', digest: hexDecode(wanted) };
 }
 
-/** A number of at least 1. @throws RangeError */
-function option(
+/** @throws RangeError */
+function atLeastOne(
   options: UploadOptions,
   name: 'readConcurrency' | 'sendConcurrency' | 'knowledgeMaxBytes',
   fallback: number,
 ): number {
-  const used = options[name] ?? fallback;
-  if (!Number.isSafeInteger(used) || used < 1) {
-    throw new RangeError(`"${name}" expected an integer of at least 1, got ${used}`);
-  }
-  return used;
+  return wholeNumber({ default: fallback })(options[name], name);
 }
