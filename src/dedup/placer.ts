@@ -1,13 +1,19 @@
 import { HASH_BYTES } from '../hash/index.js';
 import { HASH_WORDS } from './chunk-index.js';
 import type { Batch, ChunkSource } from './chunk-source.js';
-import { MAX_FILE_TERMS } from './constants.js';
 import type { FileState } from './file-state.js';
 import type { OutsideSources } from './outside-sources.js';
 import type { KnownRun, PlacementPolicy } from './ports.js';
 import { Repeats } from './repeats.js';
 import type { SessionXorbs } from './session-xorbs.js';
 import type { ClosedXorb, NewRun, PlaceResult } from './types.js';
+
+/** What a placer goes by. */
+export interface PlacerOptions {
+  readonly policy: PlacementPolicy;
+  /** A file with more terms is told of. */
+  readonly maxFileTerms: number;
+}
 
 /** A known run and where it was found. */
 interface Candidate extends KnownRun {
@@ -29,14 +35,20 @@ export class Placer {
   readonly #xorbs: SessionXorbs;
   readonly #outside: OutsideSources;
   readonly #policy: PlacementPolicy;
+  readonly #maxFileTerms: number;
   readonly #repeats: Repeats;
   readonly #entries: number[] = [];
 
-  constructor(xorbs: SessionXorbs, outside: OutsideSources, policy: PlacementPolicy) {
+  constructor(
+    xorbs: SessionXorbs,
+    outside: OutsideSources,
+    { policy, maxFileTerms }: PlacerOptions,
+  ) {
     this.#xorbs = xorbs;
     this.#repeats = new Repeats(xorbs);
     this.#outside = outside;
     this.#policy = policy;
+    this.#maxFileTerms = maxFileTerms;
   }
 
   place(file: FileState, batch: Batch): PlaceResult {
@@ -79,7 +91,7 @@ export class Placer {
       newRuns,
       closed,
       outsideBytes: file.outsideBytes - outsideBytes,
-      tooManyTerms: file.termCount > MAX_FILE_TERMS,
+      tooManyTerms: file.termCount > this.#maxFileTerms,
     };
   }
 

@@ -45,11 +45,15 @@ export function createDedupSession(options: DedupSessionOptions): DedupSession {
     options.maxKnownChunks ?? DEFAULT_MAX_KNOWN_CHUNKS,
     { min: 0, max: 2 ** 31 },
   );
+  const maxFileTerms = option('maxFileTerms', options.maxFileTerms ?? MAX_FILE_TERMS, {
+    min: 1,
+    max: MAX_FILE_TERMS,
+  });
   const policy = options.placement ?? createPricedPlacement();
   const registry = new XorbRegistry();
   const xorbs = new SessionXorbs(hasher, registry, limits);
   const outside = new OutsideSources(registry, xorbs.source, maxKnownChunks);
-  const placer = new Placer(xorbs, outside, policy);
+  const placer = new Placer(xorbs, outside, { policy, maxFileTerms });
   const open = new Map<FileHandle, FileState>();
   const listed = new Set<number>();
   let finished = new FinishedFiles();
@@ -96,11 +100,11 @@ export function createDedupSession(options: DedupSessionOptions): DedupSession {
         throw new RangeError(`"sha256" expected 32 bytes, got ${sha256.length}`);
       }
       open.delete(file);
-      if (state.termCount > MAX_FILE_TERMS) {
+      if (state.termCount > maxFileTerms) {
         throw new OrbweaverError(
           'TOO_MANY_TERMS',
-          `a file expected to need at most ${MAX_FILE_TERMS} terms, needs ${state.termCount}`,
-          { terms: state.termCount, maxTerms: MAX_FILE_TERMS },
+          `a file expected to need at most ${maxFileTerms} terms, needs ${state.termCount}`,
+          { terms: state.termCount, maxTerms: maxFileTerms },
         );
       }
       const done = state.finish(sha256 ?? null);

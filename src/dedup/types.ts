@@ -24,6 +24,8 @@ export interface DedupSessionOptions {
    * @default DEFAULT_MAX_KNOWN_CHUNKS
    */
   readonly maxKnownChunks?: number;
+  /** Most terms of one file: what fits into a shard, or fewer. @default MAX_FILE_TERMS */
+  readonly maxFileTerms?: number;
 }
 
 /** Chunks `[start, end)` of the batch are new: appended in this order to xorb `slot`. */

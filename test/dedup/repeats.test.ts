@@ -1,9 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import {
-  createDedupSession,
-  createPricedPlacement,
-  type DedupSession,
-} from '../../src/dedup/index.js';
+import { createDedupSession, type DedupSession } from '../../src/dedup/index.js';
 import { fileHash, type MerkleHash } from '../../src/hash/index.js';
 import type { Hasher } from '../../src/hash/ports.js';
 import { decodeShard, verifyFile } from '../../src/shard/index.js';
@@ -31,11 +27,11 @@ function placeZeros(session: DedupSession, file: number, count: number, batch = 
 }
 
 describe('a run of one chunk', () => {
-  it('of 90 GiB fits into one shard with room to spare, and is the file it is', () => {
+  it('of 90 GiB fits into one shard with room to spare', () => {
     const session = createDedupSession({ hasher });
     const count = (90 * 1024 * 1024 * 1024) / CHUNK;
     const file = session.openFile();
-    placeZeros(session, file, count);
+    placeZeros(session, file, count, 1024);
     const summary = session.finishFile(file);
     session.closeOpenXorb();
     expect(summary.chunkCount).toBe(count);
@@ -45,15 +41,10 @@ describe('a run of one chunk', () => {
     expect(shards).toHaveLength(1);
     const [shard] = shards.map((bytes) => decodeShard(bytes));
     expect(shards[0]?.length).toBeLessThan(2 * 1024 * 1024);
-    // Range hashes and file hash are proved against the copies in the xorb.
-    const xorb = shard?.xorbs[0];
-    const record = shard?.files[0];
-    if (xorb === undefined || record === undefined) throw new Error('nothing in the shard');
-    const proved = verifyFile(hasher, record, () => xorb);
-    expect(proved).toEqual({ sizeBytes: count * CHUNK, chunkCount: count });
-  });
+    expect(shard?.files[0]?.terms).toHaveLength(summary.termCount);
+  }, 60_000);
 
-  it('has the file hash of the serial definition', () => {
+  it('has the file hash of the serial definition, and terms that prove it', () => {
     const session = createDedupSession({ hasher });
     const file = session.openFile();
     placeZeros(session, file, 3000, 7);
@@ -61,6 +52,14 @@ describe('a run of one chunk', () => {
     for (let i = 0; i < 3000; i++) hashes.set(zeros as Uint8Array, 32 * i);
     const expected = fileHash(hasher, hashes, new Uint32Array(3000).fill(CHUNK));
     expect(session.finishFile(file).fileHash.toString()).toBe(expected.toString());
+    session.closeOpenXorb();
+    // Range hashes and file hash are proved against the copies in the xorb.
+    const [shard] = session.shards().map((bytes) => decodeShard(bytes));
+    const xorb = shard?.xorbs[0];
+    const record = shard?.files[0];
+    if (xorb === undefined || record === undefined) throw new Error('nothing in the shard');
+    const proved = verifyFile(hasher, record, () => xorb);
+    expect(proved).toEqual({ sizeBytes: 3000 * CHUNK, chunkCount: 3000 });
   });
 
   it('costs less than a hundredth of its bytes, however long, and nothing below 16 MiB', () => {
@@ -90,7 +89,7 @@ describe('a run of one chunk', () => {
   it('is shared by files that are read at the same time, with other chunks in between', () => {
     const checked = new CheckedSession();
     const [a, b] = [checked.open(), checked.open()];
-    for (let i = 0; i < 300; i++) {
+    for (let i = 0; i < 150; i++) {
       checked.place(
         a,
         Array.from({ length: 20 }, () => 7),
@@ -98,10 +97,10 @@ describe('a run of one chunk', () => {
       checked.place(b, [100 + i, ...Array.from({ length: 20 }, () => 7)]);
     }
     const [first, second] = [checked.finish(a), checked.finish(b)];
-    expect(first.termCount).toBeLessThan(1500);
-    expect(second.termCount).toBeLessThan(2000);
+    expect(first.termCount).toBeLessThan(1200);
+    expect(second.termCount).toBeLessThan(1500);
     checked.end();
-    expect(checked.storedTwice()).toBeLessThan(6000 / 64);
+    expect(checked.storedTwice()).toBeLessThan(6000 / 128);
   });
 
   it.each([null, 3])('is found outside, copies and single chunks (key %s)', (key) => {
@@ -130,13 +129,13 @@ describe('a run of one chunk', () => {
 
 describe('a file that no shard can hold', () => {
   it('fails alone, with what to do next; what it stored is still listed', () => {
-    const session = createDedupSession({ hasher, placement: createPricedPlacement() });
+    const session = createDedupSession({ hasher, maxFileTerms: 1000 });
     const good = session.openFile();
     const hashes = randomHashes(2, 1);
     session.place(good, hashes, Uint32Array.of(9000, 9000));
     const bad = session.openFile();
     // Two chunks in turns that were stored the other way round: each is a term of its own.
-    const batch = 4096;
+    const batch = 100;
     const turns = new Uint8Array(32 * batch);
     for (let i = 0; i < batch; i++) {
       turns.set(hashes.subarray(i % 2 === 0 ? 32 : 0, i % 2 === 0 ? 64 : 32), 32 * i);
@@ -145,7 +144,7 @@ describe('a file that no shard can hold', () => {
     let tooManyTerms = false;
     let placed = 0;
     // B A | B A | …: A B side by side in the xorb makes terms of two, but for the first and last.
-    while (!tooManyTerms && placed < 3_000_000) {
+    while (!tooManyTerms && placed < 10_000) {
       tooManyTerms = session.place(bad, turns, lengths).tooManyTerms;
       placed += batch;
     }
@@ -160,7 +159,7 @@ describe('a file that no shard can hold', () => {
       hash.toString(),
     ]);
     expect(shards.flatMap(({ xorbs }) => xorbs)).toHaveLength(1);
-  }, 20_000);
+  });
 });
 
 describe('a second round', () => {
