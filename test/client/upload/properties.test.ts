@@ -129,7 +129,7 @@ describe.each(PARTS)('whatever the order in which things end, seeds from $first:
       expect(permuting.outCount, `seed ${seed}`).toBe(0);
     }
     expect(hashes.size).toBe(1);
-  });
+  }, 120_000);
 
   it('a SHA-256 is done before packing writes over the slab', async () => {
     for (const seed of seeds) {
@@ -144,7 +144,7 @@ describe.each(PARTS)('whatever the order in which things end, seeds from $first:
         expect(sha256Of(cas.rebuild(fileHash.toString())), `seed ${seed}`).toBe(sha256);
       }
     }
-  });
+  }, 120_000);
 
   it('all slabs are back at the end, whatever fails', async () => {
     const codes = new Set<string>();
@@ -198,5 +198,5 @@ describe.each(PARTS)('whatever the order in which things end, seeds from $first:
       'SERVER_ERROR',
       'WORKER_FAILED',
     ]);
-  });
+  }, 120_000);
 });

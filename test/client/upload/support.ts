@@ -113,7 +113,7 @@ export async function withPool<T>(
 }
 
 /** Resolves when all slabs are free; fails after some seconds. */
-export async function slabsHome(pool: ComputePool, withinMs = 5000): Promise<void> {
+export async function slabsHome(pool: ComputePool, withinMs = 20_000): Promise<void> {
   const until = performance.now() + withinMs;
   while (pool.freeSlabs !== pool.slabCount) {
     if (performance.now() > until) {

@@ -67,7 +67,7 @@ describe('an upload on the compiled pool', () => {
       );
     }
     expect(new Set(outcomes).size).toBe(1);
-  });
+  }, 120_000);
 
   it('can be cancelled at any moment, with workers in the middle of it', async () => {
     const { createComputePool } = await builtWorkers();
@@ -97,5 +97,5 @@ describe('an upload on the compiled pool', () => {
       }
       await pool.close();
     }
-  });
+  }, 120_000);
 });
