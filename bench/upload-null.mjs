@@ -8,6 +8,7 @@
 import { open, stat } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { createUploadSession } from '../dist/client/index.js';
+import { SYSTEM_CLOCK } from '../dist/platform/index.js';
 import { createComputePool } from '../dist/workers/index.js';
 
 const { values, positionals } = parseArgs({
@@ -49,7 +50,12 @@ const cas = {
   putShard: async () => ({ registered: true }),
 };
 const started = performance.now();
-const session = createUploadSession({ cas, pool, hasher: pool.kernels.hasher });
+const session = createUploadSession({
+  cas,
+  pool,
+  hasher: pool.kernels.hasher,
+  clock: SYSTEM_CLOCK,
+});
 for (const name of positionals) {
   const added = session.add(await fileSource(name), { sha256: values.sha256 });
   added.catch((error) => console.error(`${name}: ${error.message}`));

@@ -72,6 +72,11 @@ export const ERROR_CODES = {
     'Upload it again when nothing writes to it.',
     3,
   ),
+  TOO_MANY_TERMS: row(
+    'A file needs more terms than a shard can hold.',
+    'Upload it in parts, or stored in one piece (--placement read-fast).',
+    3,
+  ),
   RANGE_INVALID: row(
     'The asked range does not lie in the file.',
     'Ask for an offset below the size of the file.',
@@ -164,6 +169,7 @@ type ErrorCodeName =
   | 'INPUT_IS_DIRECTORY'
   | 'INPUT_UNREADABLE'
   | 'INPUT_CHANGED'
+  | 'TOO_MANY_TERMS'
   | 'RANGE_INVALID'
   | 'TRUNCATED'
   | 'FORMAT_INVALID'

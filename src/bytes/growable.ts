@@ -35,9 +35,20 @@ export class GrowableU32 {
     return this.#length;
   }
 
+  /** Memory held. */
+  get memoryBytes(): number {
+    return this.#values.byteLength;
+  }
+
   push(value: number): void {
     this.#values = withRoom(this.#values, this.#length + 1);
     this.#values[this.#length++] = value;
+  }
+
+  pushAll(values: Uint32Array): void {
+    this.#reserve(this.#length + values.length);
+    this.#values.set(values, this.#length);
+    this.#length += values.length;
   }
 
   /** The value at `index`, which must be below {@link length}. */
@@ -49,9 +60,16 @@ export class GrowableU32 {
     this.#values[index] = value;
   }
 
-  /** A copy of exactly the values. */
-  toArray(): Uint32Array {
-    return this.#values.slice(0, this.#length);
+  /** What was pushed: a view, valid until the next push. */
+  view(): Uint32Array {
+    return this.#values.subarray(0, this.#length);
+  }
+
+  #reserve(length: number): void {
+    if (length <= this.#values.length) return;
+    const grown = new Uint32Array(Math.max(length, this.#values.length * 2));
+    grown.set(this.#values);
+    this.#values = grown;
   }
 }
 
@@ -66,6 +84,11 @@ export class GrowableBytes {
     return this.#length;
   }
 
+  /** Memory held. */
+  get memoryBytes(): number {
+    return this.#bytes.length;
+  }
+
   push(bytes: Uint8Array): void {
     const end = this.#length + bytes.length;
     this.#bytes = withRoom(this.#bytes, end, this.#length);
@@ -77,9 +100,9 @@ export class GrowableBytes {
     this.#length = 0;
   }
 
-  /** A copy of what was pushed. */
-  toArray(): Uint8Array {
-    return this.#bytes.slice(0, this.#length);
+  /** The memory itself, longer than {@link length}; valid until the next push. */
+  get raw(): Uint8Array {
+    return this.#bytes;
   }
 
   /** What was pushed: a view, valid until the next push. */

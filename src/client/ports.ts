@@ -30,3 +30,11 @@ export type {
   XorbBody,
   XorbStore,
 } from './ports/store.js';
+export type {
+  PackedXorb,
+  ShardConsumer,
+  TakeOptions,
+  UploadJournal,
+  UploadTarget,
+  XorbConsumer,
+} from './ports/upload-target.js';

@@ -78,7 +78,13 @@ export interface ClientUploadOptions {
    */
   readonly upToStartSize?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** A listener that throws is not called again; `listenerError` of the result says what. */
   readonly onProgress?: ((progress: UploadProgress) => void) | undefined;
+  /**
+   * Called with each file that was registered, in the order of the inputs, at the end; `files` of the
+   * result stays empty then. For many thousands of files. @default they are in the result
+   */
+  readonly onFile?: ((file: UploadedFile) => void) | undefined;
 }
 
 /** One uploaded file. Bytes are those of the file, uncompressed. */
@@ -118,6 +124,8 @@ export interface UploadResult {
   readonly shardCount: number;
   readonly shardBytes: number;
   readonly wallMs: number;
+  /** What the first listener to fail threw (`onProgress`, `onFile`); the files are uploaded all the same. */
+  readonly listenerError?: Error;
 }
 
 export interface ClientDownloadOptions {
@@ -161,7 +169,9 @@ export interface OrbweaverClient {
   readonly fallbackReason: string | null;
   /**
    * Uploads any number of files as one session. A file that fails is in `failed`, the others go on.
-   * @throws OrbweaverError when the session as a whole fails: `AUTH_REQUIRED`, `NETWORK`, `ABORTED`…
+   * @throws OrbweaverError when the session as a whole fails: `AUTH_REQUIRED`, `NETWORK`, `ABORTED`,
+   * `CLOSED` after {@link OrbweaverClient.close}…
+   * @throws TypeError for something that is no input, and for wrong or unknown options
    */
   upload(
     inputs: UploadInput | readonly UploadInput[],
@@ -218,6 +228,7 @@ const UPLOAD_RULES: OptionRules<ClientUploadOptions> = {
   upToStartSize: is.flag,
   signal: is.signal,
   onProgress: is.callback,
+  onFile: is.callback,
 };
 
 const STREAM_RULES: OptionRules<Omit<ClientDownloadOptions, 'to'>> = {
@@ -269,6 +280,7 @@ export async function createClient(options: ClientOptions = {}): Promise<Orbweav
     return cas;
   };
 
+
   return {
     threads: pool.threads,
     tier: pool.kernels.tier,
@@ -278,7 +290,8 @@ export async function createClient(options: ClientOptions = {}): Promise<Orbweav
       checkOpen();
       if (uploadOptions.dryRun !== true) needCas();
       const list = isList(inputs) ? inputs : [inputs];
-      const { expectedBytes } = await import('./input.js');
+      const { checkInputs, expectedBytes } = await import('./input.js');
+      checkInputs(list);
       void expectedBytes(list, pool.threads * pool.slabBytes).then((bytes) =>
         pool.expectBytes(bytes),
       );

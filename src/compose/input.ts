@@ -18,19 +18,48 @@ export interface NamedInput {
 }
 
 /**
- * What can be uploaded: a path, `Uint8Array`, `Blob`, Node or web stream, async iterable, a `Source`,
- * or one of these with a name. Streams and iterables may be of unknown length.
+ * What can be uploaded: a path, `file:` URL, `Uint8Array`, `Blob`, Node or web stream, async iterable,
+ * a `Source`, or one of these with a name. Streams and iterables may be of unknown length.
  */
 export type UploadInput = BareInput | NamedInput;
+
+/** How inputs are read. */
+export type InputOptions = Omit<SourceOptions, 'name'>;
+
+/**
+ * Refuses what is no input, before anything is read.
+ * @throws TypeError that says which one, and what is expected
+ */
+export function checkInputs(inputs: readonly UploadInput[]): void {
+  for (const [i, input] of inputs.entries()) {
+    const data: unknown = isNamed(input) ? input.data : input;
+    if (isData(data)) continue;
+    const kind =
+      data === null ? 'null' : data instanceof URL ? `${data.protocol} URL` : typeof data;
+    throw new TypeError(
+      `"inputs[${i}]" expected a path, file: URL, Uint8Array, Blob, stream, async iterable or Source, or { data, name } with one of these, got ${kind}`,
+    );
+  }
+}
+
+function isData(data: unknown): boolean {
+  if (typeof data === 'string') return true;
+  if (typeof data !== 'object' || data === null) return false;
+  if (data instanceof URL) return data.protocol === 'file:';
+  return (
+    data instanceof Uint8Array ||
+    data instanceof Blob ||
+    'open' in data ||
+    'getReader' in data ||
+    Symbol.asyncIterator in data
+  );
+}
 
 /**
  * The source of an input, at once where that can be.
  * @throws OrbweaverError `INPUT_*`; TypeError for anything else; or the promise rejects
  */
-export function toSource(
-  input: UploadInput,
-  options: Omit<SourceOptions, 'name'> = {},
-): Source | Promise<Source> {
+export function toSource(input: UploadInput, options: InputOptions = {}): Source | Promise<Source> {
   if (isNamed(input)) return sourceWith(input.data, { ...options, name: input.name });
   return sourceWith(input, options);
 }

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { createUploadSession } from '../client/index.js';
+import { createUploadSession, type FileResult } from '../client/index.js';
 import type { CasClient, ShardCache, Source } from '../client/ports.js';
 import {
   createPricedPlacement,
@@ -9,10 +9,17 @@ import {
   type PlacementPolicy,
 } from '../dedup/index.js';
 import { ERROR_CODES, isOrbweaverError } from '../errors.js';
-import { createDiskPace, type SourceOptions } from '../io/index.js';
+import { createDiskPace } from '../io/index.js';
+import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { WorkerPool } from '../workers/index.js';
-import type { ClientUploadOptions, FailedUpload, PlacementName, UploadResult } from './client.js';
-import { givenSha256, inputName, toSource, type UploadInput } from './input.js';
+import type {
+  ClientUploadOptions,
+  FailedUpload,
+  PlacementName,
+  UploadedFile,
+  UploadResult,
+} from './client.js';
+import { givenSha256, type InputOptions, inputName, toSource, type UploadInput } from './input.js';
 
 /** What an upload works with. */
 export interface UploadParts {
@@ -43,31 +50,35 @@ export async function runUpload(
   options: ClientUploadOptions,
 ): Promise<UploadResult> {
   const { cas, pool, cache } = parts;
-  const {
-    dryRun = false,
-    expand = false,
-    sha256 = false,
-    upToStartSize,
-    signal,
-    onProgress,
-  } = options;
+  const { sha256 = false, expand = false, upToStartSize, onFile, ...rest } = options;
+  const { signal } = rest;
   const startedAt = performance.now();
   const learnt: Uint8Array[] = [];
+  const files: UploadedFile[] = [];
   const session = createUploadSession({
     cas,
     pool,
     hasher: pool.kernels.hasher,
+    clock: SYSTEM_CLOCK,
     options: {
-      dryRun,
+      ...rest,
       signal,
-      onProgress,
       placement: PLACEMENTS[parts.placement](),
-      ...(cache === null ? {} : { onShard: (shard) => learnt.push(shard) }),
+      onShard: cache === null ? undefined : (shard) => learnt.push(shard),
+      onFile: (file) => {
+        if (onFile === undefined) files.push(uploadedFile(file));
+        else onFile(uploadedFile(file));
+      },
     },
   });
   const failures: FailedUpload[] = [];
   try {
     if (cache !== null) await learn(cache, session.addKnownShard);
+    const add = async (source: Source, input: UploadInput): Promise<void> => {
+      const wait = session.ready();
+      if (wait !== null) await wait;
+      session.enqueue(source, { sha256: givenSha256(input) ?? sha256 });
+    };
     if (expand) {
       const { addZipEntries } = await import('./expand-zip.js');
       for (const input of inputs) {
@@ -78,38 +89,39 @@ export async function runUpload(
         }
       }
     } else {
-      const pace = createDiskPace();
+      const sourceOptions = { pace: createDiskPace(), upToStartSize };
       for (let start = 0; start < inputs.length; start += LOOK_AHEAD) {
         const group = inputs.slice(start, start + LOOK_AHEAD);
-        for (const [i, source] of (await sourcesOf(group, { pace, upToStartSize })).entries()) {
+        for (const [i, source] of (await sourcesOf(group, sourceOptions)).entries()) {
           const input = group[i] as UploadInput;
           if (source instanceof Error) failures.push(failedUpload(inputName(input), source));
-          else session.enqueue(source, { sha256: givenSha256(input) ?? sha256 });
+          else await add(source, input);
         }
-        // Blocking calls let nobody else in: workers want their next slab, and answers are there.
+        // Blocking calls let nobody else in: workers want their next slab, and responses are there.
         await nextTurn();
       }
     }
     const summary = await session.finish();
-    const expiry = Math.floor(Date.now() / 1000) + SHARD_LIFETIME_SECONDS;
+    const expiry = Math.floor(SYSTEM_CLOCK.unixMs() / 1000) + SHARD_LIFETIME_SECONDS;
     for (const shard of learnt) await cache?.put(shard, expiry);
     return {
-      files: summary.files.map(({ name, fileHash, ...file }) => ({
-        path: name,
-        ...file,
-        fileHash: fileHash.toString(),
-      })),
+      files,
       failed: [...failures, ...summary.failed.map(({ name, error }) => failedUpload(name, error))],
       xorbCount: summary.xorbCount,
       xorbBytes: summary.xorbBytes,
       shardCount: summary.shardCount,
       shardBytes: summary.shardBytes,
       wallMs: performance.now() - startedAt,
+      ...(summary.listenerError === undefined ? {} : { listenerError: summary.listenerError }),
     };
   } catch (error) {
     session.abort(error);
     throw error;
   }
+}
+
+function uploadedFile({ name, fileHash, ...file }: FileResult): UploadedFile {
+  return { path: name, ...file, fileHash: fileHash.toString() };
 }
 
 /**
@@ -118,7 +130,7 @@ export async function runUpload(
  */
 function sourcesOf(
   inputs: readonly UploadInput[],
-  options: Omit<SourceOptions, 'name'>,
+  options: InputOptions,
 ): (Source | Error)[] | Promise<(Source | Error)[]> {
   let waits = false;
   const found = inputs.map((input) => {
@@ -136,7 +148,7 @@ function sourcesOf(
 
 /** What the cache knows; a shard that cannot be used is dropped from it. */
 async function learn(cache: ShardCache, add: (shard: Uint8Array) => unknown): Promise<void> {
-  for await (const shard of cache.load(Math.floor(Date.now() / 1000))) {
+  for await (const shard of cache.load(Math.floor(SYSTEM_CLOCK.unixMs() / 1000))) {
     try {
       add(shard.bytes);
     } catch {

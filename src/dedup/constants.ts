@@ -1,6 +1,7 @@
 import { DEFAULT_READ_PRICE } from '../plan/index.js';
+import { RECORD_BYTES, SHARD_MAX_BYTES } from '../shard/index.js';
 
-/** Every number of the dedup room that somebody chose, with where it comes from. */
+/** Every number of the dedup module that somebody chose, with where it comes from. */
 
 /**
  * Largest shard that a session makes unless told otherwise: 16 MiB, a quarter of the limit, so that
@@ -22,6 +23,9 @@ export const QUERY_SPACING_CHUNKS = 256;
  */
 export const DEFAULT_MAX_KNOWN_CHUNKS: number = 4 * 1024 * 1024;
 
+/** Memory of one chunk from outside, tables and its share of the xorb's hash included; measured. */
+export const OUTSIDE_CHUNK_BYTES = 48;
+
 /**
  * Most different keys in use. Each costs one keyed hash per chunk that is looked up, so a server
  * with a fresh key per answer would make an upload quadratic; the key that served longest ago goes.
@@ -42,6 +46,21 @@ export const MAX_PLACES_PER_CHUNK = 8;
  * honest hash gets there with a chance of 10^-16; chosen ones do at once, and are left out.
  */
 export const MAX_OUTSIDE_PROBES = 128;
+
+/**
+ * Most copies of one chunk side by side. A choice: 90 GiB of zeros are then 13,000 terms, 1.3 MB of a
+ * shard, and a reader of one such term decodes 8 MiB.
+ */
+export const MAX_COPIES = 64;
+
+/** At most one copy is stored for so many repeats of a chunk: 0.8 % of the run, none below 16 MiB. */
+export const REPEATS_PER_COPY = 128;
+
+/**
+ * Most terms of one file: its records (a header, a SHA-256, and two for each term) must fit into one
+ * shard beside what every shard has, for which 4 KiB is plenty.
+ */
+export const MAX_FILE_TERMS: number = Math.floor((SHARD_MAX_BYTES - 4096) / RECORD_BYTES / 2) - 1;
 
 /** What the default placement policy weighs; all in bytes of reading. */
 export interface PlacementPrices {

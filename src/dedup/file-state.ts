@@ -1,25 +1,13 @@
 import { GrowableBytes, GrowableU32 } from '../bytes/index.js';
-import { createMerkleTree, type MerkleHash, type MerkleTree, rangeHash } from '../hash/index.js';
+import { createMerkleTree, type MerkleTree, rangeHash } from '../hash/index.js';
 import type { Hasher } from '../hash/ports.js';
 import type { ChunkSource } from './chunk-source.js';
+import { type FinishedFile, TERM_FIELDS } from './finished-files.js';
 import type { FilePlacement, Origin } from './ports.js';
 import { createQueryState, type QueryState } from './query-policy.js';
 import type { FileSummary } from './types.js';
 
 const MAX_TERM_BYTES = 0xffffffff;
-/** Values per term in the packed list: xorb, chunk start, chunk end, bytes. */
-export const TERM_FIELDS = 4;
-
-/** A finished file, as little as its shard record needs. */
-export interface FinishedFile {
-  readonly hash: MerkleHash;
-  /** {@link TERM_FIELDS} numbers per term. */
-  readonly terms: Uint32Array;
-  /** 32 bytes per term. */
-  readonly verification: Uint8Array;
-  readonly sha256: Uint8Array | null;
-}
-
 /** Consecutive chunks to note as the next part of the file. */
 export interface NextPart {
   readonly xorb: number;
@@ -69,6 +57,11 @@ export class FileState {
     return this.#tree.count;
   }
 
+  /** Terms so far, the one that still grows included. */
+  get termCount(): number {
+    return this.#terms.length / TERM_FIELDS + (this.#xorb === -1 ? 0 : 1);
+  }
+
   /** Bytes that are referred to in xorbs from outside. */
   get outsideBytes(): number {
     return this.#bytes.local + this.#bytes.global;
@@ -107,8 +100,8 @@ export class FileState {
     const { session, local, global } = this.#bytes;
     const file: FinishedFile = {
       hash,
-      terms: this.#terms.toArray(),
-      verification: this.#verification.toArray(),
+      terms: this.#terms.view(),
+      verification: this.#verification.view(),
       sha256,
     };
     const summary: FileSummary = {

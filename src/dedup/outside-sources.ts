@@ -8,7 +8,12 @@ import {
 } from '../shard/index.js';
 import { HASH_WORDS, hashWords } from './chunk-index.js';
 import { ChunkSource } from './chunk-source.js';
-import { MAX_KEYS, MAX_OUTSIDE_PROBES, MIN_CHUNKS_PER_XORB } from './constants.js';
+import {
+  MAX_KEYS,
+  MAX_OUTSIDE_PROBES,
+  MIN_CHUNKS_PER_XORB,
+  OUTSIDE_CHUNK_BYTES,
+} from './constants.js';
 import type { Origin } from './ports.js';
 import type { XorbRegistry } from './xorb-registry.js';
 
@@ -21,7 +26,7 @@ export class OutsideSources {
   readonly #registry: XorbRegistry;
   readonly #session: ChunkSource;
   readonly #maxChunks: number;
-  readonly #plain: ChunkSource = new ChunkSource(null, { maxProbes: MAX_OUTSIDE_PROBES });
+  #plain: ChunkSource = new ChunkSource(null, { maxProbes: MAX_OUTSIDE_PROBES });
   readonly #keyed: ChunkSource[] = [];
   #all: readonly ChunkSource[] = [];
   #xorbCount = 0;
@@ -66,11 +71,24 @@ export class OutsideSources {
     }
   }
 
+  /** Forgets everything. */
+  clear(): void {
+    this.#plain = new ChunkSource(null, { maxProbes: MAX_OUTSIDE_PROBES });
+    this.#keyed.length = 0;
+    this.#changed();
+  }
+
+  /** Drops keys, those that served longest ago first, until no more than `maxBytes` are used. */
+  shrink(maxBytes: number): void {
+    while (this.#keyed.length > 0 && this.memoryBytes > maxBytes) this.#keyed.pop();
+    this.#changed();
+  }
+
   /** Takes the xorbs of a shard that are not known yet. @throws like `decodeShard`, `verifyShard` */
   add(
     bytes: Uint8Array,
     origin: Exclude<Origin, 'session'>,
-    nowSeconds: number,
+    { nowSeconds, maxBytes }: { readonly nowSeconds: number; readonly maxBytes: number },
   ): { xorbs: number; chunks: number } {
     const shard = decodeShard(bytes);
     verifyShard(shard);
@@ -88,7 +106,8 @@ export class OutsideSources {
     }
     // Numbers of xorbs are never given back, so they have a limit of their own.
     const full = this.#xorbCount + fresh.length > this.#maxChunks / MIN_CHUNKS_PER_XORB;
-    if (fresh.length === 0 || full || !this.#makeRoom(chunks, known)) {
+    const maxChunks = Math.min(this.#maxChunks, Math.floor(maxBytes / OUTSIDE_CHUNK_BYTES));
+    if (fresh.length === 0 || full || !this.#makeRoom(chunks, known, maxChunks)) {
       return { xorbs: 0, chunks: 0 };
     }
     this.#xorbCount += fresh.length;
@@ -106,12 +125,12 @@ export class OutsideSources {
   }
 
   /** Drops the keys that served longest ago until `chunks` more fit; false when they never will. */
-  #makeRoom(chunks: number, keep: ChunkSource | undefined): boolean {
+  #makeRoom(chunks: number, keep: ChunkSource | undefined, maxChunks: number): boolean {
     let kept = this.#plain.index.count;
     if (keep !== undefined && keep !== this.#plain) kept += keep.index.count;
-    if (kept + chunks > this.#maxChunks) return false;
+    if (kept + chunks > maxChunks) return false;
     for (let i = this.#keyed.length - 1; i >= 0; i--) {
-      if (this.chunkCount + chunks <= this.#maxChunks) break;
+      if (this.chunkCount + chunks <= maxChunks) break;
       if (this.#keyed[i] !== keep) this.#keyed.splice(i, 1);
     }
     return true;

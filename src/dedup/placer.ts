@@ -4,8 +4,16 @@ import type { Batch, ChunkSource } from './chunk-source.js';
 import type { FileState } from './file-state.js';
 import type { OutsideSources } from './outside-sources.js';
 import type { KnownRun, PlacementPolicy } from './ports.js';
+import { Repeats } from './repeats.js';
 import type { SessionXorbs } from './session-xorbs.js';
 import type { ClosedXorb, NewRun, PlaceResult } from './types.js';
+
+/** What a placer goes by. */
+export interface PlacerOptions {
+  readonly policy: PlacementPolicy;
+  /** A file with more terms is told of. */
+  readonly maxFileTerms: number;
+}
 
 /** A known run and where it was found. */
 interface Candidate extends KnownRun {
@@ -17,20 +25,30 @@ interface Candidate extends KnownRun {
  * Goes through a batch from left to right. At each position, in this order:
  *
  * 1. what follows the last chunk in its xorb continues the term: taken, as long as it goes;
- * 2. every other place of the chunk starts a candidate run; the policy chooses one, and may refuse
+ * 2. a chunk that repeats the one before refers to as many copies of it as lie side by side, or
+ *    becomes one more copy ({@link Repeats});
+ * 3. every other place of the chunk starts a candidate run; the policy chooses one, and may refuse
  *    it (`mayRefuse`); a refused stretch is stored again, except for what may not be refused;
- * 3. a chunk without a place is appended to the open xorb, which makes it known at once.
+ * 4. a chunk without a place is appended to the open xorb, which makes it known at once.
  */
 export class Placer {
   readonly #xorbs: SessionXorbs;
   readonly #outside: OutsideSources;
   readonly #policy: PlacementPolicy;
+  readonly #maxFileTerms: number;
+  readonly #repeats: Repeats;
   readonly #entries: number[] = [];
 
-  constructor(xorbs: SessionXorbs, outside: OutsideSources, policy: PlacementPolicy) {
+  constructor(
+    xorbs: SessionXorbs,
+    outside: OutsideSources,
+    { policy, maxFileTerms }: PlacerOptions,
+  ) {
     this.#xorbs = xorbs;
+    this.#repeats = new Repeats(xorbs);
     this.#outside = outside;
     this.#policy = policy;
+    this.#maxFileTerms = maxFileTerms;
   }
 
   place(file: FileState, batch: Batch): PlaceResult {
@@ -39,6 +57,11 @@ export class Placer {
     const { outsideBytes } = file;
     let refusedUntil = 0;
     for (let chunk = 0; chunk < batch.count; ) {
+      const repeats = this.#repeats.count(file, batch, chunk);
+      if (repeats > 0) {
+        chunk = this.#placeRepeats(file, batch, chunk, chunk + repeats, newRuns, closed);
+        continue;
+      }
       const run = this.#continuation(file, batch, chunk) ?? this.#choose(file, batch, chunk);
       if (run !== null && 'refused' in run) {
         refusedUntil = Math.max(refusedUntil, chunk + run.refused);
@@ -64,7 +87,41 @@ export class Placer {
         this.#store(file, batch, chunk, newRuns, closed);
       }
     }
-    return { newRuns, closed, outsideBytes: file.outsideBytes - outsideBytes };
+    return {
+      newRuns,
+      closed,
+      outsideBytes: file.outsideBytes - outsideBytes,
+      tooManyTerms: file.termCount > this.#maxFileTerms,
+    };
+  }
+
+  /** Places chunks `[start, end)`, which repeat the one before; returns where it got to. */
+  #placeRepeats(
+    file: FileState,
+    batch: Batch,
+    start: number,
+    end: number,
+    newRuns: NewRun[],
+    closed: ClosedXorb[],
+  ): number {
+    const repeated = this.#repeats.note(file, batch, start, end - start);
+    let chunk = start;
+    while (chunk < end) {
+      let run = this.#continuation(file, batch, chunk);
+      if (run === null && this.#repeats.wantsCopy(repeated, batch.lengths[chunk] as number)) {
+        this.#store(file, batch, chunk, newRuns, closed);
+        this.#repeats.stored(repeated);
+        chunk++;
+        continue;
+      }
+      run ??= this.#candidate(file, batch, chunk, repeated.source, repeated.start);
+      // A shard that lies about lengths; what the file placed last is right in any case.
+      run ??= this.#candidate(file, batch, chunk, ...tailOf(file));
+      if (run === null) throw new TypeError('a repeated chunk expected to be where it was placed');
+      this.#refer(file, batch, chunk, run);
+      chunk += run.chunkCount;
+    }
+    return chunk;
   }
 
   /** True when any table has the chunk. */
@@ -257,6 +314,11 @@ export class Placer {
       newRuns.push({ slot, start, end });
     }
   }
+}
+
+function tailOf(file: FileState): [ChunkSource, number] {
+  const { source, entry } = file.tail as NonNullable<FileState['tail']>;
+  return [source, entry];
 }
 
 /** The longest run that continues the last term, else the policy's choice; null without any. */

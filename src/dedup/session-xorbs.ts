@@ -37,6 +37,10 @@ export class SessionXorbs {
     return this.#open ? this.source.spanCount - 1 : -1;
   }
 
+  get limits(): XorbLimits {
+    return this.#limits;
+  }
+
   /** Uncompressed bytes of all xorbs. */
   get rawBytes(): number {
     return this.#rawBytes;

@@ -1,9 +1,11 @@
 import { MAX_CHUNK_BYTES } from '../compress/index.js';
+import { OrbweaverError } from '../errors.js';
 import { HASH_BYTES } from '../hash/index.js';
 import { RECORD_HEADER_BYTES, XORB_MAX_BYTES, XORB_MAX_CHUNKS } from '../xorb/index.js';
 import { Batch } from './chunk-source.js';
-import { DEFAULT_MAX_KNOWN_CHUNKS, DEFAULT_SHARD_BYTES } from './constants.js';
-import { FileState, type FinishedFile } from './file-state.js';
+import { DEFAULT_MAX_KNOWN_CHUNKS, DEFAULT_SHARD_BYTES, MAX_FILE_TERMS } from './constants.js';
+import { FileState } from './file-state.js';
+import { FinishedFiles } from './finished-files.js';
 import { OutsideSources } from './outside-sources.js';
 import { createPricedPlacement } from './placement-priced.js';
 import { Placer } from './placer.js';
@@ -43,13 +45,18 @@ export function createDedupSession(options: DedupSessionOptions): DedupSession {
     options.maxKnownChunks ?? DEFAULT_MAX_KNOWN_CHUNKS,
     { min: 0, max: 2 ** 31 },
   );
+  const maxFileTerms = option('maxFileTerms', options.maxFileTerms ?? MAX_FILE_TERMS, {
+    min: 1,
+    max: MAX_FILE_TERMS,
+  });
   const policy = options.placement ?? createPricedPlacement();
   const registry = new XorbRegistry();
   const xorbs = new SessionXorbs(hasher, registry, limits);
   const outside = new OutsideSources(registry, xorbs.source, maxKnownChunks);
-  const placer = new Placer(xorbs, outside, policy);
+  const placer = new Placer(xorbs, outside, { policy, maxFileTerms });
   const open = new Map<FileHandle, FileState>();
-  const finished: FinishedFile[] = [];
+  const listed = new Set<number>();
+  let finished = new FinishedFiles();
   let handles = 0;
 
   function stateOf(file: FileHandle): FileState {
@@ -59,7 +66,10 @@ export function createDedupSession(options: DedupSessionOptions): DedupSession {
   }
 
   return {
-    addShard: (bytes, origin, nowSeconds) => outside.add(bytes, origin, nowSeconds),
+    addShard: (bytes, origin, nowSeconds, maxBytes = Number.POSITIVE_INFINITY) =>
+      outside.add(bytes, origin, { nowSeconds, maxBytes }),
+
+    shrinkOutside: (maxBytes) => outside.shrink(maxBytes),
 
     openFile() {
       const file = handles++;
@@ -89,9 +99,16 @@ export function createDedupSession(options: DedupSessionOptions): DedupSession {
       if (sha256 !== undefined && sha256.length !== 32) {
         throw new RangeError(`"sha256" expected 32 bytes, got ${sha256.length}`);
       }
-      const done = state.finish(sha256 === undefined ? null : new Uint8Array(sha256));
-      finished.push(done.file);
       open.delete(file);
+      if (state.termCount > maxFileTerms) {
+        throw new OrbweaverError(
+          'TOO_MANY_TERMS',
+          `a file expected to need at most ${maxFileTerms} terms, needs ${state.termCount}`,
+          { terms: state.termCount, maxTerms: maxFileTerms },
+        );
+      }
+      const done = state.finish(sha256 ?? null);
+      finished.add(done.file);
       return done.summary;
     },
 
@@ -101,11 +118,20 @@ export function createDedupSession(options: DedupSessionOptions): DedupSession {
     },
 
     shards: (maxBytes = DEFAULT_SHARD_BYTES) => [
-      ...sessionShards({ files: finished, xorbs, registry }, maxBytes),
+      ...sessionShards({ files: finished, xorbs, registry, listed }, maxBytes),
     ],
 
     eachShard: (maxBytes = DEFAULT_SHARD_BYTES) =>
-      sessionShards({ files: finished, xorbs, registry }, maxBytes),
+      sessionShards({ files: finished, xorbs, registry, listed }, maxBytes),
+
+    startOver(isListed) {
+      if (open.size > 0) throw new TypeError(`no open files expected, got ${open.size}`);
+      outside.clear();
+      finished = new FinishedFiles();
+      for (let slot = 0; slot < xorbs.source.spanCount; slot++) {
+        if (isListed(registry.hashOf(xorbs.source.idOf(slot)))) listed.add(slot);
+      }
+    },
 
     stats: () => ({
       chunks: xorbs.source.index.count,
@@ -114,6 +140,8 @@ export function createDedupSession(options: DedupSessionOptions): DedupSession {
       knownChunks: outside.chunkCount,
       keys: outside.keyCount,
       indexBytes: xorbs.source.index.memoryBytes + outside.memoryBytes,
+      outsideBytes: outside.memoryBytes,
+      fileBytes: finished.memoryBytes,
       openXorbBytes: xorbs.openBytes,
     }),
   };

@@ -24,6 +24,8 @@ export interface DedupSessionOptions {
    * @default DEFAULT_MAX_KNOWN_CHUNKS
    */
   readonly maxKnownChunks?: number;
+  /** Most terms of one file: what fits into a shard, or fewer. @default MAX_FILE_TERMS */
+  readonly maxFileTerms?: number;
 }
 
 /** Chunks `[start, end)` of the batch are new: appended in this order to xorb `slot`. */
@@ -52,6 +54,8 @@ export interface PlaceResult {
   readonly closed: readonly ClosedXorb[];
   /** Bytes for which the file now refers to xorbs that shards from outside told of. */
   readonly outsideBytes: number;
+  /** The file has more terms than a shard can hold: {@link DedupSession.finishFile} will refuse it. */
+  readonly tooManyTerms: boolean;
 }
 
 /** What became of one file. Bytes are uncompressed; the four parts add up to `sizeBytes`. */
@@ -86,6 +90,10 @@ export interface DedupStats {
   readonly keys: number;
   /** Memory of all chunk tables. */
   readonly indexBytes: number;
+  /** The part of it that shards from outside take. */
+  readonly outsideBytes: number;
+  /** Memory of the records of finished files. */
+  readonly fileBytes: number;
   /** Uncompressed bytes in the open xorb, 0 without one. */
   readonly openXorbBytes: number;
 }
@@ -99,8 +107,10 @@ export interface DedupStats {
 export interface DedupSession {
   /**
    * Learns the xorbs of a shard, plain or keyed. An expired one, or one that does not fit into
-   * `maxKnownChunks`, adds nothing (`xorbs` 0).
+   * `maxKnownChunks` and `maxBytes`, adds nothing (`xorbs` 0); the keys that served longest ago make
+   * way for it.
    * @param nowSeconds the time, unix seconds
+   * @param maxBytes memory that all of them together may take, as an estimate. @default Infinity
    * @throws OrbweaverError `TRUNCATED`, `FORMAT_INVALID`, `LIMIT_EXCEEDED`, `UNSUPPORTED`: the shard
    * is unreadable or breaks a limit; nothing of it was added. Callers drop it and go on.
    */
@@ -108,7 +118,10 @@ export interface DedupSession {
     bytes: Uint8Array,
     origin: Exclude<Origin, 'session'>,
     nowSeconds: number,
+    maxBytes?: number,
   ): { readonly xorbs: number; readonly chunks: number };
+  /** Forgets what shards from outside told, keyed ones only, until no more than `maxBytes` are used. */
+  shrinkOutside(maxBytes: number): void;
   openFile(): FileHandle;
   /**
    * Indices into the batch that follows in `file` which are worth asking globally. To be called
@@ -125,7 +138,10 @@ export interface DedupSession {
   closeOpenXorb(): ClosedXorb | null;
   /** Notes the serialized size of a closed xorb for the shard. */
   setSerializedBytes(slot: number, bytes: number): void;
-  /** Ends a file. `sha256` is the plain digest, 32 bytes, when the target wants it. */
+  /**
+   * Ends a file. `sha256` is the plain digest, 32 bytes, when the target wants it.
+   * @throws OrbweaverError `TOO_MANY_TERMS`: no shard can hold it; it is dropped, the others are fine
+   */
   finishFile(file: FileHandle, sha256?: Uint8Array): FileSummary;
   /** Forgets a file that will not be finished. What it added to xorbs stays known and usable. */
   dropFile(file: FileHandle): void;
@@ -139,5 +155,12 @@ export interface DedupSession {
   shards(maxBytes?: number): Uint8Array[];
   /** The same, made one at a time, so that no more than one has to be in memory. */
   eachShard(maxBytes?: number): IterableIterator<Uint8Array>;
+  /**
+   * Begins a second round, for files that were refused: forgets the finished files and everything
+   * from outside, keeps what the session stored. The shards that follow list only the xorbs that
+   * `isListed` denies, so that each xorb is listed once in all.
+   * @throws TypeError while a file or a xorb is open
+   */
+  startOver(isListed: (xorb: MerkleHash) => boolean): void;
   stats(): DedupStats;
 }

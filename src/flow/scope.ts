@@ -122,6 +122,37 @@ export class Scope {
     }
   }
 
+  /**
+   * The same for a thing that has to be given back (memory, an open file): what comes when the scope
+   * has ended goes to `giveBack`, so that it is never lost between the two.
+   */
+  async obtain<T>(
+    run: (signal: AbortSignal) => Promise<T>,
+    giveBack: (late: T) => void,
+  ): Promise<T> {
+    this.check();
+    const controller = new AbortController();
+    return new Promise<T>((resolve, reject) => {
+      let over = false;
+      const forget = this.onEnd(() => {
+        over = true;
+        controller.abort(this.reason);
+        reject(this.reason);
+      });
+      run(controller.signal).then(
+        (value) => {
+          forget();
+          if (over) giveBack(value);
+          else resolve(value);
+        },
+        (error: unknown) => {
+          forget();
+          reject(error);
+        },
+      );
+    });
+  }
+
   /** Ends with this one, or before it on its own; ending it leaves this one alone. */
   child(options: Pick<ScopeOptions, 'signal' | 'what'> = {}): Scope {
     const child = new Scope({ clock: this.#clock, what: this.#what, ...options });

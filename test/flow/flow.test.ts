@@ -57,6 +57,30 @@ describe('Scope', () => {
     await expect(scope.call(async () => 1)).rejects.toMatchObject({ code: 'NETWORK' });
   });
 
+  it('gives back what comes too late, and keeps what came in time', async () => {
+    for (const seed of SEEDS) {
+      const world = new Scheduler(seed);
+      const scope = new Scope();
+      const late: number[] = [];
+      const kept: number[] = [];
+      const work = Array.from({ length: 6 }, (_, i) =>
+        scope
+          .obtain(
+            () => world.op(() => i),
+            (value) => late.push(value),
+          )
+          .then(
+            (value) => kept.push(value),
+            () => undefined,
+          ),
+      );
+      void world.op(() => scope.end('enough'));
+      await world.run(Promise.all(work));
+      while (world.pendingCount > 0) await world.run(world.op(() => undefined));
+      expect([...late, ...kept].sort()).toEqual([0, 1, 2, 3, 4, 5]);
+    }
+  });
+
   it('ends its children, and is not ended by them', () => {
     const scope = new Scope();
     const one = scope.child();

@@ -15,8 +15,16 @@ export interface ByteRange {
 
 /** Says which stored xorbs hold a chunk. */
 export interface DedupQueries {
-  /** Bytes of a keyed shard, or null when unknown. Throws only `ABORTED`: any failure is a miss. */
-  queryDedup(chunk: MerkleHash, signal?: AbortSignal): Promise<Uint8Array | null>;
+  /**
+   * Bytes of a keyed shard, or null when unknown. Throws only `ABORTED`: any failure is a miss.
+   * @param admit asked, as a response arrives, whether there is memory for so many bytes in all; when
+   * not, the response is given up and counts as a miss. Asked before the memory is taken.
+   */
+  queryDedup(
+    chunk: MerkleHash,
+    signal?: AbortSignal,
+    admit?: (totalBytes: number) => boolean,
+  ): Promise<Uint8Array | null>;
 }
 
 /** Takes xorbs. */
@@ -26,6 +34,11 @@ export interface XorbStore {
     body: XorbBody,
     options?: { signal?: AbortSignal | undefined; onSent?: (bytes: number) => void },
   ): Promise<{ inserted: boolean }>;
+  /**
+   * Whether the xorb is stored whole and will stay, so that it need not be sent. False is always
+   * right, and any failure but `ABORTED` is a false.
+   */
+  hasXorb?(xorb: MerkleHash, signal?: AbortSignal): Promise<boolean>;
 }
 
 /** Takes shards, which register files. */

@@ -1,8 +1,8 @@
 import { chunkBound } from '../../chunker/index.js';
 import { OrbweaverError } from '../../errors.js';
+import type { Reservation } from '../../flow/index.js';
 import { HASH_BYTES } from '../../hash/index.js';
 import type { SegmentChunks, Slab, SlabSegment } from '../ports.js';
-import { Deferred } from './cancel.js';
 import type { FileTask } from './file-task.js';
 import type { UploadSizes } from './sizes.js';
 
@@ -23,16 +23,15 @@ export interface Segment {
   chunkEnd: number;
 }
 
-/** One slab full of segments, from the first read to the last record. */
+/**
+ * One slab full of segments, from the first read until packing takes the slab over. Everybody who only
+ * reads it does so through {@link Batch.use}, and {@link Batch.take} refuses as long as somebody does: so
+ * nothing is written over bytes that a thread still hashes.
+ */
 export class Batch {
-  readonly slab: Slab;
   readonly segments: Segment[] = [];
-  /** Cuts are known, and the unfinished chunk at the end is copied away. */
-  readonly resolved: Deferred<void> = new Deferred();
-  /** The server has been asked about its chunks. */
-  readonly asked: Deferred<void> = new Deferred();
-  /** Every chunk has its place. */
-  readonly placed: Deferred<void> = new Deferred();
+  /** Its part of the work that may go on at once. */
+  working: Reservation | null = null;
   /** Chunks of the batch, ascending; set when the cuts are known. */
   starts: Uint32Array = new Uint32Array(0);
   lengths: Uint32Array = new Uint32Array(0);
@@ -42,14 +41,21 @@ export class Batch {
   seams: Uint32Array = new Uint32Array(0);
   /** Where the next byte goes. */
   fill: number;
+  readonly #slab: Slab;
+  readonly #uses = new Set<Promise<unknown>>();
   readonly #sizes: UploadSizes;
   /** No more chunks than this come out of the sealed segments. */
   #chunkBound = 0;
 
   constructor(slab: Slab, sizes: UploadSizes) {
-    this.slab = slab;
+    this.#slab = slab;
     this.#sizes = sizes;
     this.fill = sizes.dataStart;
+  }
+
+  /** The whole slab; ask again after each task. */
+  get bytes(): Uint8Array {
+    return this.#slab.bytes;
   }
 
   get freeBytes(): number {
@@ -58,11 +64,44 @@ export class Batch {
 
   /** True when a whole file of `sizeBytes` fits behind what is there. */
   fits(sizeBytes: number): boolean {
-    return sizeBytes <= this.freeBytes && this.#chunkBound + chunkBound(sizeBytes) <= this.#room;
+    const { maxChunks } = this.#sizes;
+    return sizeBytes <= this.freeBytes && this.#chunkBound + chunkBound(sizeBytes) <= maxChunks;
   }
 
-  get #room(): number {
-    return this.#sizes.maxChunks;
+  /** Runs a task that reads the slab, which stays what it is until that has settled. */
+  use<T>(task: (slab: Slab) => Promise<T>): Promise<T> {
+    const running = task(this.#slab);
+    const over = (): void => {
+      this.#uses.delete(running);
+    };
+    this.#uses.add(running);
+    running.then(over, over);
+    return running;
+  }
+
+  /** For somebody outside who writes into it: the memory stays until the returned function is called. */
+  borrow(): () => void {
+    return this.#slab.borrow();
+  }
+
+  /** Resolves when nobody reads it. Never rejects. */
+  async unused(): Promise<void> {
+    while (this.#uses.size > 0) await Promise.allSettled(this.#uses);
+  }
+
+  /**
+   * Hands the slab over; the batch has none any more.
+   * @throws OrbweaverError `INTERNAL` while it is read
+   */
+  take(): Slab {
+    if (this.#uses.size > 0) throw new OrbweaverError('INTERNAL', 'a slab in use was taken over');
+    return this.#slab.move();
+  }
+
+  /** Gives the slab back unless it was taken; tasks and borrowers that are not done keep it so long. */
+  release(): void {
+    this.working?.release();
+    this.#slab.release();
   }
 
   /** Starts a segment at the fill mark. */
@@ -104,12 +143,12 @@ export class Batch {
    * Joins what was found in the segments to chunks. `tail` is the unfinished chunk of the batch before
    * (for the first segment), copied in front of it here; the new unfinished chunk is copied out to it.
    */
-  resolve(found: readonly SegmentChunks[], tail: Uint8Array): void {
+  join(found: readonly SegmentChunks[], tail: Uint8Array): void {
     const starts: number[] = [];
     const lengths: number[] = [];
     const certain: { readonly at: number; readonly hashes: Uint8Array }[] = [];
     const seams: number[] = [];
-    const bytes = this.slab.bytes;
+    const { bytes } = this;
     this.segments.forEach((segment, index) => {
       segment.chunkStart = starts.length;
       segment.chunkEnd = starts.length;
@@ -121,7 +160,8 @@ export class Batch {
       if (chunkStart < fileOffset) {
         bytes.set(tail.subarray(0, fileOffset - chunkStart), chunkStart + shift);
       }
-      const { candidates, certainStart, hashes } = found[index] as SegmentChunks;
+      const { candidates, certainStart, hashes, sha256 } = found[index] as SegmentChunks;
+      file.digest ??= sha256;
       const fileEnd = fileOffset + end - start;
       for (const cut of file.resolver.resolve(fileOffset, fileEnd, candidates, -shift, isLast)) {
         if (chunkStart + shift < certainStart) seams.push(starts.length);

@@ -1,7 +1,8 @@
 import { CutResolver } from '../../chunker/index.js';
 import type { FileHandle } from '../../dedup/index.js';
+import { isOrbweaverError, OrbweaverError } from '../../errors.js';
+import { Deferred } from '../../flow/index.js';
 import type { Sha256Stream, Source } from '../ports.js';
-import { Deferred } from './cancel.js';
 import type { FileResult } from './types.js';
 
 /** Which SHA-256 a file gets. */
@@ -10,8 +11,12 @@ export type Sha256Plan =
   | { readonly kind: 'compute' }
   | { readonly kind: 'given'; readonly digest: Uint8Array };
 
-/** One file on its way through a lane. */
+/** Called once, when the file has a result or an error. */
+export type OnSettled = (file: FileTask) => void;
+
+/** One file on its way through a lane. Dropped when it has settled: there may be very many. */
 export class FileTask {
+  readonly number: number;
   readonly source: Source;
   readonly sha256: Sha256Plan;
   readonly resolver: CutResolver = new CutResolver();
@@ -29,23 +34,30 @@ export class FileTask {
   looksAhead = false;
   /** The reason why it failed; work on its bytes that is still queued is skipped. */
   error: Error | null = null;
-
-  /** What {@link finish} was told. */
-  result: FileResult | null = null;
   /** The source has confirmed its end and is closed. */
   isRead = false;
+  /** While it is being read: stops that at once. */
+  stopReading: ((error: Error) => void) | null = null;
 
+  /** Makes its result, when somebody wants it. */
+  #result: (() => FileResult) | null = null;
   /** Made when somebody waits: small files come in thousands, and are done before anybody could. */
   #done: Deferred<FileResult> | null = null;
   #reading: Deferred<void> | null = null;
-  readonly #onFail: (file: FileTask) => void;
+  readonly #onSettled: OnSettled;
 
-  /** `onFail` lets the session forget what it keeps for the file. */
-  constructor(source: Source, sha256: Sha256Plan, onFail: (file: FileTask) => void) {
+  /** `number` is its place among the files of the session. */
+  constructor(number: number, source: Source, sha256: Sha256Plan, onSettled: OnSettled) {
+    this.number = number;
     this.source = source;
     this.sha256 = sha256;
     if (sha256.kind === 'given') this.digest = sha256.digest;
-    this.#onFail = onFail;
+    this.#onSettled = onSettled;
+  }
+
+  /** It has a result or an error. */
+  get isSettled(): boolean {
+    return this.#result !== null || this.error !== null;
   }
 
   /** The source has confirmed its end and is closed. */
@@ -64,34 +76,43 @@ export class FileTask {
     return this.#reading.promise;
   }
 
-  /** It has a result or an error. */
-  get isSettled(): boolean {
-    return this.result !== null || this.error !== null;
-  }
-
   /** Settles when every byte has its place, or when the file failed. */
   whenDone(): Promise<FileResult> {
     if (this.#done === null) {
       this.#done = new Deferred();
-      if (this.result !== null) this.#done.resolve(this.result);
+      if (this.#result !== null) this.#done.resolve(this.#result());
       else if (this.error !== null) this.#done.reject(this.error);
     }
     return this.#done.promise;
   }
 
   /** All is done: nothing can fail any more. */
-  finish(result: FileResult): void {
-    this.result = result;
-    this.#done?.resolve(result);
+  finish(result: () => FileResult): void {
+    this.#result = result;
+    this.#onSettled(this);
+    this.#done?.resolve(result());
   }
 
-  /** Marks the file as failed; the first reason stays. */
-  fail(error: Error): void {
+  /** Marks the file as failed, and stops reading it; the first reason stays. */
+  fail(thrown: unknown): void {
     if (this.isSettled) return;
+    const error = thrown instanceof Error ? thrown : notAnError(thrown);
     this.error = error;
-    this.#onFail(this);
     this.sha256Stream?.dispose();
+    this.#onSettled(this);
     this.#reading?.reject(error);
     this.#done?.reject(error);
+    this.stopReading?.(error);
   }
+}
+
+/** A failure to read as one of ours, with the name of the file. */
+export function sourceError({ source: { name } }: FileTask, error: unknown): Error {
+  if (isOrbweaverError(error)) return error;
+  const reason = error instanceof Error ? error.message : String(error);
+  return new OrbweaverError('INPUT_UNREADABLE', `"${name}" failed: ${reason}`, { name }, error);
+}
+
+function notAnError(thrown: unknown): Error {
+  return new OrbweaverError('INTERNAL', `something was thrown that is no error: ${thrown}`);
 }

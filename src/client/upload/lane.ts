@@ -1,10 +1,9 @@
 import { DEFAULT_PARAMS, GEAR_WINDOW_BYTES } from '../../chunker/index.js';
 import { OrbweaverError } from '../../errors.js';
+import type { Scope } from '../../flow/index.js';
 import type { ComputePool, Slab, SourceReader } from '../ports.js';
 import { Batch, type Segment } from './batch.js';
-import type { CancelScope } from './cancel.js';
-import { sourceError } from './file-error.js';
-import type { FileTask } from './file-task.js';
+import { type FileTask, sourceError } from './file-task.js';
 import type { UploadSizes } from './sizes.js';
 
 /** A file joins the slab of the one before it when at least this much is free. */
@@ -14,10 +13,10 @@ const JOIN_MIN_BYTES = DEFAULT_PARAMS.maxBytes;
 export interface LaneHost {
   readonly pool: ComputePool;
   readonly sizes: UploadSizes;
-  readonly scope: CancelScope;
-  /** Takes over a full batch; resolves when there is room for work on the next one. */
-  submit(lane: Lane, batch: Batch): Promise<void>;
-  onRead(file: FileTask, bytes: number): void;
+  readonly scope: Scope;
+  onRead(bytes: number): void;
+  /** The pool gives no memory any more: nothing can go on. */
+  onFatal(error: unknown): void;
 }
 
 /**
@@ -26,21 +25,18 @@ export interface LaneHost {
  */
 export class Lane {
   readonly #host: LaneHost;
+  /** Takes over a full batch; resolves when there is memory for work on the next one. */
+  readonly #submit: (batch: Batch) => Promise<void>;
   /** The slab being filled; null between slabs. */
   #batch: Batch | null = null;
   /** The last bytes read of a file that goes on in the next slab. */
   readonly #warm: Uint8Array = new Uint8Array(GEAR_WINDOW_BYTES - 1);
   #warmBytes = 0;
   readonly #probe: Uint8Array = new Uint8Array(1);
-  /** The unfinished chunk between two batches; used by the stages, which run in order. */
-  readonly tail: Uint8Array = new Uint8Array(DEFAULT_PARAMS.maxBytes);
-  /** The batch submitted last: stages of the next one follow it. */
-  previous: Batch | null = null;
-  /** Settles when the questions asked so far have been answered, or took too long. */
-  answers: Promise<void> = Promise.resolve();
 
-  constructor(host: LaneHost) {
+  constructor(host: LaneHost, submit: (batch: Batch) => Promise<void>) {
     this.#host = host;
+    this.#submit = submit;
   }
 
   /** Bytes of the slab being filled that are spoken for. */
@@ -57,54 +53,38 @@ export class Lane {
     }
     // One byte more, to see that nothing follows.
     if (source.sizeBytes >= batch.freeBytes || !this.#joins(batch, source.sizeBytes)) return false;
+    const end = batch.fill + source.sizeBytes;
     try {
-      const end = batch.fill + source.sizeBytes;
-      if (!source.readNow(batch.slab.bytes.subarray(batch.fill, end + 1))) return false;
-      const segment = batch.open(file, 0);
-      batch.fill = end;
-      file.readBytes = source.sizeBytes;
-      batch.seal(segment, true);
-      this.#host.onRead(file, source.sizeBytes);
-      file.readToEnd();
+      if (!source.readNow(batch.bytes.subarray(batch.fill, end + 1))) return false;
     } catch (error) {
       file.fail(sourceError(file, error));
+      return true;
     }
+    const segment = batch.open(file, 0);
+    batch.fill = end;
+    file.readBytes = source.sizeBytes;
+    batch.seal(segment, true);
+    this.#host.onRead(source.sizeBytes);
+    file.readToEnd();
     return true;
   }
 
-  /** Reads a whole file. Never rejects: a failure is the file's. */
+  /**
+   * Reads a whole file. Never rejects: a failure is the file's. A file that fails for another reason
+   * meanwhile (a slab of it could not be hashed) is not read any further.
+   */
   async read(file: FileTask): Promise<void> {
-    const { scope } = this.#host;
-    if (file.source.readNow !== undefined) {
-      try {
-        await this.#joinable(file.source.sizeBytes);
-      } catch (error) {
-        file.fail(sourceError(file, error));
-        return;
-      }
-      if (this.readNow(file)) return;
-    }
-    const child = scope.child();
-    let reader: SourceReader | null = null;
+    const scope = this.#host.scope.child({ what: `reading "${file.source.name}"` });
+    file.stopReading = (error) => scope.end(error);
     try {
-      const opening = file.source.open(child.signal);
-      reader = await scope.abortable(opening).catch((error: unknown) => {
-        // It may still open: then close it at once.
-        void opening.then(
-          (late) => late.close(),
-          () => undefined,
-        );
-        throw error;
-      });
-      await this.#readAll(file, reader);
-      await scope.abortable(reader.close());
-      reader = null;
-      file.readToEnd();
+      const now = file.source.readNow !== undefined;
+      if (now) await this.#joinable(file.source.sizeBytes);
+      if (!now || !this.readNow(file)) await this.#readOpened(file, scope);
     } catch (error) {
-      file.fail(sourceError(file, error));
-      if (reader !== null) void reader.close().catch(() => undefined);
+      file.fail(this.#host.scope.ended ? this.#host.scope.reason : sourceError(file, error));
     } finally {
-      child.end();
+      file.stopReading = null;
+      scope.close();
     }
   }
 
@@ -113,17 +93,32 @@ export class Lane {
     const batch = this.#batch;
     if (batch === null) return;
     this.#batch = null;
-    if (batch.segments.length === 0) batch.slab.release();
-    else await this.#host.submit(this, batch);
+    if (batch.segments.length === 0) batch.release();
+    else await this.#submit(batch);
   }
 
   /** Gives back the slab being filled, unread. */
   drop(): void {
-    this.#batch?.slab.release();
+    this.#batch?.release();
     this.#batch = null;
   }
 
-  async #readAll(file: FileTask, reader: SourceReader): Promise<void> {
+  async #readOpened(file: FileTask, scope: Scope): Promise<void> {
+    const reader = await scope.obtain(
+      (signal) => file.source.open(signal),
+      (late) => void late.close().catch(() => undefined),
+    );
+    try {
+      await this.#readAll(file, reader, scope);
+    } catch (error) {
+      reader.close().catch(() => undefined);
+      throw error;
+    }
+    await scope.race(reader.close());
+    file.readToEnd();
+  }
+
+  async #readAll(file: FileTask, reader: SourceReader, scope: Scope): Promise<void> {
     const expected = file.source.sizeBytes;
     const { pool, sizes } = this.#host;
     // Its thread starts while the first bytes are read. What fits into one slab needs none.
@@ -139,29 +134,26 @@ export class Lane {
         batch = await this.#next(batch, segment);
         segment = batch.open(file, this.#warmBytes);
       }
-      const want =
-        expected === undefined
-          ? batch.freeBytes
-          : Math.min(batch.freeBytes, expected - file.readBytes);
-      const count = await this.#readInto(reader, batch, want);
+      const left = expected === undefined ? batch.freeBytes : expected - file.readBytes;
+      const into = batch.bytes.subarray(batch.fill, batch.fill + Math.min(batch.freeBytes, left));
+      const count = await this.#readInto(into, batch, reader, scope);
       if (count === 0) break;
       batch.fill += count;
       file.readBytes += count;
-      this.#host.onRead(file, count);
+      this.#host.onRead(count);
     }
     batch.seal(segment, true);
     if (expected === undefined) return;
     // The end must be where it was promised.
-    const more =
-      file.readBytes < expected ? 0 : await this.#host.scope.abortable(reader.read(this.#probe));
-    if (more > 0 || file.readBytes < expected) {
-      const found = more > 0 ? `more than ${expected}` : `${file.readBytes}`;
-      throw new OrbweaverError(
-        'INPUT_CHANGED',
-        `"${file.source.name}" expected ${expected} bytes, got ${found}`,
-        { name: file.source.name, expected, found: file.readBytes + more },
-      );
-    }
+    const short = file.readBytes < expected;
+    const more = short ? 0 : await scope.race(reader.read(this.#probe));
+    if (more === 0 && !short) return;
+    const found = more > 0 ? `more than ${expected}` : `${file.readBytes}`;
+    throw new OrbweaverError(
+      'INPUT_CHANGED',
+      `"${file.source.name}" expected ${expected} bytes, got ${found}`,
+      { name: file.source.name, expected, found: file.readBytes + more },
+    );
   }
 
   /** The slab of the file before when this one fits into it, else a new one. */
@@ -183,44 +175,52 @@ export class Lane {
   async #next(batch: Batch, segment: Segment): Promise<Batch> {
     // The Gear window of the next slab reaches back this far, but not into another file.
     this.#warmBytes = Math.min(this.#warm.length, segment.end - segment.warmStart);
-    this.#warm.set(batch.slab.bytes.subarray(segment.end - this.#warmBytes, segment.end));
-    this.#batch = null;
-    await this.#host.submit(this, batch);
+    this.#warm.set(batch.bytes.subarray(segment.end - this.#warmBytes, segment.end));
+    await this.flush();
     const next = await this.#acquire();
-    next.slab.bytes.set(this.#warm.subarray(0, this.#warmBytes), next.fill - this.#warmBytes);
+    next.bytes.set(this.#warm.subarray(0, this.#warmBytes), next.fill - this.#warmBytes);
     return next;
   }
 
   async #acquire(): Promise<Batch> {
-    const { pool, sizes, scope } = this.#host;
-    const child = scope.child();
-    const [slab] = (await pool.acquire(1, child.signal).finally(child.end)) as [Slab];
+    const { pool, sizes, scope, onFatal } = this.#host;
+    let slab: Slab;
+    try {
+      [slab] = (await scope.obtain(
+        (signal) => pool.acquire(1, signal),
+        ([late]) => late?.release(),
+      )) as [Slab];
+    } catch (error) {
+      onFatal(error);
+      throw error;
+    }
     this.#batch = new Batch(slab, sizes);
     return this.#batch;
   }
 
-  async #readInto(reader: SourceReader, batch: Batch, want: number): Promise<number> {
-    const { scope } = this.#host;
-    const into = batch.slab.bytes.subarray(batch.fill, batch.fill + want);
+  /** The reader has the memory until it has settled, whatever becomes of the batch. */
+  async #readInto(
+    into: Uint8Array,
+    batch: Batch,
+    reader: SourceReader,
+    scope: Scope,
+  ): Promise<number> {
+    scope.check();
+    const end = batch.borrow();
     const reading = reader.read(into);
+    reading.then(end, end);
     let count: number;
     try {
-      count = await scope.abortable(reading);
+      count = await scope.race(reading);
     } catch (error) {
-      if (scope.aborted) this.#abandon(batch, reader, reading);
+      // It may still write behind the fill mark: nobody else's bytes may get there. Other files in the
+      // slab are complete, and go on.
+      if (scope.ended) await this.flush();
       throw error;
     }
-    if (!(Number.isSafeInteger(count) && count >= 0 && count <= want)) {
-      throw new RangeError(`"read" expected 0 to ${want} bytes, got ${count}`);
+    if (!(Number.isSafeInteger(count) && count >= 0 && count <= into.length)) {
+      throw new RangeError(`"read" expected 0 to ${into.length} bytes, got ${count}`);
     }
     return count;
-  }
-
-  /** The slab of a read that was cancelled is free when nothing writes to it any more. */
-  #abandon(batch: Batch, reader: SourceReader, reading: Promise<number>): void {
-    if (this.#batch === batch) this.#batch = null;
-    const closing = reader.close();
-    const quiet = (promise: Promise<unknown>): Promise<unknown> => promise.catch(() => undefined);
-    void Promise.race([quiet(reading), quiet(closing)]).then(() => batch.slab.release());
   }
 }

@@ -1,6 +1,6 @@
+import { Deferred } from '../../flow/index.js';
 import type { ComputePool } from '../ports.js';
 import type { Batch } from './batch.js';
-import { Deferred } from './cancel.js';
 import type { FileTask } from './file-task.js';
 import type { UploadSizes } from './sizes.js';
 

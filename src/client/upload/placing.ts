@@ -1,9 +1,14 @@
 import type { ClosedXorb, DedupSession } from '../../dedup/index.js';
+import { OrbweaverError } from '../../errors.js';
 import { HASH_BYTES } from '../../hash/index.js';
 import type { Batch } from './batch.js';
-import { errorOf } from './file-error.js';
 import type { FileTask } from './file-task.js';
-import type { NewChunks } from './pieces.js';
+
+/** Chunks of one batch that go to one xorb, ascending. */
+export interface NewChunks {
+  readonly slot: number;
+  readonly chunks: readonly number[];
+}
 
 /** What became of the chunks of a batch. */
 export interface PlacedBatch {
@@ -16,27 +21,28 @@ export interface PlacedBatch {
   readonly newBytes: number;
   readonly knownBytes: number;
   /** Set when the index threw: what came before is valid, the rest has no place. */
-  readonly failure: Error | null;
+  readonly failure: unknown;
 }
 
 /**
  * Places the chunks of all segments of a batch in one go, so that what is new in one slab lies side
- * by side in its xorb, whatever other lanes do at the same time. Files that failed are left out.
+ * by side in its xorb, whatever other lanes do at the same time. Files that failed are left out, and a
+ * file that no shard can hold fails here.
  */
-export function placeBatch(dedup: DedupSession, batch: Batch, hashes: Uint8Array): PlacedBatch {
+export function placeBatch(dedup: DedupSession, batch: Batch): PlacedBatch {
   const groups: { slot: number; chunks: number[] }[] = [];
   const closed: ClosedXorb[] = [];
   const found: FileTask[] = [];
   let newBytes = 0;
   let allBytes = 0;
-  let failure: Error | null = null;
+  let failure: unknown;
   for (const { file, chunkStart, chunkEnd } of batch.segments) {
     if (file.error !== null || chunkStart === chunkEnd) continue;
     file.handle ??= dedup.openFile();
     try {
       const placed = dedup.place(
         file.handle,
-        hashes.subarray(HASH_BYTES * chunkStart, HASH_BYTES * chunkEnd),
+        batch.hashes.subarray(HASH_BYTES * chunkStart, HASH_BYTES * chunkEnd),
         batch.lengths.subarray(chunkStart, chunkEnd),
       );
       closed.push(...placed.closed);
@@ -53,10 +59,19 @@ export function placeBatch(dedup: DedupSession, batch: Batch, hashes: Uint8Array
         }
       }
       for (let i = chunkStart; i < chunkEnd; i++) allBytes += batch.lengths[i] as number;
+      if (placed.tooManyTerms) file.fail(tooManyTerms(file));
     } catch (error) {
-      failure = errorOf(error);
+      failure = error;
       break;
     }
   }
   return { groups, closed, found, newBytes, knownBytes: allBytes - newBytes, failure };
+}
+
+function tooManyTerms({ source: { name }, readBytes }: FileTask): OrbweaverError {
+  return new OrbweaverError(
+    'TOO_MANY_TERMS',
+    `"${name}" expected to be stored in as many pieces as a shard can list, had more after ${readBytes} bytes`,
+    { name, readBytes },
+  );
 }

@@ -1,52 +1,69 @@
 import PQueue from 'p-queue';
-import type { DedupSession } from '../../dedup/index.js';
-import { MerkleHash } from '../../hash/index.js';
-import type { CasClient } from '../ports.js';
-import type { CancelScope } from './cancel.js';
+import { Deferred, type Reservation, type Scope } from '../../flow/index.js';
+import { HASH_BYTES, MerkleHash } from '../../hash/index.js';
+import { HashTable } from '../../shard/index.js';
+import type { DedupQueries } from '../ports.js';
+import type { Knowledge } from './knowledge.js';
 
 /** Questions on the wire at once. */
 const QUERY_CONCURRENCY = 16;
 /** Questions that may wait for their turn; more are not asked. */
 const MAX_QUEUED = 256;
-/** After this many timeouts without an answer in between, nobody waits any more. */
+/** Chunks remembered as asked for; then it starts over, and some may be asked for again. */
+const MAX_REMEMBERED = 65_536;
+/** After so many timeouts nobody waits any more… */
 const MAX_TIMEOUTS = 3;
+/** …unless so many waits in between, for each, were in time. */
+const WAITS_PER_TIMEOUT = 64;
+/** A question without a response is given up then; late responses are still learnt from. */
+const LATE_MS = 30_000;
 
 /**
- * After this many answers in a row that the server does not know the chunk, small files take turns:
+ * After this many responses in a row that the server does not know the chunk, small files take turns:
  * a directory of new files would cost a request for each, about as much work as storing it. One hit
  * ends it; its shard usually knows the neighbours, too. So no more than this are asked for before
- * there are answers, either.
+ * there are responses, either.
  */
 const MISSES_BEFORE_TURNS = 32;
 /** Bytes of small files that one question then stands for: a long file asks every 64 MiB on average. */
 const TURN_BYTES = 4 * 1024 * 1024;
 
+/** Memory that a response is given before its size is known, and what decoding it takes, as a factor. */
+const EXPECTED_RESPONSE_BYTES = 256 * 1024;
+const DECODING_FACTOR = 2;
+
 /** Ask for a small file now, when the open questions are answered, or not at all. */
 export type Turn = 'now' | 'later' | 'never';
 
 export interface GlobalQueriesOptions {
-  readonly cas: Pick<CasClient, 'queryDedup'>;
-  readonly dedup: DedupSession;
+  readonly cas: DedupQueries;
+  readonly knowledge: Knowledge;
   readonly timeoutMs: number;
-  readonly scope: CancelScope;
-  readonly nowMs: () => number;
+  readonly scope: Scope;
 }
 
 /**
- * Asks the server which xorbs hold a chunk. An optimisation that can only help: an answer that
+ * Asks the server which xorbs hold a chunk. An optimisation that can only help: a response that
  * fails, stalls or is no shard is a miss, a batch waits for a bounded time, and when the server
- * keeps it waiting, batches stop to wait at all; late answers are still learnt from.
+ * keeps it waiting, batches stop to wait at all; late responses are still learnt from. Responses are
+ * counted as memory before they arrive, so fewer questions are open when that is short.
  */
 export class GlobalQueries {
   readonly #options: GlobalQueriesOptions;
   readonly #queue: PQueue = new PQueue({ concurrency: QUERY_CONCURRENCY });
-  readonly #asked = new Set<string>();
-  /** Answers that are still to come. */
+  #asked = new HashTable();
+  /** Responses that are still to come. */
   readonly #open = new Set<Promise<void>>();
+  /** Responses that hold memory now, and who waits for one of them to let go. */
+  #heldCount = 0;
+  #freed = new Deferred<void>();
   #timeouts = 0;
+  /** Waits that were over in time. */
+  #inTime = 0;
   #missesInARow = 0;
   /** Bytes of small files since the last question about one. */
   #unaskedBytes = 0;
+  #queryCount = 0;
   #answerCount = 0;
 
   constructor(options: GlobalQueriesOptions) {
@@ -55,15 +72,15 @@ export class GlobalQueries {
 
   /** Questions asked. */
   get queryCount(): number {
-    return this.#asked.size;
+    return this.#queryCount;
   }
 
-  /** Answers that taught at least one xorb. */
+  /** Responses that taught at least one xorb. */
   get answerCount(): number {
     return this.#answerCount;
   }
 
-  /** Answers that are still to come: what they say decides about small files put off. */
+  /** Responses that are still to come: what they say decides about small files put off. */
   get open(): readonly Promise<void>[] {
     return [...this.#open];
   }
@@ -79,18 +96,18 @@ export class GlobalQueries {
     return 'now';
   }
 
-  /** False when the server has kept us waiting too often: nobody waits for answers any more. */
+  /** False when the server has kept us waiting too often: nobody waits for responses any more. */
   get isPatient(): boolean {
     return this.#timeouts < MAX_TIMEOUTS && this.#options.timeoutMs > 0;
   }
 
-  /** Asks for chunks `indices` of `hashes`; adds to `answers` what settles with each answer. */
+  /** Asks for chunks `indices` of `hashes`; adds to `answers` what settles with each response. */
   ask(hashes: Uint8Array, indices: readonly number[], answers: Promise<void>[]): void {
     for (const index of indices) {
-      const chunk = MerkleHash.from(hashes, 32 * index);
-      const text = chunk.toString();
-      if (this.#asked.has(text) || this.#queue.size >= MAX_QUEUED) continue;
-      this.#asked.add(text);
+      const at = HASH_BYTES * index;
+      if (this.#queue.size >= MAX_QUEUED || this.#wasAsked(hashes, at)) continue;
+      const chunk = MerkleHash.from(hashes, at);
+      this.#queryCount++;
       const answer = this.#queue.add(() => this.#askFor(chunk));
       this.#open.add(answer);
       void answer.then(() => this.#open.delete(answer));
@@ -101,42 +118,78 @@ export class GlobalQueries {
   /** Resolves when all of `answers` are there, or when it took too long. */
   async wait(answers: readonly Promise<void>[]): Promise<void> {
     const { timeoutMs, scope } = this.#options;
-    if (answers.length === 0 || scope.aborted || !this.isPatient) return;
+    if (answers.length === 0 || scope.ended || !this.isPatient) return;
     await new Promise<void>((resolve) => {
+      const stop = scope.after(timeoutMs, () => {
+        this.#timeouts++;
+        end();
+      });
+      const forget = scope.onEnd(() => end());
+      let over = false;
       const end = (): void => {
-        clearTimeout(timer);
+        over = true;
+        stop();
         forget();
         resolve();
       };
-      const timer = setTimeout(() => {
-        this.#timeouts++;
-        end();
-      }, timeoutMs);
-      const forget = scope.onAbort(end);
       void Promise.all(answers).then(() => {
-        this.#timeouts = 0;
+        if (over) return;
         end();
+        if (++this.#inTime % WAITS_PER_TIMEOUT === 0 && this.#timeouts > 0) this.#timeouts--;
       });
     });
   }
 
+  #wasAsked(hashes: Uint8Array, at: number): boolean {
+    const { count } = this.#asked;
+    if (this.#asked.add(hashes, at) < count) return true;
+    if (this.#asked.count > MAX_REMEMBERED) this.#asked = new HashTable();
+    return false;
+  }
+
   /** Never rejects. */
   async #askFor(chunk: MerkleHash): Promise<void> {
-    const { cas, dedup, scope, nowMs } = this.#options;
-    if (scope.aborted) return;
-    const child = scope.child();
+    const { cas, scope } = this.#options;
+    const memory = await this.#memory();
+    if (memory === null) return;
+    const asking = scope.child();
+    const admit = (bytes: number): boolean =>
+      memory.bytes >= DECODING_FACTOR * bytes || memory.resize(DECODING_FACTOR * bytes);
+    const stop = asking.after(LATE_MS, () => asking.end('too late'));
     try {
-      const shard = await cas.queryDedup(chunk, child.signal);
+      const shard = await asking.call((signal) => cas.queryDedup(chunk, signal, admit));
       if (shard === null) this.#missesInARow++;
-      if (shard === null || scope.aborted) return;
-      const { xorbs } = dedup.addShard(shard, 'global', Math.floor(nowMs() / 1000));
-      if (xorbs === 0) return;
-      this.#answerCount++;
-      this.#missesInARow = 0;
+      else if (admit(shard.length)) this.#learn(shard);
     } catch {
-      // A miss: cancelled, or an answer that is no shard. Uploading goes on without it.
+      // A miss: cancelled, too late, or what came is no shard. Uploading goes on without it.
     } finally {
-      child.end();
+      stop();
+      asking.close();
+      memory.release();
+      this.#heldCount--;
+      this.#freed.resolve();
+      this.#freed = new Deferred();
     }
+  }
+
+  #learn(shard: Uint8Array): void {
+    if (this.#options.knowledge.learn(shard, 'global').xorbs === 0) return;
+    this.#answerCount++;
+    this.#missesInARow = 0;
+  }
+
+  /** Memory for a response; null: there is none, and nobody is going to free some. */
+  async #memory(): Promise<Reservation | null> {
+    const { knowledge, scope } = this.#options;
+    while (!scope.ended) {
+      const memory = knowledge.budget.tryAcquire(EXPECTED_RESPONSE_BYTES);
+      if (memory !== null) {
+        this.#heldCount++;
+        return memory;
+      }
+      if (this.#heldCount === 0) return null;
+      await this.#freed.promise;
+    }
+    return null;
   }
 }

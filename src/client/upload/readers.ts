@@ -1,11 +1,18 @@
+import { Deferred } from '../../flow/index.js';
 import type { FileTask } from './file-task.js';
-import { Lane, type LaneHost } from './lane.js';
+import type { Lane, LaneHost } from './lane.js';
 
-/** What the readers need of their run. */
+/** What the readers need of their pipeline. */
 export interface ReadersHost extends LaneHost {
+  createLane(): Lane;
   /** Nothing more is read of `file`: to its end, or because it failed. */
   onEnd(file: FileTask): void;
 }
+
+/** With so many files that wait to be read, whoever adds them should wait… */
+const MANY_FILES = 1024;
+/** …until so few are left. */
+const FEW_FILES = 512;
 
 /**
  * Deals files out to lanes, first come first served. A lane that has nothing to read may hold a slab
@@ -14,15 +21,17 @@ export interface ReadersHost extends LaneHost {
 export class Readers {
   readonly #host: ReadersHost;
   readonly #idle: Lane[] = [];
-  readonly #queue: FileTask[] = [];
+  #queue: FileTask[] = [];
   /** Files of the queue that lanes have taken. */
   #taken = 0;
   #busyCount = 0;
   #ended = false;
-  #flushing: ReturnType<typeof setTimeout> | null = null;
+  #cancelFlush: (() => void) | null = null;
+  #ready: Deferred<void> | null = null;
 
   constructor(host: ReadersHost) {
     this.#host = host;
+    host.scope.onEnd(() => this.#drop());
   }
 
   /** Queues a file; reading starts with the next turn of promises. */
@@ -30,8 +39,15 @@ export class Readers {
     this.#queue.push(file);
     if (this.#busyCount === this.#host.sizes.laneCount) return;
     this.#busyCount++;
-    const lane = this.#fullestIdle() ?? new Lane(this.#host);
+    const lane = this.#fullestIdle() ?? this.#host.createLane();
     void Promise.resolve().then(() => this.#work(lane));
+  }
+
+  /** Resolves when few files are waiting; null: that is so. */
+  ready(): Promise<void> | null {
+    if (this.#queue.length - this.#taken < MANY_FILES) return null;
+    this.#ready ??= new Deferred();
+    return this.#ready.promise;
   }
 
   /** No more files come: no slab waits for company any more. */
@@ -41,9 +57,10 @@ export class Readers {
   }
 
   /** The session is over: gives back the slabs that are being filled. Files left are not read. */
-  drop(): void {
-    this.#queue.length = 0;
+  #drop(): void {
+    this.#queue = [];
     this.#taken = 0;
+    this.#ready?.resolve();
     for (const lane of this.#idle) lane.drop();
   }
 
@@ -53,11 +70,11 @@ export class Readers {
       if (!lane.readNow(file)) await lane.read(file);
       this.#host.onEnd(file);
     }
-    if (this.#host.scope.aborted) lane.drop();
+    if (this.#host.scope.ended) lane.drop();
     this.#busyCount--;
     this.#idle.push(lane);
     if (this.#ended) this.#flush();
-    else this.#flushing ??= setTimeout(() => this.#flush(), 0);
+    else this.#cancelFlush ??= this.#host.scope.after(0, () => this.#flush());
   }
 
   /** Small files go where others wait: a slab that is full soon keeps the workers busy. */
@@ -73,17 +90,26 @@ export class Readers {
   #next(): FileTask | null {
     const file = this.#queue[this.#taken];
     if (file === undefined) {
-      this.#queue.length = 0;
+      this.#queue = [];
       this.#taken = 0;
       return null;
     }
     this.#taken++;
+    // What was taken is let go of from time to time, not only when nothing is left.
+    if (this.#taken === MANY_FILES) {
+      this.#queue = this.#queue.slice(this.#taken);
+      this.#taken = 0;
+    }
+    if (this.#ready !== null && this.#queue.length - this.#taken <= FEW_FILES) {
+      this.#ready.resolve();
+      this.#ready = null;
+    }
     return file;
   }
 
   #flush(): void {
-    if (this.#flushing !== null) clearTimeout(this.#flushing);
-    this.#flushing = null;
+    this.#cancelFlush?.();
+    this.#cancelFlush = null;
     // A flush fails only when the session is over.
     for (const lane of this.#idle) lane.flush().catch(() => undefined);
   }

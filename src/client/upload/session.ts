@@ -1,21 +1,23 @@
-import { hexDecode } from '../../bytes/index.js';
+import { hexDecode, wholeNumber } from '../../bytes/index.js';
 import { createDedupSession, type DedupSession } from '../../dedup/index.js';
 import { isOrbweaverError, OrbweaverError } from '../../errors.js';
-import type { Source } from '../ports.js';
-import { CancelScope } from './cancel.js';
-import { errorOf } from './file-error.js';
+import { Deferred, Scope } from '../../flow/index.js';
+import { HashTable } from '../../shard/index.js';
+import type { Source, UploadTarget } from '../ports.js';
 import { FileTask, type Sha256Plan } from './file-task.js';
+import { defaultKnowledgeBytes, Knowledge } from './knowledge.js';
+import { Outcomes } from './outcomes.js';
+import { Pipeline } from './pipeline.js';
 import { GlobalQueries } from './queries.js';
-import { registerShards } from './register.js';
-import { UploadRun } from './run.js';
+import { type Registration, registerShards } from './register.js';
 import { type UploadSizes, uploadSizes } from './sizes.js';
 import { Tally } from './tally.js';
+import { storeTarget } from './target.js';
 import {
   type AddOptions,
   DEFAULT_QUERY_TIMEOUT_MS,
   DEFAULT_READ_CONCURRENCY,
   DEFAULT_SEND_CONCURRENCY,
-  type FailedFile,
   type FileResult,
   type UploadOptions,
   type UploadSession,
@@ -33,7 +35,7 @@ const DEFAULT_SHARD_MAX_BYTES = 16 * 1024 * 1024;
  * @throws RangeError, TypeError for options out of range
  *
  * @example
- * const session = createUploadSession({ cas, pool, hasher: pool.kernels.hasher });
+ * const session = createUploadSession({ cas, pool, hasher: pool.kernels.hasher, clock: SYSTEM_CLOCK });
  * const file = await session.add(pathSource('model.safetensors'), { sha256: true });
  * const { xorbBytes } = await session.finish();
  * console.log(file.fileHash.toString(), xorbBytes);
@@ -43,55 +45,74 @@ export function createUploadSession(options: UploadSessionOptions): UploadSessio
   return {
     add: (source, addOptions) => session.add(source, addOptions),
     enqueue: (source, addOptions) => session.enqueue(source, addOptions),
+    ready: () => session.ready(),
     addKnownShard: (shard) => session.addKnownShard(shard),
     finish: () => session.finish(),
     abort: (reason) => session.abort(reason),
   };
 }
 
-/** One way through: an index of its own, a run, and what the server may be asked. */
-interface Pass {
-  readonly dedup: DedupSession;
-  readonly run: UploadRun;
-  readonly queries: GlobalQueries | null;
+/** A file that may have to be uploaded again: it refers to xorbs that are not ours. */
+interface LeaningFile {
+  readonly number: number;
+  readonly source: Source;
+  readonly sha256: Sha256Plan;
 }
 
 class Session implements UploadSession {
   readonly #parts: UploadSessionOptions;
   readonly #options: UploadOptions;
+  readonly #scope: Scope;
+  readonly #target: UploadTarget | null;
   readonly #sizes: UploadSizes;
+  readonly #dedup: DedupSession;
+  readonly #knowledge: Knowledge;
   readonly #tally: Tally;
-  readonly #scope = new CancelScope();
-  readonly #files: FileTask[] = [];
-  /** Files that are uploaded a second time. */
-  readonly #again: FileTask[] = [];
-  /** What the second time made of files of the first. */
-  readonly #results = new Map<FileTask, FileResult | Error>();
-  readonly #nowMs: () => number;
-  readonly #unlink: () => void;
-  #pass: Pass;
+  readonly #queries: GlobalQueries | null;
+  readonly #outcomes = new Outcomes();
+  readonly #acknowledged = new HashTable();
+  readonly #leaning: LeaningFile[] = [];
+  /** Files without a result or an error, and who waits until there are none. */
+  readonly #open = new Set<FileTask>();
+  #allSettled: Deferred<void> | null = null;
+  #pipeline: Pipeline;
   #finishing = false;
+  #shardCount = 0;
+  #shardBytes = 0;
 
   constructor(parts: UploadSessionOptions) {
-    const options = parts.options ?? {};
+    const { pool, hasher, cas, clock, options = {} } = parts;
+    const { dryRun = false, placement, globalDedup = true } = options;
     this.#parts = parts;
     this.#options = options;
-    this.#nowMs = options.nowMs ?? Date.now;
-    this.#sizes = uploadSizes(parts.pool, {
-      readConcurrency: positive(
+    this.#sizes = uploadSizes(pool, {
+      readConcurrency: atLeastOne(
+        options,
         'readConcurrency',
-        options.readConcurrency,
-        DEFAULT_READ_CONCURRENCY,
+        dryRun ? 1 : DEFAULT_READ_CONCURRENCY,
       ),
       xorbMaxBytes: options.xorbMaxBytes,
     });
+    this.#dedup = createDedupSession({
+      hasher,
+      xorbMaxBytes: this.#sizes.xorbMaxBytes,
+      ...(placement === undefined ? {} : { placement }),
+    });
+    const knowledgeBytes = atLeastOne(options, 'knowledgeMaxBytes', defaultKnowledgeBytes(pool));
+    this.#knowledge = new Knowledge(this.#dedup, clock, knowledgeBytes);
     this.#tally = new Tally(options.onProgress);
-    this.#pass = this.#startPass(options.globalDedup ?? true);
-    const { signal } = options;
-    const onAbort = (): void => this.abort(signal?.reason);
-    signal?.addEventListener('abort', onAbort, { once: true });
-    this.#unlink = () => signal?.removeEventListener('abort', onAbort);
-    if (signal?.aborted === true) onAbort();
+    this.#scope = new Scope({ clock, signal: options.signal, what: 'the upload' });
+    const store = cas === null ? null : storeTarget(cas, this.#scope);
+    this.#target = dryRun ? null : (parts.target ?? store);
+    const timeoutMs = options.queryTimeoutMs ?? DEFAULT_QUERY_TIMEOUT_MS;
+    this.#queries =
+      globalDedup && cas !== null
+        ? new GlobalQueries({ cas, knowledge: this.#knowledge, timeoutMs, scope: this.#scope })
+        : null;
+    this.#scope.onEnd(() => {
+      for (const file of this.#open) file.fail(this.#scope.reason);
+    });
+    this.#pipeline = this.#newPipeline(this.#queries);
   }
 
   add(source: Source, options: AddOptions = {}): Promise<FileResult> {
@@ -107,8 +128,12 @@ class Session implements UploadSession {
     this.#add(source, sha256Plan(options.sha256));
   }
 
+  ready(): Promise<void> | null {
+    return this.#pipeline.ready();
+  }
+
   addKnownShard(shard: Uint8Array): { readonly xorbs: number; readonly chunks: number } {
-    return this.#pass.dedup.addShard(shard, 'local', this.#nowSeconds());
+    return this.#knowledge.learn(shard, 'local');
   }
 
   async finish(): Promise<UploadSummary> {
@@ -118,69 +143,49 @@ class Session implements UploadSession {
     }
     this.#finishing = true;
     try {
-      await this.#pass.run.finish(this.#files);
-      const counts = { shardCount: 0, shardBytes: 0, queryCount: 0, answerCount: 0 };
-      const refused = await this.#register(counts);
-      if (refused.size > 0) await this.#repeat(refused, counts);
-      return this.#summary(counts);
+      const registration = await this.#register();
+      if (registration.refused.size > 0) await this.#repeat(registration);
+      return this.#summary();
     } catch (error) {
       this.#end(error);
-      throw this.#scope.error;
+      throw this.#scope.reason;
     } finally {
-      this.#unlink();
-      // What may still run (a query whose answer nobody waited for) is not needed any more.
-      this.#scope.abort(closedError());
+      // What may still run (a query whose response nobody waited for) is not needed any more.
+      this.#scope.close();
     }
   }
 
   abort(reason?: unknown): void {
-    if (this.#scope.aborted) return;
-    this.#scope.abort(reason);
-    const { error } = this.#scope;
-    for (const file of [...this.#files, ...this.#again]) file.fail(error);
-    this.#unlink();
+    this.#scope.end(reason);
   }
 
   /** The session cannot go on: nothing may be registered that refers to what is missing. */
   #end(error: unknown): void {
     const reason = error instanceof Error ? error.message : String(error);
-    this.abort(
+    this.#scope.end(
       isOrbweaverError(error)
         ? error
         : new OrbweaverError('INTERNAL', `the upload failed: ${reason}`, {}, error),
     );
   }
 
-  #startPass(globalDedup: boolean): Pass {
-    const { cas, pool, hasher } = this.#parts;
-    const { placement } = this.#options;
-    const scope = this.#scope;
-    const dedup = createDedupSession({
-      hasher,
-      xorbMaxBytes: this.#sizes.xorbMaxBytes,
-      ...(placement === undefined ? {} : { placement }),
-    });
-    const timeoutMs = this.#options.queryTimeoutMs ?? DEFAULT_QUERY_TIMEOUT_MS;
-    const queries =
-      globalDedup && cas !== null
-        ? new GlobalQueries({ cas, dedup, timeoutMs, scope, nowMs: this.#nowMs })
-        : null;
-    const run = new UploadRun({
-      cas: this.#options.dryRun === true ? null : cas,
+  #newPipeline(queries: GlobalQueries | null): Pipeline {
+    const { pool, journal = {} } = this.#parts;
+    return new Pipeline({
+      consumer: this.#target?.xorbs ?? null,
+      journal,
       queries,
       pool,
-      dedup,
+      dedup: this.#dedup,
       sizes: this.#sizes,
-      sendConcurrency: positive(
-        'sendConcurrency',
-        this.#options.sendConcurrency,
-        DEFAULT_SEND_CONCURRENCY,
-      ),
+      sendConcurrency: atLeastOne(this.#options, 'sendConcurrency', DEFAULT_SEND_CONCURRENCY),
       tally: this.#tally,
-      scope,
+      scope: this.#scope,
+      onPlaced: (file) => this.#placed(file),
+      onGrown: () => this.#knowledge.remembered(this.#outcomes.memoryBytes),
+      onAcknowledged: ({ hash }) => this.#acknowledged.add(hash.bytes, 0),
       onFatal: (error) => this.#end(error),
     });
-    return { dedup, run, queries };
   }
 
   #add(source: Source, sha256: Sha256Plan): FileTask {
@@ -189,111 +194,162 @@ class Session implements UploadSession {
       const text = '"session" expected one that takes files, got a finished one';
       throw new OrbweaverError('CLOSED', text);
     }
-    const file = this.#newFile(source, sha256);
-    this.#files.push(file);
+    const file = this.#newFile(this.#outcomes.add(source.name), source, sha256);
     this.#tally.added(file);
-    this.#pass.run.add(file);
     return file;
   }
 
-  #newFile(source: Source, sha256: Sha256Plan): FileTask {
-    const { dedup } = this.#pass;
-    return new FileTask(source, sha256, ({ handle }) => {
-      if (handle !== null) dedup.dropFile(handle);
-    });
+  #newFile(number: number, source: Source, sha256: Sha256Plan): FileTask {
+    const file = new FileTask(number, source, sha256, (settled) => this.#settled(settled));
+    this.#open.add(file);
+    this.#pipeline.add(file);
+    return file;
   }
 
-  /** Registers what the current pass has made; returns files that have to be uploaded again. */
-  async #register(counts: Counts): Promise<Map<string, Error>> {
-    const { dedup, queries, run } = this.#pass;
+  #settled(file: FileTask): void {
+    this.#open.delete(file);
+    if (file.error !== null) {
+      if (file.handle !== null) this.#dedup.dropFile(file.handle);
+      file.handle = null;
+      this.#outcomes.fail(file.number, file.error);
+    }
+    if (this.#open.size === 0) this.#allSettled?.resolve();
+  }
+
+  /** All chunks of the file have their place: it is done when its source agrees that it has ended. */
+  #placed(file: FileTask): void {
+    if (file.isRead && (file.sha256.kind === 'none' || file.digest !== null)) {
+      this.#finishFile(file);
+      return;
+    }
+    Promise.all([this.#digestOf(file), file.whenRead()]).then(
+      () => this.#finishFile(file),
+      (error: unknown) => file.fail(error),
+    );
+  }
+
+  async #digestOf(file: FileTask): Promise<void> {
+    if (file.sha256.kind === 'none' || file.digest !== null) return;
+    file.sha256Stream ??= this.#parts.pool.createSha256();
+    file.digest = await file.sha256Stream.digest();
+  }
+
+  /** The file is read and placed: notes what it is made of. */
+  #finishFile(file: FileTask): void {
+    if (file.isSettled) return;
+    const { source, sha256, number, digest } = file;
+    try {
+      this.#scope.check();
+      const handle = file.handle ?? this.#dedup.openFile();
+      file.handle = null;
+      const summary = this.#dedup.finishFile(handle, digest ?? undefined);
+      if (summary.sizeBytes !== file.readBytes) {
+        throw new OrbweaverError(
+          'INTERNAL',
+          `chunks of "${source.name}" expected ${file.readBytes} bytes, got ${summary.sizeBytes}`,
+        );
+      }
+      this.#outcomes.done(number, summary, digest);
+      if (summary.localBytes + summary.globalBytes > 0) {
+        this.#leaning.push({ number, source, sha256 });
+      }
+      file.finish(() => this.#outcomes.get(number) as FileResult);
+      this.#tally.done();
+    } catch (error) {
+      file.fail(error);
+    }
+  }
+
+  /** Waits for all files, and registers them; returns those that have to be uploaded again. */
+  async #register(): Promise<Registration> {
+    const pipeline = this.#pipeline;
+    pipeline.endOfFiles();
+    if (this.#open.size > 0) {
+      this.#allSettled = new Deferred();
+      await this.#scope.race(this.#allSettled.promise);
+    }
+    await pipeline.packed();
     // The first shard, which is the only one as a rule, is made while the last xorbs are on their way.
-    const shards = dedup.eachShard(this.#shardMaxBytes);
+    const shards = this.#dedup.eachShard(this.#options.shardMaxBytes ?? DEFAULT_SHARD_MAX_BYTES);
     const first = shards.next();
-    await run.sent();
+    await pipeline.sent();
     this.#tally.phase = 'shards';
     this.#tally.tell();
-    const { refused, shardCount, shardBytes } = await registerShards({
-      cas: this.#options.dryRun === true ? null : this.#parts.cas,
+    const { onShard } = this.#options;
+    const registration = await registerShards({
+      consumer: this.#target?.shards ?? null,
+      journal: this.#parts.journal ?? {},
       shards: startedWith(first, shards),
-      acknowledged: this.#tally.acknowledged,
+      acknowledged: this.#acknowledged,
       scope: this.#scope,
-      onShard: this.#options.onShard,
+      onShard: (shard) => onShard !== undefined && this.#tally.call(() => onShard(shard)),
       onProgress: () => this.#tally.tell(),
     });
-    counts.shardCount += shardCount;
-    counts.shardBytes += shardBytes;
-    counts.queryCount += queries?.queryCount ?? 0;
-    counts.answerCount += queries?.answerCount ?? 0;
-    return refused;
+    this.#shardCount += registration.shardCount;
+    this.#shardBytes += registration.shardBytes;
+    return registration;
   }
 
   /**
-   * Uploads refused files again, knowing only what this session has sent itself. A file that
-   * cannot be read twice fails with the server's refusal.
+   * Uploads refused files again, knowing only what this session has sent itself; those of its xorbs that
+   * no shard lists yet are listed now. A file that cannot be read twice fails with the refusal.
    */
-  async #repeat(refused: ReadonlyMap<string, Error>, counts: Counts): Promise<void> {
-    const first = this.#pass.dedup;
-    this.#pass = this.#startPass(false);
-    // The xorbs that these shards list are the session's own, all of them acknowledged.
-    for (const shard of first.eachShard(this.#shardMaxBytes)) {
-      this.#pass.dedup.addShard(shard, 'local', this.#nowSeconds());
-    }
+  async #repeat({ refused, unlisted }: Registration): Promise<void> {
+    this.#dedup.startOver((xorb) => unlisted.indexOf(xorb.bytes, 0) < 0);
+    this.#knowledge.forget();
+    this.#pipeline = this.#newPipeline(null);
     this.#tally.phase = 'data';
-    const again = this.#again;
-    for (const file of this.#files) {
-      const done = await file.whenDone().catch(() => null);
-      const refusal = done === null ? undefined : refused.get(done.fileHash.toString());
-      if (done === null || refusal === undefined) continue;
-      if (!file.source.reopenable) {
-        this.#results.set(file, refusal);
+    const repeats: Promise<void>[] = [];
+    for (const { number, source, sha256 } of this.#leaning.splice(0)) {
+      const first = this.#outcomes.get(number);
+      const refusal = first === null ? undefined : refused.get(first.fileHash.toString());
+      if (first === null || refusal === undefined) continue;
+      if (!source.reopenable) {
+        this.#outcomes.fail(number, refusal);
         continue;
       }
-      const repeated = this.#newFile(file.source, file.sha256);
-      again.push(repeated);
-      this.#pass.run.add(repeated);
-      void repeated.whenDone().then(
-        (second) => this.#results.set(file, combined(done, second)),
-        (error: unknown) => this.#results.set(file, errorOf(error)),
+      const again = this.#newFile(number, source, sha256);
+      const repeat = again.whenDone().then(
+        (second) => this.#outcomes.done(number, combined(first, second), again.digest),
+        () => undefined,
       );
+      repeats.push(repeat);
     }
-    await this.#pass.run.finish(again);
-    const refusedAgain = await this.#register(counts);
+    const { refused: refusedAgain } = await this.#register();
     // Everything it names was acknowledged in this session: no excuse is left.
     for (const [, error] of refusedAgain) throw error;
+    await Promise.all(repeats);
   }
 
-  #summary(counts: Counts): UploadSummary {
-    const files: FileResult[] = [];
-    const failed: FailedFile[] = [];
-    for (const file of this.#files) {
-      // All of them have settled, with a result or an error.
-      const result = this.#results.get(file) ?? file.error ?? file.result;
-      if (result instanceof Error) failed.push({ name: file.source.name, error: result });
-      else if (result !== null) files.push(result);
+  #summary(): UploadSummary {
+    const outcomes = this.#outcomes;
+    const { onFile } = this.#options;
+    if (onFile !== undefined) {
+      this.#tally.call(() => {
+        for (const file of outcomes.results()) onFile(file);
+      });
     }
+    let files: readonly FileResult[] | null = null;
+    const { xorbCount, xorbBytes, knownXorbCount, listenerError } = this.#tally;
     return {
-      files,
-      failed,
-      xorbCount: this.#tally.xorbCount,
-      xorbBytes: this.#tally.xorbBytes,
-      knownXorbCount: this.#tally.knownXorbCount,
-      ...counts,
-      indexBytes: this.#pass.dedup.stats().indexBytes,
+      get files() {
+        files ??= [...outcomes.results()];
+        return files;
+      },
+      failed: outcomes.failed(),
+      xorbCount,
+      xorbBytes,
+      knownXorbCount,
+      shardCount: this.#shardCount,
+      shardBytes: this.#shardBytes,
+      queryCount: this.#queries?.queryCount ?? 0,
+      answerCount: this.#queries?.answerCount ?? 0,
+      indexBytes: this.#dedup.stats().indexBytes,
+      knowledgePeakBytes: this.#knowledge.budget.peakBytes,
+      ...(listenerError === null ? {} : { listenerError }),
     };
   }
-
-  get #shardMaxBytes(): number {
-    return this.#options.shardMaxBytes ?? DEFAULT_SHARD_MAX_BYTES;
-  }
-
-  #nowSeconds(): number {
-    return Math.floor(this.#nowMs() / 1000);
-  }
 }
-
-type Counts = {
-  -readonly [K in 'shardCount' | 'shardBytes' | 'queryCount' | 'answerCount']: UploadSummary[K];
-};
 
 /** What a generator gives whose first step was taken before. */
 function* startedWith<T>(first: IteratorResult<T>, rest: Iterable<T>): Generator<T> {
@@ -306,14 +362,8 @@ function* startedWith<T>(first: IteratorResult<T>, rest: Iterable<T>): Generator
 function combined(first: FileResult, second: FileResult): FileResult {
   const newBytes = Math.min(second.sizeBytes, first.newBytes + second.newBytes);
   const dedupedBytes = second.sizeBytes - newBytes;
-  return {
-    ...second,
-    newBytes,
-    dedupedBytes,
-    sessionBytes: dedupedBytes,
-    localBytes: 0,
-    globalBytes: 0,
-  };
+  const known = { sessionBytes: dedupedBytes, localBytes: 0, globalBytes: 0 };
+  return { ...second, newBytes, dedupedBytes, ...known };
 }
 
 function sha256Plan(wanted: boolean | string | undefined): Sha256Plan {
@@ -325,14 +375,11 @@ function sha256Plan(wanted: boolean | string | undefined): Sha256Plan {
   return { kind: 'given', digest: hexDecode(wanted) };
 }
 
-function positive(name: string, value: number | undefined, fallback: number): number {
-  const used = value ?? fallback;
-  if (!Number.isSafeInteger(used) || used < 1) {
-    throw new RangeError(`"${name}" expected an integer of at least 1, got ${used}`);
-  }
-  return used;
-}
-
-function closedError(): OrbweaverError {
-  return new OrbweaverError('CLOSED', 'the upload session is finished');
+/** @throws RangeError */
+function atLeastOne(
+  options: UploadOptions,
+  name: 'readConcurrency' | 'sendConcurrency' | 'knowledgeMaxBytes',
+  fallback: number,
+): number {
+  return wholeNumber({ default: fallback })(options[name], name);
 }

@@ -14,12 +14,12 @@ export class Tally {
   xorbBytes = 0;
   knownXorbCount = 0;
   phase: UploadProgress['phase'] = 'data';
-  /** Hash texts of the xorbs that the server has acknowledged in this session. */
-  readonly acknowledged: Set<string> = new Set();
+  /** What the first listener to fail threw. */
+  listenerError: Error | null = null;
   /** Bytes of the files whose size is known, and how many are of unknown size and unread. */
   #knownBytes = 0;
   #unknownCount = 0;
-  readonly #listener: ((progress: UploadProgress) => void) | undefined;
+  #listener: ((progress: UploadProgress) => void) | undefined;
 
   constructor(listener: ((progress: UploadProgress) => void) | undefined) {
     this.#listener = listener;
@@ -45,7 +45,9 @@ export class Tally {
   }
 
   tell(): void {
-    this.#listener?.({
+    const listener = this.#listener;
+    if (listener === undefined) return;
+    const progress = {
       fileCount: this.fileCount,
       doneFileCount: this.doneFileCount,
       readBytes: this.readBytes,
@@ -55,6 +57,18 @@ export class Tally {
       sentBytes: this.sentBytes,
       toSendBytes: this.toSendBytes,
       phase: this.phase,
-    });
+    };
+    if (!this.call(() => listener(progress))) this.#listener = undefined;
+  }
+
+  /** Calls a listener. What it throws is no failure of the upload: it is kept for the summary. */
+  call(listener: () => void): boolean {
+    try {
+      listener();
+      return true;
+    } catch (error) {
+      this.listenerError ??= error instanceof Error ? error : new Error(String(error));
+      return false;
+    }
   }
 }

@@ -1,25 +1,29 @@
 import type { FileSummary, PlacementPolicy } from '../../dedup/index.js';
+import type { Clock } from '../../flow/index.js';
 import type { Hasher } from '../../hash/ports.js';
-import type { CasClient, ComputePool, Source } from '../ports.js';
+import type { CasClient, ComputePool, Source, UploadJournal, UploadTarget } from '../ports.js';
 
 /** Sources read at once when nothing else is said. */
 export const DEFAULT_READ_CONCURRENCY = 4;
 /** Xorbs sent at once when nothing else is said. */
 export const DEFAULT_SEND_CONCURRENCY = 4;
-/** How long a batch waits for one answer of a dedup query, milliseconds. */
+/** How long placing waits for the responses to dedup queries, milliseconds. */
 export const DEFAULT_QUERY_TIMEOUT_MS = 2000;
 
 /** What an upload may be told; all optional. */
 export interface UploadOptions {
   /** Do everything but send: nothing is stored, sizes are counted. @default false */
   readonly dryRun?: boolean | undefined;
-  /** Sources read at once; fewer when memory is short. @default 4 */
+  /**
+   * Sources read at once; fewer when memory is short. With one, what is new in which file does not
+   * depend on timing. @default 4; 1 in a dry run
+   */
   readonly readConcurrency?: number | undefined;
   /** Xorbs sent at once, as far as memory holds them. @default 4 */
   readonly sendConcurrency?: number | undefined;
   /** Ask the server which chunks it has. @default true */
   readonly globalDedup?: boolean | undefined;
-  /** Longest wait for one such answer, milliseconds; 0: never wait. @default 2000 */
+  /** Longest wait for such responses, milliseconds; 0: never wait. @default 2000 */
   readonly queryTimeoutMs?: number | undefined;
   /** Refer to known chunks or store them again. @default the policy that prices the read */
   readonly placement?: PlacementPolicy | undefined;
@@ -27,22 +31,40 @@ export interface UploadOptions {
   readonly xorbMaxBytes?: number | undefined;
   /** Largest shard, bytes. @default 16777216 */
   readonly shardMaxBytes?: number | undefined;
+  /**
+   * Bytes, beside the slabs of the pool, for what the session remembers (chunk index, file records,
+   * results) and what it learns (responses to dedup queries, chunks of known shards). What must be
+   * remembered is, always; what is learnt has to fit into the rest, or is left out.
+   * @default two thirds of the pool's slabs, at least 32 MiB
+   */
+  readonly knowledgeMaxBytes?: number | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Called often: after each read, each placed batch, each piece sent. */
+  /**
+   * Called often: after each read, each placed batch, each piece sent. A listener that throws is not
+   * called again; the upload goes on, and the summary has its error.
+   */
   readonly onProgress?: ((progress: UploadProgress) => void) | undefined;
   /** Called with each shard that was registered (an upload body), for a cache on disk. */
   readonly onShard?: ((shard: Uint8Array) => void) | undefined;
-  /** Milliseconds since 1970, for the expiry of shards. @default Date.now */
-  readonly nowMs?: (() => number) | undefined;
+  /**
+   * Called with each file that was registered, in the order of `add`, at the end: for many thousands
+   * of files cheaper than {@link UploadSummary.files}, which need not be read then.
+   */
+  readonly onFile?: ((file: FileResult) => void) | undefined;
 }
 
 /** What an upload session is made of. */
 export interface UploadSessionOptions {
-  /** Null: a dry run without a server. */
-  readonly cas: CasClient | null;
+  /** Answers dedup queries, and takes xorbs and shards. Null: there is no server. */
+  readonly cas: Pick<CasClient, 'queryDedup' | 'putXorb' | 'hasXorb' | 'putShard'> | null;
+  /** Takes xorbs and shards instead of `cas`. @default `cas`; without one nothing is sent */
+  readonly target?: UploadTarget | undefined;
+  /** Told of everything the target has acknowledged. @default nobody */
+  readonly journal?: UploadJournal | undefined;
   readonly pool: ComputePool;
   /** Keyed BLAKE3 of the calling thread. */
   readonly hasher: Hasher;
+  readonly clock: Clock;
   readonly options?: UploadOptions | undefined;
 }
 
@@ -80,10 +102,10 @@ export interface FailedFile {
 
 /** What became of a session. In a dry run, xorbs and shards are what would have been sent. */
 export interface UploadSummary {
-  /** Files that are registered, in the order of `add`. */
+  /** Files that are registered, in the order of `add`; made when it is first read. */
   readonly files: readonly FileResult[];
   readonly failed: readonly FailedFile[];
-  /** Xorbs sent. */
+  /** Xorbs sent, or found to be there. */
   readonly xorbCount: number;
   /** Serialized bytes of those xorbs. */
   readonly xorbBytes: number;
@@ -96,6 +118,10 @@ export interface UploadSummary {
   readonly answerCount: number;
   /** Memory of the chunk index at the end. */
   readonly indexBytes: number;
+  /** The most that was ever taken of {@link UploadOptions.knowledgeMaxBytes}. */
+  readonly knowledgePeakBytes: number;
+  /** What the first listener to fail threw (`onProgress`, `onShard`, `onFile`). */
+  readonly listenerError?: Error;
 }
 
 /** Where a session stands. Numbers only grow, except when refused files are read again. */
@@ -134,6 +160,8 @@ export interface UploadSession {
    * @throws what {@link UploadSession.add} throws, and rejects with before it takes the file
    */
   enqueue(source: Source, options?: AddOptions): void;
+  /** Resolves when few files wait to be read; null: that is so. Then memory does not grow with them. */
+  ready(): Promise<void> | null;
   /**
    * Learns a shard of this machine (a cache of earlier uploads).
    * @throws OrbweaverError the errors of `decodeShard`: nothing of it was added

@@ -3,6 +3,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createUploadSession, type UploadOptions } from '../../../src/client/index.js';
 import { OrbweaverError } from '../../../src/errors.js';
 import type { Kernels } from '../../../src/kernels/index.js';
+import { SYSTEM_CLOCK } from '../../../src/platform/index.js';
 import { decodeShard, encodeShard } from '../../../src/shard/index.js';
 import { createThreadKernels, type WorkerPool } from '../../../src/workers/index.js';
 import { FakeCas, rejected } from './fake-cas.js';
@@ -22,7 +23,7 @@ afterEach(() => {
 });
 
 function sessionOn(pool: WorkerPool, cas: FakeCas | null, options: UploadOptions = {}) {
-  return createUploadSession({ cas, pool, hasher: kernels.hasher, options });
+  return createUploadSession({ cas, pool, hasher: kernels.hasher, clock: SYSTEM_CLOCK, options });
 }
 
 const never = (signal: AbortSignal | undefined): Promise<never> =>

@@ -6,6 +6,7 @@ import { Lookahead } from '../../../src/client/upload/lookahead.js';
 import { uploadSizes } from '../../../src/client/upload/sizes.js';
 import { MerkleHash } from '../../../src/hash/index.js';
 import type { Kernels } from '../../../src/kernels/index.js';
+import { SYSTEM_CLOCK } from '../../../src/platform/index.js';
 import { decodeShard, encodeShard } from '../../../src/shard/index.js';
 import { createThreadKernels, type WorkerPool } from '../../../src/workers/index.js';
 import { slabOf } from '../../support/slab.js';
@@ -18,7 +19,7 @@ beforeAll(async () => {
 });
 
 function sessionOn(pool: WorkerPool, cas: FakeCas, options: UploadOptions = {}) {
-  return createUploadSession({ cas, pool, hasher: kernels.hasher, options });
+  return createUploadSession({ cas, pool, hasher: kernels.hasher, clock: SYSTEM_CLOCK, options });
 }
 
 describe('looking ahead', () => {
@@ -31,7 +32,7 @@ describe('looking ahead', () => {
   };
 
   function newFile(): FileTask {
-    return new FileTask(new MemorySource(new Uint8Array(0)), { kind: 'none' }, () => undefined);
+    return new FileTask(0, new MemorySource(new Uint8Array(0)), { kind: 'none' }, () => undefined);
   }
 
   /** A batch of the next `bytes` of `file`. */

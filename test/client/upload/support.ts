@@ -12,7 +12,7 @@ export interface MemorySourceOptions {
   readonly step?: number;
   /** Throws when this many bytes have been read. */
   readonly failAt?: number;
-  /** Never answers when this many bytes have been read. */
+  /** When this many bytes have been read, nothing comes until it is closed. */
   readonly hangAt?: number;
   readonly reopenable?: boolean;
   /** What `readNow` does: nothing, or it throws; other files are opened. @default no such method */
@@ -53,11 +53,17 @@ export class MemorySource implements Source {
     this.openCount++;
     let at = 0;
     const { step, failAt, hangAt } = this.#options;
+    let endHanging = (): void => {};
     return {
       read: async (into) => {
         await null;
         if (failAt !== undefined && at >= failAt) throw new Error('the disk is gone');
-        if (hangAt !== undefined && at >= hangAt) await new Promise(() => {});
+        if (hangAt !== undefined && at >= hangAt) {
+          await new Promise<void>((resolve) => {
+            endHanging = resolve;
+          });
+          throw new Error('closed');
+        }
         const count = Math.min(into.length, step ?? into.length, this.#bytes.length - at);
         into.set(this.#bytes.subarray(at, at + count));
         at += count;
@@ -66,6 +72,7 @@ export class MemorySource implements Source {
       },
       close: async () => {
         this.closeCount++;
+        endHanging();
       },
     };
   }
@@ -106,7 +113,7 @@ export async function withPool<T>(
 }
 
 /** Resolves when all slabs are free; fails after some seconds. */
-export async function slabsHome(pool: ComputePool, withinMs = 5000): Promise<void> {
+export async function slabsHome(pool: ComputePool, withinMs = 20_000): Promise<void> {
   const until = performance.now() + withinMs;
   while (pool.freeSlabs !== pool.slabCount) {
     if (performance.now() > until) {

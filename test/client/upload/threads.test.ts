@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Kernels } from '../../../src/kernels/index.js';
+import { SYSTEM_CLOCK } from '../../../src/platform/index.js';
 import { createThreadKernels } from '../../../src/workers/index.js';
 import { generate } from '../../support/generators.js';
 import { builtClient, builtWorkers } from '../../workers/built.js';
@@ -40,7 +41,13 @@ describe('an upload on the compiled pool', () => {
       const cas = new FakeCas(kernels);
       // One lane: then also the xorbs are the same.
       const options = { readConcurrency: 1, xorbMaxBytes: MIB };
-      const session = createUploadSession({ cas, pool, hasher: pool.kernels.hasher, options });
+      const session = createUploadSession({
+        cas,
+        pool,
+        hasher: pool.kernels.hasher,
+        clock: SYSTEM_CLOCK,
+        options,
+      });
       for (const [i, bytes] of files.entries()) {
         const source = new MemorySource(bytes, { name: String(i), step: 333_333 });
         void session.add(source, { sha256: i % 2 === 0 });
@@ -60,7 +67,7 @@ describe('an upload on the compiled pool', () => {
       );
     }
     expect(new Set(outcomes).size).toBe(1);
-  });
+  }, 120_000);
 
   it('can be cancelled at any moment, with workers in the middle of it', async () => {
     const { createComputePool } = await builtWorkers();
@@ -69,7 +76,12 @@ describe('an upload on the compiled pool', () => {
       const pool = await createComputePool({ threads: 2, maxMemory: 8 * MIB, sharedMemory });
       for (let delayMs = 0; delayMs < 60; delayMs += 6) {
         const cas = new FakeCas(kernels);
-        const session = createUploadSession({ cas, pool, hasher: pool.kernels.hasher });
+        const session = createUploadSession({
+          cas,
+          pool,
+          hasher: pool.kernels.hasher,
+          clock: SYSTEM_CLOCK,
+        });
         const added = [1, 2, 3].map((seed) =>
           session.add(new MemorySource(random(seed, 2 * MIB)), { sha256: true }),
         );
@@ -85,5 +97,5 @@ describe('an upload on the compiled pool', () => {
       }
       await pool.close();
     }
-  });
+  }, 120_000);
 });

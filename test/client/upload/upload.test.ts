@@ -4,6 +4,7 @@ import { createReadableScanner, findCuts } from '../../../src/chunker/index.js';
 import { createUploadSession, type UploadOptions } from '../../../src/client/index.js';
 import { createMerkleTree, DATA_KEY } from '../../../src/hash/index.js';
 import type { Kernels } from '../../../src/kernels/index.js';
+import { SYSTEM_CLOCK } from '../../../src/platform/index.js';
 import { createThreadKernels, type WorkerPool } from '../../../src/workers/index.js';
 import { generate } from '../../support/generators.js';
 import { FakeCas } from './fake-cas.js';
@@ -15,7 +16,7 @@ beforeAll(async () => {
 });
 
 function sessionOn(pool: WorkerPool, cas: FakeCas | null, options: UploadOptions = {}) {
-  return createUploadSession({ cas, pool, hasher: kernels.hasher, options });
+  return createUploadSession({ cas, pool, hasher: kernels.hasher, clock: SYSTEM_CLOCK, options });
 }
 
 /** The file hash by the serial definition. */

@@ -1,27 +1,28 @@
 import PQueue from 'p-queue';
 import type { ClosedXorb } from '../../dedup/index.js';
-import type { CasClient } from '../ports.js';
-import type { CancelScope } from './cancel.js';
-import type { Piece } from './pieces.js';
+import type { Scope } from '../../flow/index.js';
+import type { UploadJournal, XorbConsumer } from '../ports.js';
+import type { Piece } from './packing.js';
 
 /** What the sender reports to its session. */
 export interface SenderEvents {
   /** The serialized size is known; called before the first byte is sent. */
   onPacked(xorb: ClosedXorb, bytes: number): void;
   onSent(bytes: number): void;
-  /** A xorb was acknowledged, and its memory is free again. */
+  /** A xorb was acknowledged. */
   onAcknowledged(xorb: ClosedXorb, bytes: number, inserted: boolean): void;
   /** After that: the xorb does not count as active any more. */
   onSettled(): void;
   /** Ends the session: chunks that others refer to already could not be stored. */
-  onFatal(error: Error): void;
+  onFatal(error: unknown): void;
 }
 
 export interface SenderOptions {
   /** Null: nothing is sent. */
-  readonly cas: CasClient | null;
+  readonly consumer: XorbConsumer | null;
+  readonly journal: UploadJournal;
   readonly concurrency: number;
-  readonly scope: CancelScope;
+  readonly scope: Scope;
   readonly events: SenderEvents;
 }
 
@@ -41,6 +42,7 @@ export class XorbSender {
   constructor(options: SenderOptions) {
     this.#options = options;
     this.#queue = new PQueue({ concurrency: options.concurrency });
+    options.scope.onEnd(() => this.#drop());
   }
 
   /** Xorbs closed but not acknowledged yet. */
@@ -50,10 +52,12 @@ export class XorbSender {
 
   /** Appends records to a xorb. */
   add(slot: number, piece: Promise<Piece>): void {
-    piece.catch((error: Error) => this.#options.events.onFatal(error));
+    piece.catch((error: unknown) => this.#options.events.onFatal(error));
     const pieces = this.#filling.get(slot);
     if (pieces === undefined) this.#filling.set(slot, [piece]);
     else pieces.push(piece);
+    // Nobody is going to close it any more.
+    if (this.#options.scope.ended) this.#drop();
   }
 
   /** Nothing more comes for this xorb: send it. */
@@ -61,12 +65,13 @@ export class XorbSender {
     const pieces = this.#filling.get(xorb.slot) ?? [];
     this.#filling.delete(xorb.slot);
     this.#unpacked++;
-    const sent = this.#queue.add(() => this.#send(xorb, pieces));
     const { events } = this.#options;
-    sent.then(
-      () => events.onSettled(),
-      (error: Error) => events.onFatal(error),
-    );
+    this.#queue
+      .add(() => this.#send(xorb, pieces))
+      .then(
+        () => events.onSettled(),
+        (error: unknown) => events.onFatal(error),
+      );
   }
 
   /** Resolves when the sizes of all closed xorbs are known; not, when one of them fails before. */
@@ -81,57 +86,70 @@ export class XorbSender {
   }
 
   /** After a cancellation: gives back the memory of xorbs that will never be closed. */
-  drop(): void {
-    for (const pieces of this.#filling.values()) void releaseAll(pieces);
+  #drop(): void {
+    for (const pieces of this.#filling.values()) void endAll(pieces);
     this.#filling.clear();
-    // What still waits for its turn only has to find out that it is over.
-    this.#queue.concurrency = Number.POSITIVE_INFINITY;
   }
 
   async #send(xorb: ClosedXorb, pending: readonly Promise<Piece>[]): Promise<void> {
-    const { cas, scope, events } = this.#options;
-    const child = scope.child();
-    let sizeBytes = 0;
-    let inserted = true;
+    const { consumer, scope, events, journal } = this.#options;
+    // The memory is the consumer's until its promise has settled, also after a cancellation.
+    let taking: Promise<{ readonly inserted: boolean }> | null = null;
     try {
-      const pieces = merged(await Promise.all(pending));
-      for (const piece of pieces) sizeBytes += piece.end - piece.start;
-      scope.check();
+      const pieces = await scope.race(Promise.all(pending));
+      let sizeBytes = 0;
+      for (const { bytes } of pieces) sizeBytes += bytes.length;
       events.onPacked(xorb, sizeBytes);
       this.#unpacked--;
       if (this.#unpacked === 0) for (const resolve of this.#whenPacked.splice(0)) resolve();
-      if (cas !== null) {
-        const body = {
-          sizeBytes,
-          pieces: pieces.map(({ home, start, end }) => home.slab.bytes.subarray(start, end)),
-        };
-        const { signal } = child;
-        const options = { signal, onSent: (bytes: number) => events.onSent(bytes) };
-        inserted = (await cas.putXorb(xorb.hash, body, options)).inserted;
+      let inserted = true;
+      if (consumer !== null) {
+        const { hash, rawBytes, chunkLengths } = xorb;
+        const body = { sizeBytes, pieces: merged(pieces) };
+        const onSent = (bytes: number): void => events.onSent(bytes);
+        const packed = { hash, body, chunkCount: chunkLengths.length, rawBytes };
+        ({ inserted } = await scope.call((signal) => {
+          taking = consumer.take(packed, { signal, onSent });
+          return taking;
+        }));
+        await journal.onAcknowledged?.(hash, sizeBytes);
       }
+      scope.check();
+      events.onAcknowledged(xorb, sizeBytes, inserted);
     } finally {
-      child.end();
-      await releaseAll(pending);
+      const taken: Promise<unknown> = taking ?? Promise.resolve();
+      const ended = taken.then(
+        () => endAll(pending),
+        () => endAll(pending),
+      );
+      // Memory that somebody waits for is free before the xorb counts as sent.
+      if (!scope.ended) await ended;
     }
-    scope.check();
-    events.onAcknowledged(xorb, sizeBytes, inserted);
   }
 }
 
-/** Neighbours in one slab become one piece. */
-function merged(pieces: readonly Piece[]): Piece[] {
-  const out: Piece[] = [];
-  for (const piece of pieces) {
+/** Neighbours in memory become one piece. */
+function merged(pieces: readonly Piece[]): Uint8Array[] {
+  const out: Uint8Array[] = [];
+  for (const { bytes } of pieces) {
     const last = out.at(-1);
-    if (last !== undefined && last.home === piece.home && last.end === piece.start) {
-      out[out.length - 1] = { home: last.home, start: last.start, end: piece.end };
-    } else out.push(piece);
+    const joins =
+      last !== undefined &&
+      last.buffer === bytes.buffer &&
+      last.byteOffset + last.length === bytes.byteOffset;
+    if (joins) {
+      out[out.length - 1] = new Uint8Array(
+        last.buffer,
+        last.byteOffset,
+        last.length + bytes.length,
+      );
+    } else out.push(bytes);
   }
   return out;
 }
 
-async function releaseAll(pieces: readonly Promise<Piece>[]): Promise<void> {
+async function endAll(pieces: readonly Promise<Piece>[]): Promise<void> {
   for (const result of await Promise.allSettled(pieces)) {
-    if (result.status === 'fulfilled') result.value.home.release();
+    if (result.status === 'fulfilled') result.value.end();
   }
 }

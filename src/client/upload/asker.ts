@@ -1,0 +1,63 @@
+import type { DedupSession } from '../../dedup/index.js';
+import { HASH_BYTES } from '../../hash/index.js';
+import type { Batch, Segment } from './batch.js';
+import type { Lookahead } from './lookahead.js';
+import type { GlobalQueries } from './queries.js';
+
+/** What a lane knows of its questions. */
+export interface AskingLane {
+  /** Settles when the questions asked so far have been answered, or took too long. */
+  answers: Promise<void>;
+}
+
+/** Asks the store about the chunks of batches, in the order of their lane, before they are placed. */
+export class Asker {
+  readonly #dedup: DedupSession;
+  readonly #queries: GlobalQueries | null;
+  readonly #lookahead: Lookahead;
+
+  /** `queries` null: nobody is asked. */
+  constructor(dedup: DedupSession, queries: GlobalQueries | null, lookahead: Lookahead) {
+    this.#dedup = dedup;
+    this.#queries = queries;
+    this.#lookahead = lookahead;
+  }
+
+  ask(lane: AskingLane, batch: Batch): void {
+    const queries = this.#queries;
+    if (queries === null) return;
+    const answers: Promise<void>[] = [];
+    const putOff: Segment[] = [];
+    for (const segment of batch.segments) {
+      const isWhole = segment.isLast && segment.fileOffset === 0;
+      const turn = isWhole ? queries.turnOf(segment.end - segment.start) : 'now';
+      if (turn === 'now') this.#askFor(queries, segment, batch, answers);
+      else if (turn === 'later') putOff.push(segment);
+    }
+    this.#lookahead.asked(batch);
+    if (answers.length === 0 && putOff.length === 0) return;
+    const before = lane.answers;
+    const all = async (): Promise<void> => {
+      await queries.wait(putOff.length === 0 ? answers : queries.open);
+      const more: Promise<void>[] = [];
+      for (const segment of putOff) {
+        if (queries.turnOf(segment.end - segment.start) === 'never') continue;
+        this.#askFor(queries, segment, batch, more);
+      }
+      await queries.wait(more);
+      await before;
+    };
+    // A question that cannot be asked is none.
+    lane.answers = all().catch(() => undefined);
+  }
+
+  #askFor(queries: GlobalQueries, segment: Segment, batch: Batch, answers: Promise<void>[]): void {
+    const { file, chunkStart, chunkEnd } = segment;
+    if (file.error !== null || chunkStart === chunkEnd) return;
+    file.handle ??= this.#dedup.openFile();
+    const hashes = batch.hashes.subarray(HASH_BYTES * chunkStart, HASH_BYTES * chunkEnd);
+    const lengths = batch.lengths.subarray(chunkStart, chunkEnd);
+    const indices = this.#dedup.queriesFor(file.handle, hashes, lengths);
+    if (indices.length > 0) queries.ask(hashes, indices, answers);
+  }
+}
