@@ -1,5 +1,12 @@
-import type { ByteRange, FetchedPart } from '../client/ports.js';
+import type { ByteRange } from '../client/ports.js';
 import type { PlacedBytes } from './multipart.js';
+
+/** Bytes of an asked range. */
+export interface RangePart {
+  /** Index into the ranges that were asked. */
+  readonly rangeIndex: number;
+  readonly bytes: Uint8Array;
+}
 
 /**
  * Cuts the asked ranges, in the order asked, out of whatever a server sends: exactly the range, the
@@ -31,6 +38,25 @@ export class RangeCutter {
     return this.#index === this.#ranges.length;
   }
 
+  /** Index of the range that the next wanted byte belongs to. */
+  get index(): number {
+    return this.#index;
+  }
+
+  /** Where the next wanted byte stands in the object, and how many follow it in its range. */
+  get next(): { readonly offset: number; readonly lengthBytes: number } {
+    const end = this.#ranges[this.#index]?.end ?? this.#position;
+    return { offset: this.#position, lengthBytes: end - this.#position };
+  }
+
+  /** The next `count` bytes are there, at most those of {@link next}. */
+  advance(count: number): void {
+    this.#position += count;
+    if (this.#position !== this.#ranges[this.#index]?.end) return;
+    this.#index++;
+    this.#position = this.#ranges[this.#index]?.start ?? this.#position;
+  }
+
   /** True when the next range has been given out in part. */
   get insideRange(): boolean {
     return !this.done && this.#position > (this.#ranges[this.#index] as ByteRange).start;
@@ -45,8 +71,8 @@ export class RangeCutter {
   }
 
   /** The parts that these bytes are, as views of them. */
-  take({ offset, bytes }: PlacedBytes): FetchedPart[] {
-    const parts: FetchedPart[] = [];
+  take({ offset, bytes }: PlacedBytes): RangePart[] {
+    const parts: RangePart[] = [];
     const bytesEnd = offset + bytes.length;
     for (;;) {
       const range = this.#ranges[this.#index];
@@ -58,11 +84,7 @@ export class RangeCutter {
         rangeIndex: this.#index,
         bytes: bytes.subarray(this.#position - offset, end - offset),
       });
-      this.#position = end;
-      if (end === range.end) {
-        this.#index++;
-        this.#position = this.#ranges[this.#index]?.start ?? end;
-      }
+      this.advance(end - this.#position);
     }
   }
 }

@@ -18,10 +18,10 @@ import { OrbweaverError } from '../../src/errors.js';
 import { createReadableBlake3, fileHash, type MerkleHash } from '../../src/hash/index.js';
 import type { FetchRange, Reconstruction, Term, XorbFetch } from '../../src/plan/index.js';
 import { sliceTerms } from '../../src/plan/index.js';
-import { rangeReaderOf } from '../../src/transport/range-reader.js';
 import type { SlabRef } from '../../src/workers/messages.js';
 import { runDecode } from '../../src/workers/tasks/decode.js';
 import { type BuiltXorb, createRecordDecoder, XorbBuilder } from '../../src/xorb/index.js';
+import { rangeReaderOf } from '../support/range-reader.js';
 import { slabOf } from '../support/slab.js';
 
 export const hasher = createReadableBlake3();
