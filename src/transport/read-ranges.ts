@@ -73,6 +73,8 @@ class Reader implements RangeReader {
   #wholeFirst = false;
   #rangeIndex = 0;
   #lastFillMs = 0;
+  /** The reader did not ask for long while this response was open. */
+  #hasPaused = false;
   #failure: { readonly error: unknown } | null = null;
 
   constructor(
@@ -104,13 +106,12 @@ class Reader implements RangeReader {
     if (this.#cutter.done || into.length === 0) return 0;
     this.#scope ??= this.#options.openScope();
     const scope = this.#scope;
-    const pausedMs = this.#body === null ? 0 : this.#context.clock.now() - this.#lastFillMs;
-    let forgives = pausedMs >= LONG_PAUSE_MS;
+    const pausedMs = this.#context.clock.now() - this.#lastFillMs;
+    if (this.#body !== null && pausedMs >= LONG_PAUSE_MS) this.#hasPaused = true;
     try {
       for (;;) {
         scope.check();
-        const count = await this.#step(into, forgives);
-        forgives = false;
+        const count = await this.#step(into);
         if (count > 0) return count;
       }
     } catch (error) {
@@ -139,7 +140,7 @@ class Reader implements RangeReader {
   }
 
   /** Bytes that came, or 0: ask again. @throws the error of the last attempt */
-  async #step(into: Uint8Array, forgives: boolean): Promise<number> {
+  async #step(into: Uint8Array): Promise<number> {
     const cutter = this.#cutter;
     try {
       this.#body ??= await this.#open();
@@ -152,7 +153,7 @@ class Reader implements RangeReader {
       }
       this.#bodyEnded();
     } catch (exception) {
-      await this.#broke(asFailure(exception), forgives);
+      await this.#broke(asFailure(exception));
     }
     return 0;
   }
@@ -183,6 +184,7 @@ class Reader implements RangeReader {
     this.#askedCount = asked.length;
     this.#askedBytes = asked.reduce((sum, { start, end }) => sum + end - start, 0);
     this.#gainedBytes = 0;
+    this.#hasPaused = false;
     this.#isRest = this.#cutter.insideRange && !this.#wholeFirst;
     this.#options.onRequest?.();
     const answered = await this.#ask(call, asked);
@@ -234,7 +236,7 @@ class Reader implements RangeReader {
     throw failure(call, code, message, { retry: moved || !several });
   }
 
-  async #broke(broken: AttemptFailure, forgives: boolean): Promise<void> {
+  async #broke(broken: AttemptFailure): Promise<void> {
     const moved = this.#gainedBytes > 0;
     this.#body?.cancel();
     this.#body = null;
@@ -247,7 +249,7 @@ class Reader implements RangeReader {
       this.#oneAtATime((this.#call as Call).url.host);
       return;
     }
-    if (forgives && moved && broken.retry) return;
+    if (this.#hasPaused && moved && broken.retry && code === 'NETWORK') return;
     const attempts = this.#attempts;
     if (attempts === null) throw broken.error;
     await attempts.next(broken);

@@ -243,8 +243,13 @@ export class SocketConnection {
     this.#head = null;
     this.#decoder = null;
     this.#over();
-    if (keeps) this.#onIdle();
-    else this.#end(reset('the connection ended'));
+    if (!keeps) {
+      this.#end(reset('the connection ended'));
+      return;
+    }
+    // Reading goes on, so that the end of an idle connection is seen.
+    this.#goOn();
+    this.#onIdle();
   }
 
   /** The other side sends no more: the end of a body that has no other. */
@@ -289,9 +294,10 @@ export class SocketConnection {
       const end = Math.min(pending.into.length, pending.filled + this.#leftBytes);
       return pending.into.subarray(pending.filled, end);
     }
-    if (isEmpty) {
+    if (isEmpty || this.#heldEnd > SPILL_BYTES / 2) {
+      this.#spill.copyWithin(0, this.#heldStart, this.#heldEnd);
+      this.#heldEnd -= this.#heldStart;
       this.#heldStart = 0;
-      this.#heldEnd = 0;
     }
     const end = direct ? this.#heldEnd + PROBE_BYTES : Math.max(SPILL_BYTES, this.#heldEnd + 1);
     const named = this.#spill.subarray(this.#heldEnd, end);

@@ -10,6 +10,7 @@ import type { Wire } from './connect.js';
  */
 export function createDispatcherExchange(dispatcher: RequestDispatcher): Exchange {
   return async ({ method, url, headers, body, signal }: HttpRequest): Promise<HttpResponse> => {
+    signal.throwIfAborted();
     const length = body?.sizeBytes;
     const controller = new AbortController();
     const response = await dispatcher.request({
@@ -32,7 +33,7 @@ export function createDispatcherExchange(dispatcher: RequestDispatcher): Exchang
     const joined = joinedHeaders(response.headers);
     const pieces = response.body[Symbol.asyncIterator]();
     if (isBodiless(method, status)) {
-      await pieces.next();
+      await pieces.next().catch(() => undefined);
       return { status, headers: joined, body: null };
     }
     const reader = {
