@@ -35,6 +35,10 @@ export interface ClientOptions extends ComputeOptions {
    * slower, and closing it is its owner's. @default none
    */
   readonly dispatcher?: CasClientOptions['dispatcher'] | undefined;
+  /** Takes all requests instead: a gateway's exchange, without a socket between. @default none */
+  readonly exchange?: CasClientOptions['exchange'] | undefined;
+  /** Sends all requests instead, where there is no Node. @default none */
+  readonly fetch?: CasClientOptions['fetch'] | undefined;
   /** Told of each request that is repeated, and why. */
   readonly onRetry?: ((event: RetryEvent) => void) | undefined;
 }
@@ -249,7 +253,8 @@ async function allOpened(
 }
 
 async function casOf(endpoint: string, options: ClientOptions): Promise<CasClient> {
-  const { token, stallTimeoutMs, allowHosts, ca, proxy, dispatcher, onRetry } = options;
+  const { token, stallTimeoutMs, allowHosts, ca, proxy, dispatcher, exchange, fetch, onRetry } =
+    options;
   const { createCasClient } = await import('../transport/index.js');
   return createCasClient({
     endpoint,
@@ -259,6 +264,8 @@ async function casOf(endpoint: string, options: ClientOptions): Promise<CasClien
     ...(ca === undefined ? {} : { ca }),
     ...(proxy === undefined ? {} : { proxy }),
     ...(dispatcher === undefined ? {} : { dispatcher }),
+    ...(exchange === undefined ? {} : { exchange }),
+    ...(fetch === undefined ? {} : { fetch }),
     ...(onRetry === undefined ? {} : { onRetry }),
   });
 }
