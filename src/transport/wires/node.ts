@@ -170,22 +170,43 @@ function agentSettings(options: ConnectOptions): ConstructorParameters<typeof Ht
   } as ConstructorParameters<typeof HttpAgent>[0];
 }
 
-/** The agent, with a limit for each of its connections to stand. */
+/** The agent, with a limit for each of its connections to stand, and which are read to their end. */
 function limited(agent: HttpAgent, secure: boolean, options: ConnectOptions): HttpAgent {
   const create = agent.createConnection;
   agent.createConnection = (...all) => {
-    const socket = create.apply(agent, all);
-    if (socket !== null && socket !== undefined) limitConnecting(socket as Socket, secure, options);
+    const socket = create.apply(agent, all) as Socket | null | undefined;
+    if (socket !== null && socket !== undefined) {
+      limitConnecting(socket, secure, options);
+      readToTheEnd(socket);
+    }
     return socket;
   };
   return agent;
 }
 
+type Write = (data: unknown, encoding: unknown, callback: (error?: Error | null) => void) => void;
+interface Writable {
+  _write: Write;
+}
+
 /**
- * Sends what the body lends, each write when the one before is taken. Between two writes the socket
- * is read: a server that refuses a body and cuts the connection at once has said why, and a write
- * into a connection that is cut would throw that away.
- *
+ * A server that refuses a body and cuts the connection at once has said why, and the kernel has kept
+ * it. But a write into that connection fails first, and a socket of Node is then destroyed unread. So
+ * such a write stays unanswered: reading goes on, brings the response, and then says the same.
+ */
+function readToTheEnd(socket: Socket): void {
+  const target = socket as unknown as Writable;
+  const write = target._write;
+  target._write = (data, encoding, callback) => {
+    write.call(socket, data, encoding, (error) => {
+      const code = (error as NodeJS.ErrnoException | null | undefined)?.code;
+      if (code !== 'EPIPE' && code !== 'ECONNRESET') callback(error);
+    });
+  };
+}
+
+/**
+ * Sends what the body lends, each write when the one before is taken.
  * @throws when the connection breaks, which the request tells as well
  */
 async function sendBody(outgoing: ClientRequest, body: Body): Promise<void> {
@@ -197,12 +218,7 @@ async function sendBody(outgoing: ClientRequest, body: Body): Promise<void> {
       outgoing.write(piece, (error) => (error ? reject(error) : resolve()));
     });
     sentBytes += bytes.length;
-    if (sentBytes < (body.sizeBytes ?? Number.POSITIVE_INFINITY)) await turnOfTheLoop();
   }
   // Otherwise the connection stays in the middle of the request, so that nothing else goes over it.
   if (body.sizeBytes === undefined || sentBytes === body.sizeBytes) outgoing.end();
-}
-
-function turnOfTheLoop(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }
