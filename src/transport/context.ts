@@ -33,7 +33,7 @@ export interface CasCall extends Partial<Pick<Call, 'ownPauses' | 'receiveTimeou
 }
 
 /** A response and the call that it is of. */
-export interface Answered {
+export interface Received {
   readonly call: Call;
   readonly response: HttpResponse;
 }
@@ -58,7 +58,7 @@ export async function sendToCas(
     headers = {},
     body = null,
   }: { readonly headers?: HttpHeaders; readonly body?: Body | null } = {},
-): Promise<Answered> {
+): Promise<Received> {
   const all = { accept: '*/*', ...context.commonHeaders, ...headers };
   const { method, url } = call;
   const response = await context.send({ method, url, headers: all, body, call });
@@ -68,7 +68,7 @@ export async function sendToCas(
 /** The failure that this response is; its body is read. */
 export async function statusFailure(
   context: Context,
-  { call, response }: Answered,
+  { call, response }: Received,
   options: {
     readonly retry?: boolean;
     readonly fields?: (bodyText: string) => OrbweaverError['fields'];
@@ -120,7 +120,7 @@ const FIRST_BYTES = 64 * 1024;
  */
 export async function withHeldBody<T>(
   context: Context,
-  { call, response }: Answered,
+  { call, response }: Received,
   limitBytes: number,
   use: (bytes: Uint8Array) => T,
 ): Promise<T> {
@@ -181,17 +181,17 @@ function isTooLong(exception: unknown): exception is OrbweaverError {
 /** A JSON body. @throws AttemptFailure `PROTOCOL`; `TRUNCATED`, to be tried again, when it was cut */
 export async function readJson<T>(
   context: Context,
-  answered: Answered,
+  received: Received,
   limitBytes: number,
   use: (json: unknown) => T,
 ): Promise<T> {
-  return withHeldBody(context, answered, limitBytes, (bytes) => {
+  return withHeldBody(context, received, limitBytes, (bytes) => {
     const text = decoded(bytes);
     let json: unknown;
     try {
       json = JSON.parse(text ?? '');
     } catch {
-      throw notJson(answered, bytes.length, text);
+      throw notJson(received, bytes.length, text);
     }
     return use(json);
   });
@@ -207,7 +207,7 @@ function decoded(bytes: Uint8Array): string | null {
 
 /** The parser's message quotes the text; it is not passed on. */
 function notJson(
-  { call, response }: Answered,
+  { call, response }: Received,
   length: number,
   text: string | null,
 ): AttemptFailure {

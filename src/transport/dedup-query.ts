@@ -54,15 +54,15 @@ export function createDedupQuery(context: Context, timeoutMs: number): DedupQuer
       scope,
       ownPauses: true,
     });
-    const answered = await sendToCas(context, call);
-    const { status, body } = answered.response;
+    const received = await sendToCas(context, call);
+    const { status, body } = received.response;
     if (status === 404) {
       await drain(body, DRAIN_BYTES);
       return null;
     }
-    if (status !== 200) throw await statusFailure(context, answered);
+    if (status !== 200) throw await statusFailure(context, received);
     // From here on the bytes are the caller's, who counts what it keeps.
-    return withHeldBody(context, answered, MAX_RESPONSE_BYTES, (bytes) => bytes);
+    return withHeldBody(context, received, MAX_RESPONSE_BYTES, (bytes) => bytes);
   };
 
   return async (chunk, scope) => {

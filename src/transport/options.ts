@@ -112,7 +112,7 @@ export interface CasClientOptions {
 export const DEFAULT_USER_AGENT = 'orbweaver';
 /** A dead connection is given up and replaced within 45 s, and no live one is. */
 export const DEFAULT_STALL_TIMEOUT_MS = 30_000;
-/** Servers check a whole xorb or shard before they answer; ten minutes have been seen. */
+/** Servers check a whole xorb or shard before they respond; ten minutes have been seen. */
 export const DEFAULT_RESPONSE_TIMEOUT_MS = 900_000;
 export const DEFAULT_DEDUP_TIMEOUT_MS = 5_000;
 export const DEFAULT_CONNECT_TIMEOUT_MS = 15_000;
@@ -120,18 +120,22 @@ export const DEFAULT_ADDRESS_TIMEOUT_MS = 2_500;
 /** One reconstruction of a terabyte, or a dozen of the largest dedup responses. */
 export const DEFAULT_HELD_BYTES: number = 256 * 1024 * 1024;
 
-/** The options with every default filled in. */
-export interface CheckedCasClientOptions {
-  readonly endpoint: URL;
-  readonly token: TokenSource | string;
-  readonly userAgent: string;
-  readonly sessionId: string;
-  readonly headers: Readonly<Record<string, string>>;
+/** The options that are milliseconds. */
+interface Times {
   readonly stallTimeoutMs: number;
   readonly responseTimeoutMs: number;
   readonly dedupTimeoutMs: number;
   readonly connectTimeoutMs: number;
   readonly addressTimeoutMs: number;
+}
+
+/** The options with every default filled in. */
+export interface CheckedCasClientOptions extends Times {
+  readonly endpoint: URL;
+  readonly token: TokenSource | string;
+  readonly userAgent: string;
+  readonly sessionId: string;
+  readonly headers: Readonly<Record<string, string>>;
   readonly retry: RetryOptions;
   readonly allowHosts: readonly string[];
   readonly ca: string;
@@ -173,36 +177,7 @@ export function checkCasClientOptions(options: CasClientOptions): CheckedCasClie
     userAgent: checkHeader('userAgent', options.userAgent ?? DEFAULT_USER_AGENT),
     sessionId: checkHeader('sessionId', options.sessionId ?? ''),
     headers: checkHeaders(options.headers ?? {}),
-    stallTimeoutMs: checkNumber(
-      'stallTimeoutMs',
-      options.stallTimeoutMs,
-      1,
-      DEFAULT_STALL_TIMEOUT_MS,
-    ),
-    responseTimeoutMs: checkNumber(
-      'responseTimeoutMs',
-      options.responseTimeoutMs,
-      1,
-      DEFAULT_RESPONSE_TIMEOUT_MS,
-    ),
-    dedupTimeoutMs: checkNumber(
-      'dedupTimeoutMs',
-      options.dedupTimeoutMs,
-      1,
-      DEFAULT_DEDUP_TIMEOUT_MS,
-    ),
-    connectTimeoutMs: checkNumber(
-      'connectTimeoutMs',
-      options.connectTimeoutMs,
-      1,
-      DEFAULT_CONNECT_TIMEOUT_MS,
-    ),
-    addressTimeoutMs: checkNumber(
-      'addressTimeoutMs',
-      options.addressTimeoutMs,
-      10,
-      DEFAULT_ADDRESS_TIMEOUT_MS,
-    ),
+    ...checkTimes(options),
     retry,
     allowHosts: options.allowHosts ?? [],
     ca: checkCertificates(options.ca ?? ''),
@@ -215,6 +190,19 @@ export function checkCasClientOptions(options: CasClientOptions): CheckedCasClie
     clock: options.clock ?? SYSTEM_CLOCK,
     random: options.random ?? systemRandom,
     lookup: options.lookup ?? (systemLookup as NameLookup),
+  };
+}
+
+/** Each with its default and the least that works. */
+function checkTimes(options: CasClientOptions): Times {
+  const time = (name: keyof Times, otherwise: number, least = 1): number =>
+    checkNumber(name, options[name] ?? otherwise, least);
+  return {
+    stallTimeoutMs: time('stallTimeoutMs', DEFAULT_STALL_TIMEOUT_MS),
+    responseTimeoutMs: time('responseTimeoutMs', DEFAULT_RESPONSE_TIMEOUT_MS),
+    dedupTimeoutMs: time('dedupTimeoutMs', DEFAULT_DEDUP_TIMEOUT_MS),
+    connectTimeoutMs: time('connectTimeoutMs', DEFAULT_CONNECT_TIMEOUT_MS),
+    addressTimeoutMs: time('addressTimeoutMs', DEFAULT_ADDRESS_TIMEOUT_MS, 10),
   };
 }
 
@@ -296,21 +284,12 @@ function checkHeader(field: string, value: string): string {
   return value;
 }
 
-/** Timers take 32 bits; anything above fires at once. */
+/** Longest time of a timer; three weeks. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-function checkNumber(
-  field: string,
-  value: number | undefined,
-  least: number,
-  otherwise?: number,
-): number {
-  const number = value ?? otherwise;
+function checkNumber(field: string, number: number, least: number): number {
   if (typeof number !== 'number') throw new TypeError(`"${field}" expected a number`);
-  if (!(Number.isInteger(number) && number >= least && number <= MAX_TIMER_MS)) {
-    throw new RangeError(
-      `"${field}" expected an integer from ${least} to ${MAX_TIMER_MS}, got ${number}`,
-    );
-  }
-  return number;
+  if (Number.isInteger(number) && number >= least && number <= MAX_TIMER_MS) return number;
+  const expected = `an integer from ${least} to ${MAX_TIMER_MS}`;
+  throw new RangeError(`"${field}" expected ${expected}, got ${number}`);
 }

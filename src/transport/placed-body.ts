@@ -1,7 +1,7 @@
 import type { ByteRange } from '../client/ports.js';
 import { XORB_ACCEPT_MAX_BYTES } from '../xorb/index.js';
 import { multipartBoundary, parseContentRange } from './content-range.js';
-import type { Answered } from './context.js';
+import type { Received } from './context.js';
 import { failure } from './failures.js';
 import { createMultipartReader, type MultipartReader } from './multipart.js';
 import type { RangeCutter } from './range-cutter.js';
@@ -33,18 +33,18 @@ const MAX_REST_BYTES = 64 * 1024;
 const SCRATCH_BYTES = 64 * 1024;
 
 /** Null for a whole object that is not worth reading for the few ranges asked; it is cancelled. */
-export function placedBody(answered: Answered, asked: readonly ByteRange[]): PlacedBody | null {
-  const { response, call } = answered;
+export function placedBody(received: Received, asked: readonly ByteRange[]): PlacedBody | null {
+  const { response, call } = received;
   const { headers, status } = response;
   const boundary = multipartBoundary(headers['content-type'] ?? '');
-  if (boundary !== null) return new Placed(answered, 0, createMultipartReader(boundary));
+  if (boundary !== null) return new Placed(received, 0, createMultipartReader(boundary));
   const [first] = asked as readonly [ByteRange, ...ByteRange[]];
   const range = parseContentRange(headers['content-range'] ?? '');
   const lengthText = headers['content-length'];
   const lengthBytes = lengthText === undefined ? null : Number(lengthText);
   if (range !== null) {
     if (lengthBytes === null || lengthBytes === range.end - range.start) {
-      return new Placed(answered, range.start, null, range.end - range.start);
+      return new Placed(received, range.start, null, range.end - range.start);
     }
     response.body?.cancel();
     const message = `"content-length" of xorb data expected ${range.end - range.start} as in Content-Range, got ${lengthBytes}`;
@@ -53,16 +53,16 @@ export function placedBody(answered: Answered, asked: readonly ByteRange[]): Pla
   // 200: some servers respond to a URL that stands for one range with just that range. The whole
   // object cannot be that short, because the range ends inside of it.
   const isJustIt = asked.length === 1 && lengthBytes === first.end - first.start;
-  if (status === 206 || isJustIt) return new Placed(answered, first.start, null);
+  if (status === 206 || isJustIt) return new Placed(received, first.start, null);
   const askedBytes = asked.reduce((sum, { start, end }) => sum + end - start, 0);
   const wasteful = lengthBytes !== null && lengthBytes > askedBytes + MAX_WASTE_BYTES;
-  if (asked.length === 1 || !wasteful) return new Placed(answered, 0, null);
+  if (asked.length === 1 || !wasteful) return new Placed(received, 0, null);
   response.body?.cancel();
   return null;
 }
 
 class Placed implements PlacedBody {
-  readonly #answered: Answered;
+  readonly #received: Received;
   readonly #multipart: MultipartReader | null;
   /** Bytes that come, if the server has said so. */
   #announcedBytes: number;
@@ -73,12 +73,12 @@ class Placed implements PlacedBody {
   #pieces: { offset: number; bytes: Uint8Array }[] = [];
 
   constructor(
-    answered: Answered,
+    received: Received,
     offset: number,
     multipart: MultipartReader | null,
     announcedBytes: number = Number.POSITIVE_INFINITY,
   ) {
-    this.#answered = answered;
+    this.#received = received;
     this.#offset = offset;
     this.#multipart = multipart;
     this.#announcedBytes = announcedBytes;
@@ -91,7 +91,7 @@ class Placed implements PlacedBody {
   }
 
   async finish(): Promise<void> {
-    const { body } = this.#answered.response;
+    const { body } = this.#received.response;
     if (body === null) return;
     try {
       const leftBytes = (body.sizeBytes ?? 0) - this.#receivedBytes;
@@ -107,7 +107,7 @@ class Placed implements PlacedBody {
   }
 
   cancel(): void {
-    this.#answered.response.body?.cancel();
+    this.#received.response.body?.cancel();
   }
 
   async #readPlain(cutter: RangeCutter, into: Uint8Array): Promise<number> {
@@ -152,7 +152,7 @@ class Placed implements PlacedBody {
   }
 
   async #fill(into: Uint8Array): Promise<number> {
-    const { body } = this.#answered.response;
+    const { body } = this.#received.response;
     const view = into.subarray(0, this.#announcedBytes - this.#receivedBytes);
     if (body === null || view.length === 0) return 0;
     const count = await body.fill(view);
@@ -161,7 +161,7 @@ class Placed implements PlacedBody {
     if (this.#receivedBytes > MAX_BODY_BYTES) {
       body.cancel();
       const message = `"body" of xorb data expected at most ${MAX_BODY_BYTES} bytes, got more`;
-      throw failure(this.#answered.call, 'PROTOCOL', message, { retry: false });
+      throw failure(this.#received.call, 'PROTOCOL', message, { retry: false });
     }
     return count;
   }

@@ -1,16 +1,8 @@
 import type { ByteRange } from '../client/ports.js';
-import type { PlacedBytes } from './multipart.js';
-
-/** Bytes of an asked range. */
-export interface RangePart {
-  /** Index into the ranges that were asked. */
-  readonly rangeIndex: number;
-  readonly bytes: Uint8Array;
-}
 
 /**
  * Cuts the asked ranges, in the order asked, out of whatever a server sends: exactly the range, the
- * parts of a multipart answer, several ranges joined into one part, the whole object. It needs to
+ * parts of a multipart response, several ranges joined into one part, the whole object. It needs to
  * know only where each byte stands. What is before the next wanted byte is dropped; what is behind
  * it is not waited for (buffering it could take a whole xorb), so a server that turns the order
  * round leaves ranges over, and they are asked for again.
@@ -68,23 +60,5 @@ export class RangeCutter {
     if (first === undefined) return [];
     const start = options.wholeFirst ? first.start : this.#position;
     return [{ start, end: first.end }, ...(options.onlyFirst ? [] : others)];
-  }
-
-  /** The parts that these bytes are, as views of them. */
-  take({ offset, bytes }: PlacedBytes): RangePart[] {
-    const parts: RangePart[] = [];
-    const bytesEnd = offset + bytes.length;
-    for (;;) {
-      const range = this.#ranges[this.#index];
-      if (range === undefined || offset > this.#position || bytesEnd <= this.#position) {
-        return parts;
-      }
-      const end = Math.min(range.end, bytesEnd);
-      parts.push({
-        rangeIndex: this.#index,
-        bytes: bytes.subarray(this.#position - offset, end - offset),
-      });
-      this.advance(end - this.#position);
-    }
   }
 }

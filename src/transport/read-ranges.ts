@@ -2,7 +2,7 @@ import type { ByteRange, RangeReader, ReadRangesOptions } from '../client/ports.
 import { OrbweaverError } from '../errors.js';
 import type { Scope } from '../flow/index.js';
 import { type Call, createCall } from './call.js';
-import { type Answered, type Context, statusFailure } from './context.js';
+import { type Context, type Received, statusFailure } from './context.js';
 import { type AttemptFailure, failure } from './failures.js';
 import { type PlacedBody, placedBody } from './placed-body.js';
 import { RangeCutter } from './range-cutter.js';
@@ -187,8 +187,8 @@ class Reader implements RangeReader {
     this.#hasPaused = false;
     this.#isRest = this.#cutter.insideRange && !this.#wholeFirst;
     this.#options.onRequest?.();
-    const answered = await this.#ask(call, asked);
-    const body = placedBody(answered, asked);
+    const received = await this.#ask(call, asked);
+    const body = placedBody(received, asked);
     if (body === null) this.#oneAtATime(host);
     return body;
   }
@@ -204,17 +204,17 @@ class Reader implements RangeReader {
   }
 
   /** Turns every status that brings no data into a failure. */
-  async #ask(call: Call, asked: readonly ByteRange[]): Promise<Answered> {
+  async #ask(call: Call, asked: readonly ByteRange[]): Promise<Received> {
     const { send, commonHeaders, clock } = this.#context;
     const list = asked.map(({ start, end }) => `${start}-${end - 1}`).join(',');
     const headers = { accept: '*/*', ...commonHeaders, range: `bytes=${list}` };
     const response = await send({ method: 'GET', url: call.url, headers, body: null, call });
-    const answered = { call, response };
-    if (response.status === 200 || response.status === 206) return answered;
-    if (response.status !== 403) throw await statusFailure(this.#context, answered);
+    const received = { call, response };
+    if (response.status === 200 || response.status === 206) return received;
+    if (response.status !== 403) throw await statusFailure(this.#context, received);
     const serverDate = Date.parse(response.headers['date'] ?? '');
     const unixMs = Number.isFinite(serverDate) ? serverDate : clock.unixMs();
-    throw await statusFailure(this.#context, answered, {
+    throw await statusFailure(this.#context, received, {
       fields: (bodyText) => ({ expired: isExpired(call.url, bodyText, unixMs) }),
     });
   }

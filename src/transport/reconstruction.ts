@@ -6,9 +6,9 @@ import { drain, type HttpHeaders } from '../http/index.js';
 import { parseReconstruction, type Reconstruction } from '../plan/index.js';
 import type { Call } from './call.js';
 import {
-  type Answered,
   type Context,
   casCall,
+  type Received,
   readJson,
   sendToCas,
   statusFailure,
@@ -45,33 +45,33 @@ export function createReconstructionQuery(context: Context): ReconstructionQuery
     const calls = [v1, { ...v2, memory: v1.memory }] as const;
     return withRetries(context, version === 1 ? v1 : v2, async () => {
       if (version !== 1) {
-        const answered = await sendToCas(context, calls[1], { headers });
-        const { status, body } = answered.response;
+        const received = await sendToCas(context, calls[1], { headers });
+        const { status, body } = received.response;
         const maybeMissing = version === null && (status === 404 || status === 501);
         if (!maybeMissing) {
-          const result = await read(context, answered);
+          const result = await read(context, received);
           version = 2;
           return result;
         }
         await drain(body, DRAIN_BYTES);
       }
-      const answered = await sendToCas(context, calls[0], { headers });
-      const result = await read(context, answered);
-      if (answered.response.status === 200) version = 1;
+      const received = await sendToCas(context, calls[0], { headers });
+      const result = await read(context, received);
+      if (received.response.status === 200) version = 1;
       return result;
     });
   };
 }
 
 /** The reconstruction, or null for "starts past the end". */
-async function read(context: Context, answered: Answered): Promise<Reconstruction | null> {
-  const { status, body } = answered.response;
+async function read(context: Context, received: Received): Promise<Reconstruction | null> {
+  const { status, body } = received.response;
   if (status === 416) {
     await drain(body, DRAIN_BYTES);
     return null;
   }
-  if (status !== 200 && status !== 206) throw await statusFailure(context, answered);
-  return readJson(context, answered, MAX_RESPONSE_BYTES, (json) => {
+  if (status !== 200 && status !== 206) throw await statusFailure(context, received);
+  return readJson(context, received, MAX_RESPONSE_BYTES, (json) => {
     try {
       return parseReconstruction(json);
     } catch (exception) {

@@ -1,9 +1,9 @@
 import type { Scope } from '../flow/index.js';
 import { bytesBody, drain } from '../http/index.js';
 import {
-  type Answered,
   type Context,
   casCall,
+  type Received,
   readJson,
   sendToCas,
   statusFailure,
@@ -47,7 +47,7 @@ export function createShardUpload(context: Context): ShardUpload {
       ...casCall(context, { ...facts, path: 'v1/shards', label: 'v1/shards', responseTimeoutMs }),
       memory: v2.memory,
     };
-    const post = (call: typeof v2): Promise<Answered> =>
+    const post = (call: typeof v2): Promise<Received> =>
       sendToCas(context, call, {
         headers: { 'content-type': 'application/octet-stream' },
         body: bytesBody(shard),
@@ -59,22 +59,22 @@ export function createShardUpload(context: Context): ShardUpload {
       const onSent = (sentBytes: number): void => {
         if (sentBytes === shard.length) onAllSent();
       };
-      const answered = await post({ ...v1, scope: inner, onSent });
-      if (answered.response.status !== 200) throw await statusFailure(context, answered);
-      return readJson(context, answered, MAX_RESPONSE_BYTES, (json) => {
+      const received = await post({ ...v1, scope: inner, onSent });
+      if (received.response.status !== 200) throw await statusFailure(context, received);
+      return readJson(context, received, MAX_RESPONSE_BYTES, (json) => {
         const registered = registeredOf(json);
         if (registered !== null) return { registered };
-        throw broken(answered, '"result" of POST /v1/shards expected 0 or 1, got something else');
+        throw broken(received, '"result" of POST /v1/shards expected 0 or 1, got something else');
       });
     };
     return withRetries(context, { ...v2, name: 'POST of a shard' }, async () => {
       if (version !== 1) {
-        const answered = await post(v2);
-        const { status, body } = answered.response;
+        const received = await post(v2);
+        const { status, body } = received.response;
         const missing = status === 404 || status === 501;
         if (!missing || version === 2) {
-          if (status !== 200) throw await statusFailure(context, answered);
-          const result = await readEvents(context, answered, onProgress);
+          if (status !== 200) throw await statusFailure(context, received);
+          const result = await readEvents(context, received, onProgress);
           version = 2;
           return result;
         }
@@ -96,13 +96,13 @@ export function createShardUpload(context: Context): ShardUpload {
 /** Reads the event stream of version 2 to its terminal line. */
 async function readEvents(
   context: Context,
-  answered: Answered,
+  received: Received,
   onProgress: ShardUploadOptions['onProgress'],
 ): Promise<{ registered: boolean }> {
-  const { response } = answered;
+  const { response } = received;
   const tooLong = (): AttemptFailure =>
     broken(
-      answered,
+      received,
       `"line" of POST /v2/shards expected at most ${MAX_LINE_BYTES} bytes, got more`,
     );
   for await (const { text, isWhole } of readLines(response.body, MAX_LINE_BYTES, tooLong)) {
@@ -111,7 +111,7 @@ async function readEvents(
       // A last line without its end was cut: the stream has no length that would tell.
       if (!isWhole) break;
       const message = '"line" of POST /v2/shards expected a JSON object with a type, got none';
-      throw broken(answered, message);
+      throw broken(received, message);
     }
     if (event['type'] === 'validating') {
       const { verified, total } = event;
@@ -119,11 +119,11 @@ async function readEvents(
     } else if (event['type'] === 'result') {
       // The reference server leaves the number out; then it is a plain success.
       return { registered: event['result'] !== 0 };
-    } else if (event['type'] === 'error') throw errorEvent(context, answered, event);
+    } else if (event['type'] === 'error') throw errorEvent(context, received, event);
   }
   // The connection ended in good order but the server did not finish: it may have been restarted.
   throw failure(
-    answered.call,
+    received.call,
     'SERVER_ERROR',
     'POST /v2/shards expected a result line, got the end of the stream',
     { retry: true, fields: { requestId: response.headers['x-request-id'] ?? null } },
@@ -132,7 +132,7 @@ async function readEvents(
 
 function errorEvent(
   context: Context,
-  { call, response }: Answered,
+  { call, response }: Received,
   event: Readonly<Record<string, unknown>>,
 ): AttemptFailure {
   const retry = event['retryable'] === true;
@@ -154,7 +154,7 @@ function errorEvent(
   );
 }
 
-function broken({ call }: Answered, message: string): AttemptFailure {
+function broken({ call }: Received, message: string): AttemptFailure {
   return failure(call, 'PROTOCOL', message, { retry: false });
 }
 

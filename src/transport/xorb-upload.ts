@@ -53,12 +53,12 @@ export function createXorbUpload(context: Context): XorbUpload {
           if (sentBytes === sizeBytes) onAllSent();
         },
       };
-      const answered = await sendToCas(context, observed, {
+      const received = await sendToCas(context, observed, {
         headers: { 'content-type': 'application/octet-stream' },
         body: bytesBody(pieces),
       });
-      if (answered.response.status !== 200) throw await statusFailure(context, answered);
-      return readJson(context, answered, MAX_RESPONSE_BYTES, (json) => {
+      if (received.response.status !== 200) throw await statusFailure(context, received);
+      return readJson(context, received, MAX_RESPONSE_BYTES, (json) => {
         const inserted = (json as { was_inserted?: unknown } | null)?.was_inserted;
         if (typeof inserted === 'boolean') return { inserted };
         const message = `"was_inserted" of ${call.name} expected true or false, got something else`;

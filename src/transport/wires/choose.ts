@@ -1,4 +1,4 @@
-import type { Exchange } from '../../http/index.js';
+import type { Exchange, HttpRequest } from '../../http/index.js';
 import type { RequestDispatcher } from '../ports.js';
 import type { ConnectOptions, Wire } from './connect.js';
 
@@ -11,42 +11,39 @@ export interface WireChoice {
   readonly proxy: URL | null;
 }
 
-/** Code of a wire is loaded with its first request. */
+/** The code of a wire is loaded with its first request. */
 export function createWire(choice: WireChoice, options: ConnectOptions): Wire {
   const { exchange, fetch, dispatcher, proxy } = choice;
-  const noEnd = async (): Promise<void> => {};
-  if (exchange !== null) return { exchange, close: noEnd };
-  return lazy(async () => {
-    if (fetch !== null) {
-      const { createFetchExchange } = await import('./fetch.js');
-      return { exchange: createFetchExchange(fetch), close: noEnd };
-    }
-    if (dispatcher !== null) {
-      const { createDispatcherExchange } = await import('./undici.js');
-      return { exchange: createDispatcherExchange(dispatcher), close: noEnd };
-    }
-    if (proxy !== null) {
-      const { createProxyWire } = await import('./undici.js');
-      return createProxyWire(proxy, options);
-    }
-    return createOwnWire(options);
-  });
-}
-
-/** Connections of our own: `node:http`, and for ranges over `http:` sockets that are read directly. */
-async function createOwnWire(options: ConnectOptions): Promise<Wire> {
-  const [{ createNodeWire }, { createSocketWire, isPlainRead }] = await Promise.all([
-    import('./node.js'),
-    import('./socket.js'),
-  ]);
-  const general = createNodeWire(options);
-  const plainReads = createSocketWire(options);
+  if (exchange !== null) return foreign(exchange);
+  if (fetch !== null) {
+    return lazy(async () => foreign((await import('./fetch.js')).createFetchExchange(fetch)));
+  }
+  if (dispatcher !== null) {
+    return lazy(async () =>
+      foreign((await import('./undici.js')).createDispatcherExchange(dispatcher)),
+    );
+  }
+  if (proxy !== null) {
+    return lazy(async () => (await import('./undici.js')).createProxyWire(proxy, options));
+  }
+  const general = lazy(async () => (await import('./node.js')).createNodeWire(options));
+  const plainReads = lazy(async () => (await import('./socket.js')).createSocketWire(options));
   return {
     exchange: (request) => (isPlainRead(request) ? plainReads : general).exchange(request),
-    async close() {
+    close: async () => {
       await Promise.all([general.close(), plainReads.close()]);
     },
   };
+}
+
+/** What the plain-socket wire is for: ranges, and no TLS. */
+function isPlainRead({ url, method, headers, body }: HttpRequest): boolean {
+  return url.protocol === 'http:' && method === 'GET' && body === null && 'range' in headers;
+}
+
+/** Its connections are somebody else's to close. */
+function foreign(exchange: Exchange): Wire {
+  return { exchange, close: async () => {} };
 }
 
 function lazy(load: () => Promise<Wire>): Wire {

@@ -69,11 +69,6 @@ export function createSocketWire(options: ConnectOptions): Wire {
   };
 }
 
-/** True for what the plain-socket wire is for. */
-export function isPlainRead({ url, method, headers, body }: HttpRequest): boolean {
-  return url.protocol === 'http:' && method === 'GET' && body === null && 'range' in headers;
-}
-
 /** A connection that stands; the signal ends the attempt at once. */
 function connected(
   url: URL,
