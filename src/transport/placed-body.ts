@@ -84,7 +84,7 @@ class Placed implements PlacedBody {
     this.#announcedBytes = announcedBytes;
   }
 
-  async read(cutter: RangeCutter, into: Uint8Array): Promise<number> {
+  read(cutter: RangeCutter, into: Uint8Array): Promise<number> {
     return this.#multipart === null
       ? this.#readPlain(cutter, into)
       : this.#readParts(cutter, this.#multipart, into);
@@ -120,7 +120,7 @@ class Placed implements PlacedBody {
         if (count === 0) return 0;
         continue;
       }
-      const count = await this.#fill(into.subarray(0, lengthBytes));
+      const count = await this.#fill(atMost(into, lengthBytes));
       cutter.advance(count);
       return count;
     }
@@ -153,7 +153,7 @@ class Placed implements PlacedBody {
 
   async #fill(into: Uint8Array): Promise<number> {
     const { body } = this.#received.response;
-    const view = into.subarray(0, this.#announcedBytes - this.#receivedBytes);
+    const view = atMost(into, this.#announcedBytes - this.#receivedBytes);
     if (body === null || view.length === 0) return 0;
     const count = await body.fill(view);
     this.#receivedBytes += count;
@@ -170,4 +170,9 @@ class Placed implements PlacedBody {
     this.#scratch ??= new Uint8Array(SCRATCH_BYTES);
     return this.#scratch;
   }
+}
+
+/** A view costs more than a comparison. */
+function atMost(into: Uint8Array, bytes: number): Uint8Array {
+  return into.length <= bytes ? into : into.subarray(0, bytes);
 }

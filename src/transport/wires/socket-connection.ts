@@ -39,6 +39,7 @@ interface Asked {
   readonly reject: (error: unknown) => void;
 }
 
+const ENDED: Promise<number> = Promise.resolve(0);
 const SPILL_BYTES = 64 * 1024;
 /** Never named as a whole, so that there is always a byte left to name. */
 const SLACK_BYTES = 1024;
@@ -48,6 +49,7 @@ const MOST_INFORMATIONAL = 16;
 
 export class SocketConnection {
   readonly #spill = new Uint8Array(SPILL_BYTES + SLACK_BYTES);
+  readonly #probe = this.#spill.subarray(0, PROBE_BYTES);
   /** Bytes of the spill that nobody has taken: `[start, end)`. */
   #heldStart = 0;
   #heldEnd = 0;
@@ -123,14 +125,11 @@ export class SocketConnection {
     const head = this.#head;
     if (head === null) return null;
     const { framing } = head;
-    let ended = false;
     return {
       sizeBytes: framing.kind === 'length' ? framing.sizeBytes : undefined,
-      fill: async (into) => {
-        if (ended || into.length === 0) return 0;
-        const count = await this.#fill(into);
-        ended = count === 0 || this.#head !== head;
-        return count;
+      fill: (into) => {
+        const isOver = this.#head !== head || into.length === 0;
+        return isOver ? ENDED : this.#fill(into);
       },
       cancel: () => {
         if (this.#head === head) this.destroy();
@@ -214,6 +213,8 @@ export class SocketConnection {
   #serve(moreIsThere: boolean): void {
     const pending = this.#pending;
     if (pending === null) return;
+    const goesOn = moreIsThere && this.#decoder === null && this.#head !== null;
+    if (goesOn && this.#namedBytes === PROBE_BYTES && this.#takeProbe(pending)) return;
     const held = this.#spill.subarray(this.#heldStart, this.#heldEnd);
     const room = pending.into.subarray(pending.filled);
     if (this.#decoder !== null) {
@@ -228,9 +229,23 @@ export class SocketConnection {
       pending.filled += count;
       this.#count(count);
     }
-    const goesOn = moreIsThere && this.#decoder === null && this.#head !== null;
-    if (goesOn && pending.filled < pending.into.length) return;
+    if (goesOn && this.#head !== null && pending.filled < pending.into.length) return;
     if (pending.filled > 0 || this.#head === null) this.#settle();
+  }
+
+  /** The usual case of {@link #serve} without a view made for it: they cost more than the bytes. */
+  #takeProbe(pending: Pending): boolean {
+    const fits =
+      this.#heldStart === 0 &&
+      this.#heldEnd === PROBE_BYTES &&
+      pending.filled + PROBE_BYTES < pending.into.length &&
+      PROBE_BYTES < this.#leftBytes;
+    if (!fits) return false;
+    pending.into.set(this.#probe, pending.filled);
+    pending.filled += PROBE_BYTES;
+    this.#heldStart = PROBE_BYTES;
+    this.#leftBytes -= PROBE_BYTES;
+    return true;
   }
 
   #count(length: number): void {
@@ -294,7 +309,12 @@ export class SocketConnection {
       const end = Math.min(pending.into.length, pending.filled + this.#leftBytes);
       return pending.into.subarray(pending.filled, end);
     }
-    if (isEmpty || this.#heldEnd > SPILL_BYTES / 2) {
+    if (isEmpty) {
+      this.#heldStart = 0;
+      this.#heldEnd = 0;
+      this.#namedBytes = PROBE_BYTES;
+      if (direct) return this.#probe;
+    } else if (this.#heldEnd > SPILL_BYTES / 2) {
       this.#spill.copyWithin(0, this.#heldStart, this.#heldEnd);
       this.#heldEnd -= this.#heldStart;
       this.#heldStart = 0;
