@@ -74,7 +74,9 @@ export function createUrlPolicy(options: UrlPolicyOptions): UrlPolicy {
       const url = parsedUrl(text, from);
       const host = bareHost(url.hostname);
       if (url.protocol !== 'https:' && !(url.protocol === 'http:' && casIsHttp)) {
-        throw refused(casIsHttp ? 'https or http' : 'https', url.protocol, host, url);
+        // A gateway that does not know of the TLS in front of it names URLs that it thinks it has.
+        const hint = host === casHost ? ' (a server behind TLS has to be told its public URL)' : '';
+        throw refused(casIsHttp ? 'https or http' : 'https', `${url.protocol}${hint}`, host, url);
       }
       if (from?.protocol === 'https:' && url.protocol !== 'https:') {
         throw refused('a redirect that stays on https', url.protocol, host, url);
