@@ -94,9 +94,10 @@ class Placed implements PlacedBody {
     const { body } = this.#received.response;
     if (body === null) return;
     try {
-      const leftBytes = (body.sizeBytes ?? 0) - this.#receivedBytes;
+      const { sizeBytes } = body;
+      const leftBytes = sizeBytes === undefined ? 0 : sizeBytes - this.#receivedBytes;
       // Mostly nothing is left, and only the end has to be seen.
-      const scratch = new Uint8Array(leftBytes === 0 ? 1 : 4096);
+      const scratch = new Uint8Array(sizeBytes !== undefined && leftBytes === 0 ? 1 : 4096);
       for (let restBytes = leftBytes; restBytes <= MAX_REST_BYTES; restBytes += scratch.length) {
         if ((await body.fill(scratch)) === 0) return;
       }

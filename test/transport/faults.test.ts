@@ -295,6 +295,18 @@ describe('memory of responses that are held', () => {
   });
 });
 
+describe('a mistake of the program in a dedup query', () => {
+  it('is not hidden as a miss', async () => {
+    const budget = {
+      acquire: () => {
+        throw new TypeError('a mistake');
+      },
+    };
+    await start((_request, response) => response.end('shard'), { budget: budget as never });
+    await expect(rig.cas.queryDedup(someHash())).rejects.toThrow('a mistake');
+  });
+});
+
 describe('an exchange in the same process', () => {
   it('takes every kind of request, without a socket, and holds the reader’s pace', async () => {
     await start(() => {});
