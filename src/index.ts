@@ -18,7 +18,6 @@ export {
   type FailedUpload,
   type OrbweaverClient,
   type PlacementName,
-  type RequestDispatcher,
   type UploadedFile,
   type UploadResult,
   type ZipEntryRequest,
@@ -36,4 +35,9 @@ export {
 } from './errors.js';
 export { MerkleHash } from './hash/index.js';
 export type { KernelTier, TierRequest } from './kernels/index.js';
-export type { RetryEvent, RetryOptions, TokenSource } from './transport/index.js';
+export type {
+  RequestDispatcher,
+  RetryEvent,
+  RetryOptions,
+  TokenSource,
+} from './transport/index.js';

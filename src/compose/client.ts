@@ -4,10 +4,12 @@ import type { CasClient, ShardCache } from '../client/ports.js';
 import { type ErrorCode, OrbweaverError } from '../errors.js';
 import { Budget } from '../flow/index.js';
 import { MerkleHash } from '../hash/index.js';
+import type { Exchange } from '../http/index.js';
 import type { KernelTier } from '../kernels/index.js';
 import { checkOptions, is, type OptionRules } from '../options/index.js';
 import type {
   CasClientOptions,
+  RequestDispatcher,
   RetryEvent,
   RetryOptions,
   TokenSource,
@@ -18,11 +20,6 @@ import { COMPUTE_RULES, type ComputeOptions, poolOf } from './options.js';
 
 /** How to weigh stored bytes against the reads of those who download; docs/placement.md. */
 export type PlacementName = 'balanced' | 'store-least' | 'read-fast' | 'reference';
-
-/** What is used of a `Dispatcher` of undici, of any version that has it. */
-export interface RequestDispatcher {
-  request(options: never): Promise<unknown>;
-}
 
 /** What {@link createClient} is told. */
 export interface ClientOptions extends ComputeOptions {
@@ -61,6 +58,10 @@ export interface ClientOptions extends ComputeOptions {
    * is slower, and closing it is its owner's. @default none
    */
   readonly dispatcher?: RequestDispatcher | undefined;
+  /** Takes all requests instead: a gateway's exchange, without a socket between. @default none */
+  readonly exchange?: Exchange | undefined;
+  /** Sends all requests instead, where there is no Node. @default none */
+  readonly fetch?: CasClientOptions['fetch'] | undefined;
   /** Told of each request that is repeated, and why. */
   readonly onRetry?: ((event: RetryEvent) => void) | undefined;
 }
@@ -211,6 +212,8 @@ const CLIENT_RULES: OptionRules<ClientOptions> = {
   ca: is.text,
   proxy: is.text,
   dispatcher: is.object,
+  exchange: is.callback,
+  fetch: is.callback,
   onRetry: is.callback,
 };
 
@@ -257,14 +260,14 @@ export async function createClient(options: ClientOptions = {}): Promise<Orbweav
   checkOptions('createClient', options, CLIENT_RULES);
   if (options.retry !== undefined) checkOptions('retry', options.retry, RETRY_RULES);
   const { endpoint, placement = 'balanced', shardCacheDir } = options;
+  const budget = new Budget({ capacityBytes: RETAINED_BYTES });
   // Both ways of a transfer are loaded when they are first asked for, and workers start meanwhile, if
   // there is work for them: most of a small upload is the loading of code and the start of threads.
   const [pool, cas, cache] = await allOpened(
     poolOf(options, { inThreadBytes: IN_THREAD_BYTES }),
-    endpoint === undefined ? null : casOf(endpoint, options),
+    endpoint === undefined ? null : casOf(endpoint, options, budget),
     shardCacheDir === undefined ? null : cacheOf(shardCacheDir),
   );
-  const budget = new Budget({ capacityBytes: RETAINED_BYTES });
   let closing: Promise<void> | null = null;
   const checkOpen = (): void => {
     if (closing !== null) {
@@ -279,7 +282,6 @@ export async function createClient(options: ClientOptions = {}): Promise<Orbweav
     if (cas === null) throw new OrbweaverError('USAGE', '"endpoint" expected a URL, got none');
     return cas;
   };
-
 
   return {
     threads: pool.threads,
@@ -362,18 +364,26 @@ async function allOpened(
   }
 }
 
-async function casOf(endpoint: string, options: ClientOptions): Promise<CasClient> {
-  const { retry, stallTimeoutMs, dedupTimeoutMs, connectTimeoutMs, headers } = options;
-  const { sessionId, userAgent, allowHosts, ca, proxy, onRetry } = options;
+async function casOf(endpoint: string, options: ClientOptions, budget: Budget): Promise<CasClient> {
+  const { retry, stallTimeoutMs, responseTimeoutMs, dedupTimeoutMs, connectTimeoutMs, headers } =
+    options;
+  const { sessionId, userAgent, allowHosts, ca, proxy, dispatcher, exchange, fetch, onRetry } =
+    options;
   const { createCasClient } = await import('../transport/index.js');
   const given = {
     endpoint,
     token: options.token ?? '',
     retry: retry === undefined ? undefined : withoutUndefined(retry),
-    answerTimeoutMs: options.responseTimeoutMs,
-    dispatcher: options.dispatcher as CasClientOptions['dispatcher'],
-    ...{ stallTimeoutMs, dedupTimeoutMs, connectTimeoutMs, headers, sessionId, userAgent },
-    ...{ allowHosts, ca, proxy, onRetry },
+    ...{
+      stallTimeoutMs,
+      responseTimeoutMs,
+      dedupTimeoutMs,
+      connectTimeoutMs,
+      headers,
+      sessionId,
+      userAgent,
+    },
+    ...{ allowHosts, ca, proxy, dispatcher, exchange, fetch, budget, onRetry },
   };
   return createCasClient(withoutUndefined(given));
 }

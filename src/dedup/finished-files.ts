@@ -1,6 +1,6 @@
+import { GrowableBytes, GrowableU32 } from '../bytes/index.js';
 import { HASH_BYTES, MerkleHash } from '../hash/index.js';
 import { RECORD_BYTES, type ShardFile, type ShardTerm } from '../shard/index.js';
-import { GrowableBytes, GrowableU32 } from '../bytes/index.js';
 import type { XorbRegistry } from './xorb-registry.js';
 
 /** Values per term in the packed list: xorb, chunk start, chunk end, bytes. */

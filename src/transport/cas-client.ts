@@ -1,28 +1,26 @@
-import type { CasClient, FetchedPart } from '../client/ports.js';
-import { createCallSignals } from './call-signals.js';
-import type { ConnectOptions } from './connect.js';
+import type { CasClient } from '../client/ports.js';
+import type { Scope } from '../flow/index.js';
+import type { Send } from './call.js';
+import { type CallScopes, createCallScopes } from './call-scopes.js';
+import type { Context } from './context.js';
 import { createDedupQuery } from './dedup-query.js';
-import { createDirectConnect } from './direct-connect.js';
-import { createFetchRanges } from './fetch-ranges.js';
-import { createHostLimiter } from './host-limiter.js';
-import type { HttpContext } from './http.js';
-import { createLinkPace } from './link-pace.js';
-import { createMasker } from './mask.js';
-import { createNodeWire } from './node-wire.js';
+import { createHostLimiter, limit } from './host-limiter.js';
+import { createMasker, type Masker } from './mask.js';
+import { partsOf, receiveInto } from './old-ranges.js';
 import {
   type CasClientOptions,
   type CheckedCasClientOptions,
   checkCasClientOptions,
 } from './options.js';
-import { rangeReaderOf } from './range-reader.js';
-import { createReceiveRange } from './receive-range.js';
+import { createReadRanges } from './read-ranges.js';
 import { createReconstructionQuery } from './reconstruction.js';
 import { createShardUpload } from './shard-upload.js';
-import { throwIfAborted } from './sleep.js';
-import { createTokens } from './token.js';
-import { createProxyWire, createUndiciWire } from './undici-wire.js';
-import { createUrlPolicy, type UrlPolicy } from './url-policy.js';
-import type { Wire } from './wire.js';
+import { createTokens, withToken } from './token.js';
+import { createUrlPolicy, type UrlPolicy, withUrlPolicy } from './url-policy.js';
+import { watchdog } from './watchdog.js';
+import { createWire } from './wires/choose.js';
+import type { Wire } from './wires/connect.js';
+import { createWriteSizes } from './write-sizes.js';
 import { createXorbUpload } from './xorb-upload.js';
 
 /**
@@ -36,122 +34,114 @@ import { createXorbUpload } from './xorb-upload.js';
  */
 export function createCasClient(options: CasClientOptions): CasClient {
   const checked = checkCasClientOptions(options);
-  const calls = createCallSignals();
-  const context = createContext(checked);
+  const scopes = createCallScopes(checked.clock);
+  const { context, wire } = createContext(checked);
   const queryDedup = createDedupQuery(context, checked.dedupTimeoutMs);
   const putXorb = createXorbUpload(context);
   const putShard = createShardUpload(context);
   const getReconstruction = createReconstructionQuery(context);
-  const fetchRanges = createFetchRanges(context);
-  const direct = createReceiveRange(
-    context,
-    // Behind a proxy or a caller's dispatcher there are no connections of our own.
-    checked.proxy === null && checked.dispatcher === null
-      ? createDirectConnect(connectOptions(checked, context.policy))
-      : null,
-  );
-
-  /** Runs a call under a signal that closing the client aborts too. */
-  const linked = async <T>(
-    signal: AbortSignal | undefined,
-    call: (signal: AbortSignal) => Promise<T>,
-  ): Promise<T> => {
-    const link = calls.link(signal);
-    try {
-      throwIfAborted(link.signal);
-      return await call(link.signal);
-    } finally {
-      link.unlink();
-    }
-  };
+  const readRanges = createReadRanges(context);
 
   const client: CasClient = {
     async queryDedup(chunk, signal) {
-      throwIfAborted(signal);
       // A closed client is one more failure that is a miss.
-      if (calls.closed) return null;
-      return linked(signal, (both) => queryDedup(chunk, both)).catch((error: unknown) => {
-        if (signal?.aborted !== true && calls.closed) return null;
+      const missWhenClosed = (error: unknown): null => {
+        if (signal?.aborted !== true && scopes.closed) return null;
         throw error;
-      });
+      };
+      return within(scopes, signal, (scope) => queryDedup(chunk, scope)).catch(missWhenClosed);
     },
-    putXorb: (xorb, body, putOptions = {}) =>
-      linked(putOptions.signal, (signal) => putXorb(xorb, body, { ...putOptions, signal })),
-    putShard: (shard, putOptions = {}) =>
-      linked(putOptions.signal, (signal) => putShard(shard, { ...putOptions, signal })),
+    putXorb: (xorb, body, { signal, onSent } = {}) =>
+      within(scopes, signal, (scope) => putXorb(xorb, body, { scope, onSent })),
+    putShard: (shard, { signal, onProgress } = {}) =>
+      within(scopes, signal, (scope) => putShard(shard, { scope, onProgress })),
     getReconstruction: (file, range, signal) =>
-      linked(signal, (both) => getReconstruction(file, range, both)),
+      within(scopes, signal, (scope) => getReconstruction(file, range, scope)),
+    readRanges: (url, ranges, { signal, onRequest } = {}) =>
+      readRanges(url, ranges, { onRequest, openScope: () => scopes.open(signal) }),
+    fetchRanges: (url, ranges, signal, skipBytes) =>
+      partsOf(readRanges(url, ranges, { skipBytes, openScope: () => scopes.open(signal) })),
     receiveRange: (url, range, receiver, signal) =>
-      linked(signal, (both) => direct.receiveRange(url, range, receiver, both)),
-    async *fetchRanges(
-      url,
-      ranges,
-      signal,
-      skipBytes,
-    ): AsyncGenerator<FetchedPart, void, undefined> {
-      const link = calls.link(signal);
-      try {
-        throwIfAborted(link.signal);
-        yield* fetchRanges(url, ranges, link.signal, skipBytes);
-      } finally {
-        link.unlink();
-      }
-    },
-    readRanges: (url, ranges, readOptions = {}) =>
-      rangeReaderOf((signal) => client.fetchRanges(url, ranges, signal), readOptions),
+      receiveInto(client.readRanges(url, [range], { signal }), range, receiver),
     async close() {
-      calls.close();
-      direct.close();
-      await context.wire.close();
+      scopes.close();
+      await wire.close();
     },
   };
   return client;
 }
 
-function createContext(options: CheckedCasClientOptions): HttpContext {
+/** Runs a call in a scope that closing the client ends too. */
+async function within<T>(
+  scopes: CallScopes,
+  signal: AbortSignal | undefined,
+  run: (scope: Scope) => Promise<T>,
+): Promise<T> {
+  const scope = scopes.open(signal);
+  try {
+    scope.check();
+    return await run(scope);
+  } finally {
+    scope.close();
+  }
+}
+
+function createContext(options: CheckedCasClientOptions): { context: Context; wire: Wire } {
+  const { clock, random, retry, stallTimeoutMs } = options;
   const masker = createMasker([...Object.values(options.headers), options.proxy?.password ?? '']);
   const policy = createUrlPolicy({
     endpoint: options.endpoint,
     allowHosts: options.allowHosts,
     lookup: options.lookup,
   });
-  return {
-    endpoint: options.endpoint,
-    policy,
-    masker,
-    clock: options.clock,
-    random: options.random,
-    tokens: createTokens(options.token, masker),
-    limiter: createHostLimiter(options.clock),
-    retry: options.retry,
-    reachedHosts: new Set(),
-    onRetry: options.onRetry,
-    wire: createWire(options, policy),
-    pace: createLinkPace(),
-    commonHeaders: { 'user-agent': options.userAgent },
-    casHeaders: {
-      ...options.headers,
-      ...(options.sessionId === '' ? {} : { 'x-xet-session-id': options.sessionId }),
-    },
-    stallTimeoutMs: options.stallTimeoutMs,
-    answerTimeoutMs: options.answerTimeoutMs,
-  };
-}
-
-function createWire(options: CheckedCasClientOptions, policy: UrlPolicy): Wire {
-  const { dispatcher, proxy } = options;
-  if (dispatcher !== null) return createUndiciWire(dispatcher, async () => {});
-  if (proxy !== null) return createProxyWire(proxy, options);
-  return createNodeWire(connectOptions(options, policy));
-}
-
-function connectOptions(options: CheckedCasClientOptions, policy: UrlPolicy): ConnectOptions {
-  return {
+  const wire = createWire(options, {
     connectTimeoutMs: options.connectTimeoutMs,
     attemptTimeoutMs: options.addressTimeoutMs,
     ca: options.ca,
     lookup: options.lookup,
     policy,
-    clock: options.clock,
+    clock,
+  });
+  const reachedHosts = new Set<string>();
+  const context: Context = {
+    endpoint: options.endpoint,
+    masker,
+    clock,
+    random,
+    retry,
+    reachedHosts,
+    onRetry: options.onRetry,
+    budget: options.budget,
+    send: createSend(options, { masker, policy, wire, reachedHosts }),
+    commonHeaders: { 'user-agent': options.userAgent },
+    stallTimeoutMs,
+    responseTimeoutMs: options.responseTimeoutMs,
   };
+  return { context, wire };
+}
+
+/** One layer around the next; `call.ts` has the picture. */
+function createSend(
+  options: CheckedCasClientOptions,
+  parts: {
+    readonly masker: Masker;
+    readonly policy: UrlPolicy;
+    readonly wire: Wire;
+    readonly reachedHosts: Set<string>;
+  },
+): Send {
+  const { clock, stallTimeoutMs, retry, sessionId } = options;
+  const { masker, policy, wire, reachedHosts } = parts;
+  const casHeaders = {
+    ...options.headers,
+    ...(sessionId === '' ? {} : { 'x-xet-session-id': sessionId }),
+  };
+  const tokens = createTokens(options.token, masker);
+  const limiter = createHostLimiter(clock, retry.maxRetryAfterMs);
+  const writeSizes = createWriteSizes();
+
+  const watched = watchdog({ clock, masker, writeSizes, stallTimeoutMs })(wire.exchange);
+  const limited = limit(limiter, reachedHosts, clock)(watched);
+  const judged = withUrlPolicy(policy)(limited);
+  return withToken({ tokens, masker, casHeaders })(judged);
 }

@@ -1,81 +1,88 @@
+import { isOrbweaverError } from '../errors.js';
+import type { Scope } from '../flow/index.js';
 import type { MerkleHash } from '../hash/index.js';
-import { answerFailure, createCallState, type HttpContext, readAll, sendToCas } from './http.js';
-import { abortedError, throwIfAborted } from './sleep.js';
+import { drain } from '../http/index.js';
+import { type Context, casCall, sendToCas, statusFailure, withHeldBody } from './context.js';
+import { AttemptFailure } from './failures.js';
 
 /**
  * The global dedup query. Deduplication is an optimisation: whatever goes wrong here is a miss, is
- * over soon, and is not asked for over and over.
+ * over soon, and is not asked for over and over. A server that wants fewer queries gets fewer
+ * queries; nothing else waits for that.
  */
 
-/** Answers are keyed shards of at most 16 MiB; a little more for servers that count differently. */
-const MAX_ANSWER_BYTES = 17 * 1024 * 1024;
+/** Responses are keyed shards of at most 16 MiB; a little more for servers that count differently. */
+const MAX_RESPONSE_BYTES = 17 * 1024 * 1024;
 /** Failures in a row until nothing is asked for a while. */
 const FAILURES_UNTIL_QUIET = 3;
 const FIRST_QUIET_MS = 30_000;
 const LONGEST_QUIET_MS = 600_000;
+const DRAIN_BYTES = 64 * 1024;
 
-export type DedupQuery = (chunk: MerkleHash, signal?: AbortSignal) => Promise<Uint8Array | null>;
+export type DedupQuery = (chunk: MerkleHash, scope: Scope) => Promise<Uint8Array | null>;
 
-export function createDedupQuery(context: HttpContext, timeoutMs: number): DedupQuery {
+export function createDedupQuery(context: Context, timeoutMs: number): DedupQuery {
   let failuresInRow = 0;
   let quietMs = FIRST_QUIET_MS;
-  let quietUntil = 0;
+  let quietUntil = Number.NEGATIVE_INFINITY;
 
   const succeeded = (): void => {
     failuresInRow = 0;
     quietMs = FIRST_QUIET_MS;
   };
-  const failed = (): void => {
+  const failed = (pauseMs: number | null): void => {
+    const now = context.clock.now();
     failuresInRow++;
+    if (pauseMs !== null) {
+      const clamped = Math.min(pauseMs, context.retry.maxRetryAfterMs);
+      quietUntil = Math.max(quietUntil, now + clamped);
+    }
     if (failuresInRow < FAILURES_UNTIL_QUIET) return;
     // After the pause one more failure is enough to be quiet again, for longer.
     failuresInRow = FAILURES_UNTIL_QUIET - 1;
-    quietUntil = context.clock.now() + quietMs;
+    quietUntil = Math.max(quietUntil, now + quietMs);
     quietMs = Math.min(quietMs * 2, LONGEST_QUIET_MS);
   };
 
-  /** The answer, or null for a miss. Throws for everything else. */
-  const ask = async (chunk: MerkleHash, signal: AbortSignal): Promise<Uint8Array | null> => {
-    const answer = await sendToCas(
-      context,
-      {
-        method: 'GET',
-        path: `v1/chunks/default-merkledb/${chunk}`,
-        label: 'v1/chunks',
-        signal,
-      },
-      createCallState(),
-    );
-    if (answer.exchange.status === 404) {
-      await answer.exchange.discard();
+  /** The shard, or null for a miss. Throws for everything else. */
+  const ask = async (chunk: MerkleHash, scope: Scope): Promise<Uint8Array | null> => {
+    const path = `v1/chunks/default-merkledb/${chunk}`;
+    const call = casCall(context, {
+      method: 'GET',
+      path,
+      label: 'v1/chunks',
+      scope,
+      ownPauses: true,
+    });
+    const received = await sendToCas(context, call);
+    const { status, body } = received.response;
+    if (status === 404) {
+      await drain(body, DRAIN_BYTES);
       return null;
     }
-    if (answer.exchange.status === 200) return readAll(answer, MAX_ANSWER_BYTES);
-    const refusal = await answerFailure(context, answer);
-    if (refusal.status === 429) {
-      context.limiter.limited(answer.operation.url.host, refusal.pauseMs);
-    }
-    throw refusal;
+    if (status !== 200) throw await statusFailure(context, received);
+    // From here on the bytes are the caller's, who counts what it keeps.
+    return withHeldBody(context, received, MAX_RESPONSE_BYTES, (bytes) => bytes);
   };
 
-  return async (chunk, signal) => {
-    throwIfAborted(signal);
+  return async (chunk, scope) => {
+    scope.check();
     if (context.clock.now() < quietUntil) return null;
-    const limit = new AbortController();
-    const stop = (): void => limit.abort();
-    const cancelTimer = context.clock.setTimer(timeoutMs, stop);
-    signal?.addEventListener('abort', stop, { once: true });
+    const limited = scope.child({ what: 'the dedup query' });
+    limited.after(timeoutMs, () => limited.close());
     try {
-      const shard = await ask(chunk, limit.signal);
+      const shard = await ask(chunk, limited);
       succeeded();
       return shard;
-    } catch {
-      if (signal?.aborted === true) throw abortedError(signal);
-      failed();
+    } catch (exception) {
+      scope.check();
+      const isFailure = exception instanceof AttemptFailure;
+      // A mistake of this program is not a miss.
+      if (!isFailure && !isOrbweaverError(exception)) throw exception;
+      failed(isFailure ? exception.pauseMs : null);
       return null;
     } finally {
-      cancelTimer();
-      signal?.removeEventListener('abort', stop);
+      limited.close();
     }
   };
 }

@@ -6,7 +6,7 @@ import { codeOfStatus, isTransient, isUnreached, verdictOfStatus } from './retry
 export class AttemptFailure extends Error {
   readonly error: OrbweaverError;
   readonly retry: boolean;
-  /** HTTP status, or null when there was no answer. */
+  /** HTTP status, or null when there was no response. */
   readonly status: number | null;
   /** What the server asked to wait. */
   readonly pauseMs: number | null;
@@ -41,10 +41,10 @@ export interface Operation {
 export const ERROR_BODY_LENGTH = 1024;
 const MESSAGE_BODY_LENGTH = 160;
 
-/** The failure that an answer with a wrong status is. `bodyText` is raw; it is masked here. */
-export function failureOfAnswer(
+/** The failure that a response with a wrong status is. `bodyText` is raw; it is masked here. */
+export function failureOfStatus(
   operation: Operation,
-  answer: {
+  response: {
     readonly status: number;
     readonly requestId: string | null;
     readonly bodyText: string;
@@ -54,8 +54,8 @@ export function failureOfAnswer(
   },
   masker: Masker,
 ): AttemptFailure {
-  const { status, pauseMs } = answer;
-  const body = printable(masker.maskCut(answer.bodyText, ERROR_BODY_LENGTH));
+  const { status, pauseMs } = response;
+  const body = printable(masker.maskCut(response.bodyText, ERROR_BODY_LENGTH));
   const line = body.replace(/\s+/g, ' ').trim();
   const said = line.length > MESSAGE_BODY_LENGTH ? `${line.slice(0, MESSAGE_BODY_LENGTH)}…` : line;
   const error = new OrbweaverError(
@@ -65,14 +65,14 @@ export function failureOfAnswer(
     {
       ...place(operation),
       status,
-      requestId: answer.requestId === null ? null : printable(masker.mask(answer.requestId)),
+      requestId: response.requestId === null ? null : printable(masker.mask(response.requestId)),
       body: body === '' ? null : body,
       ...(pauseMs === null ? {} : { retryAfterMs: pauseMs }),
-      ...answer.fields,
+      ...response.fields,
     },
   );
   return new AttemptFailure(error, {
-    retry: answer.retry ?? verdictOfStatus(status) === 'retry',
+    retry: response.retry ?? verdictOfStatus(status) === 'retry',
     status,
     pauseMs,
   });
@@ -89,11 +89,18 @@ export function failureOfException(
   const known = findOrbweaverError(exception);
   if (known !== null) return new AttemptFailure(known, { retry: known.retryable });
   const systemCode = systemCodeOf(exception);
+  if (operation.url.protocol === 'https:' && isPlainText(exception, systemCode)) {
+    const what = `${operation.name} expected TLS, but ${operation.url.host} speaks http, not https`;
+    return failure(operation, 'PROTOCOL', what, {
+      retry: false,
+      fields: { systemCode, ...fields },
+    });
+  }
   const text = printable(masker.mask(exception instanceof Error ? exception.message : 'unknown'));
   const retry = isTransient(systemCode);
   const error = new OrbweaverError(
     systemCode.startsWith('HPE_') && !retry ? 'PROTOCOL' : 'NETWORK',
-    `${operation.name} at ${operation.url.host} expected an answer, got ` +
+    `${operation.name} at ${operation.url.host} expected a response, got ` +
       `${systemCode === '' ? 'an error' : systemCode}${text === '' ? '' : `: ${text}`}`,
     { ...place(operation), systemCode: systemCode === '' ? null : systemCode, ...fields },
     maskedCause(text, systemCode),
@@ -138,6 +145,12 @@ function systemCodeOf(exception: unknown): string {
     if (at.name === 'HTTPParserError') return 'HPE_INVALID';
   }
   return '';
+}
+
+/** OpenSSL's ways to say that what came is no TLS at all. */
+function isPlainText(exception: unknown, systemCode: string): boolean {
+  const text = `${systemCode} ${exception instanceof Error ? exception.message : ''}`;
+  return /wrong.version.number|packet.length.too.long|http.request/i.test(text);
 }
 
 /** The original is not attached: its properties may hold URLs and headers. */

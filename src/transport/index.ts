@@ -2,10 +2,11 @@ export { createCasClient } from './cas-client.js';
 export { createMasker, type Masker, maskUrl } from './mask.js';
 export type { CasClientOptions } from './options.js';
 export type {
+  DispatcherRequest,
+  DispatcherResponse,
   NameLookup,
-  RandomSource,
+  RequestDispatcher,
   RetryEvent,
   TokenSource,
-  TransportClock,
 } from './ports.js';
 export { DEFAULT_RETRY, type RetryOptions } from './retry-table.js';

@@ -1,4 +1,4 @@
-import { isIPv4, isIPv6 } from 'node:net';
+import { BlockList, isIPv4, isIPv6 } from 'node:net';
 
 /**
  * What kind of place an IP address is. Origin: the IANA special-purpose address registries for
@@ -36,80 +36,47 @@ const IPV6_BLOCKS: readonly Block[] = [
   ['fc00::', 7, 'private'],
   ['fec0::', 10, 'private'],
   ['fe80::', 10, 'link-local'],
-  ['2000::', 3, 'public'],
 ];
 
-/** IPv6 forms that carry an IPv4 address: the kind is that of the address they carry. */
-const EMBEDDED_IPV4: readonly (readonly [network: string, bits: number, atBit: number])[] = [
-  ['::ffff:0:0', 96, 96],
-  ['64:ff9b::', 96, 96],
-  ['2002::', 16, 16],
+/** What of IPv6 is given out at all, and two forms that are as public as the IPv4 they carry. */
+const IPV6_PUBLIC: readonly (readonly [network: string, bits: number])[] = [
+  ['2000::', 3],
+  ['64:ff9b::', 96],
+  ['::ffff:0:0', 96],
 ];
 
 /** The kind of an address in text form (a zone such as `%eth0` is ignored), or null. */
-export function addressKind(address: string): AddressKind | null {
-  const bare = address.split('%')[0] as string;
-  if (isIPv4(bare)) return kindInBlocks(parseIPv4(bare), 32, V4_TABLE);
-  if (!isIPv6(bare)) return null;
-  const value = parseIPv6(bare);
-  for (const [network, bits, atBit] of EMBEDDED_TABLE) {
-    if (value >> BigInt(128 - bits) !== network) continue;
-    const inner = (value >> BigInt(128 - atBit - 32)) & 0xffff_ffffn;
-    return kindInBlocks(inner, 32, V4_TABLE);
+export type AddressKinds = (address: string) => AddressKind | null;
+
+export function createAddressKinds(): AddressKinds {
+  const special = new Map<AddressKind, BlockList>();
+  const listOf = (kind: AddressKind): BlockList => {
+    const list = special.get(kind) ?? new BlockList();
+    special.set(kind, list);
+    return list;
+  };
+  for (const [network, bits, kind] of IPV4_BLOCKS) {
+    const list = listOf(kind);
+    // A `BlockList` finds `::ffff:10.0.0.1` in the blocks of IPv4 by itself.
+    list.addSubnet(network, bits, 'ipv4');
+    list.addSubnet(`64:ff9b::${network}`, 96 + bits, 'ipv6');
+    list.addSubnet(sixToFour(network), 16 + bits, 'ipv6');
   }
-  // What is outside of 2000::/3 and in no other block is not given out at all.
-  const kind = kindInBlocks(value, 128, V6_TABLE, 'reserved');
-  return kind;
+  for (const [network, bits, kind] of IPV6_BLOCKS) listOf(kind).addSubnet(network, bits, 'ipv6');
+  const open = new BlockList();
+  for (const [network, bits] of IPV6_PUBLIC) open.addSubnet(network, bits, 'ipv6');
+
+  return (address) => {
+    const bare = address.split('%')[0] as string;
+    const family = isIPv4(bare) ? 'ipv4' : isIPv6(bare) ? 'ipv6' : null;
+    if (family === null) return null;
+    for (const [kind, list] of special) if (list.check(bare, family)) return kind;
+    return family === 'ipv4' || open.check(bare, family) ? 'public' : 'reserved';
+  };
 }
 
-/** A block whose network is shifted down to its prefix. */
-type PreparedBlock = readonly [prefix: bigint, bits: number, kind: AddressKind];
-
-const V4_TABLE: readonly PreparedBlock[] = IPV4_BLOCKS.map(([network, bits, kind]) => [
-  parseIPv4(network) >> BigInt(32 - bits),
-  bits,
-  kind,
-]);
-const V6_TABLE: readonly PreparedBlock[] = IPV6_BLOCKS.map(([network, bits, kind]) => [
-  parseIPv6(network) >> BigInt(128 - bits),
-  bits,
-  kind,
-]);
-const EMBEDDED_TABLE: readonly (readonly [bigint, number, number])[] = EMBEDDED_IPV4.map(
-  ([network, bits, atBit]) => [parseIPv6(network) >> BigInt(128 - bits), bits, atBit],
-);
-
-function kindInBlocks(
-  value: bigint,
-  width: number,
-  table: readonly PreparedBlock[],
-  otherwise: AddressKind = 'public',
-): AddressKind {
-  for (const [prefix, bits, kind] of table) {
-    if (value >> BigInt(width - bits) === prefix) return kind;
-  }
-  return otherwise;
-}
-
-function parseIPv4(text: string): bigint {
-  let value = 0n;
-  for (const part of text.split('.')) value = (value << 8n) | BigInt(part);
-  return value;
-}
-
-/** `text` was checked by `isIPv6` or is one of ours. */
-function parseIPv6(text: string): bigint {
-  let plain = text;
-  const dotted = /^(.*:)(\d+\.\d+\.\d+\.\d+)$/.exec(text);
-  if (dotted !== null) {
-    const inner = parseIPv4(dotted[2] as string);
-    plain = `${dotted[1]}${(inner >> 16n).toString(16)}:${(inner & 0xffffn).toString(16)}`;
-  }
-  const [head = '', tail] = plain.split('::');
-  const left = head === '' ? [] : head.split(':');
-  const right = tail === undefined || tail === '' ? [] : tail.split(':');
-  const zeros = new Array<string>(8 - left.length - right.length).fill('0');
-  let value = 0n;
-  for (const group of [...left, ...zeros, ...right]) value = (value << 16n) | BigInt(`0x${group}`);
-  return value;
+/** `2002:<the IPv4 address>::`, the network that 6to4 gives to it. */
+function sixToFour(network: string): string {
+  const [a, b, c, d] = network.split('.').map(Number) as [number, number, number, number];
+  return `2002:${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}::`;
 }

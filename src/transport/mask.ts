@@ -1,5 +1,5 @@
 /**
- * Keeps secrets out of errors, events and logs. Everything that leaves this room as text goes
+ * Keeps secrets out of errors, events and logs. Everything that leaves this module as text goes
  * through a {@link Masker}; nothing else decides what a secret looks like.
  *
  * Two nets, because either alone has holes: secrets we know (the tokens in use) are found wherever

@@ -1,7 +1,9 @@
-import type { Dispatcher } from 'undici';
-import type { NameLookup, RandomSource, RetryEvent, TokenSource, TransportClock } from './ports.js';
+import { lookup as systemLookup } from 'node:dns';
+import { Budget, type Clock } from '../flow/index.js';
+import type { Exchange } from '../http/index.js';
+import { type RandomSource, SYSTEM_CLOCK, systemRandom } from '../platform/index.js';
+import type { NameLookup, RequestDispatcher, RetryEvent, TokenSource } from './ports.js';
 import { DEFAULT_RETRY, type RetryOptions } from './retry-table.js';
-import { SYSTEM_CLOCK, SYSTEM_LOOKUP, SYSTEM_RANDOM } from './system-ports.js';
 
 /** Options of `createCasClient`. Only `endpoint` and `token` are needed. */
 export interface CasClientOptions {
@@ -31,10 +33,11 @@ export interface CasClientOptions {
    */
   readonly stallTimeoutMs?: number;
   /**
-   * Milliseconds that a server may think about an upload after its last byte.
-   * @default DEFAULT_ANSWER_TIMEOUT_MS
+   * Milliseconds that a server which is within reach may think about an upload after its last byte.
+   * Whether it is in reach is asked after each stall timeout.
+   * @default DEFAULT_RESPONSE_TIMEOUT_MS
    */
-  readonly answerTimeoutMs?: number;
+  readonly responseTimeoutMs?: number;
   /**
    * Milliseconds for a dedup query in all; then it is a miss.
    * @default DEFAULT_DEDUP_TIMEOUT_MS
@@ -79,11 +82,27 @@ export interface CasClientOptions {
    * closing it is its owner's.
    * @default none
    */
-  readonly dispatcher?: Dispatcher;
+  readonly dispatcher?: RequestDispatcher;
+  /**
+   * Takes all requests instead: the exchange of a gateway in the same process, for example. URLs that
+   * it names are requested from it as well, so they are not judged by their addresses.
+   * @default none
+   */
+  readonly exchange?: Exchange;
+  /**
+   * Sends all requests instead, in browsers and other runtimes.
+   * @default none
+   */
+  readonly fetch?: typeof globalThis.fetch;
+  /**
+   * What responses that are held as a whole (dedup responses, reconstructions) take their bytes from.
+   * @default a budget of DEFAULT_HELD_BYTES of the client's own
+   */
+  readonly budget?: Budget;
   /** Called before each repeated attempt. */
   readonly onRetry?: (event: RetryEvent) => void;
   /** @default the system's */
-  readonly clock?: TransportClock;
+  readonly clock?: Clock;
   /** @default Math.random */
   readonly random?: RandomSource;
   /** @default dns.lookup */
@@ -93,36 +112,45 @@ export interface CasClientOptions {
 export const DEFAULT_USER_AGENT = 'orbweaver';
 /** A dead connection is given up and replaced within 45 s, and no live one is. */
 export const DEFAULT_STALL_TIMEOUT_MS = 30_000;
-/** Servers check a whole xorb or shard before they answer; ten minutes have been seen. */
-export const DEFAULT_ANSWER_TIMEOUT_MS = 900_000;
+/** Servers check a whole xorb or shard before they respond; ten minutes have been seen. */
+export const DEFAULT_RESPONSE_TIMEOUT_MS = 900_000;
 export const DEFAULT_DEDUP_TIMEOUT_MS = 5_000;
 export const DEFAULT_CONNECT_TIMEOUT_MS = 15_000;
 export const DEFAULT_ADDRESS_TIMEOUT_MS = 2_500;
+/** One reconstruction of a terabyte, or a dozen of the largest dedup responses. */
+export const DEFAULT_HELD_BYTES: number = 256 * 1024 * 1024;
+
+/** The options that are milliseconds. */
+interface Times {
+  readonly stallTimeoutMs: number;
+  readonly responseTimeoutMs: number;
+  readonly dedupTimeoutMs: number;
+  readonly connectTimeoutMs: number;
+  readonly addressTimeoutMs: number;
+}
 
 /** The options with every default filled in. */
-export interface CheckedCasClientOptions {
+export interface CheckedCasClientOptions extends Times {
   readonly endpoint: URL;
   readonly token: TokenSource | string;
   readonly userAgent: string;
   readonly sessionId: string;
   readonly headers: Readonly<Record<string, string>>;
-  readonly stallTimeoutMs: number;
-  readonly answerTimeoutMs: number;
-  readonly dedupTimeoutMs: number;
-  readonly connectTimeoutMs: number;
-  readonly addressTimeoutMs: number;
   readonly retry: RetryOptions;
   readonly allowHosts: readonly string[];
   readonly ca: string;
   readonly proxy: URL | null;
-  readonly dispatcher: Dispatcher | null;
+  readonly dispatcher: RequestDispatcher | null;
+  readonly exchange: Exchange | null;
+  readonly fetch: typeof globalThis.fetch | null;
+  readonly budget: Budget;
   readonly onRetry: ((event: RetryEvent) => void) | undefined;
-  readonly clock: TransportClock;
+  readonly clock: Clock;
   readonly random: RandomSource;
   readonly lookup: NameLookup;
 }
 
-/** Headers that this room sets itself, or that would break the connection. */
+/** Headers that the client sets itself, or that would break the connection. */
 const OWN_HEADERS: ReadonlySet<string> = new Set([
   'authorization',
   'connection',
@@ -149,45 +177,32 @@ export function checkCasClientOptions(options: CasClientOptions): CheckedCasClie
     userAgent: checkHeader('userAgent', options.userAgent ?? DEFAULT_USER_AGENT),
     sessionId: checkHeader('sessionId', options.sessionId ?? ''),
     headers: checkHeaders(options.headers ?? {}),
-    stallTimeoutMs: checkNumber(
-      'stallTimeoutMs',
-      options.stallTimeoutMs,
-      1,
-      DEFAULT_STALL_TIMEOUT_MS,
-    ),
-    answerTimeoutMs: checkNumber(
-      'answerTimeoutMs',
-      options.answerTimeoutMs,
-      1,
-      DEFAULT_ANSWER_TIMEOUT_MS,
-    ),
-    dedupTimeoutMs: checkNumber(
-      'dedupTimeoutMs',
-      options.dedupTimeoutMs,
-      1,
-      DEFAULT_DEDUP_TIMEOUT_MS,
-    ),
-    connectTimeoutMs: checkNumber(
-      'connectTimeoutMs',
-      options.connectTimeoutMs,
-      1,
-      DEFAULT_CONNECT_TIMEOUT_MS,
-    ),
-    addressTimeoutMs: checkNumber(
-      'addressTimeoutMs',
-      options.addressTimeoutMs,
-      10,
-      DEFAULT_ADDRESS_TIMEOUT_MS,
-    ),
+    ...checkTimes(options),
     retry,
     allowHosts: options.allowHosts ?? [],
     ca: checkCertificates(options.ca ?? ''),
     proxy: options.proxy === undefined || options.proxy === '' ? null : checkProxy(options.proxy),
     dispatcher: checkDispatcher(options),
+    exchange: checkFunction('exchange', options.exchange),
+    fetch: checkFunction('fetch', options.fetch),
+    budget: options.budget ?? new Budget({ capacityBytes: DEFAULT_HELD_BYTES }),
     onRetry: options.onRetry,
     clock: options.clock ?? SYSTEM_CLOCK,
-    random: options.random ?? SYSTEM_RANDOM,
-    lookup: options.lookup ?? SYSTEM_LOOKUP,
+    random: options.random ?? systemRandom,
+    lookup: options.lookup ?? (systemLookup as NameLookup),
+  };
+}
+
+/** Each with its default and the least that works. */
+function checkTimes(options: CasClientOptions): Times {
+  const time = (name: keyof Times, otherwise: number, least = 1): number =>
+    checkNumber(name, options[name] ?? otherwise, least);
+  return {
+    stallTimeoutMs: time('stallTimeoutMs', DEFAULT_STALL_TIMEOUT_MS),
+    responseTimeoutMs: time('responseTimeoutMs', DEFAULT_RESPONSE_TIMEOUT_MS),
+    dedupTimeoutMs: time('dedupTimeoutMs', DEFAULT_DEDUP_TIMEOUT_MS),
+    connectTimeoutMs: time('connectTimeoutMs', DEFAULT_CONNECT_TIMEOUT_MS),
+    addressTimeoutMs: time('addressTimeoutMs', DEFAULT_ADDRESS_TIMEOUT_MS, 10),
   };
 }
 
@@ -215,15 +230,22 @@ function checkProxy(text: string): URL {
   return url;
 }
 
-function checkDispatcher({ dispatcher, proxy }: CasClientOptions): Dispatcher | null {
+function checkDispatcher(options: CasClientOptions): RequestDispatcher | null {
+  const { dispatcher, proxy } = options;
+  const given = (['dispatcher', 'proxy', 'exchange', 'fetch'] as const).filter(
+    (name) => options[name] !== undefined && (name !== 'proxy' || proxy !== ''),
+  );
+  if (given.length > 1) throw new TypeError(`"${given.join('" and "')}" exclude each other`);
   if (dispatcher === undefined) return null;
   if (typeof dispatcher?.request !== 'function') {
     throw new TypeError('"dispatcher" expected an undici dispatcher, got something else');
   }
-  if (proxy !== undefined && proxy !== '') {
-    throw new TypeError('"dispatcher" and "proxy" exclude each other');
-  }
   return dispatcher;
+}
+
+function checkFunction<T>(field: string, value: T | undefined): T | null {
+  if (value === undefined || typeof value === 'function') return value ?? null;
+  throw new TypeError(`"${field}" expected a function, got ${typeof value}`);
 }
 
 function checkCertificates(ca: string): string {
@@ -262,21 +284,12 @@ function checkHeader(field: string, value: string): string {
   return value;
 }
 
-/** Timers take 32 bits; anything above fires at once. */
+/** Longest time of a timer; three weeks. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-function checkNumber(
-  field: string,
-  value: number | undefined,
-  least: number,
-  otherwise?: number,
-): number {
-  const number = value ?? otherwise;
+function checkNumber(field: string, number: number, least: number): number {
   if (typeof number !== 'number') throw new TypeError(`"${field}" expected a number`);
-  if (!(Number.isInteger(number) && number >= least && number <= MAX_TIMER_MS)) {
-    throw new RangeError(
-      `"${field}" expected an integer from ${least} to ${MAX_TIMER_MS}, got ${number}`,
-    );
-  }
-  return number;
+  if (Number.isInteger(number) && number >= least && number <= MAX_TIMER_MS) return number;
+  const expected = `an integer from ${least} to ${MAX_TIMER_MS}`;
+  throw new RangeError(`"${field}" expected ${expected}, got ${number}`);
 }

@@ -2,19 +2,8 @@ import type { LookupFunction } from 'node:net';
 
 /**
  * What transport needs from outside, so that every retry, stall and address can be tested without
- * waiting and without a network.
+ * waiting and without a network. Time and chance are ports of `flow` and `platform`.
  */
-
-/** Time. Tests drive one by hand. */
-export interface TransportClock {
-  /** Milliseconds since the Unix epoch. */
-  now(): number;
-  /** Calls `callback` once after `delayMs`; the returned function cancels it. */
-  setTimer(delayMs: number, callback: () => void): () => void;
-}
-
-/** A number in [0, 1), for jitter. */
-export type RandomSource = () => number;
 
 /** Name resolution in the form of `dns.lookup`, always asked with `{ all: true }`. */
 export type NameLookup = LookupFunction;
@@ -35,8 +24,34 @@ export interface RetryEvent {
   readonly attempt: number;
   /** Error code of the failed attempt. */
   readonly code: string;
-  /** HTTP status, or null when there was no answer. */
+  /** HTTP status, or null when there was no response. */
   readonly status: number | null;
   /** Milliseconds until the next attempt. */
   readonly delayMs: number;
+}
+
+/** The part of an undici `Dispatcher` that is used: any of undici's will do. */
+export interface RequestDispatcher {
+  request(options: DispatcherRequest): Promise<DispatcherResponse>;
+}
+
+/** A request as {@link RequestDispatcher} takes it. */
+export interface DispatcherRequest {
+  readonly origin: string;
+  readonly path: string;
+  // biome-ignore lint/suspicious/noExplicitAny: undici lists the methods that it knows.
+  readonly method: any;
+  readonly headers: Record<string, string>;
+  // biome-ignore lint/suspicious/noExplicitAny: undici's types stop at streams, any iterable is taken.
+  readonly body: any;
+  readonly signal: AbortSignal;
+  readonly headersTimeout: number;
+  readonly bodyTimeout: number;
+}
+
+/** What comes back. */
+export interface DispatcherResponse {
+  readonly statusCode: number;
+  readonly headers: Record<string, string | string[] | undefined>;
+  readonly body: AsyncIterable<Uint8Array> & { on(event: 'error', listener: () => void): unknown };
 }

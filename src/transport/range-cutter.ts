@@ -1,9 +1,8 @@
-import type { ByteRange, FetchedPart } from '../client/ports.js';
-import type { PlacedBytes } from './multipart.js';
+import type { ByteRange } from '../client/ports.js';
 
 /**
  * Cuts the asked ranges, in the order asked, out of whatever a server sends: exactly the range, the
- * parts of a multipart answer, several ranges joined into one part, the whole object. It needs to
+ * parts of a multipart response, several ranges joined into one part, the whole object. It needs to
  * know only where each byte stands. What is before the next wanted byte is dropped; what is behind
  * it is not waited for (buffering it could take a whole xorb), so a server that turns the order
  * round leaves ranges over, and they are asked for again.
@@ -31,6 +30,25 @@ export class RangeCutter {
     return this.#index === this.#ranges.length;
   }
 
+  /** Index of the range that the next wanted byte belongs to. */
+  get index(): number {
+    return this.#index;
+  }
+
+  /** Where the next wanted byte stands in the object, and how many follow it in its range. */
+  get next(): { readonly offset: number; readonly lengthBytes: number } {
+    const end = this.#ranges[this.#index]?.end ?? this.#position;
+    return { offset: this.#position, lengthBytes: end - this.#position };
+  }
+
+  /** The next `count` bytes are there, at most those of {@link next}. */
+  advance(count: number): void {
+    this.#position += count;
+    if (this.#position !== this.#ranges[this.#index]?.end) return;
+    this.#index++;
+    this.#position = this.#ranges[this.#index]?.start ?? this.#position;
+  }
+
   /** True when the next range has been given out in part. */
   get insideRange(): boolean {
     return !this.done && this.#position > (this.#ranges[this.#index] as ByteRange).start;
@@ -42,27 +60,5 @@ export class RangeCutter {
     if (first === undefined) return [];
     const start = options.wholeFirst ? first.start : this.#position;
     return [{ start, end: first.end }, ...(options.onlyFirst ? [] : others)];
-  }
-
-  /** The parts that these bytes are, as views of them. */
-  take({ offset, bytes }: PlacedBytes): FetchedPart[] {
-    const parts: FetchedPart[] = [];
-    const bytesEnd = offset + bytes.length;
-    for (;;) {
-      const range = this.#ranges[this.#index];
-      if (range === undefined || offset > this.#position || bytesEnd <= this.#position) {
-        return parts;
-      }
-      const end = Math.min(range.end, bytesEnd);
-      parts.push({
-        rangeIndex: this.#index,
-        bytes: bytes.subarray(this.#position - offset, end - offset),
-      });
-      this.#position = end;
-      if (end === range.end) {
-        this.#index++;
-        this.#position = this.#ranges[this.#index]?.start ?? end;
-      }
-    }
   }
 }

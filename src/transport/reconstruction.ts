@@ -1,27 +1,29 @@
 import type { ByteRange } from '../client/ports.js';
 import { isOrbweaverError } from '../errors.js';
+import type { Scope } from '../flow/index.js';
 import type { MerkleHash } from '../hash/index.js';
+import { drain, type HttpHeaders } from '../http/index.js';
 import { parseReconstruction, type Reconstruction } from '../plan/index.js';
-import { withRetries } from './attempts.js';
-import { AttemptFailure } from './failures.js';
+import type { Call } from './call.js';
 import {
-  type Answer,
-  answerFailure,
-  type CasRequest,
-  casOperation,
-  createCallState,
-  type HttpContext,
+  type Context,
+  casCall,
+  type Received,
   readJson,
   sendToCas,
-} from './http.js';
+  statusFailure,
+} from './context.js';
+import { AttemptFailure } from './failures.js';
+import { withRetries } from './retry.js';
 
-/** A million terms with their URLs; the answer for a terabyte that is cut into small pieces. */
-const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
+/** A million terms with their URLs; the response for a terabyte that is cut into small pieces. */
+const MAX_RESPONSE_BYTES = 256 * 1024 * 1024;
+const DRAIN_BYTES = 64 * 1024;
 
 export type ReconstructionQuery = (
   file: MerkleHash,
-  range?: ByteRange,
-  signal?: AbortSignal,
+  range: ByteRange | undefined,
+  scope: Scope,
 ) => Promise<Reconstruction | null>;
 
 /**
@@ -29,58 +31,57 @@ export type ReconstructionQuery = (
  * that the endpoint or that the file is missing: version 1 is asked, and only its success proves
  * the former.
  */
-export function createReconstructionQuery(context: HttpContext): ReconstructionQuery {
+export function createReconstructionQuery(context: Context): ReconstructionQuery {
   let version: 1 | 2 | null = null;
 
-  return async (file, range, signal) => {
+  return async (file, range, scope) => {
     const headers = rangeHeader(range);
-    const state = createCallState();
-    const requestFor = (asked: 1 | 2): CasRequest => ({
-      method: 'GET',
-      path: `v${asked}/reconstructions/${file}`,
-      label: `v${asked}/reconstructions`,
-      headers,
-      signal,
-    });
-    const { name, url } = casOperation(context, requestFor(version ?? 2));
-    return withRetries(context, { name, host: url.host, signal }, async () => {
+    const callOf = (asked: 1 | 2): Call => {
+      const label = `v${asked}/reconstructions`;
+      return casCall(context, { method: 'GET', path: `${label}/${file}`, label, scope });
+    };
+    const [v1, v2] = [callOf(1), callOf(2)];
+    // One call, whatever the version: the token is refreshed once.
+    const calls = [v1, { ...v2, memory: v1.memory }] as const;
+    return withRetries(context, version === 1 ? v1 : v2, async () => {
       if (version !== 1) {
-        const answer = await sendToCas(context, requestFor(2), state);
-        const { status } = answer.exchange;
+        const received = await sendToCas(context, calls[1], { headers });
+        const { status, body } = received.response;
         const maybeMissing = version === null && (status === 404 || status === 501);
         if (!maybeMissing) {
-          const result = await read(context, answer);
+          const result = await read(context, received);
           version = 2;
           return result;
         }
-        await answer.exchange.discard();
+        await drain(body, DRAIN_BYTES);
       }
-      const answer = await sendToCas(context, requestFor(1), state);
-      const result = await read(context, answer);
-      if (answer.exchange.status === 200) version = 1;
+      const received = await sendToCas(context, calls[0], { headers });
+      const result = await read(context, received);
+      if (received.response.status === 200) version = 1;
       return result;
     });
   };
 }
 
 /** The reconstruction, or null for "starts past the end". */
-async function read(context: HttpContext, answer: Answer): Promise<Reconstruction | null> {
-  const { status } = answer.exchange;
+async function read(context: Context, received: Received): Promise<Reconstruction | null> {
+  const { status, body } = received.response;
   if (status === 416) {
-    await answer.exchange.discard();
+    await drain(body, DRAIN_BYTES);
     return null;
   }
-  if (status !== 200 && status !== 206) throw await answerFailure(context, answer);
-  const json = await readJson(answer, MAX_ANSWER_BYTES);
-  try {
-    return parseReconstruction(json);
-  } catch (exception) {
-    if (!isOrbweaverError(exception)) throw exception;
-    throw new AttemptFailure(exception, { retry: false, status });
-  }
+  if (status !== 200 && status !== 206) throw await statusFailure(context, received);
+  return readJson(context, received, MAX_RESPONSE_BYTES, (json) => {
+    try {
+      return parseReconstruction(json);
+    } catch (exception) {
+      if (!isOrbweaverError(exception)) throw exception;
+      throw new AttemptFailure(exception, { retry: false, status });
+    }
+  });
 }
 
-function rangeHeader(range: ByteRange | undefined): Readonly<Record<string, string>> {
+function rangeHeader(range: ByteRange | undefined): HttpHeaders {
   if (range === undefined) return {};
   const { start, end } = range;
   if (!Number.isSafeInteger(start) || !Number.isSafeInteger(end) || start < 0 || end <= start) {

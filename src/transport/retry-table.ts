@@ -1,16 +1,16 @@
 import type { ErrorCode } from '../errors.js';
-import { CONNECT_TIMEOUT_CODE } from './connect.js';
-import type { RandomSource } from './ports.js';
+import type { HttpHeaders } from '../http/index.js';
+import type { RandomSource } from '../platform/index.js';
 
 /**
  * The one policy of what is tried again and when. Pure: no clock, no network.
  *
- * | answer                              | what happens                                        |
+ * | response                            | what happens                                        |
  * |-------------------------------------|-----------------------------------------------------|
  * | 2xx                                 | success                                             |
  * | 401                                 | the token is refreshed once per call, then final    |
  * | 403                                 | final (a signed URL: `fields.expired` says more)    |
- * | 408, 429                            | again                                               |
+ * | 408, 425, 429                       | again                                               |
  * | 501                                 | final: the server does not have this endpoint       |
  * | 507                                 | final: its disk stays full until somebody acts      |
  * | other 5xx                           | again                                               |
@@ -53,14 +53,14 @@ export const DEFAULT_RETRY: RetryOptions = {
 /** Retries against a host that never answered: more likely a typing error than an outage. */
 export const RETRIES_NEVER_REACHED = 2;
 
-/** What to do with an answer or a failure. */
+/** What to do with a response or a failure. */
 export type Verdict = 'success' | 'retry' | 'refresh-token' | 'final';
 
 /** The row of the table for an HTTP status. */
 export function verdictOfStatus(status: number): Verdict {
   if (status >= 200 && status < 300) return 'success';
   if (status === 401) return 'refresh-token';
-  if (status === 408 || status === 429) return 'retry';
+  if (status === 408 || status === 425 || status === 429) return 'retry';
   if (status === 501 || status === 507) return 'final';
   return status >= 500 ? 'retry' : 'final';
 }
@@ -71,12 +71,17 @@ export function codeOfStatus(status: number): ErrorCode {
   if (status === 403) return 'FORBIDDEN';
   if (status === 404 || status === 410) return 'NOT_FOUND';
   if (status === 429) return 'RATE_LIMITED';
-  if (status === 408) return 'SERVER_ERROR';
+  if (status === 408 || status === 425) return 'SERVER_ERROR';
   if (status === 501) return 'PROTOCOL';
   if (status === 507) return 'DISK_FULL';
   if (status >= 500) return 'SERVER_ERROR';
   return status >= 400 ? 'REJECTED' : 'PROTOCOL';
 }
+
+/** The `code` of the error of a connection that did not stand in time. */
+export const CONNECT_TIMEOUT_CODE = 'ERR_CONNECT_TIMEOUT';
+/** The `code` of a `fetch` that failed without saying why, as browsers do. */
+export const FETCH_FAILED_CODE = 'ERR_FETCH_FAILED';
 
 /** Codes of Node and undici that may go away by themselves. */
 const TRANSIENT_CODES: ReadonlySet<string> = new Set([
@@ -97,6 +102,7 @@ const TRANSIENT_CODES: ReadonlySet<string> = new Set([
   'ENOTFOUND',
   'EPROTO',
   CONNECT_TIMEOUT_CODE,
+  FETCH_FAILED_CODE,
   'UND_ERR_SOCKET',
   'UND_ERR_CONNECT_TIMEOUT',
   'UND_ERR_HEADERS_TIMEOUT',
@@ -141,21 +147,18 @@ export function backoffMs(retry: number, random: RandomSource, options: RetryOpt
  * How long the server asks to wait, or null when it does not say: `Retry-After` (seconds or a
  * date), else the reset of the rate-limit headers (`RateLimit: …;t=`, `(X-)RateLimit-Reset`).
  */
-export function requestedPauseMs(
-  header: (name: string) => string | null,
-  nowMs: number,
-): number | null {
-  const retryAfter = header('retry-after')?.trim();
+export function requestedPauseMs(headers: HttpHeaders, unixMs: number): number | null {
+  const retryAfter = headers['retry-after']?.trim();
   if (retryAfter !== undefined && retryAfter !== '') {
     if (/^\d+(?:\.\d+)?$/.test(retryAfter)) return Number(retryAfter) * 1000;
     const date = Date.parse(retryAfter);
-    if (Number.isFinite(date)) return Math.max(0, date - nowMs);
+    if (Number.isFinite(date)) return Math.max(0, date - unixMs);
   }
-  const structured = /(?:^|;)\s*t=(\d+)/.exec(header('ratelimit') ?? '');
+  const structured = /(?:^|;)\s*t=(\d+)/.exec(headers['ratelimit'] ?? '');
   if (structured !== null) return Number(structured[1]) * 1000;
-  const reset = (header('ratelimit-reset') ?? header('x-ratelimit-reset') ?? '').trim();
+  const reset = (headers['ratelimit-reset'] ?? headers['x-ratelimit-reset'] ?? '').trim();
   if (!/^\d+$/.test(reset)) return null;
   // Some servers give seconds from now, some the Unix time.
   const seconds = Number(reset);
-  return seconds < 1_000_000_000 ? seconds * 1000 : Math.max(0, seconds * 1000 - nowMs);
+  return seconds < 1_000_000_000 ? seconds * 1000 : Math.max(0, seconds * 1000 - unixMs);
 }

@@ -1,111 +1,117 @@
-import { withRetries } from './attempts.js';
-import { type AttemptFailure, failure } from './failures.js';
+import type { Scope } from '../flow/index.js';
+import { bytesBody, drain } from '../http/index.js';
 import {
-  type Answer,
-  answerFailure,
-  type CallState,
-  type CasRequest,
-  casOperation,
-  createCallState,
-  type HttpContext,
+  type Context,
+  casCall,
+  type Received,
   readJson,
   sendToCas,
-} from './http.js';
+  statusFailure,
+} from './context.js';
+import { type AttemptFailure, failure } from './failures.js';
 import { readLines } from './ndjson.js';
+import { withRetries } from './retry.js';
+import { watchingSilence } from './silence.js';
 
 /**
- * Shard registration. Version 2 answers at once and streams what it is doing, so that a long check
+ * Shard registration. Version 2 responds at once and streams what it is doing, so that a long check
  * looks different from a dead connection; version 1 is silent until it is done. Which one a server
  * has is found out once per client.
  */
 
 const MAX_LINE_BYTES = 1024 * 1024;
-const MAX_ANSWER_BYTES = 64 * 1024;
-/** Servers repeat the last line about every 20 s; three misses mean that nobody is there. */
-const EVENT_TIMEOUT_MS = 60_000;
+const MAX_RESPONSE_BYTES = 64 * 1024;
+const DRAIN_BYTES = 64 * 1024;
+/** Servers repeat the last line about every 20 s; two misses mean that nobody is there. */
+const EVENT_TIMEOUT_MS = 45_000;
 
 export interface ShardUploadOptions {
-  readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: (verified: number, total: number) => void;
+  readonly scope: Scope;
+  readonly onProgress?: ((verified: number, total: number) => void) | undefined;
 }
 
 export type ShardUpload = (
   shard: Uint8Array,
-  options?: ShardUploadOptions,
+  options: ShardUploadOptions,
 ) => Promise<{ registered: boolean }>;
 
-export function createShardUpload(context: HttpContext): ShardUpload {
+export function createShardUpload(context: Context): ShardUpload {
   let version: 1 | 2 | null = null;
+  const receiveTimeoutMs = Math.max(EVENT_TIMEOUT_MS, context.stallTimeoutMs);
 
-  const post = (
-    shard: Uint8Array,
-    path: string,
-    signal: AbortSignal | undefined,
-    state: CallState,
-  ): Promise<Answer> => sendToCas(context, requestFor(context, shard, path, signal), state);
-
-  return async (shard, options = {}) => {
-    const { signal, onProgress } = options;
-    const state = createCallState();
-    const { url } = casOperation(context, requestFor(context, shard, 'v2/shards', signal));
-    const call = { name: 'POST of a shard', host: url.host, signal };
-    return withRetries(context, call, async () => {
+  return async (shard, { scope, onProgress }) => {
+    const facts = { method: 'POST', scope, receiveTimeoutMs } as const;
+    const v2 = casCall(context, { ...facts, path: 'v2/shards', label: 'v2/shards' });
+    const { responseTimeoutMs } = context;
+    const v1 = {
+      ...casCall(context, { ...facts, path: 'v1/shards', label: 'v1/shards', responseTimeoutMs }),
+      memory: v2.memory,
+    };
+    const post = (call: typeof v2): Promise<Received> =>
+      sendToCas(context, call, {
+        headers: { 'content-type': 'application/octet-stream' },
+        body: bytesBody(shard),
+      });
+    const postV1 = async (
+      inner: Scope,
+      onAllSent: () => void,
+    ): Promise<{ readonly registered: boolean }> => {
+      const onSent = (sentBytes: number): void => {
+        if (sentBytes === shard.length) onAllSent();
+      };
+      const received = await post({ ...v1, scope: inner, onSent });
+      if (received.response.status !== 200) throw await statusFailure(context, received);
+      return readJson(context, received, MAX_RESPONSE_BYTES, (json) => {
+        const registered = registeredOf(json);
+        if (registered !== null) return { registered };
+        throw broken(received, '"result" of POST /v1/shards expected 0 or 1, got something else');
+      });
+    };
+    return withRetries(context, { ...v2, name: 'POST of a shard' }, async () => {
       if (version !== 1) {
-        const answer = await post(shard, 'v2/shards', signal, state);
-        const { status } = answer.exchange;
+        const received = await post(v2);
+        const { status, body } = received.response;
         const missing = status === 404 || status === 501;
         if (!missing || version === 2) {
-          if (status !== 200) throw await answerFailure(context, answer);
-          const result = await readEvents(context, answer, onProgress);
+          if (status !== 200) throw await statusFailure(context, received);
+          const result = await readEvents(context, received, onProgress);
           version = 2;
           return result;
         }
-        await answer.exchange.discard();
+        await drain(body, DRAIN_BYTES);
       }
-      const answer = await post(shard, 'v1/shards', signal, state);
-      if (answer.exchange.status !== 200) throw await answerFailure(context, answer);
-      const registered = registeredOf(await readJson(answer, MAX_ANSWER_BYTES));
-      if (registered === null) {
-        throw broken(answer, '"result" of POST /v1/shards expected 0 or 1, got something else');
-      }
+      const result = await watchingSilence(context, {
+        call: v1,
+        attempt: postV1,
+        probePath: 'v1/shards',
+        probeLabel: 'v1/shards',
+        stored: null,
+      });
       version = 1;
-      return { registered };
+      return result;
     });
-  };
-}
-
-function requestFor(
-  context: HttpContext,
-  shard: Uint8Array,
-  path: string,
-  signal: AbortSignal | undefined,
-): CasRequest {
-  return {
-    method: 'POST',
-    path,
-    label: path,
-    headers: { 'content-type': 'application/octet-stream' },
-    body: { sizeBytes: shard.length, pieces: [shard] },
-    signal,
-    receiveTimeoutMs: Math.max(EVENT_TIMEOUT_MS, context.stallTimeoutMs),
   };
 }
 
 /** Reads the event stream of version 2 to its terminal line. */
 async function readEvents(
-  context: HttpContext,
-  answer: Answer,
+  context: Context,
+  received: Received,
   onProgress: ShardUploadOptions['onProgress'],
 ): Promise<{ registered: boolean }> {
+  const { response } = received;
   const tooLong = (): AttemptFailure =>
-    broken(answer, `"line" of POST /v2/shards expected at most ${MAX_LINE_BYTES} bytes, got more`);
-  for await (const line of readLines(answer.exchange.body(), MAX_LINE_BYTES, tooLong)) {
-    const event = parseEvent(line);
+    broken(
+      received,
+      `"line" of POST /v2/shards expected at most ${MAX_LINE_BYTES} bytes, got more`,
+    );
+  for await (const { text, isWhole } of readLines(response.body, MAX_LINE_BYTES, tooLong)) {
+    const event = parseEvent(text);
     if (event === null) {
-      throw broken(
-        answer,
-        '"line" of POST /v2/shards expected a JSON object with a type, got none',
-      );
+      // A last line without its end was cut: the stream has no length that would tell.
+      if (!isWhole) break;
+      const message = '"line" of POST /v2/shards expected a JSON object with a type, got none';
+      throw broken(received, message);
     }
     if (event['type'] === 'validating') {
       const { verified, total } = event;
@@ -113,38 +119,43 @@ async function readEvents(
     } else if (event['type'] === 'result') {
       // The reference server leaves the number out; then it is a plain success.
       return { registered: event['result'] !== 0 };
-    } else if (event['type'] === 'error') throw errorEvent(context, answer, event);
+    } else if (event['type'] === 'error') throw errorEvent(context, received, event);
   }
   // The connection ended in good order but the server did not finish: it may have been restarted.
   throw failure(
-    answer.operation,
+    received.call,
     'SERVER_ERROR',
     'POST /v2/shards expected a result line, got the end of the stream',
-    { retry: true, fields: { requestId: answer.exchange.header('x-request-id') } },
+    { retry: true, fields: { requestId: response.headers['x-request-id'] ?? null } },
   );
 }
 
 function errorEvent(
-  context: HttpContext,
-  answer: Answer,
+  context: Context,
+  { call, response }: Received,
   event: Readonly<Record<string, unknown>>,
 ): AttemptFailure {
   const retry = event['retryable'] === true;
   const message = typeof event['message'] === 'string' ? event['message'] : 'no message';
   const masked = context.masker.maskCut(message, 1024);
+  const said = masked.replace(/\s+/g, ' ');
   return failure(
-    answer.operation,
+    call,
     retry ? 'SERVER_ERROR' : 'REJECTED',
-    `POST /v2/shards expected a result line, got an error: ${masked.replace(/\s+/g, ' ')}`,
+    `POST /v2/shards expected a result line, got an error: ${said}`,
     {
       retry,
-      fields: { status: 200, requestId: answer.exchange.header('x-request-id'), body: masked },
+      fields: {
+        status: 200,
+        requestId: response.headers['x-request-id'] ?? null,
+        body: masked,
+      },
     },
   );
 }
 
-function broken(answer: Answer, message: string): AttemptFailure {
-  return failure(answer.operation, 'PROTOCOL', message, { retry: false });
+function broken({ call }: Received, message: string): AttemptFailure {
+  return failure(call, 'PROTOCOL', message, { retry: false });
 }
 
 function parseEvent(line: string): Readonly<Record<string, unknown>> | null {

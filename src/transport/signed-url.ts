@@ -5,7 +5,7 @@
  * The end of life stands in the URL in a form of each signer's own:
  *
  * - `X-Amz-Date` + `X-Amz-Expires` (S3), the same with `X-Goog-` (Google)
- * - `Expires`, `exp`, `e`: Unix seconds (CloudFront, S3 version 2, gateways)
+ * - `Expires`, `exp`, `e`, `X-Xet-Expires`: Unix seconds (CloudFront, S3 version 2, our gateway)
  * - `se`: an ISO date (Azure)
  * - `Policy`: base64 of JSON with `AWS:EpochTime` (CloudFront)
  */
@@ -22,7 +22,7 @@ export function signedUrlEnd(url: URL): number | null {
     const lifeSeconds = wholeNumber(parameters.get(`${vendor}-expires`));
     if (signedAt !== null && lifeSeconds !== null) return signedAt + lifeSeconds * 1000;
   }
-  for (const name of ['expires', 'exp', 'e']) {
+  for (const name of ['expires', 'x-xet-expires', 'exp', 'e']) {
     const seconds = wholeNumber(parameters.get(name));
     // Smaller numbers are a life time, not a date.
     if (seconds !== null && seconds > 1_000_000_000) {
@@ -35,7 +35,7 @@ export function signedUrlEnd(url: URL): number | null {
 }
 
 /**
- * True when the URL has ended, when the answer says so, or when neither tells (asking for a new URL
+ * True when the URL has ended, when the response says so, or when neither tells (asking for a new URL
  * is then the only thing that may help). `serverNowMs` is the server's own clock if it gave one.
  */
 export function isExpired(url: URL, bodyText: string, serverNowMs: number): boolean {

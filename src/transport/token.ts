@@ -1,4 +1,7 @@
-import { OrbweaverError } from '../errors.js';
+import { isOrbweaverError, OrbweaverError } from '../errors.js';
+import { drain } from '../http/index.js';
+import type { Call, Layer } from './call.js';
+import { AttemptFailure, failure } from './failures.js';
 import type { Masker } from './mask.js';
 import type { TokenSource } from './ports.js';
 
@@ -55,5 +58,54 @@ export function createTokens(source: TokenSource | string, masker: Masker): Toke
       const fresh = await refresh();
       return fresh === refused ? null : fresh;
     },
+  };
+}
+
+/** What the CAS is told with each request. */
+export interface TokenPorts {
+  readonly tokens: Tokens;
+  readonly masker: Masker;
+  /** Sent to the CAS only: session id and the caller's own headers. */
+  readonly casHeaders: Readonly<Record<string, string>>;
+}
+
+/** Bytes of a refusal that are read to keep its connection. */
+const DRAIN_BYTES = 64 * 1024;
+
+/**
+ * Requests to the CAS carry the token. A 401 is repeated once per call with a newer token, if there
+ * is one.
+ */
+export function withToken({ tokens, masker, casHeaders }: TokenPorts): Layer {
+  const read = async (call: Call, refused?: string): Promise<string | null> => {
+    try {
+      return await call.scope.race(
+        refused === undefined ? tokens.current() : tokens.after(refused),
+      );
+    } catch (exception) {
+      call.scope.check();
+      if (isOrbweaverError(exception)) {
+        throw new AttemptFailure(exception, { retry: exception.retryable });
+      }
+      const text = exception instanceof Error ? masker.mask(exception.message) : 'unknown';
+      const message = `"token" expected from its source, got an error: ${text}`;
+      throw failure(call, 'AUTH_REQUIRED', message, { retry: false });
+    }
+  };
+  return (next) => async (request) => {
+    const { call } = request;
+    if (!call.toCas) return next(request);
+    for (let token = await read(call); ; ) {
+      const authorization = token === '' ? undefined : { authorization: `Bearer ${token}` };
+      const headers = { ...casHeaders, ...request.headers, ...authorization };
+      const response = await next({ ...request, headers });
+      if (response.status !== 401 || call.memory.refreshed || !token) return response;
+      call.memory.refreshed = true;
+      const fresh = await read(call, token);
+      if (fresh === null) return response;
+      await drain(response.body, DRAIN_BYTES);
+      request.body?.rewind?.();
+      token = fresh;
+    }
   };
 }

@@ -1,5 +1,8 @@
 import { OrbweaverError } from '../errors.js';
-import { type AddressKind, addressKind } from './ip-address.js';
+import { drain, type HttpHeaders, type HttpResponse } from '../http/index.js';
+import type { Call, Layer } from './call.js';
+import { failure } from './failures.js';
+import { type AddressKind, type AddressKinds, createAddressKinds } from './ip-address.js';
 import { maskUrl } from './mask.js';
 import type { NameLookup } from './ports.js';
 
@@ -35,6 +38,7 @@ export interface UrlPolicyOptions {
 }
 
 export function createUrlPolicy(options: UrlPolicyOptions): UrlPolicy {
+  const addressKind = createAddressKinds();
   const casHost = bareHost(options.endpoint.hostname);
   const casIsHttp = options.endpoint.protocol === 'http:';
   const allowed = options.allowHosts.map((host) => bareHost(host));
@@ -48,7 +52,7 @@ export function createUrlPolicy(options: UrlPolicyOptions): UrlPolicy {
     );
   };
   const kindsOfCas = (): Promise<ReadonlySet<AddressKind>> => {
-    casKinds ??= resolveKinds(casHost, options.lookup).catch((error: unknown) => {
+    casKinds ??= resolveKinds(casHost, options.lookup, addressKind).catch((error: unknown) => {
       casKinds = null;
       throw error;
     });
@@ -67,11 +71,12 @@ export function createUrlPolicy(options: UrlPolicyOptions): UrlPolicy {
     isTrustedHost,
     checkAddresses,
     async check(text, from) {
-      const url = URL.canParse(text, from?.href) ? new URL(text, from) : null;
-      if (url === null) throw refused('a URL', 'something else', null);
+      const url = parsedUrl(text, from);
       const host = bareHost(url.hostname);
       if (url.protocol !== 'https:' && !(url.protocol === 'http:' && casIsHttp)) {
-        throw refused(casIsHttp ? 'https or http' : 'https', url.protocol, host, url);
+        // A gateway that does not know of the TLS in front of it names URLs that it thinks it has.
+        const hint = host === casHost ? ' (a server behind TLS has to be told its public URL)' : '';
+        throw refused(casIsHttp ? 'https or http' : 'https', `${url.protocol}${hint}`, host, url);
       }
       if (from?.protocol === 'https:' && url.protocol !== 'https:') {
         throw refused('a redirect that stays on https', url.protocol, host, url);
@@ -89,6 +94,12 @@ export function createUrlPolicy(options: UrlPolicyOptions): UrlPolicy {
   };
 }
 
+/** @throws OrbweaverError `UNSAFE_URL` for a text that is no URL */
+export function parsedUrl(text: string, from?: URL): URL {
+  if (!URL.canParse(text, from?.href)) throw refused('a URL', 'something else', null);
+  return new URL(text, from);
+}
+
 const NO_KINDS: ReadonlySet<AddressKind> = new Set();
 
 /** Names that mean this machine by definition, whatever a resolver says (RFC 6761). */
@@ -102,7 +113,11 @@ function bareHost(hostname: string): string {
   return host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host;
 }
 
-async function resolveKinds(host: string, lookup: NameLookup): Promise<ReadonlySet<AddressKind>> {
+async function resolveKinds(
+  host: string,
+  lookup: NameLookup,
+  addressKind: AddressKinds,
+): Promise<ReadonlySet<AddressKind>> {
   const literal = addressKind(host);
   if (literal !== null) return new Set([literal]);
   const addresses = await resolveAll(host, lookup);
@@ -110,7 +125,7 @@ async function resolveKinds(host: string, lookup: NameLookup): Promise<ReadonlyS
 }
 
 /** All addresses of a name, as the port gives them. */
-export function resolveAll(host: string, lookup: NameLookup): Promise<string[]> {
+function resolveAll(host: string, lookup: NameLookup): Promise<string[]> {
   return new Promise((resolve, reject) => {
     lookup(host, { all: true }, (error, addresses) => {
       if (error !== null) reject(error);
@@ -125,4 +140,47 @@ function refused(expected: string, got: string, host: string | null, url?: URL):
     host,
     url: url === undefined ? null : maskUrl(url),
   });
+}
+
+const MAX_REDIRECTS = 3;
+const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+/** Bytes of a response that is not wanted which are read to keep its connection. */
+const DRAIN_BYTES = 64 * 1024;
+/** All that goes on to another origin: no token, no header of the caller's, no Referer. */
+const CARRIED: ReadonlySet<string> = new Set(['accept', 'user-agent', 'range']);
+
+/**
+ * Judges each URL that is not the CAS itself, and follows redirects of requests without a body from
+ * one URL that may be asked to the next. Encodings that nobody asked for are refused: ranges and
+ * lengths would mean something else.
+ */
+export function withUrlPolicy(policy: UrlPolicy): Layer {
+  return (next) => async (request) => {
+    const { call } = request;
+    const first = call.toCas ? request.url : await policy.check(request.url.href);
+    let current = { ...request, url: first };
+    for (let redirects = 0; ; redirects++) {
+      const response = await next(current);
+      const { location } = response.headers;
+      const follows =
+        request.body === null && REDIRECTS.has(response.status) && location !== undefined;
+      if (!follows || redirects === MAX_REDIRECTS) return plain(call, response);
+      await drain(response.body, DRAIN_BYTES);
+      const url = await policy.check(location, current.url);
+      const stays = url.origin === current.url.origin;
+      current = { ...current, url, headers: stays ? current.headers : carried(current.headers) };
+    }
+  };
+}
+
+function carried(headers: HttpHeaders): HttpHeaders {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => CARRIED.has(name)));
+}
+
+async function plain(call: Call, response: HttpResponse): Promise<HttpResponse> {
+  const encoding = response.headers['content-encoding']?.toLowerCase() ?? 'identity';
+  if (encoding === 'identity' || encoding === '' || response.status >= 300) return response;
+  response.body?.cancel();
+  const message = `"content-encoding" of ${call.name} expected none, got one that was not asked for`;
+  throw failure(call, 'PROTOCOL', message, { retry: false });
 }

@@ -1,73 +1,208 @@
-import type { TransportClock } from './ports.js';
+import type { Clock } from '../flow/index.js';
+import type { Body, Exchange, HttpResponse } from '../http/index.js';
+import type { Call, CallRequest, Send } from './call.js';
+import { failure, failureOfException } from './failures.js';
+import type { Masker } from './mask.js';
+import { type StallTimer, startStallTimer } from './stall-timer.js';
+import type { BodyWrites, WriteSizes } from './write-sizes.js';
 
-/**
- * Notices that nothing moves. It measures the time since the last progress and not since the
- * start, so a slow transfer lives and a dead one does not. While it is paused (the consumer has
- * not asked for more) no time counts.
- */
-export interface Watchdog {
-  /** A byte moved. */
-  progress(): void;
-  /** Another limit from now on; counts as progress. */
-  limit(limitMs: number): void;
-  pause(): void;
-  resume(): void;
-  stop(): void;
+/** What the watchdog needs from its client. */
+export interface WatchdogPorts {
+  readonly clock: Clock;
+  readonly masker: Masker;
+  readonly writeSizes: WriteSizes;
+  /** Milliseconds without a byte, in either direction. */
+  readonly stallTimeoutMs: number;
 }
 
-/** Starts at once; calls `onStall` at most once. */
-export function startWatchdog(
-  clock: TransportClock,
-  limitMs: number,
-  onStall: () => void,
-): Watchdog {
-  let limit = limitMs;
-  let last = clock.now();
-  let cancel: (() => void) | null = null;
-  let running = true;
-  let paused = false;
-  // One timer that looks again when it fires: a chunk costs a clock reading, not a timer.
-  const arm = (delayMs: number): void => {
-    cancel = clock.setTimer(delayMs, () => {
-      cancel = null;
-      if (paused) return;
-      const left = last + limit - clock.now();
-      if (left > 0) arm(left);
-      else {
-        running = false;
-        onStall();
-      }
+/**
+ * The kernel tells of room in its send buffer only when a third of it is free, which can be hundreds
+ * of KiB: on the slowest links that looks like a stall. So each stall while sending makes the next
+ * attempt twice as patient, up to this factor.
+ */
+const MOST_PATIENCE = 8;
+const NOTHING = new Uint8Array(0);
+
+/**
+ * Measures silence instead of time: while the body is sent, until the response begins, and while
+ * somebody waits for bytes of it; a reader that does not ask is no stall. It makes the signal of each
+ * request, which the scope of its call fires as well, and turns all that goes wrong on the wire into
+ * an `AttemptFailure`.
+ */
+export function watchdog(ports: WatchdogPorts): (wire: Exchange) => Send {
+  return (wire) => async (request) => {
+    request.call.scope.check();
+    const watch = new Watch(ports, request);
+    try {
+      return watch.received(await watch.send(wire));
+    } catch (exception) {
+      throw watch.failed(exception);
+    }
+  };
+}
+
+/** One request and its response. */
+class Watch {
+  readonly #ports: WatchdogPorts;
+  readonly #request: CallRequest;
+  readonly #controller = new AbortController();
+  readonly #timer: StallTimer;
+  readonly #forget: () => void;
+  #phase: 'sending' | 'waiting for the response' | 'receiving' = 'sending';
+  #stalled = false;
+  #over = false;
+  /** Nothing more of the request's body is read: it may be somebody else's memory by now. */
+  #sendingOver = false;
+  #sentBytes = 0;
+  #receivedBytes = 0;
+  #requestId: string | null = null;
+  #writes: BodyWrites | null = null;
+
+  constructor(ports: WatchdogPorts, request: CallRequest) {
+    this.#ports = ports;
+    this.#request = request;
+    const { scope, memory } = this.#call;
+    this.#timer = startStallTimer(ports.clock, ports.stallTimeoutMs * memory.patience, () => {
+      this.#stalled = true;
+      this.#abort(new Error('stalled'));
     });
-  };
-  const disarm = (): void => {
-    cancel?.();
-    cancel = null;
-  };
-  arm(limit);
-  return {
-    progress() {
-      last = clock.now();
-    },
-    limit(newLimitMs) {
-      const shorter = newLimitMs < limit;
-      limit = newLimitMs;
-      last = clock.now();
-      if (running && shorter && cancel !== null) {
-        disarm();
-        arm(limit);
+    this.#forget = scope.onEnd(() => this.#abort(scope.reason));
+  }
+
+  get #call(): Call {
+    return this.#request.call;
+  }
+
+  /** The response, or a rejection as soon as nobody waits for it any more. */
+  send(wire: Exchange): Promise<HttpResponse> {
+    const { method, url, headers, body } = this.#request;
+    const { signal } = this.#controller;
+    const sent = body === null ? null : this.#watchedRequest(body);
+    if (sent === null) this.#timer.limit(this.#ports.stallTimeoutMs);
+    return new Promise((resolve, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+      wire({ method, url, headers, body: sent, signal }).then((response) => {
+        if (signal.aborted) response.body?.cancel();
+        else resolve(response);
+      }, reject);
+    });
+  }
+
+  /** From the head of the response on. */
+  received(response: HttpResponse): HttpResponse {
+    const { stallTimeoutMs, clock } = this.#ports;
+    this.#requestId = response.headers['x-request-id'] ?? null;
+    // A response may come before the body is sent. Of a refused one nothing more is taken; one that
+    // only began early lets the rest follow.
+    if (this.#phase !== 'sending') this.#writes?.arrived(this.#sentBytes, clock.now());
+    else if (response.status >= 300) this.#sendingOver = true;
+    this.#phase = 'receiving';
+    this.#timer.pause();
+    this.#timer.limit(this.#call.receiveTimeoutMs ?? stallTimeoutMs);
+    const { body } = response;
+    if (body === null) {
+      this.#leave(true);
+      return response;
+    }
+    return { ...response, body: this.#watchedResponse(body) };
+  }
+
+  /** What the request failed with. */
+  failed(exception: unknown): Error {
+    this.#leave(false);
+    const { scope, memory, name, url } = this.#call;
+    if (scope.ended) return scope.reason;
+    const fields = {
+      phase: this.#phase,
+      requestId: this.#requestId,
+      sentBytes: this.#sentBytes,
+      receivedBytes: this.#receivedBytes,
+    };
+    if (!this.#stalled) {
+      return failureOfException(this.#call, exception, this.#ports.masker, fields);
+    }
+    if (this.#phase === 'sending' && this.#sentBytes > 0) {
+      this.#ports.writeSizes.stalled();
+      memory.patience = Math.min(memory.patience * 2, MOST_PATIENCE);
+    }
+    const message = `${name} at ${url.host} expected a byte in time, got none while ${this.#phase}`;
+    return failure(this.#call, 'STALLED', message, { retry: true, fields });
+  }
+
+  #abort(reason: unknown): void {
+    this.#sendingOver = true;
+    this.#controller.abort(reason);
+  }
+
+  /** The connection is of use to others only when both directions came to their end. */
+  #leave(ended: boolean): void {
+    if (this.#over) return;
+    this.#over = true;
+    const { body } = this.#request;
+    const whole = body === null || this.#sentBytes === body.sizeBytes;
+    this.#sendingOver = true;
+    this.#timer.stop();
+    this.#forget();
+    if (!ended || !whole) this.#abort(new Error('the response is not wanted'));
+  }
+
+  /** The wire asks for the next bytes when the connection has taken those before. */
+  #watchedRequest(body: Body): Body {
+    const { clock, stallTimeoutMs, writeSizes } = this.#ports;
+    const writes = writeSizes.start(clock.now());
+    this.#writes = writes;
+    let lentBytes = 0;
+    const lend = (maxBytes: number): Uint8Array => {
+      if (lentBytes > 0) {
+        this.#sentBytes += lentBytes;
+        lentBytes = 0;
+        this.#timer.progress();
+        this.#call.onSent?.(this.#sentBytes);
       }
-    },
-    pause() {
-      paused = true;
-    },
-    resume() {
-      paused = false;
-      last = clock.now();
-      if (running && cancel === null) arm(limit);
-    },
-    stop() {
-      running = false;
-      disarm();
-    },
-  };
+      if (this.#sendingOver) return NOTHING;
+      const limitBytes = Math.min(maxBytes, writes.next(this.#sentBytes, clock.now()));
+      const bytes = body.lend?.(limitBytes) ?? NOTHING;
+      lentBytes = bytes.length;
+      if (lentBytes === 0 && this.#phase === 'sending') {
+        this.#phase = 'waiting for the response';
+        this.#timer.limit(this.#call.responseTimeoutMs ?? stallTimeoutMs);
+      }
+      return bytes;
+    };
+    return {
+      sizeBytes: body.sizeBytes,
+      lend,
+      async fill(into) {
+        const bytes = lend(into.length);
+        into.set(bytes);
+        return bytes.length;
+      },
+      cancel: () => {
+        this.#sendingOver = true;
+      },
+    };
+  }
+
+  #watchedResponse(body: Body): Body {
+    const timer = this.#timer;
+    return {
+      sizeBytes: body.sizeBytes,
+      fill: async (into) => {
+        timer.resume();
+        try {
+          const count = await body.fill(into);
+          timer.pause();
+          this.#receivedBytes += count;
+          if (count === 0) this.#leave(true);
+          return count;
+        } catch (exception) {
+          throw this.failed(exception);
+        }
+      },
+      cancel: (reason) => {
+        this.#leave(false);
+        body.cancel(reason);
+      },
+    };
+  }
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createCasClient } from '../../src/transport/index.js';
-import { failureOf, someHash, startRig, startServer } from './support.js';
+import { failureOf, readFailure, someHash, startRig, startServer } from './support.js';
 
 const endpoint = 'https://cas.example.com';
 
@@ -26,7 +26,7 @@ describe('creating a client', () => {
 
   it.each([
     ['no time at all', { stallTimeoutMs: 0 }],
-    ['a time that timers do not take', { answerTimeoutMs: 2 ** 31 }],
+    ['a time that timers do not take', { responseTimeoutMs: 2 ** 31 }],
     ['half a retry', { retry: { retries: 0.5 } }],
   ] as [string, object][])('is a RangeError for %s', (_name, options) => {
     expect(() => createCasClient({ endpoint, token: 't', ...options } as never)).toThrow(
@@ -132,7 +132,7 @@ describe('what errors and events say', () => {
           const url = `${rig.server.url}/d?X-Amz-Signature=${signature}`;
           const errors = [
             await failureOf(cas.putXorb(someHash(), { sizeBytes: 1, pieces: [Uint8Array.of(1)] })),
-            await failureOf(cas.fetchRanges(url, range)[Symbol.asyncIterator]().next()),
+            await readFailure(cas, url, range),
           ];
           await cas.close();
           for (const error of errors) {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { Scope } from '../../src/flow/index.js';
 import { createHostLimiter } from '../../src/transport/host-limiter.js';
 import { createTestClock, type TestClock } from './support.js';
 
@@ -15,19 +16,19 @@ async function run(clock: TestClock, ms: number, step: number): Promise<void> {
 describe('the limiter per host', () => {
   it('holds nobody back before a host asks for it', async () => {
     const clock = createTestClock();
-    const limiter = createHostLimiter(clock);
-    for (let i = 0; i < 1000; i++) await limiter.enter('a');
+    const limiter = createHostLimiter(clock, 300_000);
+    for (let i = 0; i < 1000; i++) await limiter.enter('a', new Scope({ clock }));
     limiter.succeeded('a');
     expect(clock.waiting).toBe(0);
   });
 
   it('lets nobody in before the asked pause is over, and only at that host', async () => {
     const clock = createTestClock();
-    const limiter = createHostLimiter(clock);
+    const limiter = createHostLimiter(clock, 300_000);
     limiter.limited('a', 5000);
-    await limiter.enter('b');
+    await limiter.enter('b', new Scope({ clock }));
     let entered = false;
-    const waiter = limiter.enter('a').then(() => {
+    const waiter = limiter.enter('a', new Scope({ clock })).then(() => {
       entered = true;
     });
     await run(clock, 4990, 499);
@@ -39,10 +40,10 @@ describe('the limiter per host', () => {
 
   it('sends waiters round again when another pause begins while they wait', async () => {
     const clock = createTestClock();
-    const limiter = createHostLimiter(clock);
+    const limiter = createHostLimiter(clock, 300_000);
     limiter.limited('a', 1000);
     let entered = false;
-    const waiter = limiter.enter('a').then(() => {
+    const waiter = limiter.enter('a', new Scope({ clock })).then(() => {
       entered = true;
     });
     await run(clock, 500, 100);
@@ -55,14 +56,14 @@ describe('the limiter per host', () => {
 
   it('never exceeds 10 requests a second at a server that allows 10, after the first 429', async () => {
     const clock = createTestClock();
-    const limiter = createHostLimiter(clock);
+    const limiter = createHostLimiter(clock, 300_000);
     const accepted: number[] = [];
     const arrivals: number[] = [];
     let firstRefusal = Number.POSITIVE_INFINITY;
     const worker = async (): Promise<void> => {
       for (let i = 0; i < 25; i++) {
         for (;;) {
-          await limiter.enter('a');
+          await limiter.enter('a', new Scope({ clock }));
           const now = clock.now();
           if (now > firstRefusal) arrivals.push(now);
           if (accepted.filter((at) => now - at < 1000).length < 10) {
@@ -88,19 +89,19 @@ describe('the limiter per host', () => {
 
   it('forgets after a minute of quiet', async () => {
     const clock = createTestClock();
-    const limiter = createHostLimiter(clock);
+    const limiter = createHostLimiter(clock, 300_000);
     limiter.limited('a', 1000);
     clock.advance(62_000);
-    for (let i = 0; i < 50; i++) await limiter.enter('a');
+    for (let i = 0; i < 50; i++) await limiter.enter('a', new Scope({ clock }));
     expect(clock.waiting).toBe(0);
   });
 
   it('ends waiting with ABORTED when the caller gives up', async () => {
     const clock = createTestClock();
-    const limiter = createHostLimiter(clock);
+    const limiter = createHostLimiter(clock, 300_000);
     limiter.limited('a', 1000);
     const controller = new AbortController();
-    const waiter = limiter.enter('a', controller.signal);
+    const waiter = limiter.enter('a', new Scope({ clock, signal: controller.signal }));
     controller.abort();
     await expect(waiter).rejects.toMatchObject({ code: 'ABORTED' });
     expect(clock.waiting).toBe(0);

@@ -35,7 +35,8 @@ const USE = `
   const use = async (options) => {
     const cas = createCasClient({ endpoint, token: '', ...options });
     await cas.putXorb(MerkleHash.from(new Uint8Array(32)), { sizeBytes: 1, pieces: [new Uint8Array(1)] });
-    for await (const _ of cas.fetchRanges(endpoint + '/x', [{ start: 0, end: 4 }]));
+    const reader = cas.readRanges(endpoint + '/x', [{ start: 0, end: 4 }]);
+    while ((await reader.fill(new Uint8Array(9))) > 0);
     return cas;
   };
   const loaded = () => Object.keys(Module._cache).filter((path) => path.includes('undici')).length;

@@ -1,28 +1,35 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
-import type { CasClient } from '../../src/client/ports.js';
+import type { ByteRange, CasClient, RangeReader } from '../../src/client/ports.js';
+import type { Clock } from '../../src/flow/index.js';
 import { MerkleHash } from '../../src/hash/index.js';
 import {
   type CasClientOptions,
   createCasClient,
   type RetryEvent,
-  type TransportClock,
 } from '../../src/transport/index.js';
 
 /** Time that moves when a test says so. Timers of 0 ms fire by themselves. */
-export interface TestClock extends TransportClock {
+export interface TestClock extends Clock {
   /** Moves time and fires what became due, in order. */
   advance(ms: number): void;
+  /** Sets the wall clock, as an administrator does; nothing else moves. */
+  setBack(ms: number): void;
   /** Timers that wait now. */
   readonly waiting: number;
 }
 
 export function createTestClock(startMs = 1_700_000_000_000): TestClock {
   let nowMs = startMs;
+  let wallMs = 0;
   let timers: { due: number; callback: () => void }[] = [];
   return {
     now: () => nowMs,
+    unixMs: () => nowMs + wallMs,
+    setBack(ms) {
+      wallMs -= ms;
+    },
     setTimer(delayMs, callback) {
       if (delayMs <= 0) {
         const immediate = setImmediate(callback);
@@ -200,4 +207,27 @@ export function pattern(length: number, seed = 1): Uint8Array {
     bytes[i] = state >>> 24;
   }
   return bytes;
+}
+
+/** All that a reader brings, range by range, in fills of `fillBytes`. */
+export async function readParts(
+  reader: RangeReader,
+  rangeCount: number,
+  { fillBytes = 65_536, onPart = () => {} }: { fillBytes?: number; onPart?: () => unknown } = {},
+): Promise<Buffer[]> {
+  const parts: Buffer[][] = Array.from({ length: rangeCount }, () => []);
+  const into = new Uint8Array(fillBytes);
+  for (let last = 0; ; ) {
+    const count = await reader.fill(into);
+    if (count === 0) return parts.map((part) => Buffer.concat(part));
+    if (reader.rangeIndex < last) throw new Error('the ranges are out of order');
+    last = reader.rangeIndex;
+    parts[last]?.push(Buffer.from(into.slice(0, count)));
+    await onPart();
+  }
+}
+
+/** The failure of the first bytes of a URL. */
+export function readFailure(cas: CasClient, url: string, ranges: readonly ByteRange[]) {
+  return failureOf(cas.readRanges(url, ranges).fill(new Uint8Array(65_536)));
 }

@@ -154,3 +154,8 @@ describe('which URLs from a server are fetched', () => {
     await expect(policy.check('http://10.0.0.1/x')).rejects.toMatchObject({ code: 'UNSAFE_URL' });
   });
 });
+
+it('says what helps when a CAS behind TLS names URLs without it', async () => {
+  const check = policyOf('https://cas.example.com').check('http://cas.example.com/v1/fetch/x');
+  expect((await failureOf(check)).message).toContain('has to be told its public URL');
+});

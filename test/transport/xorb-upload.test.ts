@@ -252,18 +252,94 @@ describe('time in uploads', () => {
   it('lets the server think for ten minutes after the last byte', async () => {
     const { body } = sharedBody([2000]);
     let answer: (() => void) | null = null;
-    rig = await startRig(async (request, response) => {
+    let probeCount = 0;
+    rig = await startRig(async (request, response, index) => {
+      if (request.method === 'HEAD') {
+        probeCount++;
+        response.writeHead(404).end();
+        return;
+      }
       await request.body;
-      answer = () => sendJson(response, 200, { was_inserted: true });
+      if (index === 0) answer = () => sendJson(response, 200, { was_inserted: true });
     });
     const result = rig.cas.putXorb(someHash(), body);
     await until(() => answer !== null);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    rig.clock.advance(600_000);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await until(() => rig.server.seen.length === 1 && rig.clock.waiting === 2);
+    for (let probe = 1; probe <= 20; probe++) {
+      rig.clock.advance(30_000);
+      await until(
+        () => probeCount === probe && rig.server.seen.length > 2 && rig.clock.waiting === 3,
+      );
+    }
     (answer as unknown as () => void)();
     expect(await result).toEqual({ inserted: true });
+    // Only the second sending beside the first, which goes on.
+    expect(rig.retries.map(({ code }) => code)).toEqual(['STALLED']);
+    expect(rig.server.seen.filter(({ method }) => method === 'POST')).toHaveLength(2);
+    expect(rig.clock.waiting).toBe(0);
+  });
+
+  it('is done when a silent server turns out to have the xorb', async () => {
+    const { body } = sharedBody([2000]);
+    rig = await startRig(async (request, response) => {
+      if (request.method === 'HEAD') response.writeHead(200).end();
+    });
+    const result = rig.cas.putXorb(someHash(), body);
+    await until(() => rig.server.seen.length === 1 && rig.clock.waiting === 2);
+    rig.clock.advance(30_000);
+    expect(await result).toEqual({ inserted: true });
+    expect(rig.server.seen.map(({ method }) => method)).toEqual(['POST', 'HEAD']);
     expect(rig.retries).toEqual([]);
+    await until(() => rig.server.seen[0]?.socket.destroyed === true);
+  });
+
+  it('sends again within 45 s when the host is silent on every connection', async () => {
+    const { body } = sharedBody([2000]);
+    let dark = true;
+    rig = await startRig(async (request, response) => {
+      await request.body;
+      if (!dark) sendJson(response, 200, { was_inserted: true });
+    });
+    const result = rig.cas.putXorb(someHash(), body);
+    await until(() => rig.server.seen.length === 1 && rig.clock.waiting === 2);
+    const started = rig.clock.now();
+    rig.clock.advance(30_000);
+    await until(() => rig.server.seen.length === 2);
+    rig.clock.advance(14_999);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(rig.retries).toEqual([]);
+    dark = false;
+    rig.clock.advance(1);
+    expect(await result).toEqual({ inserted: true });
+    expect(rig.clock.now() - started).toBe(45_000);
+    expect(rig.retries.map(({ code }) => code)).toEqual(['STALLED']);
+  });
+
+  it('gives up a server that lives and never responds, after the response timeout', async () => {
+    const { body } = sharedBody([2000]);
+    let probeCount = 0;
+    rig = await startRig(
+      async (request, response) => {
+        if (request.method !== 'HEAD') return;
+        probeCount++;
+        response.writeHead(405).end();
+      },
+      { responseTimeoutMs: 100_000 },
+    );
+    const result = failureOf(rig.cas.putXorb(someHash(), body));
+    await until(() => rig.server.seen.length === 1 && rig.clock.waiting === 2);
+    for (let probe = 1; probe <= 4; probe++) {
+      rig.clock.advance(30_000);
+      if (probe === 4) break;
+      await until(
+        () => probeCount === probe && rig.server.seen.length > 2 && rig.clock.waiting === 3,
+      );
+    }
+    // The first ends after 100 s, the second 100 s after it was sent.
+    await until(() => rig.clock.waiting <= 2);
+    rig.clock.advance(30_000);
+    expect((await result).code).toBe('STALLED');
+    expect(rig.server.seen.filter(({ method }) => method === 'POST')).toHaveLength(2);
   });
 
   it('gives a body up that nobody reads, after 30 s without progress, and tries again', async () => {

@@ -1,6 +1,16 @@
 import type { LookupFunction, Socket } from 'node:net';
-import type { NameLookup, TransportClock } from './ports.js';
-import type { UrlPolicy } from './url-policy.js';
+import type { Clock } from '../../flow/index.js';
+import type { Exchange } from '../../http/index.js';
+import type { NameLookup } from '../ports.js';
+import { CONNECT_TIMEOUT_CODE } from '../retry-table.js';
+import type { UrlPolicy } from '../url-policy.js';
+
+/** A way for requests to leave: nothing on it tries again, judges, measures time or knows a secret. */
+export interface Wire {
+  readonly exchange: Exchange;
+  /** Breaks what is open; the connections of somebody else stay. */
+  close(): Promise<void>;
+}
 
 /** What the connections of a client are made with. */
 export interface ConnectOptions {
@@ -12,7 +22,7 @@ export interface ConnectOptions {
   readonly ca: string;
   readonly lookup: NameLookup;
   readonly policy: UrlPolicy;
-  readonly clock: TransportClock;
+  readonly clock: Clock;
 }
 
 /** Settings of `net.connect` and `tls.connect` that hold for every connection. */
@@ -62,9 +72,6 @@ export function limitConnecting(
   socket.once(secure ? 'secureConnect' : 'connect', cancel);
   socket.once('close', cancel);
 }
-
-/** The `code` of the error of a connection that did not stand in time. */
-export const CONNECT_TIMEOUT_CODE = 'ERR_CONNECT_TIMEOUT';
 
 /** The host of a URL as sockets take it: without the brackets of an IPv6 address. */
 export function socketHost(url: URL): string {

@@ -5,17 +5,17 @@
  * of a second, and keeps them from one body to the next until it disappoints. Measured on loopback, per
  * GiB: 0.86 s of CPU with 64 KiB, 0.62 with 512 KiB, 0.59 with 1 MiB, 0.50 with 4 MiB.
  */
-export interface LinkPace {
+export interface WriteSizes {
   /** A body begins to be sent. */
-  start(nowMs: number): PacedBody;
+  start(nowMs: number): BodyWrites;
   /** Nothing moved for too long: the next body begins carefully. */
   stalled(): void;
 }
 
-export interface PacedBody {
+export interface BodyWrites {
   /** Size of the next write, after `sentBytes` of this body. */
-  writeBytes(sentBytes: number, nowMs: number): number;
-  /** The server has answered to all of it, so all of it has arrived. */
+  next(sentBytes: number, nowMs: number): number;
+  /** The server has responded to all of it, so all of it has arrived. */
   arrived(sentBytes: number, nowMs: number): void;
 }
 
@@ -30,7 +30,7 @@ const LEAST_MEASURED_BYTES = 1024 * 1024;
 /** A write that took longer shows that the link is not what it was. */
 const SLOW_WRITE_MS = 2000;
 
-export function createLinkPace(): LinkPace {
+export function createWriteSizes(): WriteSizes {
   /** What the link is known to carry. */
   let bytesPerSecond = 0;
 
@@ -43,7 +43,7 @@ export function createLinkPace(): LinkPace {
       let fromBytes = 0;
       let lastMs = startMs;
       return {
-        writeBytes(sentBytes, nowMs) {
+        next(sentBytes, nowMs) {
           if (nowMs - lastMs > SLOW_WRITE_MS) {
             bytesPerSecond = 0;
             fromMs = nowMs;

@@ -1,4 +1,4 @@
-import type { FetchedPart, RangeReader, ReadRangesOptions } from '../client/ports.js';
+import type { FetchedPart, RangeReader, ReadRangesOptions } from '../../src/client/ports.js';
 
 /** A reader over parts that come in buffers of others. */
 export function rangeReaderOf(

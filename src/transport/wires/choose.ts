@@ -1,0 +1,60 @@
+import type { Exchange, HttpRequest } from '../../http/index.js';
+import type { RequestDispatcher } from '../ports.js';
+import type { ConnectOptions, Wire } from './connect.js';
+
+/** What decides how requests leave; at most one is given. */
+export interface WireChoice {
+  /** A gateway's own exchange, or anything else that takes requests. */
+  readonly exchange: Exchange | null;
+  readonly fetch: typeof globalThis.fetch | null;
+  readonly dispatcher: RequestDispatcher | null;
+  readonly proxy: URL | null;
+}
+
+/** The code of a wire is loaded with its first request. */
+export function createWire(choice: WireChoice, options: ConnectOptions): Wire {
+  const { exchange, fetch, dispatcher, proxy } = choice;
+  if (exchange !== null) return foreign(exchange);
+  if (fetch !== null) {
+    return lazy(async () => foreign((await import('./fetch.js')).createFetchExchange(fetch)));
+  }
+  if (dispatcher !== null) {
+    return lazy(async () =>
+      foreign((await import('./undici.js')).createDispatcherExchange(dispatcher)),
+    );
+  }
+  if (proxy !== null) {
+    return lazy(async () => (await import('./undici.js')).createProxyWire(proxy, options));
+  }
+  const general = lazy(async () => (await import('./node.js')).createNodeWire(options));
+  const plainReads = lazy(async () => (await import('./socket.js')).createSocketWire(options));
+  return {
+    exchange: (request) => (isPlainRead(request) ? plainReads : general).exchange(request),
+    close: async () => {
+      await Promise.all([general.close(), plainReads.close()]);
+    },
+  };
+}
+
+/** What the plain-socket wire is for: ranges, and no TLS. */
+function isPlainRead({ url, method, headers, body }: HttpRequest): boolean {
+  return url.protocol === 'http:' && method === 'GET' && body === null && 'range' in headers;
+}
+
+/** Its connections are somebody else's to close. */
+function foreign(exchange: Exchange): Wire {
+  return { exchange, close: async () => {} };
+}
+
+function lazy(load: () => Promise<Wire>): Wire {
+  let loading: Promise<Wire> | null = null;
+  return {
+    async exchange(request) {
+      loading ??= load();
+      return (await loading).exchange(request);
+    },
+    async close() {
+      await (await loading)?.close();
+    },
+  };
+}

@@ -1,0 +1,76 @@
+import type { Exchange, HttpRequest, HttpResponse } from '../../http/index.js';
+import type { RequestDispatcher } from '../ports.js';
+import { bodyOfPieces, isBodiless, joinedHeaders, sizeOf, writesOf } from './bodies.js';
+import type { Wire } from './connect.js';
+
+/**
+ * Requests over a dispatcher of undici: what `node:http` has no way for. That is a proxy, and
+ * whatever the caller brings along (HTTP/2, sockets of another kind, mocks). undici itself is loaded
+ * for a proxy only; a caller's dispatcher comes with its own.
+ */
+export function createDispatcherExchange(dispatcher: RequestDispatcher): Exchange {
+  return async ({ method, url, headers, body, signal }: HttpRequest): Promise<HttpResponse> => {
+    signal.throwIfAborted();
+    const length = body?.sizeBytes;
+    const controller = new AbortController();
+    const response = await dispatcher.request({
+      origin: url.origin,
+      path: url.pathname + url.search,
+      method,
+      headers: {
+        ...headers,
+        ...(length === undefined ? {} : { 'content-length': String(length) }),
+      },
+      body: body === null ? null : writesOf(body),
+      signal: AbortSignal.any([signal, controller.signal]),
+      // They count time and not progress; the watchdog above replaces them.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    });
+    // Without a listener an abort between two reads would be an uncaught exception.
+    response.body.on('error', () => {});
+    const status = response.statusCode;
+    const joined = joinedHeaders(response.headers);
+    const pieces = response.body[Symbol.asyncIterator]();
+    if (isBodiless(method, status)) {
+      await pieces.next().catch(() => undefined);
+      return { status, headers: joined, body: null };
+    }
+    const reader = {
+      async next(): Promise<Uint8Array | null> {
+        const step = await pieces.next();
+        return step.done === true ? null : step.value;
+      },
+      cancel: (reason: unknown) => controller.abort(reason),
+    };
+    return { status, headers: joined, body: bodyOfPieces(reader, sizeOf(joined)) };
+  };
+}
+
+/** Everything through the proxy at `proxy`, in tunnels: TLS is with the server and not with it. */
+export function createProxyWire(
+  proxy: URL,
+  { connectTimeoutMs, ca }: { readonly connectTimeoutMs: number; readonly ca: string },
+): Wire {
+  let opening: Promise<{ exchange: Exchange; end: () => Promise<void> }> | null = null;
+  const open = async (): Promise<{ exchange: Exchange; end: () => Promise<void> }> => {
+    const { ProxyAgent } = await import('undici');
+    const agent = new ProxyAgent({
+      uri: proxy.href,
+      connectTimeout: connectTimeoutMs,
+      ...(ca === '' ? {} : { requestTls: { ca } }),
+      pipelining: 1,
+      allowH2: false,
+    });
+    return { exchange: createDispatcherExchange(agent), end: () => agent.destroy() };
+  };
+  return {
+    async exchange(request) {
+      opening ??= open();
+      return (await opening).exchange(request);
+    },
+    async close() {
+      await (await opening)?.end();
+    },
+  };
+}
