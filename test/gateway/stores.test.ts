@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { isOrbweaverError } from '../../src/errors.js';
 import { createDiskStore, createMemoryStore, isObjectKey } from '../../src/gateway/index.js';
+import { piecesOfObject } from '../../src/gateway/keys.js';
 import { storageError } from '../../src/gateway/stores/disk-errors.js';
+import { SYSTEM_CLOCK } from '../../src/platform/index.js';
 import { storeSuite } from './support/store-suite.js';
 
 const folders: string[] = [];
@@ -66,7 +68,10 @@ describe('the disk store', () => {
     await utimes(old, twoHoursAgo, twoHoursAgo);
     await createDiskStore(path, { sync: false });
     expect(await readdir(join(path, 'tmp'))).toEqual(['young']);
-    await createDiskStore(path, { sync: false, nowMs: () => Date.now() + 3_700_000 });
+    await createDiskStore(path, {
+      sync: false,
+      clock: { ...SYSTEM_CLOCK, unixMs: () => Date.now() + 3_700_000 },
+    });
     expect(await readdir(join(path, 'tmp'))).toEqual([]);
   });
 
@@ -75,7 +80,7 @@ describe('the disk store', () => {
     const store = await createDiskStore(path, { sync: false });
     await store.put('xorbs/abc', new Uint8Array(600_000));
     const read = async (): Promise<void> => {
-      for await (const _piece of store.stream('xorbs/abc')) {
+      for await (const _piece of piecesOfObject(store, 'xorbs/abc')) {
         await truncate(join(path, 'xorbs', 'ab', 'abc'), 300_000);
       }
     };
