@@ -167,3 +167,40 @@ describe('a file record', () => {
     expect((await rig.send('GET', `/v2/reconstructions/${file.hash}`)).status).toBe(200);
   });
 });
+
+describe('/health', () => {
+  const states = [
+    ['ok', 200],
+    ['read-only', 200],
+    ['full', 507],
+    ['failing', 503],
+  ] as const;
+
+  it.each(states)('of a store that is %s is %i', async (state, status) => {
+    const { store } = await fresh();
+    let checks = 0;
+    const rig = createRig({
+      store: {
+        ...store,
+        check: async () => {
+          checks++;
+          return { state, detail: '/srv/secret', freeBytes: 5 };
+        },
+      },
+    });
+    const response = await rig.send('GET', '/health', { token: null });
+    expect(response.status).toBe(status);
+    const text = await response.text();
+    expect(JSON.parse(text)).toEqual({ status: state, freeBytes: 5 });
+    expect((await rig.send('HEAD', '/health', { token: null })).status).toBe(status);
+    expect(checks).toBe(1);
+    rig.clock.advance(5000);
+    await rig.send('GET', '/health', { token: null });
+    expect(checks).toBe(2);
+  });
+
+  it('of a store that cannot tell is ok', async () => {
+    const response = await createRig().send('GET', '/health', { token: null });
+    expect(await response.json()).toEqual({ status: 'ok' });
+  });
+});

@@ -97,6 +97,30 @@ export function storeSuite(name: string, open: () => Promise<ObjectStore>): void
       expect(empty.filter(Boolean)).toHaveLength(1);
     });
 
+    it('replaces in one step: who reads the old one goes on reading it', async () => {
+      const store = await open();
+      const other = bytes.slice(0, 500_000).reverse();
+      await store.put('xorbs/abc', bytes);
+      const before = await store.head('xorbs/abc');
+      const reader = await store.open('xorbs/abc');
+      expect(await store.put('xorbs/abc', other, { replace: true })).toBe(true);
+      const half = new Uint8Array(350_000);
+      await reader?.readAt(half, 350_001);
+      expect(same(half, bytes.subarray(350_001))).toBe(true);
+      await reader?.close();
+      expect(same(await store.read('xorbs/abc'), other)).toBe(true);
+      expect(same(await collect(streamOf(store, 'xorbs/abc')), other)).toBe(true);
+      expect((await store.head('xorbs/abc'))?.version).not.toBe(before?.version);
+      expect(await store.put('xorbs/new', other, { replace: true })).toBe(true);
+      expect(await store.put('chunks/a/b', new Uint8Array(0), { replace: true })).toBe(true);
+      const broken = async function* (): AsyncGenerator<Uint8Array> {
+        yield bytes;
+        throw new Error('gone');
+      };
+      await expect(store.put('xorbs/abc', broken(), { replace: true })).rejects.toThrow('gone');
+      expect(same(await store.read('xorbs/abc'), other)).toBe(true);
+    });
+
     it('keeps nothing of a body that breaks off, and the key stays free', async () => {
       const store = await open();
       const broken = async function* (): AsyncGenerator<Uint8Array> {
