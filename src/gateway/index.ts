@@ -6,8 +6,8 @@
  */
 
 export type { CorsOptions } from './cors.js';
-export { createFastifyPlugin, type FastifyLike } from './fastify.js';
 export { createGateway, type Gateway, type GatewayParts, type GatewayUsage } from './gateway.js';
+export { createFastifyPlugin, type FastifyLike } from './node-fastify.js';
 export { createNodeListener, type NodeListener } from './node-listener.js';
 export {
   createNodeServer,
