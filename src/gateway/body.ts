@@ -42,30 +42,52 @@ export function guardBody(body: Body, declared: number | null, rules: BodyRules)
   if (declared !== null && declared > limitBytes) throw tooLarge(limitBytes);
   let receivedBytes = 0;
   let creditMs = graceMs;
+  /** While we wait: since when, and how to end that. */
+  let waiting: { readonly sinceMs: number; readonly fail: (error: Error) => void } | null = null;
+  let stopTimer: (() => void) | null = null;
+
+  // One timer for the body, not one for each piece: what arrives only ever moves its end away.
+  const watch = (delayMs: number): void => {
+    stopTimer = clock.setTimer(delayMs, () => {
+      stopTimer = null;
+      if (waiting === null) return;
+      const leftMs = creditMs - (clock.now() - waiting.sinceMs);
+      if (leftMs > 0) watch(leftMs);
+      else waiting.fail(tooSlow(minRate));
+    });
+  };
+  const unwatch = (): void => {
+    stopTimer?.();
+    stopTimer = null;
+  };
+
+  function wait<T>(start: () => Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const fail = (cause: unknown): void => {
+        unwatch();
+        body.cancel(cause);
+        const known = isOrbweaverError(cause);
+        reject(known ? cause : failure(400, 'ABORTED', 'the request body broke off', cause));
+      };
+      waiting = { sinceMs: clock.now(), fail };
+      if (stopTimer === null) watch(creditMs);
+      start().then(resolve, fail);
+    });
+  }
 
   async function read<T>(start: () => Promise<T>, sizeOf: (result: T) => number): Promise<T> {
-    const startMs = clock.now();
+    const sinceMs = clock.now();
     const rate = isScarce() ? Math.max(minRate, SCARCE_RATE) : minRate;
-    let stop = (): void => undefined;
-    const late = new Promise<never>((_, reject) => {
-      stop = clock.setTimer(creditMs, () => reject(tooSlow(minRate)));
-    });
-    late.catch(() => undefined);
-    let result: T;
     try {
-      result = await Promise.race([start(), late]);
-    } catch (cause) {
-      body.cancel(cause);
-      if (isOrbweaverError(cause)) throw cause;
-      throw failure(400, 'ABORTED', 'the request body broke off', cause);
+      const result = await wait(start);
+      const count = sizeOf(result);
+      receivedBytes += count;
+      creditMs = Math.min(graceMs, creditMs - (clock.now() - sinceMs) + (1000 * count) / rate);
+      check(count === 0);
+      return result;
     } finally {
-      stop();
+      waiting = null;
     }
-    const count = sizeOf(result);
-    receivedBytes += count;
-    creditMs = Math.min(graceMs, creditMs - (clock.now() - startMs) + (1000 * count) / rate);
-    check(count === 0);
-    return result;
   }
 
   function check(isEnd: boolean): void {
@@ -76,6 +98,7 @@ export function guardBody(body: Body, declared: number | null, rules: BodyRules)
       const got = isEnd ? receivedBytes : 'more';
       error = rejected(`the body expected ${declared} bytes ("content-length"), got ${got}`);
     }
+    if (error !== null || isEnd) unwatch();
     if (error === null) return;
     body.cancel(error);
     throw error;
@@ -98,7 +121,10 @@ export function guardBody(body: Body, declared: number | null, rules: BodyRules)
               (piece) => piece.length,
             ),
         }),
-    cancel: (reason) => body.cancel(reason),
+    cancel(reason) {
+      unwatch();
+      body.cancel(reason);
+    },
   };
 }
 

@@ -86,6 +86,10 @@ async function serve(): Promise<Served> {
   return served;
 }
 
+/** Waits for the heads of requests: as long as a busy machine takes. */
+const arrived = (check: () => void): Promise<void> =>
+  vi.waitFor(check, { timeout: 60_000, interval: 20 });
+
 /** A request whose head is sent, and as much of its body. Resolves with all that comes back. */
 function halfOpen(
   { server }: Served,
@@ -124,7 +128,7 @@ async function expectHonest({ server }: Served): Promise<void> {
 
 async function expectAllCut(served: Served, responses: Promise<string>[]): Promise<void> {
   // The heads have arrived when the gateway waits for their bodies: a timer for each.
-  await vi.waitFor(() => expect(served.clock.timerCount).toBeGreaterThanOrEqual(responses.length));
+  await arrived(() => expect(served.clock.timerCount).toBeGreaterThanOrEqual(responses.length));
   served.clock.advance(20_000);
   for (const text of await Promise.all(responses)) {
     expect(text).toMatch(/HTTP\/1.1 408 [\s\S]*connection: close/i);
@@ -142,7 +146,7 @@ describe('bodies that never come', () => {
         ? halfOpen(served, { path: '/v1/shards', token: WRITE_TOKEN, length: 67_000_000 })
         : halfOpen(served, { path: '/v1/reconstructions', token: READ_TOKEN, length: 1_000_000 }),
     );
-    await vi.waitFor(() => expect(served.clock.timerCount).toBeGreaterThanOrEqual(300));
+    await arrived(() => expect(served.clock.timerCount).toBeGreaterThanOrEqual(300));
     await expectHonest(served);
     await expectAllCut(served, responses);
   });
@@ -154,7 +158,7 @@ describe('bodies that never come', () => {
       token: WRITE_TOKEN,
       length: 67_000_000,
     });
-    await vi.waitFor(() => expect(served.clock.timerCount).toBe(1));
+    await arrived(() => expect(served.clock.timerCount).toBe(1));
     expect(served.gateway.usage().usedBytes).toBe(0);
     await expectHonest(served);
     await expectAllCut(served, [response]);
@@ -165,7 +169,7 @@ describe('bodies that never come', () => {
     const responses = Array.from({ length: 40 }, () =>
       halfOpen(served, { path: xorbPath, token: WRITE_TOKEN, length: 67_000_000, expect: true }),
     );
-    await vi.waitFor(() => expect(served.clock.timerCount).toBeGreaterThanOrEqual(40));
+    await arrived(() => expect(served.clock.timerCount).toBeGreaterThanOrEqual(40));
     await expectHonest(served);
     served.clock.advance(20_000);
     for (const text of await Promise.all(responses))
@@ -181,7 +185,7 @@ describe('bodies that never come', () => {
         xorb.bytes.subarray(0, 10_000),
       ),
     );
-    await vi.waitFor(() => expect(served.clock.timerCount).toBeGreaterThanOrEqual(24));
+    await arrived(() => expect(served.clock.timerCount).toBeGreaterThanOrEqual(24));
     expect(pool.freeSlabs).toBe(pool.slabCount);
     await expectHonest(served);
     await expectAllCut(served, responses);
