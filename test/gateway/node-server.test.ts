@@ -298,7 +298,12 @@ describe('bodies', () => {
     const done = new Promise<void>((resolve) => {
       seen = resolve;
     });
+    let arrive = (): void => undefined;
+    const arrived = new Promise<void>((resolve) => {
+      arrive = resolve;
+    });
     const server = await serve(async (incoming) => {
+      arrive();
       incoming.signal.addEventListener('abort', () => log.push('aborted'));
       try {
         await incoming.arrayBuffer();
@@ -309,7 +314,8 @@ describe('bodies', () => {
       return new Response('late');
     });
     const { socket } = raw(server, 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc');
-    setTimeout(() => socket.destroy(), 50);
+    await arrived;
+    socket.destroy();
     await done;
     expect(log.sort()).toEqual(['aborted', 'broken']);
   });
