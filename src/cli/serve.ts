@@ -19,7 +19,12 @@ Options:
   --port N              port to listen on, 0 for a free one  [${DEFAULT_PORT}]
   --token T             one token for both scopes            [two random ones]
   --workers N           threads that verify uploads          [one per core]
+  --max-memory BYTES    for bodies, responses, caches and
+                        verifying together, at least 32MiB   [256MiB, and the threads' own]
+  --prefix PATH         path below which it is served        [none]
   --public-url URL      base of the fetch URLs it signs      [the Host of the request]
+  --cors ORIGIN         let web pages of this origin in,     [none]
+                        such as https://app.example, or *
 ${COMMON_HELP}
 
 With --json the first line on standard output is {"url","readToken","writeToken"}.
@@ -37,6 +42,9 @@ async function serve(argv: readonly string[], context: CliContext): Promise<numb
     token: { type: 'string' },
     workers: { type: 'string' },
     'public-url': { type: 'string' },
+    'max-memory': { type: 'string' },
+    prefix: { type: 'string' },
+    cors: { type: 'string' },
   });
   const data = args.text('data');
   if (data === undefined) throw usage('serve expected --data DIR');
@@ -47,16 +55,19 @@ async function serve(argv: readonly string[], context: CliContext): Promise<numb
   if (token !== undefined && !/^[\x21-\x7e]{1,4096}$/.test(token)) {
     throw usage('--token expected visible ASCII characters');
   }
-  const workers = args.count('workers');
-  const publicUrl = args.text('public-url');
+  const cors = args.text('cors');
   const gateway = await asUsage(
     startGateway({
       data: resolve(context.cwd, data),
-      host: args.text('host') ?? '127.0.0.1',
+      host: args.text('host'),
       port,
-      ...(token === undefined ? {} : { token }),
-      ...(workers === undefined ? {} : { workers }),
-      ...(publicUrl === undefined ? {} : { publicUrl }),
+      token,
+      workers: args.count('workers'),
+      maxMemory: args.bytes('max-memory'),
+      prefix: args.text('prefix'),
+      publicUrl: args.text('public-url'),
+      cors: cors === undefined ? undefined : { origins: cors === '*' ? '*' : [cors] },
+      onWarning: (message) => context.stderr.write(`warning: ${message}\n`),
     }),
   );
   const { url, readToken, writeToken } = gateway;

@@ -1,122 +1,209 @@
-import { OrbweaverError } from '../errors.js';
+import { isOrbweaverError, type OrbweaverError } from '../errors.js';
+import type { Clock } from '../flow/index.js';
+import { type Body, type HttpHeaders, piecesOf } from '../http/index.js';
 import type { BodyBuffers } from './body-buffers.js';
-import type { ByteBudget } from './byte-budget.js';
+import type { BodyAccount } from './body-memory.js';
 import { failure, rejected } from './failures.js';
-import type { GatewayRequest } from './ports.js';
 
-/** Reading request bodies: the limit comes first, memory is asked for before it is taken. */
+/** Request bodies: what is checked while they arrive, and how small ones are held. */
 
-/** A body in memory. */
-export interface HeldBody {
-  readonly bytes: Uint8Array;
-  /** Gives the memory back to the budget; call it in `finally`. */
-  readonly release: () => void;
+/** The rules for a body. */
+export interface BodyRules {
+  readonly limitBytes: number;
+  /** Slowest body that is waited for, in bytes per second. */
+  readonly minRate: number;
+  /** How long it may bring less than that. */
+  readonly graceMs: number;
+  /** True while others wait for the memory that this one holds. */
+  readonly isScarce: () => boolean;
+  readonly clock: Clock;
 }
 
+/** Rate that is asked of a body while others wait for memory: a poor line, and no trickle. */
+const SCARCE_RATE = 64 * 1024;
+
 /** The declared length, or null when there is none (chunked coding). 400 when it is no number. */
-export function declaredLength(request: GatewayRequest): number | null {
-  const text = request.header('content-length');
-  if (text === null) return null;
+export function declaredLength(headers: HttpHeaders): number | null {
+  const text = headers['content-length'];
+  if (text === undefined) return null;
   if (!/^\d{1,15}$/.test(text)) throw rejected('"content-length" expected a number of bytes');
   return Number(text);
 }
 
-/** 413 before a byte is read, when the declared length is above the limit. */
-export function checkDeclaredLength(request: GatewayRequest, limitBytes: number): number | null {
-  const declared = declaredLength(request);
-  if (declared !== null && declared > limitBytes) throw tooLarge(limitBytes);
-  return declared;
-}
-
 /**
- * The pieces of the body; 413 as soon as there are more than `limitBytes`, 400 when there are not as
- * many as were declared. Leaving early drops the rest.
+ * `body` under rules. Reading rejects with 413 as soon as there are more bytes than the limit, 400
+ * when there are not as many as `declared` or it breaks off, and 408 when it does not come: time that
+ * we wait for it counts against a credit of `graceMs`, and every byte earns its share of it back.
+ *
+ * @throws OrbweaverError 413 for a declared length above the limit, before a byte is read
  */
-export async function* bodyPieces(
-  request: GatewayRequest,
-  limitBytes: number,
-): AsyncGenerator<Uint8Array, void, undefined> {
-  let received = 0;
-  try {
-    for await (const piece of request.body ?? []) {
-      received += piece.length;
-      if (received > limitBytes) throw tooLarge(limitBytes);
-      if (piece.length > 0) yield piece;
+export function guardBody(body: Body, declared: number | null, rules: BodyRules): Body {
+  const { limitBytes, minRate, graceMs, isScarce, clock } = rules;
+  if (declared !== null && declared > limitBytes) throw tooLarge(limitBytes);
+  let receivedBytes = 0;
+  let creditMs = graceMs;
+  /** While we wait: since when, and how to end that. */
+  let waiting: { readonly sinceMs: number; readonly fail: (error: Error) => void } | null = null;
+  let stopTimer: (() => void) | null = null;
+
+  // One timer for the body, not one for each piece: what arrives only ever moves its end away.
+  const watch = (delayMs: number): void => {
+    stopTimer = clock.setTimer(delayMs, () => {
+      stopTimer = null;
+      if (waiting === null) return;
+      const leftMs = creditMs - (clock.now() - waiting.sinceMs);
+      if (leftMs > 0) watch(leftMs);
+      else waiting.fail(tooSlow(minRate));
+    });
+  };
+  const unwatch = (): void => {
+    stopTimer?.();
+    stopTimer = null;
+  };
+
+  function wait<T>(start: () => Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const fail = (cause: unknown): void => {
+        unwatch();
+        body.cancel(cause);
+        const known = isOrbweaverError(cause);
+        reject(known ? cause : failure(400, 'ABORTED', 'the request body broke off', cause));
+      };
+      waiting = { sinceMs: clock.now(), fail };
+      if (stopTimer === null) watch(creditMs);
+      start().then(resolve, fail);
+    });
+  }
+
+  async function read<T>(start: () => Promise<T>, sizeOf: (result: T) => number): Promise<T> {
+    const sinceMs = clock.now();
+    const rate = isScarce() ? Math.max(minRate, SCARCE_RATE) : minRate;
+    try {
+      const result = await wait(start);
+      const count = sizeOf(result);
+      receivedBytes += count;
+      creditMs = Math.min(graceMs, creditMs - (clock.now() - sinceMs) + (1000 * count) / rate);
+      check(count === 0);
+      return result;
+    } finally {
+      waiting = null;
     }
-  } catch (cause) {
-    if (cause instanceof OrbweaverError) throw cause;
-    throw failure(400, 'ABORTED', 'the request body broke off', cause);
   }
-  const declared = declaredLength(request);
-  if (declared !== null && declared !== received) {
-    throw rejected(`the body expected ${declared} bytes ("content-length"), got ${received}`);
+
+  function check(isEnd: boolean): void {
+    let error: OrbweaverError | null = null;
+    if (receivedBytes > limitBytes) error = tooLarge(limitBytes);
+    else if (creditMs <= 0) error = tooSlow(minRate);
+    else if (declared !== null && (isEnd ? receivedBytes !== declared : receivedBytes > declared)) {
+      const got = isEnd ? receivedBytes : 'more';
+      error = rejected(`the body expected ${declared} bytes ("content-length"), got ${got}`);
+    }
+    if (error !== null || isEnd) unwatch();
+    if (error === null) return;
+    body.cancel(error);
+    throw error;
   }
+
+  const { take } = body;
+  return {
+    sizeBytes: body.sizeBytes,
+    fill: (into) =>
+      read(
+        () => body.fill(into),
+        (count) => count,
+      ),
+    ...(take === undefined
+      ? {}
+      : {
+          take: () =>
+            read(
+              () => take.call(body),
+              (piece) => piece.length,
+            ),
+        }),
+    cancel(reason) {
+      unwatch();
+      body.cancel(reason);
+    },
+  };
 }
 
-/** Waits for memory, then reads the whole body. */
-export async function readBody(
-  request: GatewayRequest,
-  options: {
-    limitBytes: number;
-    budget: ByteBudget;
-    /** Where memory comes from. @default fresh */
-    buffers?: BodyBuffers;
-  },
+/** A body in memory. */
+export interface HeldBody {
+  readonly bytes: Uint8Array;
+  /** Gives the memory back; call it in `finally`. */
+  readonly release: () => void;
+}
+
+/** Arrives before memory is asked for: about what a connection holds in any case. */
+const FREE_BYTES = 64 * 1024;
+/** Steps by which a body's memory grows. */
+const GROWTH_BYTES = 1024 * 1024;
+
+/** Reads a whole body; its memory grows while it arrives. */
+export async function holdBody(
+  body: Body | null,
+  account: BodyAccount,
+  buffers: BodyBuffers,
 ): Promise<HeldBody> {
-  const { limitBytes, budget, buffers } = options;
-  const declared = checkDeclaredLength(request, limitBytes);
-  const free = await budget.acquire(declared ?? limitBytes, request.signal);
-  let taken: Uint8Array | undefined;
+  let bytes = new Uint8Array(FREE_BYTES);
+  let length = 0;
+  let isLarge = false;
   const release = (): void => {
-    if (taken !== undefined) buffers?.giveBack(taken);
-    taken = undefined;
-    free();
+    if (isLarge) buffers.giveBack(bytes);
+    account.release();
   };
   try {
-    if (declared === null) return { bytes: await collect(request, limitBytes), release };
-    taken = buffers?.take(declared) ?? new Uint8Array(declared);
-    return { bytes: await fill(request, taken), release };
+    for await (const piece of piecesOf(body)) {
+      const end = length + piece.length;
+      if (end > FREE_BYTES) await account.grow(Math.ceil(end / GROWTH_BYTES) * GROWTH_BYTES);
+      if (end > bytes.length) {
+        // The large one is address space: pages that nothing is written to take no memory.
+        const larger = buffers.take();
+        larger.set(bytes.subarray(0, length));
+        bytes = larger;
+        isLarge = true;
+      }
+      bytes.set(piece, length);
+      length = end;
+    }
+    return { bytes: bytes.subarray(0, length), release };
   } catch (error) {
     release();
     throw error;
   }
 }
 
-async function fill(request: GatewayRequest, into: Uint8Array): Promise<Uint8Array> {
-  let at = 0;
-  for await (const piece of bodyPieces(request, into.length)) {
-    into.set(piece, at);
-    at += piece.length;
-  }
-  return into;
-}
-
-async function collect(request: GatewayRequest, limitBytes: number): Promise<Uint8Array> {
-  const pieces: Uint8Array[] = [];
+/** The first bytes of a body: resolves with all that came when `leastBytes` are there, or at its end. */
+export async function firstPieces(
+  pieces: AsyncIterator<Uint8Array>,
+  leastBytes: number,
+): Promise<Uint8Array[]> {
+  const first: Uint8Array[] = [];
   let length = 0;
-  for await (const piece of bodyPieces(request, limitBytes)) {
-    pieces.push(piece);
-    length += piece.length;
+  while (length < leastBytes) {
+    const step = await pieces.next();
+    if (step.done === true) break;
+    first.push(step.value);
+    length += step.value.length;
   }
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  return bytes;
+  return first;
 }
 
 /**
- * Reads the body to its end and drops it. An answer given while the client still sends would race
- * with a reset of the connection, and some clients then never see the answer.
+ * Reads the body to its end and drops it. A response given while the client still sends would race
+ * with a reset of the connection, and some clients then never see it.
  */
-export async function drainBody(request: GatewayRequest, limitBytes: number): Promise<void> {
-  for await (const _piece of bodyPieces(request, limitBytes)) {
+export async function drainBody(body: Body | null): Promise<void> {
+  for await (const _piece of piecesOf(body)) {
     // dropped
   }
 }
 
 function tooLarge(limitBytes: number): OrbweaverError {
   return failure(413, 'LIMIT_EXCEEDED', `the body is larger than ${limitBytes} bytes`);
+}
+
+function tooSlow(minRate: number): OrbweaverError {
+  return failure(408, 'STALLED', `the body expected at least ${minRate} bytes a second, got less`);
 }

@@ -8,9 +8,9 @@ export function entityTag(hash: string, recordsBytes: number): string {
   return `"${hash}-${recordsBytes}"`;
 }
 
-/** True when `If-None-Match` names this tag (or anything): the answer is 304. */
-export function isNotModified(ifNoneMatch: string | null, tag: string): boolean {
-  if (ifNoneMatch === null) return false;
+/** True when `If-None-Match` names this tag (or anything): the response is 304. */
+export function isNotModified(ifNoneMatch: string | undefined, tag: string): boolean {
+  if (ifNoneMatch === undefined) return false;
   if (ifNoneMatch.trim() === '*') return true;
   return ifNoneMatch
     .split(',')
@@ -20,9 +20,9 @@ export function isNotModified(ifNoneMatch: string | null, tag: string): boolean 
 
 /** The Range header to honour: none when `If-Range` names another version of the object. */
 export function effectiveRange(
-  range: string | null,
-  ifRange: string | null,
+  range: string | undefined,
+  ifRange: string | undefined,
   tag: string,
-): string | null {
-  return ifRange === null || ifRange.trim() === tag ? range : null;
+): string | undefined {
+  return ifRange === undefined || ifRange.trim() === tag ? range : undefined;
 }

@@ -29,11 +29,22 @@ export function rejected(message: string, cause?: unknown): OrbweaverError {
   return failure(400, 'REJECTED', message, cause);
 }
 
-/** What the store holds under a hash is not what the gateway put there: 500. */
+/**
+ * The status of damaged or lost data. No client repeats a request that got 410, and none takes it
+ * for an endpoint that is not offered, as they do with 404: the same question has the same answer
+ * until somebody uploads the content again.
+ */
+export const DAMAGED_STATUS = 410;
+
+/** What the store holds under a hash is not what the gateway put there. */
 export function damaged(what: string, cause?: unknown): OrbweaverError {
-  return failure(500, 'INTEGRITY', `the store holds damaged data: ${what}`, cause, {
-    stored: true,
-  });
+  const message = `the store holds damaged data: ${what}; uploading the content again repairs it`;
+  return failure(DAMAGED_STATUS, 'INTEGRITY', message, cause, { stored: true });
+}
+
+/** True for what {@link damaged} made. */
+export function isDamage(error: unknown): error is OrbweaverError {
+  return isOrbweaverError(error) && error.fields['stored'] === true;
 }
 
 const STATUS_OF_CODE: Partial<Record<ErrorCode, number>> = {
@@ -43,6 +54,7 @@ const STATUS_OF_CODE: Partial<Record<ErrorCode, number>> = {
   HASH_INVALID: 400,
   RANGE_INVALID: 416,
   REJECTED: 400,
+  RATE_LIMITED: 503,
   CLOSED: 503,
   DISK_FULL: 507,
 };
@@ -63,5 +75,11 @@ export function publicError(error: unknown): { code: ErrorCode; message: string 
 
 /** True when the same request may succeed later: our side failed, and not for lack of space. */
 export function isRetryable(status: number): boolean {
-  return status === 429 || (status >= 500 && status !== 501 && status !== 507);
+  return status === 408 || status === 429 || (status >= 500 && status !== 501 && status !== 507);
+}
+
+/** True for what an operator should hear of: our side failed. Being busy or closing is no fault. */
+export function isFault(error: unknown): boolean {
+  const status = statusOf(error);
+  return isDamage(error) || (status >= 500 && status !== 503);
 }

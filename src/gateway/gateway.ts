@@ -1,26 +1,26 @@
 import { hexEncode } from '../bytes/index.js';
 import type { BlockCodec } from '../compress/ports.js';
+import type { Clock } from '../flow/index.js';
 import type { Hasher } from '../hash/ports.js';
+import type { Exchange } from '../http/index.js';
+import { type RandomBytes, SYSTEM_CLOCK, systemRandomBytes } from '../platform/index.js';
 import { XORB_ACCEPT_MAX_BYTES } from '../xorb/index.js';
 import { createBodyBuffers } from './body-buffers.js';
-import { createByteBudget } from './byte-budget.js';
-import { failure, statusOf } from './failures.js';
+import type { Call, Handler } from './call.js';
+import { createDedupIndex } from './dedup-index.js';
+import { createDedupResponses } from './dedup-responses.js';
+import { isFault, statusOf } from './failures.js';
 import { createFileCatalog } from './file-catalog.js';
-import { type GatewaySettings, gatewaySettings } from './options.js';
-import { createRandomBytes, createSystemClock, createThreadVerifier } from './platform.js';
+import { createMemory } from './memory.js';
+import { auth, budget, cors, fault, offered } from './middleware.js';
+import { type GatewayOptions, type GatewaySettings, gatewaySettings } from './options.js';
 import type {
-  Clock,
-  Gateway,
-  GatewayAnswer,
-  GatewayOptions,
-  GatewayRequest,
+  Authenticate,
   GatewayToken,
   ObjectStore,
-  RandomBytes,
   XorbReceiver,
   XorbVerifier,
 } from './ports.js';
-import { emptyAnswer, errorAnswer } from './responses.js';
 import { chunkRoutes } from './route-chunks.js';
 import { fetchRoutes } from './route-fetch.js';
 import { fileRoutes } from './route-files.js';
@@ -31,10 +31,13 @@ import { xorbRoutes } from './route-xorbs.js';
 import { createRouter } from './router.js';
 import { createSecrets } from './secrets.js';
 import type { GatewayServices } from './services.js';
-import { createShardCatalog } from './shard-catalog.js';
-import { createTokenGuard } from './tokens.js';
-import { fromWebRequest, toWebResponse } from './web.js';
+import { createShardOutlines } from './shard-outline.js';
+import { createThreadVerifier } from './thread-verifier.js';
+import { tokenList } from './tokens.js';
+import { createTurns } from './turns.js';
+import { type MountOptions, mountPrefix, viaExchange } from './web.js';
 import { createXorbCatalog } from './xorb-catalog.js';
+import { createXorbHealth } from './xorb-health.js';
 
 /** What a gateway is made of. */
 export interface GatewayParts {
@@ -45,17 +48,44 @@ export interface GatewayParts {
   readonly codec: BlockCodec;
   /** @default createThreadVerifier({ codec, hasher }) */
   readonly verifier?: XorbVerifier | XorbReceiver | undefined;
-  /** @default createSystemClock() */
+  /** @default the clock of the machine */
   readonly clock?: Clock | undefined;
-  /** @default createRandomBytes() */
+  /** @default the random bytes of the machine */
   readonly random?: RandomBytes | undefined;
-  /** Bearer tokens that are accepted; with none, only /health and signed URLs answer. */
-  readonly tokens: readonly GatewayToken[];
+  /** Bearer tokens that are accepted, unless `authenticate` decides. */
+  readonly tokens?: readonly GatewayToken[] | undefined;
+  /** Who is asking. @default whoever has one of `tokens`; with none, only /health and signed URLs work */
+  readonly authenticate?: Authenticate | undefined;
   readonly options?: GatewayOptions | undefined;
 }
 
+/** Memory that a gateway holds. */
+export interface GatewayUsage {
+  /** Bodies, dedup responses and caches. */
+  readonly usedBytes: number;
+  /** The most that bodies and dedup responses ever held at once. */
+  readonly peakBytes: number;
+  readonly maxBytes: number;
+}
+
+/** A storage server. */
+export interface Gateway {
+  /**
+   * The whole server as one function: request in, response out. Never rejects. The body of the
+   * response must be read to its end or cancelled.
+   */
+  readonly exchange: Exchange;
+  /** The same under a path prefix: paths are read, and fetch URLs named, below it. */
+  mount(prefix: string): Exchange;
+  /** The same for web Requests, wherever such handlers run. */
+  handle(request: Request, options?: MountOptions): Promise<Response>;
+  usage(): GatewayUsage;
+  /** New requests get 503 from now on; resolves when the running ones are done. */
+  close(): Promise<void>;
+}
+
 /**
- * A storage server of the Xet CAS protocol as a function from Request to Response.
+ * A storage server of the Xet CAS protocol.
  *
  * | path | methods | scope |
  * |---|---|---|
@@ -69,7 +99,7 @@ export interface GatewayParts {
  * | /v1/telemetry | POST | read |
  * | /health | GET, HEAD | none |
  *
- * Everything else is 404 before the token is looked at. `handle` never rejects.
+ * Everything else is 404 before the token is looked at.
  *
  * @throws TypeError, RangeError for options that cannot be meant
  * @example
@@ -84,14 +114,12 @@ export interface GatewayParts {
 export function createGateway(parts: GatewayParts): Gateway {
   const settings = gatewaySettings(parts.options);
   const running = new Set<Promise<unknown>>();
-  const random = parts.random ?? createRandomBytes();
-  const guard = createTokenGuard(parts.tokens, parts.hasher, random);
-  const report = faultReporter(parts.options?.onFault);
+  const random = parts.random ?? systemRandomBytes;
+  const report = faultReporter(settings.onFault);
   const nextRequestId = createRequestIds(random);
-
   const services = createServices(parts, settings, random, {
     background: (work) => track(running, work),
-    fault: ({ request, requestId }, error) => report(request, requestId, error),
+    fault: report,
   });
   const router = createRouter([
     ...xorbRoutes(services),
@@ -100,51 +128,66 @@ export function createGateway(parts: GatewayParts): Gateway {
     ...chunkRoutes(services),
     ...fileRoutes(services),
     ...fetchRoutes(services),
-    ...serviceRoutes(),
+    ...serviceRoutes(services),
   ]);
   let closed = false;
+  const steps = [
+    cors(settings.cors),
+    fault(report),
+    offered(() => closed),
+    auth(parts.authenticate ?? tokenList(parts.tokens ?? [], parts.hasher, random)),
+    budget(services),
+  ];
+  const handle = steps.reduceRight<Handler>((next, step) => step(next), dispatch);
 
-  async function dispatch(request: GatewayRequest, requestId: string): Promise<GatewayAnswer> {
-    const match = router.match(request.method, request.path);
-    if (match.kind === 'unknown') throw failure(404, 'NOT_FOUND', 'this gateway has no such path');
-    if (match.kind === 'wrong-method') return emptyAnswer(405, { allow: match.allow });
-    if (closed) throw failure(503, 'CLOSED', 'the gateway is shutting down');
-    const { route, params } = match;
-    if (route.scope !== null) guard.check(request.header('authorization'), route.scope);
-    const baseUrl = settings.publicUrl ?? request.origin;
-    return route.handle({ request, requestId, params, baseUrl });
-  }
-
-  async function answerOne(request: GatewayRequest): Promise<GatewayAnswer> {
-    const requestId = nextRequestId();
-    let answer: GatewayAnswer;
-    try {
-      answer = await dispatch(request, requestId);
-    } catch (error) {
-      report(request, requestId, error);
-      answer = errorAnswer(error);
-    }
-    return { ...answer, headers: { ...answer.headers, 'x-request-id': requestId } };
-  }
-
-  const answer = (request: GatewayRequest): Promise<GatewayAnswer> => {
-    const answered = answerOne(request);
-    track(running, answered);
-    return answered;
+  const mount = (prefix: string): Exchange => {
+    const below = mountPrefix(prefix);
+    return (request) => {
+      const { pathname, origin } = request.url;
+      const isBelow = pathname.startsWith(`${below}/`);
+      const path = isBelow ? pathname.slice(below.length) : '';
+      const response = handle({
+        request,
+        requestId: nextRequestId(),
+        path,
+        match: router.match(request.method, path),
+        baseUrl: settings.publicUrl ?? origin + below,
+        principal: null,
+      });
+      track(running, response);
+      return response;
+    };
   };
 
   return {
-    answer,
-    async handle(request: Request): Promise<Response> {
-      return toWebResponse(await answer(fromWebRequest(request)));
+    exchange: mount(''),
+    mount,
+    handle: (request, options = {}) => viaExchange(mount(options.prefix ?? ''), request),
+    usage: () => {
+      const { memory, xorbs, files, outlines } = services;
+      const cached = xorbs.usedBytes + files.usedBytes + outlines.usedBytes;
+      return {
+        usedBytes: memory.whole.usedBytes + cached,
+        peakBytes: memory.whole.peakBytes,
+        maxBytes: settings.maxMemory,
+      };
     },
-    async close(): Promise<void> {
+    async close() {
       closed = true;
       while (running.size > 0) await Promise.allSettled(running);
       services.buffers.close();
     },
   };
 }
+
+async function dispatch(call: Call): ReturnType<Handler> {
+  if (call.match.kind !== 'route') throw new TypeError('"match" expected a route');
+  return call.match.route.handle(call);
+}
+
+/** Two at a time: each is work of the one thread that serves everybody, in slices. */
+const CONCURRENT_SHARDS = 2;
+const CONCURRENT_PLANS = 4;
 
 function createServices(
   parts: GatewayParts,
@@ -153,26 +196,45 @@ function createServices(
   hooks: Pick<GatewayServices, 'background' | 'fault'>,
 ): GatewayServices {
   const { store, hasher, codec } = parts;
-  const clock = parts.clock ?? createSystemClock();
-  // Footers are asked for most often by far: they get half of the memory.
-  const half = Math.ceil(settings.cacheBytes / 2);
-  const quarter = Math.ceil(settings.cacheBytes / 4);
+  const clock = parts.clock ?? SYSTEM_CLOCK;
+  const verifier = parts.verifier ?? createThreadVerifier({ codec, hasher });
+  const memory = createMemory(settings, clock);
+  const { cacheBytes } = memory;
+  const buffers = createBodyBuffers(clock, XORB_ACCEPT_MAX_BYTES);
+  const secrets = createSecrets(settings.secret ?? random(32), hasher);
+  const xorbs = createXorbCatalog({ store, hasher, cacheBytes: cacheBytes.footers });
+  const outlines = createShardOutlines({ store, hasher, xorbs, cacheBytes: cacheBytes.outlines });
+  const health = createXorbHealth({
+    store,
+    xorbs,
+    verifier,
+    buffers,
+    onDamage: () => dedup.forget(),
+  });
+  const dedup = createDedupResponses({
+    build: { hasher, outlines, health },
+    index: createDedupIndex(store, hooks.background),
+    secrets,
+    clock,
+    memory: memory.dedup,
+  });
   return {
     store,
     hasher,
     random,
     settings,
-    verifier: parts.verifier ?? createThreadVerifier({ codec, hasher }),
+    verifier,
     clock,
-    buffers: createBodyBuffers(clock, XORB_ACCEPT_MAX_BYTES),
-    secrets: createSecrets(settings.secret ?? random(32), hasher),
-    budget: createByteBudget(
-      Math.max(settings.bodyMemoryBytes, XORB_ACCEPT_MAX_BYTES),
-      settings.maxWaitingCount,
-    ),
-    xorbs: createXorbCatalog({ store, hasher, cacheBytes: half }),
-    files: createFileCatalog({ store, cacheBytes: quarter }),
-    shards: createShardCatalog({ store, hasher, cacheBytes: quarter }),
+    memory,
+    buffers,
+    secrets,
+    xorbs,
+    health,
+    outlines,
+    dedup,
+    files: createFileCatalog({ store, cacheBytes: cacheBytes.files }),
+    shardTurns: createTurns(CONCURRENT_SHARDS),
+    planTurns: createTurns(CONCURRENT_PLANS),
     ...hooks,
   };
 }
@@ -197,14 +259,10 @@ function track(running: Set<Promise<unknown>>, work: Promise<unknown>): void {
   void settled.then(() => running.delete(settled));
 }
 
-/** Tells `onFault` about statuses of 500 and above, 503 aside: being busy or closing is no fault. */
-function faultReporter(
-  onFault: GatewayOptions['onFault'],
-): (request: GatewayRequest, requestId: string, error: unknown) => void {
-  return (request, requestId, error) => {
-    const status = statusOf(error);
-    if (onFault === undefined || status < 500 || status === 503) return;
-    const { method, path } = request;
-    onFault({ requestId, method, path, status, error });
+/** Tells `onFault` about faults of ours and of the store. */
+function faultReporter(onFault: GatewayOptions['onFault']): (call: Call, error: unknown) => void {
+  return ({ request, requestId, path }, error) => {
+    if (onFault === undefined || !isFault(error)) return;
+    onFault({ requestId, method: request.method, path, status: statusOf(error), error });
   };
 }

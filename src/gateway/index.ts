@@ -1,33 +1,35 @@
 /**
- * The storage side of the protocol: a handler from Request to Response over a small object store.
- * `gateway.ts` wires it, one `route-*.ts` file per group of endpoints, and what decides without
- * touching anything (ranges, conditions, statuses, signatures) is pure functions.
+ * The storage side of the protocol: one exchange, request in and response out, over a small object
+ * store. `gateway.ts` wires it, `middleware.ts` is what happens to every request, one `route-*.ts`
+ * file per group of endpoints, and what decides without touching anything (ranges, conditions,
+ * statuses, signatures) is pure functions.
  */
-export { createGateway, type GatewayParts } from './gateway.js';
+
+export type { CorsOptions } from './cors.js';
+export { createGateway, type Gateway, type GatewayParts, type GatewayUsage } from './gateway.js';
+export { createFastifyPlugin, type FastifyLike } from './node-fastify.js';
+export { createNodeListener, type NodeListener } from './node-listener.js';
 export {
   createNodeServer,
   DEFAULT_PORT,
-  type NodeHandler,
   type NodeServer,
   type NodeServerOptions,
 } from './node-server.js';
-export { GATEWAY_DEFAULTS } from './options.js';
-export { createRandomBytes, createSystemClock, createThreadVerifier } from './platform.js';
+export { GATEWAY_DEFAULTS, type GatewayOptions } from './options.js';
 export type {
-  Clock,
-  Gateway,
-  GatewayAnswer,
+  Authenticate,
   GatewayFault,
-  GatewayOptions,
-  GatewayRequest,
   GatewayToken,
   ObjectBody,
   ObjectEntry,
   ObjectInfo,
   ObjectRange,
+  ObjectReader,
   ObjectStore,
-  PulledBody,
-  RandomBytes,
+  Principal,
+  PutOptions,
+  RequestHead,
+  StoreState,
   TokenScope,
   VerifiedXorb,
   XorbReceiver,
@@ -39,4 +41,6 @@ export {
   type DiskStoreOptions,
   isObjectKey,
 } from './stores/index.js';
+export { createThreadVerifier } from './thread-verifier.js';
 export { createToken } from './tokens.js';
+export type { MountOptions } from './web.js';

@@ -1,4 +1,6 @@
+import { OrbweaverError } from '../errors.js';
 import type { MerkleHash } from '../hash/index.js';
+import type { ObjectReader, ObjectStore } from './ports.js';
 
 /**
  * Where each thing lies in the object store. Everything is named by content, so every write may be
@@ -6,7 +8,8 @@ import type { MerkleHash } from '../hash/index.js';
  *
  *   xorbs/<xorb>            chunk records and the footer that was rebuilt here
  *   shards/<shard>          a registered shard as written again here, named by its data-key hash
- *   chunks/<chunk>/<shard>  empty: this shard can answer a dedup query for this chunk
+ *   chunks/<chunk>/<shard>  empty: this shard can answer a dedup query for this chunk; the chunk is
+ *                           renamed for each tenant (`secrets.ts`)
  *   files/<file>            the file's terms; written last, so a file exists when all it needs does
  */
 export const xorbKey = (hash: MerkleHash): string => `xorbs/${hash}`;
@@ -15,3 +18,33 @@ export const fileKey = (hash: MerkleHash): string => `files/${hash}`;
 export const chunkPrefix = (chunk: MerkleHash): string => `chunks/${chunk}/`;
 export const chunkKey = (chunk: MerkleHash, shard: MerkleHash): string =>
   `chunks/${chunk}/${shard}`;
+
+/** Long enough that system calls do not show, short enough that handling one blocks nobody. */
+const PIECE_BYTES = 256 * 1024;
+
+/** Bytes `[0, end)` of an open object, in views of one buffer: each is valid until the next. */
+export async function* piecesOfReader(
+  reader: ObjectReader,
+  end: number,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const buffer = new Uint8Array(Math.min(PIECE_BYTES, end));
+  for (let at = 0; at < end; at += buffer.length) {
+    const piece = buffer.subarray(0, Math.min(buffer.length, end - at));
+    await reader.readAt(piece, at);
+    yield piece;
+  }
+}
+
+/** A whole object in such pieces. @throws OrbweaverError `NOT_FOUND` */
+export async function* piecesOfObject(
+  store: ObjectStore,
+  key: string,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const reader = await store.open(key);
+  if (reader === null) throw new OrbweaverError('NOT_FOUND', `no object "${key}"`, { key });
+  try {
+    yield* piecesOfReader(reader, reader.sizeBytes);
+  } finally {
+    await reader.close();
+  }
+}

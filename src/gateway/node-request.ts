@@ -1,10 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { GatewayRequest } from './ports.js';
+import { Deferred } from '../flow/index.js';
+import { type Body, bytesBody, type HttpRequest, piecesBody } from '../http/index.js';
 
-/** From node:http requests to those of the gateway. */
+/** From node:http requests to those of the exchange. */
 
-/** One request and its answer. */
-export interface Exchange {
+/** One request and its response. */
+export interface Incoming {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   /** The client asked to be told before it sends its body, and was not told yet. */
@@ -19,31 +20,19 @@ export interface Exchange {
 const READ_AHEAD_BYTES = 256 * 1024;
 
 const HOST = /^[A-Za-z0-9._:[\]-]+$/;
-/** Targets that the URL parser leaves as they are: no dot segments, nothing to encode. */
-const PLAIN_TARGET = /^(\/[A-Za-z0-9_/-]*)(?:\?([!$-~]*))?$/;
 
 /** Null when its target or its host cannot stand in a URL. */
-export function toGatewayRequest(exchange: Exchange): GatewayRequest | null {
-  const { request, response } = exchange;
+export function toRequest(incoming: Incoming, target: string): HttpRequest | null {
+  const { request, response } = incoming;
   const origin = originOf(request);
-  const target = request.url ?? '';
-  if (origin === null || !target.startsWith('/')) return null;
-  const place = placeOf(origin, target);
-  if (place === null) return null;
-  const { rawHeaders, method = 'GET' } = request;
+  if (origin === null || !target.startsWith('/') || !URL.canParse(origin + target)) return null;
   let gone: AbortController | undefined;
-  let body: AsyncIterable<Uint8Array> | undefined;
+  const headers = headersOf(request.rawHeaders);
   return {
-    method,
-    origin,
-    path: place.path,
-    query: place.query,
-    header: (name) => headerOf(rawHeaders, name),
-    get body(): AsyncIterable<Uint8Array> | null {
-      if (!hasBody(request)) return null;
-      body ??= bodyOf(exchange);
-      return body;
-    },
+    method: request.method ?? 'GET',
+    url: new URL(origin + target),
+    headers,
+    body: bodyOf(incoming, headers),
     // Most requests never ask: the signal costs a tenth of a small one.
     get signal(): AbortSignal {
       if (gone === undefined) {
@@ -60,37 +49,25 @@ export function toGatewayRequest(exchange: Exchange): GatewayRequest | null {
   };
 }
 
-function hasBody({ headers, method }: IncomingMessage): boolean {
-  if (method === 'GET' || method === 'HEAD') return false;
-  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
-}
-
 function originOf({ headers, socket }: IncomingMessage): string | null {
   const { localAddress = '127.0.0.1', localPort = 80 } = socket;
+  const scheme = 'encrypted' in socket && socket.encrypted === true ? 'https' : 'http';
   const host = headers.host ?? `${urlHost(localAddress)}:${localPort}`;
   // Only what looks like a host and a port is put in a URL: a user or a path would change its meaning.
-  if (!HOST.test(host) || !URL.canParse(`http://${host}/`)) return null;
-  return new URL(`http://${host}/`).origin;
+  if (!HOST.test(host) || !URL.canParse(`${scheme}://${host}/`)) return null;
+  return new URL(`${scheme}://${host}/`).origin;
 }
 
-function placeOf(origin: string, target: string): { path: string; query: string } | null {
-  const plain = PLAIN_TARGET.exec(target);
-  if (plain !== null) return { path: plain[1] as string, query: plain[2] ?? '' };
-  if (!URL.canParse(origin + target)) return null;
-  const url = new URL(origin + target);
-  return { path: url.pathname, query: url.search.slice(1) };
-}
-
-/** As `Headers.get` gives it. Node's own object drops repeated lines of some names. */
-function headerOf(rawHeaders: readonly string[], name: string): string | null {
-  let value: string | null = null;
+/** As `Headers` gives them. Node's own object drops repeated lines of some names. */
+function headersOf(rawHeaders: readonly string[]): Record<string, string> {
+  const headers: Record<string, string> = Object.create(null) as Record<string, string>;
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    const found = rawHeaders[i] as string;
-    if (found.length !== name.length || found.toLowerCase() !== name) continue;
+    const name = (rawHeaders[i] as string).toLowerCase();
     const line = rawHeaders[i + 1] as string;
-    value = value === null ? line : `${value}, ${line}`;
+    const before = headers[name];
+    headers[name] = before === undefined ? line : `${before}, ${line}`;
   }
-  return value;
+  return headers;
 }
 
 /** The host part of a URL by which this machine reaches an address that is listened on. */
@@ -101,30 +78,51 @@ export function urlHost(host: string): string {
 }
 
 /**
+ * A parser in front may have read the body: what it made of it is the body then, and its length the
+ * one that was declared.
+ */
+function bodyOf(incoming: Incoming, headers: Record<string, string>): Body | null {
+  const { request } = incoming;
+  if (request.method === 'GET' || request.method === 'HEAD') return null;
+  const parsed = 'body' in request ? request.body : undefined;
+  if (parsed !== undefined && request.readableDidRead) {
+    const bytes = bytesOfParsed(parsed);
+    headers['content-length'] = String(bytes.length);
+    return bytesBody(bytes);
+  }
+  const isThere =
+    request.headers['transfer-encoding'] !== undefined ||
+    Number(request.headers['content-length'] ?? 0) > 0;
+  return isThere ? piecesOfRequest(incoming) : null;
+}
+
+function bytesOfParsed(parsed: unknown): Uint8Array {
+  if (parsed instanceof Uint8Array) return parsed;
+  return new TextEncoder().encode(typeof parsed === 'string' ? parsed : JSON.stringify(parsed));
+}
+
+/**
  * The request body, taken from the socket only when it is read. Nothing moves before the first
  * read: whoever waits for memory, or is turned away, costs none.
  */
-function bodyOf(exchange: Exchange): AsyncIterable<Uint8Array> {
-  const { request, response } = exchange;
+function piecesOfRequest(incoming: Incoming): Body {
+  const { request, response } = incoming;
   const pieces: Uint8Array[] = [];
   let waitingBytes = 0;
-  let started = false;
   let end: 'ended' | Error | undefined;
-  let wake: (() => void) | undefined;
+  let wake = new Deferred<void>();
 
   const stirred = (): void => {
-    exchange.waitsForClient = false;
-    wake?.();
-    wake = undefined;
+    incoming.waitsForClient = false;
+    wake.resolve();
   };
   const start = (): void => {
-    started = true;
-    if (exchange.expectsContinue) {
-      exchange.expectsContinue = false;
+    if (incoming.expectsContinue) {
+      incoming.expectsContinue = false;
       response.writeContinue();
     }
     request.on('data', (chunk: Uint8Array) => {
-      if (exchange.discards) return;
+      if (incoming.discards) return;
       // Not the Buffer itself, whose slice() is a view where everyone else's is a copy.
       pieces.push(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
       waitingBytes += chunk.byteLength;
@@ -142,27 +140,33 @@ function bodyOf(exchange: Exchange): AsyncIterable<Uint8Array> {
     });
     if (request.destroyed) end ??= new Error('the client is gone');
   };
-  const next = async (): Promise<IteratorResult<Uint8Array, undefined>> => {
-    if (!started) start();
-    while (true) {
+  const arriving = async function* (): AsyncGenerator<Uint8Array> {
+    start();
+    for (;;) {
       const piece = pieces.shift();
       if (piece !== undefined) {
         waitingBytes -= piece.byteLength;
-        return { done: false, value: piece };
+        yield piece;
+        continue;
       }
-      if (end === 'ended') return { done: true, value: undefined };
+      if (end === 'ended') return;
       if (end !== undefined) throw end;
-      exchange.waitsForClient = true;
+      incoming.waitsForClient = true;
+      wake = new Deferred();
       request.resume();
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-      });
+      await wake.promise;
     }
   };
-  const drop = async (): Promise<IteratorResult<Uint8Array, undefined>> => {
-    exchange.discards = true;
-    pieces.length = 0;
-    return { done: true, value: undefined };
+  const { fill, take, cancel } = piecesBody(arriving());
+  return {
+    fill,
+    ...(take === undefined ? {} : { take }),
+    cancel(reason) {
+      incoming.discards = true;
+      pieces.length = 0;
+      end ??= new Error('nobody reads the body any more');
+      wake.resolve();
+      cancel(reason);
+    },
   };
-  return { [Symbol.asyncIterator]: () => ({ next, return: drop }) };
 }

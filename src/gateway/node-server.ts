@@ -1,17 +1,18 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { OrbweaverError } from '../errors.js';
-import { createSendBuffers, type SendBuffers, sendAnswer } from './node-answer.js';
-import { type Exchange, toGatewayRequest, urlHost } from './node-request.js';
-import type { Gateway, GatewayAnswer, GatewayRequest } from './ports.js';
-import { viaWeb } from './web.js';
+import type { Gateway } from './gateway.js';
+import { createIncomingHandler, incomingOf } from './node-listener.js';
+import { type Incoming, urlHost } from './node-request.js';
+import type { MountOptions } from './web.js';
 
 /**
- * A gateway on a TCP port, with backpressure both ways. There is no limit on how long a request or an answer takes, which would
- * cut off slow lines, only on how long a client that has to move may be silent.
+ * A gateway on a TCP port, with backpressure both ways. There is no limit on how long a request or a
+ * response takes, which would cut off slow lines, only on how long a client that has to move may be
+ * silent.
  */
 
 /** Settings of {@link createNodeServer}. */
-export interface NodeServerOptions {
+export interface NodeServerOptions extends MountOptions {
   /** Address to listen on. @default '127.0.0.1' */
   readonly host?: string | undefined;
   /** 0 picks a free one. @default DEFAULT_PORT */
@@ -44,19 +45,8 @@ const KEEP_ALIVE_MS = 65_000;
 const HEADERS_TIMEOUT_MS = 60_000;
 /** A fetch URL of 8 KiB with a Range header as long, and a token of 64,000 characters, fit. */
 const MAX_HEADER_BYTES = 96 * 1024;
-/** Of a body that nobody wants, this much is still read, so that its sender sees the answer. */
-const MAX_DISCARDED_BYTES = 80 * 1024 * 1024;
-
-const BAD_REQUEST: GatewayAnswer = { status: 400, headers: {}, body: null };
-
 /**
- * What a server answers with: a gateway, or a `handle` of your own around one. With `answer` web
- * Requests and Responses are left out, which is most of what a small request costs.
- */
-export type NodeHandler = Pick<Gateway, 'handle'> & Partial<Pick<Gateway, 'answer'>>;
-
-/**
- * Listens and answers with `gateway`. The gateway stays the caller's: close the server first, then
+ * Listens and serves `gateway`. The gateway stays the caller's: close the server first, then
  * the gateway.
  *
  * @throws OrbweaverError `PORT_IN_USE`; `USAGE` for an address or port that cannot be listened on
@@ -66,35 +56,28 @@ export type NodeHandler = Pick<Gateway, 'handle'> & Partial<Pick<Gateway, 'answe
  * await server.close();
  */
 export async function createNodeServer(
-  gateway: NodeHandler,
+  gateway: Pick<Gateway, 'mount'>,
   options: NodeServerOptions = {},
 ): Promise<NodeServer> {
   const host = options.host ?? '127.0.0.1';
   const idleMs = options.idleMs ?? DEFAULT_IDLE_MS;
   const drainMs = options.drainMs ?? DEFAULT_DRAIN_MS;
-  const exchanges = new WeakMap<object, Exchange>();
-  const answerer: Answerer = gateway.answer ?? viaWeb(gateway.handle);
-  const context = { buffers: createSendBuffers(), isClosing: () => closing };
+  const latest = new WeakMap<object, Incoming>();
   let closing = false;
+  const handle = createIncomingHandler(gateway, options, () => closing);
 
   const serve = (
     request: IncomingMessage,
     response: ServerResponse,
     expectsContinue: boolean,
   ): void => {
-    const exchange: Exchange = {
-      request,
-      response,
-      expectsContinue,
-      waitsForClient: false,
-      discards: false,
-    };
-    exchanges.set(request.socket, exchange);
+    const incoming = incomingOf(request, response, expectsContinue);
+    latest.set(request.socket, incoming);
     response.once('close', () => {
       // Not in the same turn: the connection counts as idle only after this event.
       if (closing) setImmediate(() => server.closeIdleConnections());
     });
-    void exchangeOne(answerer, exchange, context);
+    handle(incoming);
   };
   const server = createServer({
     maxHeaderSize: MAX_HEADER_BYTES,
@@ -105,9 +88,9 @@ export async function createNodeServer(
   server.on('request', (request, response) => serve(request, response, false));
   server.on('checkContinue', (request, response) => serve(request, response, true));
   server.setTimeout(idleMs, (socket) => {
-    const exchange = exchanges.get(socket);
-    const ours = exchange !== undefined && !exchange.response.writableFinished;
-    if (ours && !exchange.waitsForClient) socket.setTimeout(idleMs);
+    const incoming = latest.get(socket);
+    const ours = incoming !== undefined && !incoming.response.writableFinished;
+    if (ours && !incoming.waitsForClient) socket.setTimeout(idleMs);
     else socket.destroy();
   });
 
@@ -144,50 +127,4 @@ function listen(server: Server, host: string, port: number): Promise<number> {
       resolve(typeof address === 'object' && address !== null ? address.port : port);
     });
   });
-}
-
-/** What answers the requests, with a null for those that cannot be asked of it. */
-type Answerer = (
-  request: GatewayRequest,
-  rawHeaders: readonly string[],
-) => Promise<GatewayAnswer | null>;
-
-async function exchangeOne(
-  answerer: Answerer,
-  exchange: Exchange,
-  context: { readonly buffers: SendBuffers; readonly isClosing: () => boolean },
-): Promise<void> {
-  const { request, response } = exchange;
-  try {
-    const incoming = toGatewayRequest(exchange);
-    const found = incoming === null ? null : await answerer(incoming, request.rawHeaders);
-    let answer = found ?? BAD_REQUEST;
-    // A body that was announced and not asked for may or may not follow: nobody could tell it from
-    // the next request.
-    if (context.isClosing() || exchange.expectsContinue) {
-      answer = { ...answer, headers: { ...answer.headers, connection: 'close' } };
-    }
-    await sendAnswer(answer, exchange, context.buffers);
-    discardRest(exchange);
-  } catch {
-    // The answer broke off: a cut connection is the only way to say so after the status.
-    response.destroy();
-  }
-}
-
-/**
- * Reads what is left of a body that was answered already and drops it: closing the connection on
- * bytes under way would reset it, and the client might never see the answer.
- */
-function discardRest(exchange: Exchange): void {
-  const { request } = exchange;
-  if (request.complete) return;
-  exchange.discards = true;
-  exchange.waitsForClient = true;
-  let discardedBytes = 0;
-  request.on('data', (chunk: Uint8Array) => {
-    discardedBytes += chunk.length;
-    if (discardedBytes > MAX_DISCARDED_BYTES) request.socket.destroy();
-  });
-  request.resume();
 }

@@ -1,4 +1,5 @@
-import type { ObjectReader, PulledBody } from './ports.js';
+import type { Body } from '../http/index.js';
+import type { ObjectReader } from './ports.js';
 import type { ByteSpan } from './ranges.js';
 
 /**
@@ -10,21 +11,20 @@ import type { ByteSpan } from './ranges.js';
 export type BodyPart = Uint8Array | ByteSpan;
 
 /**
- * The body of `parts`. `open` is called when it is first filled; a failure there or later is
- * `report`ed, because the status went out before, unless the body was closed meanwhile.
+ * The body of `parts`, which closes `reader` when it was read, broke or is cancelled. A failure is
+ * `report`ed, because the status went out before, unless the body was cancelled meanwhile.
  */
 export function objectBody(options: {
   parts: readonly BodyPart[];
-  open: () => Promise<ObjectReader>;
+  reader: ObjectReader;
   report: (error: unknown) => void;
-}): PulledBody {
-  const { parts, open, report } = options;
-  let opened: Promise<ObjectReader> | undefined;
+}): Body {
+  const { parts, reader, report } = options;
   let index = 0;
   /** Bytes of the part in progress that were given out. */
   let done = 0;
   let filling: Promise<unknown> | undefined;
-  let closed: Promise<void> | undefined;
+  let ended = false;
 
   const fill = async (into: Uint8Array): Promise<number> => {
     let filled = 0;
@@ -33,10 +33,7 @@ export function objectBody(options: {
       const whole = filled === 0 && into.length <= length - done;
       const target = whole ? into : into.subarray(filled, filled + length - done);
       if (part instanceof Uint8Array) target.set(part.subarray(done, done + target.length));
-      else {
-        opened ??= open();
-        await (await opened).readAt(target, part.start + done);
-      }
+      else await reader.readAt(target, part.start + done);
       filled += target.length;
       done += target.length;
       if (done < length) break;
@@ -47,26 +44,30 @@ export function objectBody(options: {
   };
   // The object goes back after the read that is under way: its file must not be closed before.
   const end = async (): Promise<void> => {
+    if (ended) return;
+    ended = true;
     await filling?.catch(() => undefined);
-    const reader = await opened?.catch(() => undefined);
-    await reader?.close();
+    await reader.close();
   };
 
   return {
-    lengthBytes: parts.reduce((sum, part) => sum + lengthOf(part), 0),
-    async fill(into: Uint8Array): Promise<number> {
-      if (closed !== undefined) return 0;
+    sizeBytes: parts.reduce((sum, part) => sum + lengthOf(part), 0),
+    async fill(into) {
+      if (ended) return 0;
+      const reading = fill(into);
+      filling = reading;
       try {
-        filling = fill(into);
-        return (await filling) as number;
+        const filled = await reading;
+        if (filled === 0) await end();
+        return filled;
       } catch (error) {
-        if (closed === undefined) report(error);
+        if (!ended) report(error);
+        await end();
         throw error;
       }
     },
-    close(): Promise<void> {
-      closed ??= end();
-      return closed;
+    cancel() {
+      end().catch(() => undefined);
     },
   };
 }

@@ -1,70 +1,119 @@
-import type { GatewayOptions } from './ports.js';
+import {
+  callback,
+  checkOptions,
+  flag,
+  type OptionCheck,
+  optional,
+  wholeNumber,
+} from '../bytes/index.js';
+import { type CorsOptions, checkCors } from './cors.js';
+import type { GatewayFault } from './ports.js';
+
+/** Settings of a gateway. All have defaults ({@link GATEWAY_DEFAULTS}). */
+export interface GatewayOptions {
+  /**
+   * Start of the fetch URLs that reconstructions name, when clients reach the gateway under another
+   * address than the one they send as `Host` (a proxy in front). May have a path, which then stands
+   * in place of the prefix under which the gateway is mounted.
+   * @default the origin of the request and the prefix
+   */
+  readonly publicUrl?: string | undefined;
+  /**
+   * 32 bytes that sign fetch URLs and derive the keys of dedup responses. Gateways that share a
+   * store share the secret. @default random, so that URLs die with the process
+   */
+  readonly secret?: Uint8Array | undefined;
+  /** How long a fetch URL works, in milliseconds. @default 3600000 */
+  readonly urlLifetimeMs?: number | undefined;
+  /**
+   * Bytes for request bodies, dedup responses, reconstructions and caches together, at least 16 MiB
+   * (docs/gateway.md says who gets how much). Memory of a worker pool comes on top.
+   * @default 268435456
+   */
+  readonly maxMemory?: number | undefined;
+  /** Requests that may wait for body memory; the next is answered 503. @default 256 */
+  readonly maxWaitingCount?: number | undefined;
+  /** Slowest body that is waited for, in bytes per second. @default 1024 */
+  readonly minBodyRate?: number | undefined;
+  /** How long a body may bring less than that, in milliseconds; then 408. @default 20000 */
+  readonly bodyGraceMs?: number | undefined;
+  /** Silence after which the last progress line of a shard upload is repeated. @default 20000 */
+  readonly heartbeatMs?: number | undefined;
+  /**
+   * Accept shards without range hashes and compute them here. Off by default: range hashes prove
+   * that the sender has the chunks that its shard names. @default false
+   */
+  readonly acceptUnverifiedShards?: boolean | undefined;
+  /** Which web pages may talk to the gateway. @default none: no CORS headers */
+  readonly cors?: CorsOptions | undefined;
+  /** Told about every response with a status of 500 or above, and about damaged data. @default nobody */
+  readonly onFault?: ((fault: GatewayFault) => void) | undefined;
+}
 
 /** What the gateway uses when an option is not given. Units are in the names. */
 export const GATEWAY_DEFAULTS: {
   readonly urlLifetimeMs: number;
-  readonly bodyMemoryBytes: number;
+  readonly maxMemory: number;
   readonly maxWaitingCount: number;
-  readonly cacheBytes: number;
+  readonly minBodyRate: number;
+  readonly bodyGraceMs: number;
   readonly heartbeatMs: number;
 } = {
   // Long enough for a slow reader of one window, short enough that a leaked URL dies soon.
   urlLifetimeMs: 60 * 60 * 1000,
-  // Three xorbs of the largest size and some shards.
-  bodyMemoryBytes: 256 * 1024 * 1024,
+  maxMemory: 256 * 1024 * 1024,
   // Reference clients open at most 64 uploads each.
   maxWaitingCount: 256,
-  cacheBytes: 64 * 1024 * 1024,
+  // Below the slowest modem; a body that brings less never comes.
+  minBodyRate: 1024,
+  bodyGraceMs: 20_000,
   // What the protocol says: about every 20 s, so that read timeouts of clients work as usual.
   heartbeatMs: 20_000,
 };
 
+/** A smaller gateway could not hold one footer and one response of each kind. */
+const LEAST_MEMORY_BYTES = 16 * 1024 * 1024;
+
 /** Options after validation. */
-export interface GatewaySettings {
+export interface GatewaySettings extends Readonly<typeof GATEWAY_DEFAULTS> {
   readonly publicUrl: string | null;
   readonly secret: Uint8Array | null;
-  readonly urlLifetimeMs: number;
-  readonly bodyMemoryBytes: number;
-  readonly maxWaitingCount: number;
-  readonly cacheBytes: number;
-  readonly heartbeatMs: number;
   readonly acceptUnverifiedShards: boolean;
+  readonly cors: CorsOptions | null;
+  readonly onFault: ((fault: GatewayFault) => void) | undefined;
 }
 
 /** Checks every option once. @throws TypeError, RangeError */
-export function gatewaySettings(options: GatewayOptions = {}): GatewaySettings {
-  return {
-    publicUrl: options.publicUrl === undefined ? null : checkUrl(options.publicUrl),
-    secret: options.secret === undefined ? null : checkSecret(options.secret),
-    urlLifetimeMs: positive(options, 'urlLifetimeMs'),
-    bodyMemoryBytes: positive(options, 'bodyMemoryBytes'),
-    maxWaitingCount: positive(options, 'maxWaitingCount'),
-    cacheBytes: positive(options, 'cacheBytes'),
-    heartbeatMs: positive(options, 'heartbeatMs'),
-    acceptUnverifiedShards: options.acceptUnverifiedShards ?? false,
-  };
+export function gatewaySettings(options: GatewayOptions | undefined): GatewaySettings {
+  const number = (name: keyof typeof GATEWAY_DEFAULTS, min = 1): OptionCheck<number> =>
+    wholeNumber({ default: GATEWAY_DEFAULTS[name], min });
+  return checkOptions('createGateway', options, {
+    publicUrl: optional(checkUrl),
+    secret: optional(checkSecret),
+    urlLifetimeMs: number('urlLifetimeMs'),
+    maxMemory: number('maxMemory', LEAST_MEMORY_BYTES),
+    maxWaitingCount: number('maxWaitingCount'),
+    minBodyRate: number('minBodyRate'),
+    bodyGraceMs: number('bodyGraceMs'),
+    heartbeatMs: number('heartbeatMs'),
+    acceptUnverifiedShards: flag({ default: false }),
+    cors: optional(checkCors),
+    onFault: callback<(fault: GatewayFault) => void>(),
+  });
 }
 
-function positive(options: GatewayOptions, name: keyof typeof GATEWAY_DEFAULTS): number {
-  const value = options[name] ?? GATEWAY_DEFAULTS[name];
-  if (!Number.isSafeInteger(value) || value <= 0) {
-    throw new RangeError(`"${name}" expected a positive whole number, got ${value}`);
-  }
-  return value;
-}
-
-function checkUrl(text: string): string {
+function checkUrl(text: string, name: string): string {
   const url = URL.canParse(text) ? new URL(text) : null;
   const plain = url !== null && url.search === '' && url.hash === '' && url.username === '';
   if (url === null || !plain || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
-    throw new TypeError('"publicUrl" expected an http or https URL without query and user');
+    throw new TypeError(`"${name}" expected an http or https URL without query and user`);
   }
   return url.href.replace(/\/+$/, '');
 }
 
-function checkSecret(secret: Uint8Array): Uint8Array {
-  if (secret.length !== 32) {
-    throw new RangeError(`"secret" expected 32 bytes, got ${secret.length}`);
+function checkSecret(secret: Uint8Array, name: string): Uint8Array {
+  if (!(secret instanceof Uint8Array) || secret.length !== 32) {
+    throw new RangeError(`"${name}" expected 32 bytes, got ${secret.length}`);
   }
   return Uint8Array.from(secret);
 }

@@ -16,7 +16,7 @@ export type RangeRequest =
   | { readonly kind: 'unsatisfiable' }
   | { readonly kind: 'ranges'; readonly ranges: readonly ByteSpan[] };
 
-/** Ranges in one request that are still answered; about what 8 KiB of URL can sign is 500. */
+/** Ranges in one request that are still served; about what 8 KiB of URL can sign is 500. */
 export const MAX_RANGES_PER_REQUEST = 1024;
 
 // 16 digits stay below 2^53 only up to 9007199254740991: checked after parsing.
@@ -26,15 +26,15 @@ const ONE_RANGE = /^[ \t]*(\d{0,16})-(\d{0,16})[ \t]*$/;
 /**
  * Reads `bytes=a-b`, `bytes=a-`, `bytes=-n` or a comma-separated list of them against `sizeBytes`.
  * Ends are clamped to the size unless `clampEnd` is false. A list of which any member starts past the
- * end is unsatisfiable: a part that is silently missing would be a wrong answer here. Order and
+ * end is unsatisfiable: a part that is silently missing would be a wrong response here. Order and
  * overlaps are kept.
  */
 export function parseRange(
-  header: string | null,
+  header: string | undefined,
   sizeBytes: number,
   { clampEnd = true }: { clampEnd?: boolean } = {},
 ): RangeRequest {
-  if (header === null) return { kind: 'none' };
+  if (header === undefined) return { kind: 'none' };
   const list = RANGE_HEADER.exec(header.trim())?.[1];
   if (list === undefined) return { kind: 'malformed' };
   const texts = list.split(',');

@@ -1,6 +1,8 @@
 import type { MerkleHash } from '../hash/index.js';
-import { coalesceRanges, type FetchRange, sliceTerms, type Term } from '../plan/index.js';
+import { coalesceRanges, type FetchRange, type Term } from '../plan/index.js';
 import { damaged } from './failures.js';
+import { type CatalogFile, termOf } from './file-catalog.js';
+import { createPacer, mapLimited } from './turns.js';
 import { type CatalogXorb, endOf, rawBytesOf, type XorbCatalog } from './xorb-catalog.js';
 
 /**
@@ -9,59 +11,103 @@ import { type CatalogXorb, endOf, rawBytesOf, type XorbCatalog } from './xorb-ca
  * may cover several terms and the gaps between them: what a gap costs is `plan`'s price model.
  */
 
+/** The terms of a file that hold the asked bytes. */
+export interface PlannedFile {
+  readonly file: CatalogFile;
+  readonly offsetIntoFirstTerm: number;
+  readonly termCount: number;
+  /** Term number `index` of the plan. */
+  term(index: number): Term;
+}
+
 /** The part of a reconstruction that does not depend on URLs. */
 export interface ReconstructionPlan {
-  readonly offsetIntoFirstTerm: number;
-  readonly terms: readonly Term[];
-  /** In the order in which the file first uses each xorb; ranges by rising chunk number. */
+  readonly files: readonly PlannedFile[];
+  /** In the order in which the files first use each xorb; ranges by rising chunk number. */
   readonly fetches: readonly {
     readonly xorb: MerkleHash;
     readonly ranges: readonly FetchRange[];
   }[];
 }
 
-/** Plans bytes `[start, end)` of a file. `end` may be past its end. */
+const TERMS_PER_TURN = 16_384;
+
+/** Plans bytes `[start, end)` of each file; one set of fetch ranges serves all of them. */
 export async function planReconstruction(
   catalog: XorbCatalog,
-  file: { readonly terms: readonly Term[] },
-  range: { readonly start: number; readonly end: number },
+  parts: readonly { readonly file: CatalogFile; readonly start: number; readonly end: number }[],
 ): Promise<ReconstructionPlan> {
-  const sliced = sliceTerms(file.terms, range.start, range.end);
-  const trimmed = await trimEnds(catalog, sliced, range.end - range.start);
-  const fetches = [];
-  for (const { xorb, terms } of termsByXorb(trimmed.terms)) {
-    fetches.push({ xorb, ranges: fetchRanges(await storedXorb(catalog, xorb), terms) });
+  const pace = createPacer(TERMS_PER_TURN);
+  const files: PlannedFile[] = [];
+  const byXorb = new Map<string, { xorb: MerkleHash; terms: Map<number, Term> }>();
+  for (const { file, start, end } of parts) {
+    const planned = await planFile(catalog, file, { start, end }, pace);
+    files.push(planned);
+    for (let index = 0; index < planned.termCount; index++) {
+      const term = planned.term(index);
+      const name = term.xorb.toString();
+      const group = byXorb.get(name) ?? { xorb: term.xorb, terms: new Map<number, Term>() };
+      byXorb.set(name, group);
+      // The zeros of a disk image are one range of chunks, named thousands of times.
+      group.terms.set(term.chunkStart * 2 ** 26 + term.chunkEnd, term);
+      await pace(1);
+    }
   }
-  return { ...trimmed, fetches };
+  const fetches = await mapLimited([...byXorb.values()], CONCURRENT_FOOTERS, async (group) => ({
+    xorb: group.xorb,
+    ranges: fetchRanges(await storedXorb(catalog, group.xorb), [...group.terms.values()]),
+  }));
+  return { files, fetches };
 }
 
+/** Footers that are read at a time. */
+const CONCURRENT_FOOTERS = 16;
+
 /**
- * Cuts the first and the last term down to the chunks that hold asked bytes: a reader of 1 MiB in
- * the middle of a 64 MiB term should not have to fetch the term.
+ * Finds the terms, and cuts the first and the last one down to the chunks that hold asked bytes: a
+ * reader of 1 MiB in the middle of a 64 MiB term should not have to fetch the term.
  */
-async function trimEnds(
+async function planFile(
   catalog: XorbCatalog,
-  sliced: { readonly offsetIntoFirstTerm: number; readonly terms: readonly Term[] },
-  wantedBytes: number,
-): Promise<{ offsetIntoFirstTerm: number; terms: readonly Term[] }> {
-  const terms = [...sliced.terms];
-  let offset = sliced.offsetIntoFirstTerm;
-  const total = terms.reduce((sum, term) => sum + term.unpackedBytes, 0);
-  const spare = total - offset - wantedBytes;
+  file: CatalogFile,
+  asked: { readonly start: number; readonly end: number },
+  pace: ReturnType<typeof createPacer>,
+): Promise<PlannedFile> {
+  const end = Math.min(asked.end, file.sizeBytes);
+  let position = 0;
+  let first = 0;
+  while (
+    first < file.termCount &&
+    position + (file.unpackedBytes[first] as number) <= asked.start
+  ) {
+    position += file.unpackedBytes[first++] as number;
+    await pace(1);
+  }
+  let offset = asked.start - position;
+  let last = first;
+  while (last < file.termCount && position < end) {
+    position += file.unpackedBytes[last++] as number;
+    await pace(1);
+  }
+  const termCount = last - first;
+  if (termCount === 0)
+    return { file, offsetIntoFirstTerm: 0, termCount, term: (i) => termOf(file, i) };
   // The tail first: when head and tail are one term, chunk numbers of the head stay valid.
-  const last = terms.at(-1);
-  if (last !== undefined && spare > 0) {
-    const { rawEnds } = await storedXorb(catalog, last.xorb);
-    terms[terms.length - 1] = dropTail(last, rawEnds, spare);
+  const ends = new Map<number, Term>();
+  const at = (index: number): Term => ends.get(index) ?? termOf(file, first + index);
+  if (position > end) {
+    const term = at(termCount - 1);
+    const { rawEnds } = await storedXorb(catalog, term.xorb);
+    ends.set(termCount - 1, dropTail(term, rawEnds, position - end));
   }
-  const first = terms[0];
-  if (first !== undefined && offset > 0) {
-    const { rawEnds } = await storedXorb(catalog, first.xorb);
-    const kept = dropHead(first, rawEnds, offset);
-    offset -= first.unpackedBytes - kept.unpackedBytes;
-    terms[0] = kept;
+  if (offset > 0) {
+    const term = at(0);
+    const { rawEnds } = await storedXorb(catalog, term.xorb);
+    const kept = dropHead(term, rawEnds, offset);
+    offset -= term.unpackedBytes - kept.unpackedBytes;
+    ends.set(0, kept);
   }
-  return { offsetIntoFirstTerm: offset, terms };
+  return { file, offsetIntoFirstTerm: offset, termCount, term: at };
 }
 
 /** Drops whole chunks from the start of a term, `atMostBytes` in all; one chunk always stays. */
@@ -108,17 +154,6 @@ export function fetchRanges(
     const { chunkStart } = sorted[members[0] as number] as Term;
     return { chunkStart, chunkEnd, byteStart: start, byteEnd: end };
   });
-}
-
-function termsByXorb(terms: readonly Term[]): Iterable<{ xorb: MerkleHash; terms: Term[] }> {
-  const groups = new Map<string, { xorb: MerkleHash; terms: Term[] }>();
-  for (const term of terms) {
-    const name = term.xorb.toString();
-    const group = groups.get(name);
-    if (group === undefined) groups.set(name, { xorb: term.xorb, terms: [term] });
-    else group.terms.push(term);
-  }
-  return groups.values();
 }
 
 async function storedXorb(catalog: XorbCatalog, hash: MerkleHash): Promise<CatalogXorb> {

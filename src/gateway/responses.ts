@@ -1,32 +1,40 @@
+import { bytesBody, type HttpHeaders, type HttpResponse } from '../http/index.js';
 import { publicError, statusOf } from './failures.js';
-import type { GatewayAnswer } from './ports.js';
 
-/** Answers that every route uses. Bodies are JSON; clients parse none of the error bodies. */
+/** Responses that every route uses. Bodies are JSON; clients parse none of the error bodies. */
 
-/** A JSON answer. */
-export function jsonAnswer(
+/** JSON. */
+export function jsonResponse(
   value: unknown,
   status = 200,
-  headers: Record<string, string> = {},
-): GatewayAnswer {
+  headers: HttpHeaders = {},
+): HttpResponse {
+  const bytes = new TextEncoder().encode(JSON.stringify(value));
+  return bytesResponse(bytes, { 'content-type': 'application/json', ...headers }, status);
+}
+
+/** Bytes in memory. */
+export function bytesResponse(bytes: Uint8Array, headers: HttpHeaders, status = 200): HttpResponse {
   return {
     status,
-    headers: { 'content-type': 'application/json', ...headers },
-    body: new TextEncoder().encode(JSON.stringify(value)),
+    headers: { ...headers, 'content-length': String(bytes.length) },
+    body: bytesBody(bytes),
   };
 }
 
-/** An answer without a body. */
-export function emptyAnswer(status: number, headers: Record<string, string> = {}): GatewayAnswer {
+/** No body. */
+export function emptyResponse(status: number, headers: HttpHeaders = {}): HttpResponse {
   return { status, headers, body: null };
 }
 
-/** The answer for a thrown value: `{"error": sentence, "code": code}`. */
-export function errorAnswer(error: unknown): GatewayAnswer {
+/** The response for a thrown value: `{"error": sentence, "code": code}`. */
+export function errorResponse(error: unknown): HttpResponse {
   const status = statusOf(error);
   const { code, message } = publicError(error);
   const headers: Record<string, string> = {};
   if (status === 401) headers['www-authenticate'] = 'Bearer';
   if (status === 503) headers['retry-after'] = '1';
-  return jsonAnswer({ error: message, code }, status, headers);
+  // What is left of a body that does not come is not waited for.
+  if (status === 408) headers['connection'] = 'close';
+  return jsonResponse({ error: message, code }, status, headers);
 }

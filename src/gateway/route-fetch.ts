@@ -1,17 +1,18 @@
 import { hexEncode } from '../bytes/index.js';
+import type { MerkleHash } from '../hash/index.js';
+import type { Body, HttpResponse } from '../http/index.js';
 import { type Call, hashParam } from './call.js';
 import { effectiveRange, entityTag, isNotModified } from './conditional.js';
-import { failure } from './failures.js';
+import { damaged, failure } from './failures.js';
 import { xorbKey } from './keys.js';
 import { contentRange, multipartBody } from './multipart-body.js';
-import { type BodyPart, objectBody } from './object-body.js';
-import type { GatewayAnswer, ObjectStore } from './ports.js';
+import { objectBody } from './object-body.js';
+import type { ObjectReader } from './ports.js';
 import { type ByteSpan, parseRange, rangesInside, totalBytes } from './ranges.js';
-import { emptyAnswer } from './responses.js';
+import { emptyResponse } from './responses.js';
 import type { Route } from './router.js';
 import type { GatewayServices } from './services.js';
 import { type SignedRequest, verifySignedUrl } from './signed-url.js';
-import { streamOf } from './streams.js';
 
 /**
  * GET and HEAD /v1/fetch/{xorb}?…: bytes of stored chunk records under a signed URL, without a token.
@@ -19,60 +20,84 @@ import { streamOf } from './streams.js';
  */
 export function fetchRoutes(services: GatewayServices): Route[] {
   const path = '/v1/fetch/:xorb';
-  const handle = (call: Call): Promise<GatewayAnswer> => fetchRecords(services, call);
+  const handle = (call: Call): Promise<HttpResponse> => fetchRecords(services, call);
   return [
     { method: 'GET', path, scope: null, handle },
     { method: 'HEAD', path, scope: null, handle },
   ];
 }
 
-async function fetchRecords(services: GatewayServices, call: Call): Promise<GatewayAnswer> {
-  const { clock, secrets, store, xorbs, random } = services;
-  const { request } = call;
+async function fetchRecords(services: GatewayServices, call: Call): Promise<HttpResponse> {
+  const { clock, secrets, random } = services;
+  const { headers, method, url } = call.request;
   const hash = hashParam(call, 'xorb');
-  const allowed = verifySignedUrl(secrets, hash, request.query, clock.nowMs());
-  const xorb = await xorbs.get(hash);
-  if (xorb === null) throw failure(404, 'NOT_FOUND', `xorb ${hash} is not stored`);
-  const total = xorb.recordsBytes;
+  const allowed = verifySignedUrl(secrets, hash, url.searchParams, clock.unixMs());
+  const { reader, recordsBytes: total } = await openXorb(services, hash);
+  let body: Body | null = null;
+  try {
+    const tag = entityTag(hash.toString(), total);
+    const common = {
+      etag: tag,
+      'accept-ranges': 'bytes',
+      // The URL is the permission, so a cache shared by several people must not keep the response.
+      'cache-control': `private, max-age=${secondsLeft(allowed, clock.unixMs())}, immutable`,
+    };
+    if (isNotModified(headers['if-none-match'], tag)) return emptyResponse(304, common);
 
-  const tag = entityTag(hash.toString(), total);
-  const common = {
-    etag: tag,
-    'accept-ranges': 'bytes',
-    // The URL is the permission, so a cache shared by several people must not keep the answer.
-    'cache-control': `private, max-age=${secondsLeft(allowed, clock.nowMs())}, immutable`,
-  };
-  if (isNotModified(request.header('if-none-match'), tag)) return emptyAnswer(304, common);
-
-  const header = effectiveRange(request.header('range'), request.header('if-range'), tag);
-  const ranges = allowedRanges(header, allowed, total);
-  if (ranges === 'unsatisfiable') {
-    return emptyAnswer(416, { ...common, 'content-range': `bytes */${total}` });
+    const header = effectiveRange(headers['range'], headers['if-range'], tag);
+    const ranges = allowedRanges(header, allowed, total);
+    if (ranges === 'unsatisfiable') {
+      return emptyResponse(416, { ...common, 'content-range': `bytes */${total}` });
+    }
+    const [first, ...others] = ranges as [ByteSpan, ...ByteSpan[]];
+    const isMultipart = header !== undefined && others.length > 0;
+    const multipart = isMultipart
+      ? multipartBody({ ranges, totalBytes: total, boundary: hexEncode(random(16)) })
+      : null;
+    const lengthBytes = multipart?.lengthBytes ?? first.end - first.start;
+    const isPart = header !== undefined && multipart === null;
+    if (method !== 'HEAD') {
+      const report = (error: unknown): void => services.fault(call, error);
+      body = objectBody({ parts: multipart?.parts ?? [first], reader, report });
+    }
+    return {
+      status: header === undefined ? 200 : 206,
+      headers: {
+        ...common,
+        'content-type': multipart?.contentType ?? 'application/octet-stream',
+        'content-length': String(lengthBytes),
+        ...(isPart ? { 'content-range': contentRange(first, total) } : {}),
+      },
+      body,
+    };
+  } finally {
+    // The body closes it, when there is one.
+    if (body === null) await reader.close();
   }
-  const report = (error: unknown): void => services.fault(call, error);
-  const answer = (
-    status: number,
-    more: Record<string, string>,
-    parts: readonly BodyPart[],
-  ): GatewayAnswer => ({
-    status,
-    headers: { ...common, 'content-type': 'application/octet-stream', ...more },
-    body: request.method === 'HEAD' ? null : bodyOf(store, xorbKey(hash), parts, report),
-  });
+}
 
-  const [first, ...others] = ranges as [ByteSpan, ...ByteSpan[]];
-  if (header !== null && others.length > 0) {
-    const boundary = hexEncode(random(16));
-    const body = multipartBody({ ranges, totalBytes: total, boundary });
-    return answer(
-      206,
-      { 'content-type': body.contentType, 'content-length': String(body.lengthBytes) },
-      body.parts,
-    );
+/**
+ * The object is opened before anything is said about it, and has to have the length that its footer
+ * was read with: a xorb that is gone or cut is a status, not a connection that breaks off.
+ */
+async function openXorb(
+  { store, xorbs }: GatewayServices,
+  hash: MerkleHash,
+): Promise<{ readonly reader: ObjectReader; readonly recordsBytes: number }> {
+  const reader = await store.open(xorbKey(hash));
+  if (reader === null) {
+    xorbs.forget(hash);
+    throw failure(404, 'NOT_FOUND', `xorb ${hash} is not stored`);
   }
-  const length = { 'content-length': String(first.end - first.start) };
-  if (header === null) return answer(200, length, [first]);
-  return answer(206, { ...length, 'content-range': contentRange(first, total) }, [first]);
+  try {
+    let xorb = xorbs.cached(hash) ?? null;
+    if (xorb?.sizeBytes !== reader.sizeBytes) xorb = await xorbs.get(hash);
+    if (xorb?.sizeBytes !== reader.sizeBytes) throw damaged(`xorb ${hash} has another length`);
+    return { reader, recordsBytes: xorb.recordsBytes };
+  } catch (error) {
+    await reader.close();
+    throw error;
+  }
 }
 
 /**
@@ -82,7 +107,7 @@ async function fetchRecords(services: GatewayServices, call: Call): Promise<Gate
  * make the gateway send a xorb a thousand times.
  */
 export function allowedRanges(
-  header: string | null,
+  header: string | undefined,
   allowed: SignedRequest,
   total: number,
 ): readonly ByteSpan[] | 'unsatisfiable' {
@@ -95,40 +120,6 @@ export function allowedRanges(
   return totalBytes(ranges) > totalBytes(allowed.ranges) ? 'unsatisfiable' : ranges;
 }
 
-/**
- * The body that `parts` are. After the status went out, a failure of the store can only cut it off:
- * somebody is told.
- */
-function bodyOf(
-  store: ObjectStore,
-  key: string,
-  parts: readonly BodyPart[],
-  report: (error: unknown) => void,
-): GatewayAnswer['body'] {
-  if (store.open !== undefined) {
-    const open = store.open.bind(store, key);
-    return objectBody({ parts, open, report });
-  }
-  return streamOf(piecesOf(store, key, parts, report));
-}
-
-async function* piecesOf(
-  store: ObjectStore,
-  key: string,
-  parts: readonly BodyPart[],
-  report: (error: unknown) => void,
-): AsyncGenerator<Uint8Array> {
-  try {
-    for (const part of parts) {
-      if (part instanceof Uint8Array) yield part;
-      else yield* store.stream(key, part);
-    }
-  } catch (error) {
-    report(error);
-    throw error;
-  }
-}
-
-function secondsLeft(allowed: SignedRequest, nowMs: number): number {
-  return Math.max(0, allowed.expiresSeconds - Math.ceil(nowMs / 1000));
+function secondsLeft(allowed: SignedRequest, unixMs: number): number {
+  return Math.max(0, allowed.expiresSeconds - Math.ceil(unixMs / 1000));
 }

@@ -1,7 +1,7 @@
+import type { HttpResponse } from '../http/index.js';
 import { type Call, hashParam } from './call.js';
 import { failure } from './failures.js';
-import type { GatewayAnswer } from './ports.js';
-import { emptyAnswer } from './responses.js';
+import { emptyResponse } from './responses.js';
 import type { Route } from './router.js';
 import type { GatewayServices } from './services.js';
 
@@ -12,11 +12,11 @@ export function fileRoutes(services: GatewayServices): Route[] {
       method: 'HEAD',
       path: '/v1/files/:file',
       scope: 'read',
-      handle: async (call: Call): Promise<GatewayAnswer> => {
+      handle: async (call: Call): Promise<HttpResponse> => {
         const hash = hashParam(call, 'file');
         const known = await services.files.get(hash);
         if (known === null) throw failure(404, 'NOT_FOUND', `file ${hash} is not registered`);
-        return emptyAnswer(200, { 'content-length': String(known.sizeBytes) });
+        return emptyResponse(200, { 'content-length': String(known.sizeBytes) });
       },
     },
   ];

@@ -1,22 +1,25 @@
+import { Scope } from '../flow/index.js';
 import { MerkleHash } from '../hash/index.js';
+import { type HttpResponse, piecesBody } from '../http/index.js';
 import {
   encodeReconstructionV1,
   encodeReconstructionV2,
   type FetchEntry,
   type FetchRange,
-  type Reconstruction,
+  type Term,
+  type XorbFetch,
 } from '../plan/index.js';
-import { readBody } from './body.js';
+import { holdBody } from './body.js';
 import { type Call, hashParam } from './call.js';
 import { failure, rejected } from './failures.js';
 import type { CatalogFile } from './file-catalog.js';
-import type { GatewayAnswer } from './ports.js';
 import { parseRange } from './ranges.js';
-import { planReconstruction, type ReconstructionPlan } from './reconstruct.js';
-import { emptyAnswer, jsonAnswer } from './responses.js';
+import { type PlannedFile, planReconstruction, type ReconstructionPlan } from './reconstruct.js';
+import { bytesResponse, emptyResponse } from './responses.js';
 import type { Route } from './router.js';
 import type { GatewayServices } from './services.js';
 import { signUrl, splitForUrls } from './signed-url.js';
+import { pause } from './turns.js';
 
 /**
  * Reconstructions: version 2 and 1 of one file, with an optional byte range, and the batch forms
@@ -29,26 +32,28 @@ export function reconstructionRoutes(services: GatewayServices): Route[] {
     scope: 'read',
     handle: (call) => getOne(services, call, version),
   });
+  const path = '/v1/reconstructions';
   return [
     one(1),
     one(2),
     {
       method: 'POST',
-      path: '/v1/reconstructions',
+      path,
       scope: 'read',
-      handle: async (call) => answerBatch(services, call, await idsInBody(services, call)),
+      body: 'small',
+      handle: async (call) => getBatch(services, call, await idsInBody(services, call)),
     },
     {
       method: 'GET',
-      path: '/v1/reconstructions',
+      path,
       scope: 'read',
-      handle: (call) => answerBatch(services, call, idsInQuery(call)),
+      handle: (call) => getBatch(services, call, idsInQuery(call)),
     },
   ];
 }
 
 /**
- * One file. The status is 200 with a range as well, and the answer is shorter than asked when the
+ * One file. The status is 200 with a range as well, and the response is shorter than asked when the
  * range passes the end. 416 for a start at or past the end (readers take it as the end of the file)
  * and for what is no single range.
  */
@@ -56,52 +61,110 @@ async function getOne(
   services: GatewayServices,
   call: Call,
   version: 1 | 2,
-): Promise<GatewayAnswer> {
-  const { file, sizeBytes } = await registeredFile(services, hashParam(call, 'file'));
-  const asked = parseRange(call.request.header('range'), sizeBytes);
+): Promise<HttpResponse> {
+  const file = await registeredFile(services, hashParam(call, 'file'));
+  const { sizeBytes } = file;
+  const asked = parseRange(call.request.headers['range'], sizeBytes);
   let range = { start: 0, end: sizeBytes };
   if (asked.kind !== 'none') {
     const single = asked.kind === 'ranges' && asked.ranges.length === 1 ? asked.ranges[0] : null;
     if (single === null || single === undefined) {
-      return emptyAnswer(416, { 'content-range': `bytes */${sizeBytes}` });
+      return emptyResponse(416, { 'content-range': `bytes */${sizeBytes}` });
     }
     range = single;
   }
-  const plan = await planReconstruction(services.xorbs, file, range);
-  const expiresSeconds = expiry(services);
-  if (version === 1) {
-    return jsonAnswer(encodeReconstructionV1(withUrls(services, call, plan, 1, expiresSeconds)));
-  }
-  return jsonAnswer(encodeReconstructionV2(withUrls(services, call, plan, 2, expiresSeconds)));
+  const plan = await planInTurn(services, call, [{ file, ...range }]);
+  const [planned] = plan.files as [PlannedFile];
+  const reconstruction = {
+    offsetIntoFirstTerm: 0,
+    terms: [],
+    fetches: withUrls(services, call, plan, version),
+  };
+  const tail =
+    version === 1
+      ? `"fetch_info":${JSON.stringify(encodeReconstructionV1(reconstruction).fetch_info)}`
+      : `"xorbs":${JSON.stringify(encodeReconstructionV2(reconstruction).xorbs)}`;
+  return writeJson(plan, function* () {
+    yield `{"offset_into_first_range":${planned.offsetIntoFirstTerm},"terms":`;
+    yield* termsJson(planned);
+    yield `,${tail}}`;
+  });
 }
 
 /** Files in one batch; a list of more is cut by nobody we know. */
 const MAX_BATCH_FILES = 1000;
-const BATCH_BODY_MAX_BYTES = 1024 * 1024;
 
 /** All files at once: terms by file, and one set of fetch ranges that serves them all. */
-async function answerBatch(
+async function getBatch(
   services: GatewayServices,
   call: Call,
   ids: readonly MerkleHash[],
-): Promise<GatewayAnswer> {
+): Promise<HttpResponse> {
   const files = new Map<string, CatalogFile>();
   for (const id of ids) files.set(id.toString(), await registeredFile(services, id));
-  const terms = [...files.values()].flatMap(({ file }) => file.terms);
-  const plan = await planReconstruction(services.xorbs, { terms }, { start: 0, end: Infinity });
-  const all = encodeReconstructionV1(withUrls(services, call, plan, 1, expiry(services)));
-  const termsOf = ({ file }: CatalogFile): unknown =>
-    encodeReconstructionV1({ offsetIntoFirstTerm: 0, terms: file.terms, fetches: [] }).terms;
-  return jsonAnswer({
-    files: Object.fromEntries([...files].map(([id, known]) => [id, termsOf(known)])),
-    fetch_info: all.fetch_info,
+  const parts = [...files.values()].map((file) => ({ file, start: 0, end: file.sizeBytes }));
+  const plan = await planInTurn(services, call, parts);
+  const fetches = withUrls(services, call, plan, 1);
+  const all = encodeReconstructionV1({ offsetIntoFirstTerm: 0, terms: [], fetches });
+  return writeJson(plan, function* () {
+    yield '{"files":{';
+    for (const [index, planned] of plan.files.entries()) {
+      yield `${index === 0 ? '' : ','}"${planned.file.hash}":`;
+      yield* termsJson(planned);
+    }
+    yield `},"fetch_info":${JSON.stringify(all.fetch_info)}}`;
   });
 }
 
+/** Terms that are written at once; more of them make a response that is written while it is read. */
+const TERMS_PER_SLICE = 2048;
+
+function* termsJson({ termCount, term }: PlannedFile): Generator<string> {
+  if (termCount === 0) yield '[]';
+  for (let at = 0; at < termCount; at += TERMS_PER_SLICE) {
+    const terms: Term[] = [];
+    const end = Math.min(termCount, at + TERMS_PER_SLICE);
+    for (let index = at; index < end; index++) terms.push(term(index));
+    const empty = { offsetIntoFirstTerm: 0, terms, fetches: [] };
+    const list = JSON.stringify(encodeReconstructionV1(empty).terms).slice(1, -1);
+    yield `${at === 0 ? '[' : ','}${list}${end === termCount ? ']' : ''}`;
+  }
+}
+
+/** Short ones have a length; of long ones no more is in memory than what was asked for last. */
+function writeJson(plan: ReconstructionPlan, texts: () => Generator<string>): HttpResponse {
+  const headers = { 'content-type': 'application/json' };
+  const encoder = new TextEncoder();
+  const termCount = plan.files.reduce((sum, file) => sum + file.termCount, 0);
+  if (termCount <= TERMS_PER_SLICE) {
+    return bytesResponse(encoder.encode([...texts()].join('')), headers);
+  }
+  const pieces = async function* (): AsyncGenerator<Uint8Array> {
+    for (const text of texts()) {
+      yield encoder.encode(text);
+      await pause();
+    }
+  };
+  return { status: 200, headers, body: piecesBody(pieces()) };
+}
+
+async function planInTurn(
+  services: GatewayServices,
+  call: Call,
+  parts: Parameters<typeof planReconstruction>[1],
+): Promise<ReconstructionPlan> {
+  const scope = new Scope({ signal: call.request.signal, what: 'the request' });
+  try {
+    return await services.planTurns.take(scope, () => planReconstruction(services.xorbs, parts));
+  } finally {
+    scope.close();
+  }
+}
+
 /** `[{"prefix": …, "hash": …}]` */
-async function idsInBody(services: GatewayServices, call: Call): Promise<MerkleHash[]> {
-  const { budget } = services;
-  const body = await readBody(call.request, { limitBytes: BATCH_BODY_MAX_BYTES, budget });
+async function idsInBody(services: GatewayServices, { request }: Call): Promise<MerkleHash[]> {
+  const account = services.memory.small.open(request.signal);
+  const body = await holdBody(request.body, account, services.buffers);
   try {
     const list = parseJson(body.bytes);
     if (!Array.isArray(list)) throw rejected('the body expected a JSON list of {"hash": …}');
@@ -118,7 +181,7 @@ async function idsInBody(services: GatewayServices, call: Call): Promise<MerkleH
 
 /** Ids that cannot be read are passed over as long as one can: what the reference server does. */
 function idsInQuery(call: Call): MerkleHash[] {
-  const texts = new URLSearchParams(call.request.query).getAll('file_id');
+  const texts = call.request.url.searchParams.getAll('file_id');
   checkBatchLength(texts.length);
   const readable = texts.filter((text) => /^[0-9a-fA-F]{64}$/.test(text));
   if (readable.length === 0) throw rejected('"file_id" expected at least one file hash');
@@ -153,26 +216,21 @@ async function registeredFile(services: GatewayServices, hash: MerkleHash): Prom
   return known;
 }
 
-function expiry({ clock, settings }: GatewayServices): number {
-  return Math.ceil((clock.nowMs() + settings.urlLifetimeMs) / 1000);
-}
-
 /** Version 1 has one URL per range; version 2 one for all of a xorb, or several when it grows long. */
 function withUrls(
-  services: GatewayServices,
-  call: Call,
+  { clock, secrets, settings }: GatewayServices,
+  { baseUrl }: Call,
   plan: ReconstructionPlan,
   version: 1 | 2,
-  expiresSeconds: number,
-): Reconstruction {
-  const fetches = plan.fetches.map(({ xorb, ranges }) => {
+): XorbFetch[] {
+  const expiresSeconds = Math.ceil((clock.unixMs() + settings.urlLifetimeMs) / 1000);
+  return plan.fetches.map(({ xorb, ranges }) => {
     const spans = ranges.map((range) => ({ start: range.byteStart, end: range.byteEnd, range }));
-    const groups = version === 1 ? spans.map((span) => [span]) : splitForUrls(call.baseUrl, spans);
+    const groups = version === 1 ? spans.map((span) => [span]) : splitForUrls(baseUrl, spans);
     const entries = groups.map((group): FetchEntry => {
-      const url = signUrl(services.secrets, call.baseUrl, xorb, { ranges: group, expiresSeconds });
+      const url = signUrl(secrets, baseUrl, xorb, { ranges: group, expiresSeconds });
       return { url, ranges: group.map(({ range }): FetchRange => range) };
     });
     return { xorb, entries };
   });
-  return { offsetIntoFirstTerm: plan.offsetIntoFirstTerm, terms: plan.terms, fetches };
 }

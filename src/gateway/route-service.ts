@@ -1,14 +1,34 @@
+import type { HttpResponse } from '../http/index.js';
 import { drainBody } from './body.js';
-import type { GatewayAnswer } from './ports.js';
-import { jsonAnswer } from './responses.js';
+import type { StoreState } from './ports.js';
+import { jsonResponse } from './responses.js';
 import type { Route } from './router.js';
+import type { GatewayServices } from './services.js';
 
-/** Telemetry bodies are at most this long; the protocol says 413 above. */
-export const TELEMETRY_MAX_BYTES: number = 1024 * 1024;
+/** What `/health` says about each state of the store: reading works in all but the last. */
+const STATUS_OF_STATE: Readonly<Record<StoreState['state'], number>> = {
+  ok: 200,
+  'read-only': 200,
+  full: 507,
+  failing: 503,
+};
+
+/** A store is looked at no more often than this: it writes a file to find out. */
+const CHECK_EVERY_MS = 5_000;
 
 /** GET and HEAD /health for supervisors, POST /v1/telemetry for clients that report. */
-export function serviceRoutes(): Route[] {
-  const health = async (): Promise<GatewayAnswer> => jsonAnswer({ status: 'ok' });
+export function serviceRoutes({ store, clock }: GatewayServices): Route[] {
+  let checked: Promise<StoreState> | null = null;
+  let checkedMs = 0;
+  const health = async (): Promise<HttpResponse> => {
+    if (checked === null || clock.now() - checkedMs >= CHECK_EVERY_MS) {
+      checkedMs = clock.now();
+      checked = store.check?.() ?? Promise.resolve({ state: 'ok', detail: '', freeBytes: null });
+    }
+    const { state, freeBytes } = await checked;
+    const free = freeBytes === null ? {} : { freeBytes };
+    return jsonResponse({ status: state, ...free }, STATUS_OF_STATE[state]);
+  };
   return [
     { method: 'GET', path: '/health', scope: null, handle: health },
     { method: 'HEAD', path: '/health', scope: null, handle: health },
@@ -16,10 +36,11 @@ export function serviceRoutes(): Route[] {
       method: 'POST',
       path: '/v1/telemetry',
       scope: 'read',
+      body: 'small',
       // Accepted so that clients do not complain, dropped unread: nobody asked for it here.
       handle: async ({ request }) => {
-        await drainBody(request, TELEMETRY_MAX_BYTES);
-        return jsonAnswer({});
+        await drainBody(request.body);
+        return jsonResponse({});
       },
     },
   ];

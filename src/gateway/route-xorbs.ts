@@ -1,67 +1,73 @@
-import { isOrbweaverError } from '../errors.js';
 import type { MerkleHash } from '../hash/index.js';
-import { encodeFooter, XORB_ACCEPT_MAX_BYTES } from '../xorb/index.js';
-import { bodyPieces, checkDeclaredLength, drainBody, readBody } from './body.js';
+import { type HttpRequest, type HttpResponse, piecesOf } from '../http/index.js';
+import { encodeFooter } from '../xorb/index.js';
+import { drainBody, firstPieces, holdBody } from './body.js';
 import { type Call, checkPrefix, hashParam } from './call.js';
-import { failure, rejected } from './failures.js';
+import { failure, isDamage } from './failures.js';
 import { xorbKey } from './keys.js';
-import type {
-  GatewayAnswer,
-  GatewayRequest,
-  VerifiedXorb,
-  XorbReceiver,
-  XorbVerifier,
-} from './ports.js';
-import { emptyAnswer, jsonAnswer } from './responses.js';
+import type { PutOptions, VerifiedXorb, XorbReceiver, XorbVerifier } from './ports.js';
+import { emptyResponse, jsonResponse } from './responses.js';
 import type { Route } from './router.js';
 import type { GatewayServices } from './services.js';
+import { asRejection, checkName } from './xorb-verify.js';
 
 /** POST and HEAD /v1/xorbs/{prefix}/{xorb}. */
 export function xorbRoutes(services: GatewayServices): Route[] {
   const path = '/v1/xorbs/:prefix/:xorb';
   return [
-    { method: 'POST', path, scope: 'write', handle: (call) => postXorb(services, call) },
+    {
+      method: 'POST',
+      path,
+      scope: 'write',
+      body: 'xorbs',
+      handle: (call) => postXorb(services, call),
+    },
     { method: 'HEAD', path, scope: 'read', handle: (call) => headXorb(services, call) },
   ];
+}
+
+/** A body to take, and how it is stored. */
+interface Upload {
+  readonly request: HttpRequest;
+  readonly hash: MerkleHash;
+  readonly put: PutOptions;
 }
 
 /**
  * Takes a xorb: chunk records, with or without a footer behind them. Every chunk is decoded and
  * hashed and the root compared with the name before the store has a xorb of that name; the footer is
- * always ours.
+ * always ours. One that is there and known to be good is kept; any other is replaced by what came.
  */
-async function postXorb(services: GatewayServices, call: Call): Promise<GatewayAnswer> {
-  const { store, verifier } = services;
+async function postXorb(services: GatewayServices, call: Call): Promise<HttpResponse> {
+  const { health, verifier, dedup } = services;
   const { request } = call;
   checkPrefix(call);
   const hash = hashParam(call, 'xorb');
-  // Raw 64 MiB, a header for each chunk (the reference client sends that much for incompressible
-  // data), and a footer that some tool may leave on.
-  checkDeclaredLength(request, XORB_ACCEPT_MAX_BYTES);
-  if ((await store.head(xorbKey(hash))) !== null) {
-    await drainBody(request, XORB_ACCEPT_MAX_BYTES);
-    return jsonAnswer({ was_inserted: false });
+  const state = await health.look(hash);
+  if (state === 'sound') {
+    await drainBody(request.body);
+    return jsonResponse({ was_inserted: false });
   }
+  const upload = { request, hash, put: { replace: state !== 'missing' } };
   const inserted = await ('receive' in verifier
-    ? storeWhileReceiving(services, verifier, request, hash)
-    : storeReceived(services, verifier, request, hash));
-  return jsonAnswer({ was_inserted: inserted });
+    ? storeWhileReceiving(services, verifier, upload)
+    : storeReceived(services, verifier, upload));
+  await health.stored(hash);
+  if (upload.put.replace) dedup.forget();
+  return jsonResponse({ was_inserted: inserted });
 }
 
 /** The whole body in memory, verified, then stored. */
 async function storeReceived(
-  services: GatewayServices,
+  { store, memory, buffers }: GatewayServices,
   verifier: XorbVerifier,
-  request: GatewayRequest,
-  hash: MerkleHash,
+  { request, hash, put }: Upload,
 ): Promise<boolean> {
-  const { store, budget, buffers } = services;
-  const limitBytes = XORB_ACCEPT_MAX_BYTES;
-  const body = await readBody(request, { limitBytes, budget, buffers });
+  const body = await holdBody(request.body, memory.xorbs.open(request.signal), buffers);
   try {
     const verified = await verify(() => verifier.verify(body.bytes, hash), hash);
     const records = body.bytes.subarray(0, verified.recordsBytes);
-    return await store.put(xorbKey(hash), [records, encodeFooter(verified)]);
+    return await store.put(xorbKey(hash), [records, encodeFooter(verified)], put);
   } finally {
     body.release();
   }
@@ -71,32 +77,42 @@ async function storeReceived(
  * What an upload is counted as that is verified while it arrives: its memory is the verifier's, and
  * this bounds how many such uploads there are at once.
  */
-const RECEIVING_BYTES = 8 * 1024 * 1024;
+const RECEIVING_BYTES = 2 * 1024 * 1024;
+/** An upload gets memory of the verifier when this much of it, or all, is there. */
+const FIRST_BYTES = 64 * 1024;
 
 /** Pieces go to the store as they arrive; it gives them a name only when the last one was verified. */
 async function storeWhileReceiving(
-  services: GatewayServices,
+  { store, memory }: GatewayServices,
   receiver: XorbReceiver,
-  request: GatewayRequest,
-  hash: MerkleHash,
+  { request, hash, put }: Upload,
 ): Promise<boolean> {
-  const { store, budget } = services;
-  const limitBytes = XORB_ACCEPT_MAX_BYTES;
-  const declared = checkDeclaredLength(request, limitBytes) ?? RECEIVING_BYTES;
-  const release = await budget.acquire(Math.min(declared, RECEIVING_BYTES), request.signal);
+  const account = memory.xorbs.open(request.signal);
+  const pieces = piecesOf(request.body);
   try {
+    const first = await firstPieces(pieces, FIRST_BYTES);
+    await account.grow(RECEIVING_BYTES);
     let isRead = false;
     const body = async function* (): AsyncGenerator<Uint8Array> {
       isRead = true;
-      yield* verifiedXorb(receiver, bodyPieces(request, limitBytes), hash);
+      yield* verifiedXorb(receiver, joined(first, pieces), hash);
     };
-    const inserted = await store.put(xorbKey(hash), body());
+    const inserted = await store.put(xorbKey(hash), body(), put);
     // Another upload of the same xorb came first.
-    if (!isRead) await drainBody(request, limitBytes);
+    if (!isRead) await drainBody(request.body);
     return inserted;
   } finally {
-    release();
+    account.release();
+    await pieces.return();
   }
+}
+
+async function* joined(
+  first: readonly Uint8Array[],
+  rest: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  yield* first;
+  yield* rest;
 }
 
 /** The records and the footer; the end is reached only when all of it is what its name says. */
@@ -115,28 +131,6 @@ async function* verifiedXorb(
   yield encodeFooter(verified);
 }
 
-async function headXorb(services: GatewayServices, call: Call): Promise<GatewayAnswer> {
-  checkPrefix(call);
-  const hash = hashParam(call, 'xorb');
-  const object = await services.store.head(xorbKey(hash));
-  if (object === null) throw failure(404, 'NOT_FOUND', `xorb ${hash} is not stored`);
-  return emptyAnswer(200, {
-    'content-length': String(object.sizeBytes),
-    'content-type': 'application/octet-stream',
-  });
-}
-
-/** Codes by which a verifier says that the bytes are at fault; all others are faults of ours. */
-const BODY_FAULTS: ReadonlySet<string> = new Set([
-  'TRUNCATED',
-  'FORMAT_INVALID',
-  'LIMIT_EXCEEDED',
-  'UNSUPPORTED',
-  'CHECKSUM_MISMATCH',
-  'INTEGRITY',
-  'SIZE_MISMATCH',
-]);
-
 async function verify(run: () => Promise<VerifiedXorb>, hash: MerkleHash): Promise<VerifiedXorb> {
   try {
     const verified = await run();
@@ -147,14 +141,20 @@ async function verify(run: () => Promise<VerifiedXorb>, hash: MerkleHash): Promi
   }
 }
 
-/** The name is what everything else relies on: it is compared here whatever the verifier did. */
-function checkName(verified: VerifiedXorb, hash: MerkleHash): void {
-  if (verified.hash.equals(hash)) return;
-  throw rejected(`xorb: "xorb hash" expected ${hash}, got ${verified.hash}`);
+/** A xorb that is known to be damaged, or whose footer cannot be read, is not there. */
+async function headXorb({ health, xorbs }: GatewayServices, call: Call): Promise<HttpResponse> {
+  checkPrefix(call);
+  const hash = hashParam(call, 'xorb');
+  const state = await health.look(hash);
+  const xorb = state === 'damaged' ? null : await xorbs.get(hash).catch(unlessDamaged);
+  if (xorb === null) throw failure(404, 'NOT_FOUND', `xorb ${hash} is not stored`);
+  return emptyResponse(200, {
+    'content-length': String(xorb.sizeBytes),
+    'content-type': 'application/octet-stream',
+  });
 }
 
-/** Errors that have a status already, such as that of a body above its limit, pass. */
-function asRejection(error: unknown): unknown {
-  if (!isOrbweaverError(error) || typeof error.fields['status'] === 'number') return error;
-  return BODY_FAULTS.has(error.code) ? rejected(`xorb: ${error.message}`, error) : error;
+function unlessDamaged(error: unknown): null {
+  if (isDamage(error)) return null;
+  throw error;
 }

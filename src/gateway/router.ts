@@ -1,5 +1,5 @@
-import type { Call } from './call.js';
-import type { GatewayAnswer, TokenScope } from './ports.js';
+import type { Handler } from './call.js';
+import type { TokenScope } from './ports.js';
 
 /** One endpoint. */
 export interface Route {
@@ -8,8 +8,13 @@ export interface Route {
   readonly path: string;
   /** Null: no bearer token is looked at (signed URLs, health). */
   readonly scope: TokenScope | null;
-  readonly handle: (call: Call) => Promise<GatewayAnswer>;
+  /** What its body counts as; none: a body is not looked at. */
+  readonly body?: BodyKind | undefined;
+  readonly handle: Handler;
 }
+
+/** Kinds of request bodies; each has memory of its own. */
+export type BodyKind = 'xorbs' | 'shards' | 'small';
 
 /** What the path and method of a request say, before anything else is looked at. */
 export type RouteMatch =

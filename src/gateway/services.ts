@@ -1,13 +1,18 @@
+import type { Clock } from '../flow/index.js';
 import type { Hasher } from '../hash/ports.js';
+import type { RandomBytes } from '../platform/index.js';
 import type { BodyBuffers } from './body-buffers.js';
-import type { ByteBudget } from './byte-budget.js';
 import type { Call } from './call.js';
+import type { DedupResponses } from './dedup-responses.js';
 import type { FileCatalog } from './file-catalog.js';
+import type { GatewayMemory } from './memory.js';
 import type { GatewaySettings } from './options.js';
-import type { Clock, ObjectStore, RandomBytes, XorbReceiver, XorbVerifier } from './ports.js';
+import type { ObjectStore, XorbReceiver, XorbVerifier } from './ports.js';
 import type { GatewaySecrets } from './secrets.js';
-import type { ShardCatalog } from './shard-catalog.js';
+import type { ShardOutlines } from './shard-outline.js';
+import type { Turns } from './turns.js';
 import type { XorbCatalog } from './xorb-catalog.js';
+import type { XorbHealth } from './xorb-health.js';
 
 /** What the routes share, made once per gateway. */
 export interface GatewayServices {
@@ -18,13 +23,19 @@ export interface GatewayServices {
   readonly random: RandomBytes;
   readonly settings: GatewaySettings;
   readonly secrets: GatewaySecrets;
-  readonly budget: ByteBudget;
+  readonly memory: GatewayMemory;
   readonly buffers: BodyBuffers;
   readonly xorbs: XorbCatalog;
+  readonly health: XorbHealth;
   readonly files: FileCatalog;
-  readonly shards: ShardCatalog;
-  /** Work that goes on behind a streamed answer; `close()` waits for it. */
+  readonly outlines: ShardOutlines;
+  readonly dedup: DedupResponses;
+  /** Checks of shards at a time: each is work of the one thread that serves everybody. */
+  readonly shardTurns: Turns;
+  /** Plans of reconstructions at a time. */
+  readonly planTurns: Turns;
+  /** Work that goes on behind a streamed response; `close()` waits for it. */
   background(work: Promise<unknown>): void;
-  /** Reports a failure that shows only inside a streamed answer. */
+  /** Reports a failure that shows only inside a streamed response. */
   fault(call: Call, error: unknown): void;
 }

@@ -1,17 +1,18 @@
 import { bytesEqual } from '../bytes/index.js';
-import {
-  createMerkleTree,
-  HASH_BYTES,
-  isGlobalDedupEligible,
-  MerkleHash,
-  rangeHash,
-} from '../hash/index.js';
+import { createMerkleTree, HASH_BYTES, type MerkleHash, rangeHash } from '../hash/index.js';
 import type { Hasher } from '../hash/ports.js';
-import type { ShardFile, ShardTerm, ShardXorb } from '../shard/index.js';
-import { failure, rejected } from './failures.js';
+import {
+  type ShardFile,
+  type ShardTerm,
+  type ShardXorb,
+  XORB_CHUNKS_ACCEPT_MAX,
+} from '../shard/index.js';
+import { failure, isDamage, rejected } from './failures.js';
 import type { UploadedShard } from './shard-intake.js';
-import { pause } from './streams.js';
-import { type CatalogXorb, endOf, rawBytesOf, type XorbCatalog } from './xorb-catalog.js';
+import { createOutlineBuilder, type OutlineBuilder, type ShardOutline } from './shard-outline.js';
+import { createPacer } from './turns.js';
+import { type CatalogXorb, endOf, rawBytesOf } from './xorb-catalog.js';
+import type { XorbHealth } from './xorb-health.js';
 
 /**
  * What has to be true before a shard is registered. Nothing it says is taken over that the stored
@@ -30,12 +31,12 @@ export interface CheckedShard {
   readonly files: readonly ShardFile[];
   /** Without the flags that the client set: the stored form gets its own. */
   readonly xorbs: readonly ShardXorb[];
-  /** Chunks for which this shard answers dedup queries, each once. */
-  readonly indexedChunks: readonly MerkleHash[];
+  /** What it has to say to dedup queries. */
+  readonly outline: ShardOutline;
 }
 
 export interface ShardCheckOptions {
-  readonly catalog: XorbCatalog;
+  readonly health: XorbHealth;
   readonly hasher: Hasher;
   readonly acceptUnverified: boolean;
   readonly signal: AbortSignal;
@@ -44,13 +45,25 @@ export interface ShardCheckOptions {
 }
 
 /** Chunks between two pauses: some milliseconds of hashing. */
-const CHUNKS_PER_TURN = 16_384;
+const CHUNKS_PER_TURN = 8192;
+/** Entries between two pauses, when most of what they ask for is known. */
+const ENTRIES_PER_TURN = 4096;
+
+/**
+ * Chunks that the files of one shard may name in all, with repeats: two TiB at the usual 64 KiB. The
+ * hash of a file goes over all of its chunks, and 64 MiB of terms could name five thousand million.
+ */
+export const MAX_CHUNKS_PER_SHARD: number = 32 * 1024 * 1024;
+
+/** Bytes of old xorbs that are read to find out whether they may be referred to. */
+export const MAX_PROOF_BYTES: number = 16 * 1024 ** 3;
 
 /** @throws OrbweaverError 400 with the first thing that is wrong */
 export async function checkShard(
   shard: UploadedShard,
   options: ShardCheckOptions,
 ): Promise<CheckedShard> {
+  checkWork(shard.files);
   const check = createCheck(shard, options);
   for (const xorb of shard.xorbs) await check.xorb(xorb);
   const files: ShardFile[] = [];
@@ -59,71 +72,95 @@ export async function checkShard(
     ...xorb,
     chunkFlags: new Uint32Array(xorb.chunkLengths.length),
   }));
-  return { files, xorbs, indexedChunks: [...check.indexedChunks.values()] };
+  return { files, xorbs, outline: check.outline.finish() };
+}
+
+/** Arithmetic only: before anything is hashed. */
+function checkWork(files: readonly ShardFile[]): void {
+  let chunks = 0;
+  for (const { terms } of files) {
+    for (const { chunkStart, chunkEnd } of terms) {
+      // A term that claims more is refused for that when its xorb is known.
+      chunks += Math.min(XORB_CHUNKS_ACCEPT_MAX, Math.max(0, chunkEnd - chunkStart));
+    }
+  }
+  if (chunks <= MAX_CHUNKS_PER_SHARD) return;
+  throw rejected(
+    `the files of a shard expected at most ${MAX_CHUNKS_PER_SHARD} chunks, got ${chunks}: register them in several shards`,
+  );
+}
+
+/** A xorb that the shard names, and the range hashes of it that were computed. */
+interface KnownXorb {
+  readonly xorb: CatalogXorb;
+  readonly rangeHashes: Map<number, MerkleHash>;
 }
 
 interface Check {
   xorb(xorb: ShardXorb): Promise<void>;
   file(file: ShardFile): Promise<ShardFile>;
-  /** By hash text. */
-  readonly indexedChunks: ReadonlyMap<string, MerkleHash>;
+  readonly outline: OutlineBuilder;
 }
 
 function createCheck(shard: UploadedShard, options: ShardCheckOptions): Check {
-  const { catalog, hasher, signal, onProgress } = options;
-  const indexedChunks = new Map<string, MerkleHash>();
+  const { health, hasher, signal, onProgress } = options;
+  const outline = createOutlineBuilder();
   const total = shard.xorbs.length + shard.files.reduce((sum, file) => sum + file.terms.length, 0);
+  const paceChunks = createPacer(CHUNKS_PER_TURN);
+  const paceEntries = createPacer(ENTRIES_PER_TURN);
+  const allowance = { bytes: MAX_PROOF_BYTES };
+  const known = new Map<string, KnownXorb>();
+  let latest: KnownXorb | null = null;
   let verified = 0;
-  let chunksThisTurn = 0;
-  let latest: CatalogXorb | null = null;
 
-  async function stored(hash: MerkleHash): Promise<CatalogXorb> {
+  async function stored(hash: MerkleHash): Promise<KnownXorb> {
     // Runs of terms of one xorb are the rule.
-    if (latest?.hash.equals(hash) === true) return latest;
-    const xorb = await catalog.get(hash);
-    if (xorb === null) throw rejected(`xorb ${hash} is not stored: upload it before the shard`);
-    latest = xorb;
-    return xorb;
+    if (latest?.xorb.hash.equals(hash) === true) return latest;
+    const name = hash.toString();
+    latest = known.get(name) ?? (await lookUp(hash));
+    known.set(name, latest);
+    return latest;
+  }
+  async function lookUp(hash: MerkleHash): Promise<KnownXorb> {
+    try {
+      const xorb = await health.usable(hash, allowance);
+      if (xorb !== null) return { xorb, rangeHashes: new Map() };
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      throw rejected(`xorb ${hash} is damaged here: upload it again before the shard`, error);
+    }
+    throw rejected(`xorb ${hash} is not stored: upload it before the shard`);
   }
   async function done(chunkCount: number): Promise<void> {
     onProgress?.(++verified, total);
-    chunksThisTurn += chunkCount;
-    if (chunksThisTurn < CHUNKS_PER_TURN) return;
-    chunksThisTurn = 0;
-    await pause();
+    await (paceChunks(chunkCount) ?? paceEntries(1));
     if (signal.aborted) throw failure(400, 'ABORTED', 'the client is gone');
-  }
-  function index(hashes: Uint8Array, offset: number): void {
-    const hash = MerkleHash.from(hashes, offset);
-    indexedChunks.set(hash.toString(), hash);
   }
 
   return {
-    indexedChunks,
+    outline,
 
-    async xorb(xorb: ShardXorb): Promise<void> {
-      const known = await stored(xorb.hash);
-      checkListedXorb(xorb, known);
-      for (let at = 0; at < known.chunkHashes.length; at += HASH_BYTES) {
-        if (isGlobalDedupEligible(known.chunkHashes, at)) index(known.chunkHashes, at);
-      }
-      await done(known.chunkCount);
+    async xorb(xorb) {
+      const { xorb: inStore } = await stored(xorb.hash);
+      checkListedXorb(xorb, inStore);
+      outline.addXorb(inStore.hash, inStore.chunkHashes);
+      await done(inStore.chunkCount);
     },
 
-    async file(file: ShardFile): Promise<ShardFile> {
+    async file(file) {
       if (file.verification === null && file.terms.length > 0 && !options.acceptUnverified) {
         throw rejected(`file ${file.hash} carries no range hashes`);
       }
       const tree = createMerkleTree(hasher);
       const verification: MerkleHash[] = [];
       for (const [number, term] of file.terms.entries()) {
-        const known = await stored(term.xorb);
-        verification.push(checkTerm(hasher, file, number, known));
+        const named = await stored(term.xorb);
+        verification.push(checkTerm(hasher, file, number, named));
+        const { chunkHashes, rawEnds } = named.xorb;
         for (let chunk = term.chunkStart; chunk < term.chunkEnd; chunk++) {
-          const length = rawBytesOf(known.rawEnds, chunk, chunk + 1);
-          tree.push(known.chunkHashes, chunk * HASH_BYTES, length);
+          tree.push(chunkHashes, chunk * HASH_BYTES, rawBytesOf(rawEnds, chunk, chunk + 1));
         }
-        if (number === 0) index(known.chunkHashes, term.chunkStart * HASH_BYTES);
+        if (number === 0) outline.addFile(file, chunkHashes, term.chunkStart * HASH_BYTES);
         await done(term.chunkEnd - term.chunkStart);
       }
       const rebuilt = tree.fileHash();
@@ -157,7 +194,7 @@ function checkTerm(
   hasher: Hasher,
   file: ShardFile,
   number: number,
-  known: CatalogXorb,
+  { xorb: known, rangeHashes }: KnownXorb,
 ): MerkleHash {
   const { chunkStart, chunkEnd, unpackedBytes, xorb } = file.terms[number] as ShardTerm;
   const term = `term ${number} of file ${file.hash}`;
@@ -170,7 +207,13 @@ function checkTerm(
   if (unpackedBytes !== rawBytes) {
     throw rejected(`${term} expected ${rawBytes} unpacked bytes, got ${unpackedBytes}`);
   }
-  const computed = rangeHash(hasher, known.chunkHashes, chunkStart, chunkEnd);
+  // The zeros of a disk image are one range, named thousands of times.
+  const range = chunkStart * 2 ** 26 + chunkEnd;
+  let computed = rangeHashes.get(range);
+  if (computed === undefined) {
+    computed = rangeHash(hasher, known.chunkHashes, chunkStart, chunkEnd);
+    rangeHashes.set(range, computed);
+  }
   const claimed = file.verification?.[number];
   if (file.verification !== null && claimed?.equals(computed) !== true) {
     throw rejected(`${term} has a range hash that its chunks do not give`);

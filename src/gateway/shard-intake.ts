@@ -1,4 +1,5 @@
 import { isOrbweaverError } from '../errors.js';
+import { type Body, piecesOf } from '../http/index.js';
 import {
   createShardReader,
   FOOTER_BYTES,
@@ -8,9 +9,8 @@ import {
   type ShardFile,
   type ShardXorb,
 } from '../shard/index.js';
-import { bodyPieces } from './body.js';
+import type { BodyAccount } from './body-memory.js';
 import { rejected } from './failures.js';
-import type { GatewayRequest } from './ports.js';
 
 /** Reading an uploaded shard while it arrives. What it says is not believed yet: `shard-check.ts`. */
 
@@ -25,22 +25,30 @@ export interface UploadedShard {
 /** Largest body that is read: the limit of the protocol, and the footer that some clients add. */
 export const SHARD_BODY_MAX_BYTES: number = SHARD_MAX_BYTES + FOOTER_BYTES;
 
-/** Reservation for one byte of shard: the bytes that wait, and the objects that come of them. */
-export const MEMORY_PER_BODY_BYTE = 4;
+/** Memory for one byte of shard: the bytes that wait, and the objects that come of them. */
+export const MEMORY_PER_SHARD_BYTE = 4;
+/** Arrives before memory is asked for, and the steps in which it then grows. */
+const GROWTH_BYTES = 64 * 1024;
 
 /**
  * Reads the body to its end, footer and lookup tables included, and keeps what is in the two
- * sections. `onEntries` is told how many files and xorbs there are so far.
+ * sections; memory is taken as it comes. `onEntries` is told how many files and xorbs there are so far.
  *
- * @throws OrbweaverError 400 for anything that is no shard, 413 above the limit
+ * @throws OrbweaverError 400 for anything that is no shard; what reading the body throws
  */
 export async function receiveShard(
-  request: GatewayRequest,
+  body: Body | null,
+  account: BodyAccount,
   onEntries: (count: number) => void = () => undefined,
 ): Promise<UploadedShard> {
   const reader = createShardReader({ footer: 'ignore' });
   const intake = createIntake();
-  for await (const piece of bodyPieces(request, SHARD_BODY_MAX_BYTES)) {
+  let received = 0;
+  for await (const piece of piecesOf(body)) {
+    received += piece.length;
+    if (received > GROWTH_BYTES) {
+      await account.grow(Math.ceil(received / GROWTH_BYTES) * GROWTH_BYTES * MEMORY_PER_SHARD_BYTE);
+    }
     parsing(() => reader.push(piece).forEach(intake.take));
     onEntries(intake.files.length + intake.xorbs.length);
   }

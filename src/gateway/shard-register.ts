@@ -1,20 +1,37 @@
+import { bytesEqual } from '../bytes/index.js';
 import { isOrbweaverError } from '../errors.js';
-import type { MerkleHash } from '../hash/index.js';
+import { createMerkleTree, HASH_BYTES, type MerkleHash } from '../hash/index.js';
 import type { Hasher } from '../hash/ports.js';
-import { encodeShard, shardKey } from '../shard/index.js';
-import { failure } from './failures.js';
-import { encodeFileRecord } from './file-catalog.js';
+import { encodeShard, type ShardFile, shardKey } from '../shard/index.js';
+import type { DedupResponses } from './dedup-responses.js';
+import { failure, isDamage } from './failures.js';
+import { encodeFileRecord, readRecord } from './file-catalog.js';
 import { chunkKey, fileKey, shardObjectKey } from './keys.js';
 import type { ObjectStore } from './ports.js';
-import type { CheckedShard } from './shard-check.js';
-import { mapLimited } from './streams.js';
+import type { GatewaySecrets } from './secrets.js';
+import { type CheckedShard, MAX_PROOF_BYTES } from './shard-check.js';
+import { indexedChunks, type ShardOutlines } from './shard-outline.js';
+import { createPacer, mapLimited } from './turns.js';
+import { rawBytesOf, type XorbCatalog } from './xorb-catalog.js';
+import type { XorbHealth } from './xorb-health.js';
 
 /** What registering did. */
 export interface Registration {
-  /** 1: something new is registered; 0: all of it was there. */
+  /** 1: something new is registered, or something damaged replaced; 0: all of it was there. */
   readonly result: 0 | 1;
   /** Name of the stored shard: hash of the bytes as written here, not of the bytes that came. */
   readonly shardHash: MerkleHash;
+}
+
+/** What registering needs. */
+export interface RegisterParts {
+  readonly store: ObjectStore;
+  readonly hasher: Hasher;
+  readonly health: XorbHealth;
+  readonly xorbs: XorbCatalog;
+  readonly outlines: ShardOutlines;
+  readonly dedup: DedupResponses;
+  readonly secrets: GatewaySecrets;
 }
 
 const CONCURRENT_PUTS = 16;
@@ -23,23 +40,75 @@ const CONCURRENT_PUTS = 16;
  * Stores a checked shard. The order is what makes a crash harmless: the shard, then the dedup index
  * that points to it, then the files. A file exists when its record does, and by then all that it
  * needs is stored; whatever an interrupted registration leaves is unreachable, and the same upload
- * again completes it, because every write is "if absent".
+ * again completes it, because every write is "if absent", or in place of something damaged.
  */
 export async function registerShard(
   shard: CheckedShard,
-  parts: { store: ObjectStore; hasher: Hasher },
+  parts: RegisterParts,
+  tenant: string | undefined,
 ): Promise<Registration> {
-  const { store, hasher } = parts;
+  const { store, hasher, outlines, dedup, secrets } = parts;
   const bytes = encodeStored(shard);
   const shardHash = shardKey(hasher, bytes);
-  const newShard = await store.put(shardObjectKey(shardHash), bytes);
-  await mapLimited(shard.indexedChunks, CONCURRENT_PUTS, (chunk) =>
-    store.put(chunkKey(chunk, shardHash), new Uint8Array(0)),
+  const newShard = await putShard(store, shardHash, bytes);
+  outlines.set(shardHash, shard.outline);
+  await mapLimited(indexedChunks(shard.outline), CONCURRENT_PUTS, (chunk) =>
+    store.put(chunkKey(secrets.chunkName(chunk, tenant), shardHash), new Uint8Array(0)),
   );
-  const newFiles = await mapLimited(shard.files, CONCURRENT_PUTS, (file) =>
-    store.put(fileKey(file.hash), encodeFileRecord(file)),
-  );
+  const newFiles = await mapLimited(shard.files, CONCURRENT_PUTS, (file) => putFile(parts, file));
+  dedup.forget();
   return { result: newShard || newFiles.includes(true) ? 1 : 0, shardHash };
+}
+
+/** True when it was stored: it is new, or what was there had other bytes. */
+async function putShard(store: ObjectStore, hash: MerkleHash, bytes: Uint8Array): Promise<boolean> {
+  const key = shardObjectKey(hash);
+  if (await store.put(key, bytes)) return true;
+  const info = await store.head(key);
+  if (info?.intact === true) return false;
+  const there = await store.read(key);
+  if (there !== null && bytesEqual(there, bytes)) return false;
+  return store.put(key, bytes, { replace: true });
+}
+
+/** True when its record was stored: it is new, or the one that was there is no good any more. */
+async function putFile(parts: RegisterParts, file: ShardFile): Promise<boolean> {
+  const { store } = parts;
+  const key = fileKey(file.hash);
+  const record = encodeFileRecord(file);
+  if (await store.put(key, record)) return true;
+  const there = await store.read(key);
+  if (there !== null && (bytesEqual(there, record) || (await isGood(parts, file.hash)))) {
+    return false;
+  }
+  return store.put(key, record, { replace: true });
+}
+
+const CHUNKS_PER_TURN = 8192;
+
+/** Whether the record that is there, another way to build the file, still builds it. */
+async function isGood(parts: RegisterParts, hash: MerkleHash): Promise<boolean> {
+  const { health, xorbs, store, hasher } = parts;
+  const pace = createPacer(CHUNKS_PER_TURN);
+  const allowance = { bytes: MAX_PROOF_BYTES };
+  try {
+    const { terms } = await readRecord(store, hash);
+    const tree = createMerkleTree(hasher);
+    for (const { xorb, chunkStart, chunkEnd } of terms) {
+      if ((await health.prove(xorb, allowance)) !== 'sound') return false;
+      const known = await xorbs.get(xorb);
+      if (known === null || chunkStart >= chunkEnd || chunkEnd > known.chunkCount) return false;
+      for (let chunk = chunkStart; chunk < chunkEnd; chunk++) {
+        const bytes = rawBytesOf(known.rawEnds, chunk, chunk + 1);
+        tree.push(known.chunkHashes, chunk * HASH_BYTES, bytes);
+      }
+      await pace(chunkEnd - chunkStart);
+    }
+    return tree.fileHash().equals(hash);
+  } catch (error) {
+    if (isDamage(error)) return false;
+    throw error;
+  }
 }
 
 /** The stored form has a footer: an upload that fills the limit to its last bytes has no room for it. */

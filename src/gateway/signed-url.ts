@@ -81,10 +81,9 @@ export function splitForUrls<Range extends ByteSpan>(
 export function verifySignedUrl(
   secrets: GatewaySecrets,
   xorb: MerkleHash,
-  queryText: string,
-  nowMs: number,
+  query: URLSearchParams,
+  unixMs: number,
 ): SignedRequest {
-  const query = new URLSearchParams(queryText);
   const ranges = query.get(RANGE_PARAMETER) ?? '';
   const expires = query.get(EXPIRES_PARAMETER) ?? '';
   const signature = parseSignature(query.get(SIGNATURE_PARAMETER) ?? '');
@@ -94,7 +93,7 @@ export function verifySignedUrl(
   if (!sameDigest(expected, signature) || expiresSeconds < 0 || spans === null) {
     throw failure(403, 'FORBIDDEN', 'the URL is not signed for this');
   }
-  if (nowMs > expiresSeconds * 1000) throw failure(403, 'FORBIDDEN', 'the URL has expired');
+  if (unixMs > expiresSeconds * 1000) throw failure(403, 'FORBIDDEN', 'the URL has expired');
   return { ranges: spans, expiresSeconds };
 }
 

@@ -1,7 +1,7 @@
 import { hexEncode } from '../bytes/index.js';
 import type { Hasher } from '../hash/ports.js';
-import { failure } from './failures.js';
-import type { GatewayToken, RandomBytes, TokenScope } from './ports.js';
+import { type RandomBytes, systemRandomBytes } from '../platform/index.js';
+import type { Authenticate, GatewayToken, Principal } from './ports.js';
 
 const TOKEN_RANDOM_BYTES = 24;
 
@@ -9,16 +9,10 @@ const TOKEN_RANDOM_BYTES = 24;
  * A random bearer token: `orb_` and 48 hexadecimal digits (192 bits).
  *
  * @example
- * const tokens = [{ token: createToken(createRandomBytes()), scope: 'read' as const }];
+ * const tokens = [{ token: createToken(), scope: 'read' as const }];
  */
-export function createToken(random: RandomBytes): string {
+export function createToken(random: RandomBytes = systemRandomBytes): string {
   return `orb_${hexEncode(random(TOKEN_RANDOM_BYTES))}`;
-}
-
-/** Says what the bearer of a header may do. */
-export interface TokenGuard {
-  /** @throws OrbweaverError 401 without a known token, 403 when its scope does not reach */
-  check(authorization: string | null, needed: TokenScope): void;
 }
 
 // Visible ASCII: what can stand in an Authorization header after "Bearer ".
@@ -26,17 +20,18 @@ const TOKEN_TEXT = /^[\x21-\x7e]+$/;
 const BEARER = /^bearer +([\x21-\x7e]+) *$/i;
 
 /**
- * A guard over a fixed list of tokens. Tokens are compared by their keyed hashes under a random
- * key, all of them every time: neither the length nor the first wrong character nor the position in
- * the list shows in the time an answer takes.
+ * Knows the bearers of a fixed list of tokens. Tokens are compared by their keyed hashes under a
+ * random key, all of them every time: neither the length nor the first wrong character nor the
+ * position in the list shows in the time a response takes. Of entries with the same token the one
+ * that may write counts.
  *
  * @throws TypeError when a token could not be sent in a header
  */
-export function createTokenGuard(
+export function tokenList(
   tokens: readonly GatewayToken[],
   hasher: Hasher,
   random: RandomBytes,
-): TokenGuard {
+): Authenticate {
   const key = random(32);
   const encoder = new TextEncoder();
   const digestOf = (token: string): Uint8Array => {
@@ -44,34 +39,26 @@ export function createTokenGuard(
     hasher.keyed(key, encoder.encode(token), digest, 0);
     return digest;
   };
-  const known = tokens.map(({ token, scope }) => {
+  const known = tokens.map(({ token, scope, id, tenant }, index) => {
     if (!TOKEN_TEXT.test(token)) {
       throw new TypeError('"tokens" expected visible ASCII characters without spaces');
     }
     if (scope !== 'read' && scope !== 'write') {
       throw new TypeError('"tokens" expected a scope of "read" or "write"');
     }
-    return { digest: digestOf(token), write: scope === 'write' };
+    const principal: Principal = { id: id ?? `token ${index}`, scope, tenant };
+    return { digest: digestOf(token), principal };
   });
-  return {
-    check(authorization: string | null, needed: TokenScope): void {
-      const given = BEARER.exec(authorization ?? '')?.[1];
-      if (given === undefined) {
-        throw failure(401, 'AUTH_REQUIRED', 'expected a bearer token in "authorization"');
-      }
-      const digest = digestOf(given);
-      let found = false;
-      let mayWrite = false;
-      for (const entry of known) {
-        const same = sameDigest(digest, entry.digest);
-        found = same || found;
-        mayWrite = (same && entry.write) || mayWrite;
-      }
-      if (!found) throw failure(401, 'AUTH_REQUIRED', 'the bearer token is not known here');
-      if (needed === 'write' && !mayWrite) {
-        throw failure(403, 'FORBIDDEN', 'the token has scope read, this needs write');
-      }
-    },
+  return ({ headers }) => {
+    const given = BEARER.exec(headers['authorization'] ?? '')?.[1];
+    if (given === undefined) return null;
+    const digest = digestOf(given);
+    let found: Principal | null = null;
+    for (const { digest: expected, principal } of known) {
+      const same = sameDigest(digest, expected);
+      if (same && found?.scope !== 'write') found = principal;
+    }
+    return found;
   };
 }
 

@@ -1,21 +1,31 @@
-import { byteStreamOf } from './byte-stream.js';
-import type { Gateway, GatewayAnswer, GatewayRequest } from './ports.js';
-import { streamOf } from './streams.js';
+import { type Body, type Exchange, type HttpRequest, piecesBody } from '../http/index.js';
 
-/** Between web Requests and Responses and what the routes take and give. */
+/** Between web Requests and Responses and the exchange. */
 
-/** A web Request for the routes. */
-export function fromWebRequest(request: Request): GatewayRequest {
-  const url = new URL(request.url);
-  return {
-    method: request.method,
-    origin: url.origin,
-    path: url.pathname,
-    query: url.search.slice(1),
-    header: (name) => request.headers.get(name),
-    body: request.body === null ? null : iterate(request.body),
-    signal: request.signal,
-  };
+/** Where a gateway is mounted. */
+export interface MountOptions {
+  /** Path below which it lies, such as `/xet`. @default none */
+  readonly prefix?: string | undefined;
+}
+
+/** A prefix without a slash at its end. @throws TypeError for what no path starts with */
+export function mountPrefix(prefix: string): string {
+  const trimmed = prefix.replace(/\/+$/, '');
+  if (trimmed === '' || /^(?:\/[\w.~%!$&'()*+,;=:@-]+)+$/.test(trimmed)) return trimmed;
+  throw new TypeError(`"prefix" expected a path such as "/xet", got "${prefix}"`);
+}
+
+/** Has an exchange handle a web Request. */
+export async function viaExchange(exchange: Exchange, request: Request): Promise<Response> {
+  const { status, headers, body } = await exchange(fromWebRequest(request));
+  return new Response(body === null ? null : webBody(body), { status, headers });
+}
+
+function fromWebRequest(request: Request): HttpRequest {
+  const { method, signal } = request;
+  const headers = Object.fromEntries(request.headers);
+  const body = request.body === null ? null : piecesBody(iterate(request.body));
+  return { method, url: new URL(request.url), headers, body, signal };
 }
 
 /** Leaving early cancels the stream, and does not wait for what the other side does about it. */
@@ -30,47 +40,43 @@ async function* iterate(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8A
   }
 }
 
-/** The web Response of an answer. */
-export function toWebResponse(answer: GatewayAnswer): Response {
-  const { status, headers, body } = answer;
-  return new Response(webBody(body), { status, headers });
-}
-
-function webBody(
-  body: GatewayAnswer['body'],
-): ReadableStream<Uint8Array> | Uint8Array<ArrayBuffer> | null {
-  if (body === null || body instanceof ReadableStream) return body;
-  return body instanceof Uint8Array ? (body as Uint8Array<ArrayBuffer>) : byteStreamOf(body);
-}
+/** At most; large enough that system calls do not show. */
+const OWN_BUFFER_BYTES = 256 * 1024;
 
 /**
- * Has a handler of web Requests answer what a server got; `rawHeaders` are names and values in
- * turns. Null for a request that no web Request can be made of.
+ * A body as a readable byte stream. Whoever reads it with buffers of their own
+ * (`getReader({ mode: 'byob' })`) has those filled; others get pieces that are theirs.
  */
-export function viaWeb(
-  handle: Gateway['handle'],
-): (request: GatewayRequest, rawHeaders: readonly string[]) => Promise<GatewayAnswer | null> {
-  return async (request, rawHeaders) => {
-    const incoming = toWebRequest(request, rawHeaders);
-    if (incoming === null) return null;
-    const { status, headers, body } = await handle(incoming);
-    return { status, headers: Object.fromEntries(headers), body };
-  };
-}
-
-function toWebRequest(request: GatewayRequest, rawHeaders: readonly string[]): Request | null {
-  const { method, origin, path, query, body } = request;
-  try {
-    const headers = new Headers();
-    for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-      headers.append(rawHeaders[i] as string, rawHeaders[i + 1] as string);
-    }
-    const url = `${origin}${path}${query === '' ? '' : `?${query}`}`;
-    // Without a body nothing waits long enough to be worth the signal.
-    if (body === null) return new Request(url, { method, headers });
-    const { signal } = request;
-    return new Request(url, { method, headers, signal, body: streamOf(body), duplex: 'half' });
-  } catch {
-    return null;
-  }
+export function webBody(body: Body): ReadableStream<Uint8Array> {
+  let cancelled = false;
+  return new ReadableStream({
+    type: 'bytes',
+    // Not more than there is: these buffers are zeroed, which shows in small responses.
+    autoAllocateChunkSize: Math.max(
+      1,
+      Math.min(body.sizeBytes ?? OWN_BUFFER_BYTES, OWN_BUFFER_BYTES),
+    ),
+    async pull(controller): Promise<void> {
+      // There always is one: buffers are allocated for readers that bring none.
+      const request = controller.byobRequest as ReadableStreamBYOBRequest;
+      const { buffer, byteOffset, byteLength } = request.view as ArrayBufferView;
+      try {
+        const filled = await body.fill(new Uint8Array(buffer, byteOffset, byteLength));
+        // Nobody waits for what was being read when the stream was cancelled.
+        if (cancelled) return;
+        if (filled > 0) {
+          request.respond(filled);
+          return;
+        }
+        controller.close();
+        request.respond(0);
+      } catch (error) {
+        if (!cancelled) throw error;
+      }
+    },
+    cancel(reason): void {
+      cancelled = true;
+      body.cancel(reason);
+    },
+  });
 }

@@ -1,22 +1,35 @@
+import { LRUCache } from 'lru-cache';
 import { HASH_BYTES, type MerkleHash, xorbHash } from '../hash/index.js';
 import type { Hasher } from '../hash/ports.js';
 import { decodeFooter, readStoredXorb, storedFooterBytes, type XorbInfo } from '../xorb/index.js';
-import { damaged } from './failures.js';
+import { damaged, isDamage } from './failures.js';
 import { xorbKey } from './keys.js';
-import { createLruCache } from './lru.js';
-import type { ObjectStore } from './ports.js';
+import type { ObjectInfo, ObjectStore } from './ports.js';
+import { createFlights } from './turns.js';
 
 /** What is known about a stored xorb without reading its records. */
 export interface CatalogXorb extends XorbInfo {
   readonly chunkCount: number;
   /** Bytes of the records: what can be fetched. */
   readonly recordsBytes: number;
+  /** Of the object, footer included. */
+  readonly sizeBytes: number;
+  /** Of the object that was read. */
+  readonly version: string;
 }
 
 /** Footers of stored xorbs, read with ranged gets, the latest kept in memory. */
 export interface XorbCatalog {
-  /** Null when it is not stored. @throws OrbweaverError 500 `INTEGRITY` when its footer is damaged */
-  get(hash: MerkleHash): Promise<CatalogXorb | null>;
+  /**
+   * Looks at the object each time and reads its footer when it is another one than before; `info` is
+   * what the caller has just seen. Null when it is not stored.
+   * @throws OrbweaverError `INTEGRITY` when its footer is damaged
+   */
+  get(hash: MerkleHash, info?: ObjectInfo): Promise<CatalogXorb | null>;
+  /** What is in memory: for those who find out themselves when the object is another one now. */
+  cached(hash: MerkleHash): CatalogXorb | undefined;
+  forget(hash: MerkleHash): void;
+  readonly usedBytes: number;
 }
 
 /** First guess at a footer: 1600 chunks, more than a xorb has at the usual 64 KiB a chunk. */
@@ -34,14 +47,15 @@ export function createXorbCatalog(options: {
   cacheBytes: number;
 }): XorbCatalog {
   const { store, hasher } = options;
-  const cache = createLruCache<CatalogXorb>(options.cacheBytes);
-  const loading = new Map<string, Promise<CatalogXorb | null>>();
+  const cache = new LRUCache<string, CatalogXorb>({
+    maxSize: options.cacheBytes,
+    sizeCalculation: weightBytes,
+  });
+  const once = createFlights<CatalogXorb>();
 
-  async function load(hash: MerkleHash): Promise<CatalogXorb | null> {
+  async function load(hash: MerkleHash, info: ObjectInfo): Promise<CatalogXorb> {
     const key = xorbKey(hash);
-    const object = await store.head(key);
-    if (object === null) return null;
-    const { sizeBytes } = object;
+    const { sizeBytes, version } = info;
     const readTail = async (bytes: number): Promise<Uint8Array> => {
       const start = Math.max(0, sizeBytes - bytes);
       const tail = await store.read(key, { start, end: sizeBytes });
@@ -63,27 +77,43 @@ export function createXorbCatalog(options: {
       if (!xorbHash(hasher, chunkHashes, chunkLengths(rawEnds)).equals(hash)) {
         throw damaged(`the footer of xorb ${hash} belongs to another xorb`);
       }
-      return { hash, chunkHashes, recordEnds, rawEnds, chunkCount, recordsBytes };
+      return {
+        hash,
+        chunkHashes,
+        recordEnds,
+        rawEnds,
+        chunkCount,
+        recordsBytes,
+        sizeBytes,
+        version,
+      };
     } catch (error) {
-      throw damagedXorb(hash, error);
+      throw isDamage(error) ? error : damaged(`the footer of xorb ${hash} cannot be read`, error);
     }
   }
 
   return {
-    get(hash: MerkleHash): Promise<CatalogXorb | null> {
+    async get(hash, known) {
+      const info = known ?? (await store.head(xorbKey(hash)));
       const name = hash.toString();
-      const known = cache.get(name);
-      if (known !== undefined) return Promise.resolve(known);
-      const running = loading.get(name);
-      if (running !== undefined) return running;
-      const started = load(hash)
-        .then((xorb) => {
-          if (xorb !== null) cache.set(name, xorb, weightBytes(xorb));
-          return xorb;
-        })
-        .finally(() => loading.delete(name));
-      loading.set(name, started);
-      return started;
+      if (info === null) {
+        cache.delete(name);
+        return null;
+      }
+      const cached = cache.get(name);
+      if (cached?.version === info.version) return cached;
+      return once(`${name} ${info.version}`, async () => {
+        const xorb = await load(hash, info);
+        cache.set(name, xorb);
+        return xorb;
+      });
+    },
+    cached: (hash) => cache.get(hash.toString()),
+    forget: (hash) => {
+      cache.delete(hash.toString());
+    },
+    get usedBytes() {
+      return cache.calculatedSize;
     },
   };
 }
@@ -100,15 +130,6 @@ export function endOf(ends: Uint32Array, count: number): number {
 
 function chunkLengths(rawEnds: Uint32Array): Uint32Array {
   return rawEnds.map((end, index) => end - endOf(rawEnds, index));
-}
-
-function damagedXorb(hash: MerkleHash, error: unknown): Error {
-  if (error instanceof Error && 'fields' in error && isMarked(error.fields)) return error;
-  return damaged(`the footer of xorb ${hash} cannot be read`, error);
-}
-
-function isMarked(fields: unknown): boolean {
-  return typeof fields === 'object' && fields !== null && 'stored' in fields;
 }
 
 // Hashes, two ends, and the objects around them.

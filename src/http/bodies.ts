@@ -67,17 +67,63 @@ export async function* piecesOf(
   let ended = false;
   try {
     for (;;) {
-      const into = buffer ?? new Uint8Array(READ_BYTES);
-      const count = await body.fill(into);
-      if (count === 0) {
+      const piece =
+        buffer === undefined && body.take !== undefined
+          ? await body.take()
+          : await filled(body, buffer ?? new Uint8Array(READ_BYTES));
+      if (piece.length === 0) {
         ended = true;
         return;
       }
-      yield into.subarray(0, count);
+      yield piece;
     }
   } finally {
     if (!ended) body.cancel();
   }
+}
+
+async function filled(body: Body, into: Uint8Array): Promise<Uint8Array> {
+  return into.subarray(0, await body.fill(into));
+}
+
+/**
+ * A body of pieces that are made or come when they are wanted: nothing is asked of `pieces` before
+ * the first read, and a reader that goes away ends them. Each piece is the body's for good.
+ */
+export function piecesBody(pieces: AsyncIterable<Uint8Array>, sizeBytes?: number): Body {
+  let iterator: AsyncIterator<Uint8Array> | null = null;
+  let rest: Uint8Array = NOTHING;
+  let ended = false;
+  const take = async (): Promise<Uint8Array> => {
+    if (rest.length > 0) {
+      const piece = rest;
+      rest = NOTHING;
+      return piece;
+    }
+    iterator ??= pieces[Symbol.asyncIterator]();
+    while (!ended) {
+      const step = await iterator.next();
+      if (step.done === true) ended = true;
+      else if (step.value.length > 0) return step.value;
+    }
+    return NOTHING;
+  };
+  return {
+    sizeBytes,
+    take,
+    async fill(into) {
+      const piece = await take();
+      const count = Math.min(piece.length, into.length);
+      into.set(count < piece.length ? piece.subarray(0, count) : piece);
+      rest = piece.subarray(count);
+      return count;
+    },
+    cancel() {
+      ended = true;
+      rest = NOTHING;
+      Promise.resolve(iterator?.return?.()).catch(() => undefined);
+    },
+  };
 }
 
 /**

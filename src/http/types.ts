@@ -29,6 +29,11 @@ export interface Body {
    * is the end. The view stays valid until the body is read to its end or cancelled.
    */
   lend?(maxBytes: number): Uint8Array;
+  /**
+   * For bodies that come in memory of their own (sockets, streams): the next piece without a copy,
+   * the caller's for good; an empty one is the end. The same rules as for `fill`.
+   */
+  take?(): Promise<Uint8Array>;
   /** For bodies that can be sent again: the next byte is the first one. */
   rewind?(): void;
   /** Nothing more is wanted; safe to call twice, and during a `fill`. Never throws. */

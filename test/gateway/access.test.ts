@@ -1,10 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import {
-  createGateway,
-  createMemoryStore,
-  createRandomBytes,
-  createToken,
-} from '../../src/gateway/index.js';
+import { createGateway, createMemoryStore, createToken } from '../../src/gateway/index.js';
 import { codec, createRig, hasher, makeRequest, READ_TOKEN, WRITE_TOKEN } from './support/rig.js';
 
 const HASH = 'ab'.repeat(32);
@@ -151,7 +146,7 @@ describe('tokens', () => {
   const parts = { store: createMemoryStore(), hasher, codec };
 
   it('are random and can be sent in a header', async () => {
-    const made = [createToken(createRandomBytes()), createToken(createRandomBytes())];
+    const made = [createToken(), createToken()];
     expect(made[0]).not.toBe(made[1]);
     expect(made[0]).toMatch(/^orb_[0-9a-f]{48}$/);
     const gateway = createGateway({
@@ -208,8 +203,11 @@ describe('options', () => {
 
   it.each([
     [{ urlLifetimeMs: 0 }],
-    [{ bodyMemoryBytes: -1 }],
-    [{ cacheBytes: 1.5 }],
+    [{ maxMemory: -1 }],
+    [{ maxMemory: 1024 }],
+    [{ minBodyRate: 1.5 }],
+    [{ cors: { origins: ['app.example'] } }],
+    [{ urlLifetime: 5 }],
     [{ heartbeatMs: Number.NaN }],
     [{ maxWaitingCount: Number.POSITIVE_INFINITY }],
     [{ secret: new Uint8Array(31) }],

@@ -1,13 +1,20 @@
 import { describe, expect, it } from 'vitest';
-import { answerDedupQuery, DEDUP_ANSWER_MAX_BYTES } from '../../src/gateway/dedup-answer.js';
-import { createSecrets, DEDUP_KEY_PERIOD_MS } from '../../src/gateway/secrets.js';
-import { createShardCatalog } from '../../src/gateway/shard-catalog.js';
+import { createBodyBuffers } from '../../src/gateway/body-buffers.js';
+import { buildDedup } from '../../src/gateway/dedup-build.js';
+import { createDedupIndex } from '../../src/gateway/dedup-index.js';
+import { DEDUP_RESPONSE_MAX_BYTES } from '../../src/gateway/dedup-responses.js';
+import { DEDUP_KEY_PERIOD_MS } from '../../src/gateway/secrets.js';
+import { createShardOutlines } from '../../src/gateway/shard-outline.js';
+import { createThreadVerifier } from '../../src/gateway/thread-verifier.js';
 import { createXorbCatalog } from '../../src/gateway/xorb-catalog.js';
+import { createXorbHealth } from '../../src/gateway/xorb-health.js';
 import { keyedChunkHash, MerkleHash } from '../../src/hash/index.js';
 import { decodeShard, type Shard } from '../../src/shard/index.js';
+import { XORB_ACCEPT_MAX_BYTES } from '../../src/xorb/index.js';
 import {
   buildXorb,
   bytesOf,
+  codec,
   createRig,
   fileOf,
   hasher,
@@ -45,7 +52,7 @@ describe('a dedup query', () => {
     const { files, xorbs, footer } = decodeShard(bytes);
     expect(files).toEqual([]);
     expect(xorbs).toHaveLength(1);
-    const now = BigInt(Math.floor(rig.clock.now / 1000));
+    const now = BigInt(Math.floor(rig.clock.unix / 1000));
     expect(footer).toMatchObject({
       fileSectionOffset: 48,
       xorbSectionOffset: 96,
@@ -140,12 +147,12 @@ describe('a dedup query', () => {
     await publish(rig, [xorb], [file]);
     const keyNow = async (): Promise<string> =>
       Buffer.from((await answer(rig, chunkOf(xorb, 0))).footer?.hmacKey ?? []).toString('hex');
-    const start = Math.ceil(rig.clock.now / DEDUP_KEY_PERIOD_MS) * DEDUP_KEY_PERIOD_MS;
-    rig.clock.now = start;
+    const start = Math.ceil(rig.clock.unix / DEDUP_KEY_PERIOD_MS) * DEDUP_KEY_PERIOD_MS;
+    rig.clock.unix = start;
     const first = await keyNow();
-    rig.clock.now = start + DEDUP_KEY_PERIOD_MS - 1;
+    rig.clock.unix = start + DEDUP_KEY_PERIOD_MS - 1;
     expect(await keyNow()).toBe(first);
-    rig.clock.now = start + DEDUP_KEY_PERIOD_MS;
+    rig.clock.unix = start + DEDUP_KEY_PERIOD_MS;
     expect(await keyNow()).not.toBe(first);
     const stranger = createRig({ store: rig.store, clock: rig.clock });
     expect(
@@ -181,7 +188,7 @@ describe('a dedup query', () => {
   });
 
   it('never gives more than its limit, and what holds the chunk comes first', async () => {
-    expect(DEDUP_ANSWER_MAX_BYTES).toBe(16 * 1024 * 1024);
+    expect(DEDUP_RESPONSE_MAX_BYTES).toBe(16 * 1024 * 1024);
     const rig = createRig();
     const lengths = Array.from({ length: 40 }, (_, index) => 10 + index);
     const xorbs = Array.from({ length: 6 }, (_, index) =>
@@ -190,13 +197,20 @@ describe('a dedup query', () => {
     const files = xorbs.map((each) => fileOf([[each, 0, 40]]));
     await publish(rig, xorbs, files);
     const { store } = rig;
+    const catalog = createXorbCatalog({ store, hasher, cacheBytes: 1_000_000 });
+    const index = createDedupIndex(store, () => undefined);
     const parts = {
-      store,
       hasher,
-      secrets: createSecrets(new Uint8Array(32), hasher),
-      xorbs: createXorbCatalog({ store, hasher, cacheBytes: 1_000_000 }),
-      shards: createShardCatalog({ store, hasher, cacheBytes: 1_000_000 }),
-      nowMs: rig.clock.now,
+      key: new Uint8Array(32).fill(1),
+      unixMs: rig.clock.unix,
+      outlines: createShardOutlines({ store, hasher, xorbs: catalog, cacheBytes: 1_000_000 }),
+      health: createXorbHealth({
+        store,
+        xorbs: catalog,
+        verifier: createThreadVerifier({ codec, hasher }),
+        buffers: createBodyBuffers(rig.clock, XORB_ACCEPT_MAX_BYTES),
+        onDamage: () => undefined,
+      }),
       onFault: (error: unknown): void => {
         throw error;
       },
@@ -209,12 +223,16 @@ describe('a dedup query', () => {
       [1_000_000, 6],
     ] as const) {
       for (const each of xorbs) {
-        const bytes = await answerDedupQuery(chunkOf(each, 0), { ...parts, maxBytes });
+        const chunk = chunkOf(each, 0);
+        const shards = await index.shards(chunk);
+        const ask = { chunk, shards, findShards: index.shards };
+        const { bytes, isComplete } = await buildDedup(ask, { ...parts, maxBytes });
+        expect(isComplete).toBe(count === 6);
         if (count === 0) {
-          expect(bytes).toBeNull();
+          expect(bytes.length).toBe(0);
           continue;
         }
-        expect(bytes?.length).toBeLessThanOrEqual(maxBytes);
+        expect(bytes.length).toBeLessThanOrEqual(maxBytes);
         const shard = decodeShard(bytes as Uint8Array);
         expect(shard.xorbs).toHaveLength(count);
         expect(names(shard)).toContain(each.hash.toString());

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createMemoryStore, type ObjectStore } from '../../src/gateway/index.js';
+import { createMemoryStore, type ObjectReader, type ObjectStore } from '../../src/gateway/index.js';
 import type { ByteSpan } from '../../src/gateway/ranges.js';
 import { createSecrets } from '../../src/gateway/secrets.js';
 import { signUrl } from '../../src/gateway/signed-url.js';
@@ -27,7 +27,7 @@ async function rigWithXorb(): Promise<Rig> {
 }
 
 function urlFor(ranges: ByteSpan[], rig: Rig, lifetimeSeconds = 60): string {
-  const expiresSeconds = Math.floor(rig.clock.now / 1000) + lifetimeSeconds;
+  const expiresSeconds = Math.floor(rig.clock.unix / 1000) + lifetimeSeconds;
   return signUrl(secrets, ORIGIN, xorb.hash, { ranges, expiresSeconds });
 }
 
@@ -215,7 +215,7 @@ describe('a URL that was tampered with', () => {
       (_url, rig) =>
         signUrl(createSecrets(new Uint8Array(32), hasher), ORIGIN, xorb.hash, {
           ranges: ALL,
-          expiresSeconds: Math.floor(rig.clock.now / 1000) + 60,
+          expiresSeconds: Math.floor(rig.clock.unix / 1000) + 60,
         }),
     ],
     ['ranges that are none, rightly signed', (_url, rig) => urlFor([{ start: 5, end: 5 }], rig)],
@@ -247,37 +247,63 @@ describe('a URL that was tampered with', () => {
 });
 
 describe('a store that fails while it is read', () => {
-  it('breaks the answer off, and somebody is told', async () => {
+  const watched = (change: (reader: ObjectReader) => Partial<ObjectReader>) => {
     const memory = createMemoryStore();
+    const counts = { opened: 0, closed: 0 };
     const store: ObjectStore = {
       ...memory,
-      async *stream(key, range) {
-        yield* memory.stream(key, { start: range?.start ?? 0, end: (range?.start ?? 0) + 10 });
-        throw new Error('disk on fire');
+      async open(key) {
+        const reader = await memory.open(key);
+        if (reader === null) return null;
+        counts.opened++;
+        const close = async (): Promise<void> => {
+          counts.closed++;
+        };
+        return { ...reader, ...change(reader), close };
       },
     };
+    return { store, counts };
+  };
+
+  it('breaks the response off, and somebody is told', async () => {
+    const { store, counts } = watched(() => ({
+      readAt: async () => {
+        throw new Error('disk on fire');
+      },
+    }));
     const rig = createRig({ store, options: { secret: SECRET } });
     await putXorb(rig, xorb);
     const response = await get(rig, urlFor(ALL, rig), 'bytes=0-99');
     expect(response.status).toBe(206);
     await expect(bytesOf(response)).rejects.toThrow();
     expect(rig.faults).toMatchObject([{ path: `/v1/fetch/${xorb.hash}` }]);
+    expect(counts.closed).toBe(counts.opened);
   });
 
-  it('is never opened for an answer that nobody reads', async () => {
-    const memory = createMemoryStore();
-    let opened = 0;
-    const store: ObjectStore = {
-      ...memory,
-      async *stream(key, range) {
-        opened += 1;
-        yield* memory.stream(key, range);
-      },
-    };
+  it('is closed again for a response that nobody reads, and for one without a body', async () => {
+    const { store, counts } = watched(() => ({}));
     const rig = createRig({ store, options: { secret: SECRET } });
     await putXorb(rig, xorb);
     const response = await get(rig, urlFor(ALL, rig), 'bytes=0-99');
     await response.body?.cancel();
-    expect(opened).toBe(0);
+    await rig.send('HEAD', urlFor(ALL, rig), { token: null });
+    expect((await get(rig, urlFor(ALL, rig), `bytes=${total}-`)).status).toBe(416);
+    expect(counts.opened).toBe(3);
+    expect(counts.closed).toBe(3);
+  });
+
+  it('says so before anything else when the xorb is gone or cut, not in the middle', async () => {
+    const rig = await rigWithXorb();
+    const url = urlFor(ALL, rig);
+    expect((await get(rig, url, 'bytes=0-9')).status).toBe(206);
+    const stored = (await rig.store.read(`xorbs/${xorb.hash}`)) as Uint8Array;
+    await rig.store.put(`xorbs/${xorb.hash}`, stored.slice(0, 9000), { replace: true });
+    const cut = await get(rig, url, 'bytes=0-9');
+    expect(cut.status).toBe(410);
+    expect(await cut.json()).toMatchObject({ code: 'INTEGRITY', error: /uploading .* repairs/ });
+    await rig.store.delete(`xorbs/${xorb.hash}`);
+    const gone = await get(rig, url, 'bytes=0-9');
+    expect(gone.status).toBe(404);
+    expect(await gone.json()).toMatchObject({ code: 'NOT_FOUND', error: /is not stored/ });
   });
 });

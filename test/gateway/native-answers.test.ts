@@ -12,6 +12,7 @@ import {
 } from '../../src/gateway/index.js';
 import { createSecrets } from '../../src/gateway/secrets.js';
 import { signUrl } from '../../src/gateway/signed-url.js';
+import { mounted } from './support/mounted.js';
 import { buildXorb, codec, hasher, randomChunks, WRITE_TOKEN } from './support/rig.js';
 
 /**
@@ -43,12 +44,15 @@ beforeAll(async () => {
     codec,
     // Boundaries of several ranges are random: here they are all the same.
     random: (lengthBytes) => new Uint8Array(lengthBytes).fill(5),
-    clock: { nowMs: () => NOW_MS, setTimer: () => () => undefined },
+    clock: { now: () => 0, unixMs: () => NOW_MS, setTimer: () => () => undefined },
     tokens: [{ token: WRITE_TOKEN, scope: 'write' }],
     options: { secret: SECRET, publicUrl: 'http://store.test' },
   });
   native = await createNodeServer(gateway, { port: 0 });
-  web = await createNodeServer({ handle: gateway.handle }, { port: 0 });
+  web = await createNodeServer(
+    mounted((request) => gateway.handle(request)),
+    { port: 0 },
+  );
   const posted = await fetch(`${native.url}/v1/xorbs/default/${xorb.hash}`, {
     method: 'POST',
     headers: auth,

@@ -305,7 +305,12 @@ describe('fetch ranges', () => {
         ...store,
         head: async (key) =>
           key.startsWith('xorbs/')
-            ? { sizeBytes: recordsBytes + footer.length, modifiedMs: 0 }
+            ? {
+                sizeBytes: recordsBytes + footer.length,
+                modifiedMs: 0,
+                version: '1',
+                intact: false,
+              }
             : store.head(key),
         read: async (key, range) =>
           key.startsWith('xorbs/') && range !== undefined
@@ -349,7 +354,7 @@ describe('damage in the store', () => {
   const ask = (rig: Rig): Promise<Response> =>
     rig.send('GET', `/v2/reconstructions/${whole.hash}?`, { headers: { range: 'bytes=1-2' } });
 
-  it('of any byte of a footer that matters is 500 and INTEGRITY, never a wrong answer', async () => {
+  it('of any byte of a footer that matters is 410 and INTEGRITY, never a wrong answer', async () => {
     const reference = await reconstruction(await published(), whole.hash.toString());
     const base = await published();
     const stored = (await base.store.read(`xorbs/${xorb.hash}`)) as Uint8Array;
@@ -367,7 +372,7 @@ describe('damage in the store', () => {
         expect(answer.terms).toEqual(reference.terms);
         continue;
       }
-      expect(response.status).toBe(500);
+      expect(response.status).toBe(410);
       expect(await jsonOf(response)).toMatchObject({ code: 'INTEGRITY', error: /damaged/ });
       expect(rig.faults).toHaveLength(1);
     }
@@ -383,21 +388,21 @@ describe('damage in the store', () => {
     ],
     ['a file record without bytes', `files/${whole.hash}`, () => new Uint8Array(0)],
     ['a file record of another file', `files/${whole.hash}`, () => encodeFileRecord(mixed)],
-  ])('(%s) is 500 and INTEGRITY', async (_name, key, change) => {
+  ])('(%s) is 410 and INTEGRITY', async (_name, key, change) => {
     const source = await published();
     const rig = createRig({ store: source.store });
     await spoil(rig, key, change);
     const response = await ask(rig);
-    expect(response.status).toBe(500);
+    expect(response.status).toBe(410);
     expect((await jsonOf(response)).code).toBe('INTEGRITY');
-    expect(rig.faults).toMatchObject([{ status: 500, path: `/v2/reconstructions/${whole.hash}` }]);
+    expect(rig.faults).toMatchObject([{ status: 410, path: `/v2/reconstructions/${whole.hash}` }]);
   });
 
-  it('(a xorb that is gone) is 500 for the file and 404 for the xorb', async () => {
+  it('(a xorb that is gone) is 410 for the file and 404 for the xorb', async () => {
     const source = await published();
     const rig = createRig({ store: source.store });
     await rig.store.delete(`xorbs/${xorb.hash}`);
-    expect((await ask(rig)).status).toBe(500);
+    expect((await ask(rig)).status).toBe(410);
     expect((await rig.send('HEAD', `/v1/xorbs/default/${xorb.hash}`)).status).toBe(404);
   });
 });

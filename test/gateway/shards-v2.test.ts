@@ -87,7 +87,7 @@ describe('POST /v2/shards', () => {
   });
 
   it('answers at once and repeats its last line while the sender is slow', async () => {
-    const rig = createRig();
+    const rig = createRig({ options: { bodyGraceMs: 120_000 } });
     await putXorb(rig, xorb);
     let sender: ReadableStreamDefaultController<Uint8Array> | null = null;
     const slow = new ReadableStream<Uint8Array>({

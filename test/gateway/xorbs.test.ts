@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { OrbweaverError } from '../../src/errors.js';
 import { createMemoryStore, type ObjectStore } from '../../src/gateway/index.js';
-import { encodeFooter, XORB_ACCEPT_MAX_BYTES } from '../../src/xorb/index.js';
+import { type BuiltXorb, encodeFooter, XORB_ACCEPT_MAX_BYTES } from '../../src/xorb/index.js';
 import {
   buildXorb,
   createRig,
@@ -12,6 +12,10 @@ import {
   type SendInit,
   streamBody,
 } from './support/rig.js';
+
+const MIB = 1024 * 1024;
+/** Whatever can go on without us has gone on. */
+const settle = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5));
 
 const xorb = buildXorb(randomChunks(1, [5000, 1, 70_000, 300]));
 const path = `/v1/xorbs/default/${xorb.hash}`;
@@ -180,7 +184,7 @@ describe('the size of a body', () => {
 
 describe('a body that breaks off', () => {
   it('gives back its memory and stores nothing', async () => {
-    const rig = createRig({ options: { bodyMemoryBytes: 1 } });
+    const rig = createRig({ options: { maxMemory: 16 * MIB } });
     const broken = new ReadableStream<Uint8Array>({
       start(controller): void {
         controller.enqueue(xorb.bytes.subarray(0, 100));
@@ -194,29 +198,34 @@ describe('a body that breaks off', () => {
 
 describe('memory for bodies', () => {
   it('is shared: what does not fit waits, and too many waiting get 503', async () => {
-    const rig = createRig({ options: { bodyMemoryBytes: 1, maxWaitingCount: 1 } });
+    // The part of xorbs is smaller than the largest one: one body at a time grows.
+    const rig = createRig({ options: { maxMemory: 16 * MIB, maxWaitingCount: 1 } });
+    const [first, second, third] = [3, 4, 5].map((seed) =>
+      buildXorb(randomChunks(seed, [90_000, 90_000])),
+    ) as [BuiltXorb, BuiltXorb, BuiltXorb];
+    const at = ({ hash }: BuiltXorb): string => `/v1/xorbs/default/${hash}`;
     let finish = (): void => undefined;
     const slow = new ReadableStream<Uint8Array>({
       start(controller): void {
+        controller.enqueue(first.bytes.slice(0, 100_000));
         finish = () => {
-          controller.enqueue(xorb.bytes);
+          controller.enqueue(first.bytes.slice(100_000));
           controller.close();
         };
       },
     });
-    const other = buildXorb(randomChunks(3, [900]));
-    const running = post(rig, { body: slow });
-    // The budget is at least one xorb of the largest size: a chunked body reserves all of that.
-    await new Promise((resolve) => setTimeout(resolve, 5));
-    const waiting = post(rig, { body: streamBody(other.bytes) }, `/v1/xorbs/default/${other.hash}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-    const refused = await post(rig, { body: other.bytes }, `/v1/xorbs/default/${other.hash}`);
+    const running = post(rig, { body: slow }, at(first));
+    await settle();
+    const waiting = post(rig, { body: streamBody(second.bytes, 50_000) }, at(second));
+    await settle();
+    const refused = await post(rig, { body: third.bytes }, at(third));
     expect(refused.status).toBe(503);
     expect(refused.headers.get('retry-after')).toBe('1');
     finish();
     expect((await running).status).toBe(200);
     expect((await waiting).status).toBe(200);
     expect(rig.faults).toEqual([]);
+    expect(rig.gateway.usage().usedBytes).toBeLessThan(MIB);
   });
 });
 

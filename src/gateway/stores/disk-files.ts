@@ -1,18 +1,40 @@
-import { read } from 'node:fs';
+import { read, type Stats } from 'node:fs';
 import { type FileHandle, mkdir, open, opendir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { OrbweaverError } from '../../errors.js';
-import type { ObjectInfo } from '../ports.js';
-import { storageError, systemCode } from './disk-errors.js';
+import { guarded, systemCode } from './disk-errors.js';
 
 /** What the disk store does with files, each with the errors of a store. */
 
-/** Makes a folder and, when asked, flushes the entries of all that are new. */
+/**
+ * Makes a folder and, when asked, flushes the entries of all that are new. One folder after another:
+ * `mkdir` with `recursive` never ends where the system has a folder and says that it has none (/proc).
+ */
 export async function makeFolder(folder: string, { sync }: { sync: boolean }): Promise<void> {
-  const first = await mkdir(folder, { recursive: true });
-  if (first === undefined || !sync) return;
-  // New folders are entries of their parents, which have to reach the disk as well.
-  for (let at = folder; at.length >= first.length; at = dirname(at)) await syncFolder(dirname(at));
+  const missing: string[] = [];
+  for (let at = folder; !(await isFolder(at)); at = dirname(at)) {
+    missing.push(at);
+    if (dirname(at) === at) break;
+  }
+  for (const path of missing.reverse()) {
+    try {
+      await mkdir(path);
+    } catch (error) {
+      // Somebody else made it.
+      if (systemCode(error) !== 'EEXIST' || !(await isFolder(path))) throw error;
+    }
+    // New folders are entries of their parents, which have to reach the disk as well.
+    if (sync) await syncFolder(dirname(path));
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
 }
 
 /** Flushes the entries of a folder. */
@@ -83,13 +105,11 @@ export async function* filesBelow(folder: string, doing: string): AsyncGenerator
   }
 }
 
-/** Null when there is no plain file. */
-export async function infoOf(path: string): Promise<ObjectInfo | null> {
+/** What `stat` says of a plain file; null when there is none. */
+export async function statOrNull(path: string): Promise<Stats | null> {
   try {
     const info = await stat(path);
-    if (!info.isFile()) return null;
-    const { size, mtimeMs } = info;
-    return { sizeBytes: size, modifiedMs: mtimeMs };
+    return info.isFile() ? info : null;
   } catch (error) {
     if (isMissing(error)) return null;
     throw error;
@@ -126,13 +146,4 @@ async function openOrNull(path: string): Promise<FileHandle | null> {
 export function isMissing(error: unknown): boolean {
   const code = systemCode(error);
   return code === 'ENOENT' || code === 'ENOTDIR';
-}
-
-/** Runs a file operation; what it throws becomes an error of a store. */
-export async function guarded<Result>(doing: string, run: () => Promise<Result>): Promise<Result> {
-  try {
-    return await run();
-  } catch (error) {
-    throw storageError(error, doing);
-  }
 }

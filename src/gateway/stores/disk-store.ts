@@ -1,40 +1,36 @@
-import { link, open, rename, unlink } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
-import { OrbweaverError } from '../../errors.js';
-import type {
-  ObjectBody,
-  ObjectEntry,
-  ObjectInfo,
-  ObjectRange,
-  ObjectReader,
-  ObjectStore,
-} from '../ports.js';
-import { systemCode } from './disk-errors.js';
+import type { Stats } from 'node:fs';
+import { open, unlink } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import type { Clock } from '../../flow/index.js';
+import { SYSTEM_CLOCK } from '../../platform/index.js';
+import type { ObjectInfo, ObjectStore, StoreState } from '../ports.js';
+import { diskSpace, guarded, systemCode } from './disk-errors.js';
 import {
   filesBelow,
-  guarded,
-  infoOf,
   isMissing,
   makeFolder,
   openExisting,
   readFully,
-  syncFolder,
-  writeFully,
+  statOrNull,
 } from './disk-files.js';
+import { putObject } from './disk-put.js';
+import { isSealed, seal } from './disk-seal.js';
+import { openTemporaryFiles } from './disk-tmp.js';
 import { keySegments, pathSegments, prefixSegments } from './key-path.js';
-import { createOpenFiles, type OpenFiles } from './open-files.js';
-import { bodyPieces, checkRange } from './store-body.js';
+import { createOpenFiles } from './open-files.js';
+import { checkRange } from './store-body.js';
 
 /**
  * Objects as files below one folder:
  *
  *   <folder>/xorbs/ab/abcd…        the object `xorbs/abcd…` (fan-out by the first two characters)
  *   <folder>/chunks/ab/abcd…/1234… the object `chunks/abcd…/1234…`
- *   <folder>/tmp/<random>          being written; linked to its final name when complete
+ *   <folder>/tmp/<owner>           being written; linked to its final name when complete
  *
  * A file under a final name is complete: it was written and flushed under a temporary name and then
- * linked, which fails when the name is taken. Where a file system has no hard links, the temporary
- * file is renamed instead: two writers of one key then write the same content, because keys name it.
+ * linked, which fails when the name is taken, or renamed over one that is to be replaced. Where a
+ * file system has no hard links, the temporary file is renamed instead: two writers of one key then
+ * write the same content, because keys name it.
  */
 
 /** Settings of {@link createDiskStore}. */
@@ -44,30 +40,17 @@ export interface DiskStoreOptions {
    * survives a power cut. Empty objects (dedup index entries) are never flushed one by one: losing
    * one costs a dedup hit, not data. @default true
    */
-  readonly sync?: boolean;
-  /** The time, for the age of leftovers. @default Date.now */
-  readonly nowMs?: () => number;
+  readonly sync?: boolean | undefined;
+  /** The time: for the age of leftovers and of open files. @default the clock of the machine */
+  readonly clock?: Clock | undefined;
 }
 
-/** Temporary files older than this were left by a process that died. */
-export const LEFTOVER_AGE_MS: number = 60 * 60 * 1000;
-
-/** Bytes per read of a stream: large enough that system calls do not show, small in memory. */
-const READ_PIECE_BYTES = 256 * 1024;
-
-const TMP_FOLDER = 'tmp';
-
-/** Answers of `link` that mean "this file system has none". */
-const NO_HARD_LINKS: ReadonlySet<string> = new Set([
-  'EPERM',
-  'ENOTSUP',
-  'EOPNOTSUPP',
-  'ENOSYS',
-  'EMLINK',
-]);
+/** Codes by which the system says that nothing can be written here. */
+const READ_ONLY: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'EROFS']);
 
 /**
- * Opens (and makes) a store in `directory` and removes leftovers of crashed writers.
+ * Opens (and makes) a store in `directory` and removes leftovers of crashed writers. A folder that
+ * is there and can only be read is opened all the same; `check` says so.
  *
  * @throws OrbweaverError `STORAGE_FAILED`, `DISK_FULL`
  * @example
@@ -78,24 +61,29 @@ export async function createDiskStore(
   options: DiskStoreOptions = {},
 ): Promise<ObjectStore> {
   const folder = resolve(directory);
-  const sync = options.sync ?? true;
-  const nowMs = options.nowMs ?? Date.now;
-  const tmp = join(folder, TMP_FOLDER);
-  await guarded('opening the store', async () => {
-    await makeFolder(tmp, { sync });
-    await removeLeftovers(tmp, nowMs() - LEFTOVER_AGE_MS);
+  const { sync = true, clock = SYSTEM_CLOCK } = options;
+  const tmp = join(folder, 'tmp');
+  const temporary = await openTemporaryFiles(tmp, clock);
+  await guarded(`opening the store in ${folder}`, async () => {
+    await makeFolder(folder, { sync });
+    try {
+      await makeFolder(tmp, { sync });
+      await temporary.clean();
+    } catch (error) {
+      if (!READ_ONLY.has(systemCode(error))) throw error;
+    }
   });
   const pathOf = (key: string): string => join(folder, ...pathSegments(keySegments(key)));
-  const files = createOpenFiles(nowMs);
-  const paths: PutPaths = { tmp, sync, files };
+  const files = createOpenFiles(clock);
+  const place = { temporary, sync, files, clock };
 
   return {
-    async head(key: string): Promise<ObjectInfo | null> {
+    async head(key) {
       const path = pathOf(key);
-      return guarded(`looking at "${key}"`, async () => infoOf(path));
+      return guarded(`looking at "${key}"`, async () => infoOf(path, await statOrNull(path)));
     },
 
-    async read(key: string, range?: ObjectRange): Promise<Uint8Array | null> {
+    async read(key, range) {
       const path = pathOf(key);
       return guarded(`reading "${key}"`, async () => {
         const opened = await files.withRoom(() => openExisting(path));
@@ -112,58 +100,56 @@ export async function createDiskStore(
       });
     },
 
-    async *stream(key: string, range?: ObjectRange): AsyncGenerator<Uint8Array> {
-      const path = pathOf(key);
-      const doing = `reading "${key}"`;
-      const opened = await guarded(doing, () => files.withRoom(() => openExisting(path)));
-      if (opened === null) throw new OrbweaverError('NOT_FOUND', `no object "${key}"`, { key });
-      const { file, sizeBytes } = opened;
-      try {
-        const { start, end } = checkRange(key, range, sizeBytes);
-        for (let at = start; at < end; at += READ_PIECE_BYTES) {
-          // A new array each time: the consumer may still hold the one before (a socket queue).
-          const piece = new Uint8Array(Math.min(READ_PIECE_BYTES, end - at));
-          await guarded(doing, () => readFully(file, piece, at, key));
-          yield piece;
-        }
-      } finally {
-        await file.close();
-      }
-    },
-
-    async open(key: string): Promise<ObjectReader> {
+    async open(key) {
       const path = pathOf(key);
       const doing = `reading "${key}"`;
       const leased = await guarded(doing, () => files.lease(path));
-      if (leased === null) throw new OrbweaverError('NOT_FOUND', `no object "${key}"`, { key });
+      if (leased === null) return null;
       return {
+        sizeBytes: leased.sizeBytes,
         readAt: (into, offset) => guarded(doing, () => readFully(leased.file, into, offset, key)),
         close: () => leased.release(),
       };
     },
 
-    async put(key: string, body: ObjectBody): Promise<boolean> {
+    async put(key, body, putOptions = {}) {
       const path = pathOf(key);
-      return guarded(`storing "${key}"`, () => putObject(path, body, paths));
+      const run = (): Promise<boolean> => putObject(path, body, putOptions, place);
+      return guarded(`storing "${key}"`, run, folder);
     },
 
-    async *list(prefix: string): AsyncGenerator<ObjectEntry> {
+    async seal(key, version) {
+      const path = pathOf(key);
+      await guarded(`marking "${key}"`, async () => {
+        const opened = await files.withRoom(() => openExisting(path));
+        if (opened === null) return;
+        const { file, sizeBytes } = opened;
+        try {
+          if (versionOf(await file.stat()) !== version) return;
+          await seal(file, basename(path), sizeBytes, clock.unixMs());
+        } finally {
+          await file.close();
+        }
+      });
+    },
+
+    async *list(prefix) {
       const [first, second] = prefixSegments(prefix) as [string, string?];
       const doing = `listing "${prefix}"`;
       // Below a fan-out folder lie objects (two segments) or folders of objects (three).
       const root =
         second === undefined ? join(folder, first) : join(folder, ...pathSegments([first, second]));
       for await (const path of filesBelow(root, doing)) {
-        const info = await guarded(doing, () => infoOf(path));
+        const info = await guarded(doing, () => statOrNull(path));
         if (info === null) continue;
-        yield { key: keyOf(folder, path), ...info };
+        yield { key: keyOf(folder, path), sizeBytes: info.size, modifiedMs: info.mtimeMs };
       }
     },
 
-    async delete(key: string): Promise<boolean> {
+    async delete(key) {
       const path = pathOf(key);
       return guarded(`deleting "${key}"`, async () => {
-        if ((await infoOf(path)) === null) return false;
+        if ((await statOrNull(path)) === null) return false;
         await files.forget(path);
         try {
           await unlink(path);
@@ -175,72 +161,63 @@ export async function createDiskStore(
       });
     },
 
+    check: () => checkFolder(folder, temporary.newPath()),
     close: () => files.closeIdle(),
   };
 }
 
-interface PutPaths {
-  readonly tmp: string;
-  readonly sync: boolean;
-  readonly files: OpenFiles;
+function infoOf(path: string, info: Stats | null): ObjectInfo | null {
+  if (info === null) return null;
+  return {
+    sizeBytes: info.size,
+    modifiedMs: info.mtimeMs,
+    version: versionOf(info),
+    intact: isSealed(basename(path), info),
+  };
 }
 
-async function putObject(path: string, body: ObjectBody, options: PutPaths): Promise<boolean> {
-  if ((await infoOf(path)) !== null) return false;
-  if (body instanceof Uint8Array && body.length === 0) return putEmpty(path, options);
-  const temporary = join(options.tmp, globalThis.crypto.randomUUID());
+/** What changes when anything writes to the file, or puts another one in its place. */
+function versionOf({ ino, size, mtimeMs, ctimeMs }: Stats): string {
+  return `${ino}-${size}-${mtimeMs}-${ctimeMs}`;
+}
+
+/** Below this a disk is as good as full: no xorb fits. */
+const LEAST_FREE_BYTES = 64 * 1024 * 1024;
+
+/** Writes a file, the only way to know that one can be written. */
+async function checkFolder(folder: string, probe: string): Promise<StoreState> {
+  const space = await diskSpace(folder);
+  const freeBytes = space?.freeBytes ?? null;
   try {
-    const file = await options.files.withRoom(() => open(temporary, 'wx'));
-    try {
-      for await (const piece of bodyPieces(body)) await writeFully(file, piece);
-      if (options.sync) await file.sync();
-    } finally {
-      await file.close();
-    }
-    await makeFolder(dirname(path), options);
-    const inserted = await nameAtomically(temporary, path);
-    if (options.sync) await syncFolder(dirname(path));
-    return inserted;
+    await guarded('writing a file', () => writeProbe(probe), folder);
+  } catch (error) {
+    const detail = `${folder}: ${(error as Error).message}`;
+    const code = systemCode((error as Error).cause);
+    if (READ_ONLY.has(code)) return { state: 'read-only', detail, freeBytes };
+    const isFull = systemCode(error) === 'DISK_FULL';
+    return { state: isFull ? 'full' : 'failing', detail, freeBytes };
+  }
+  if (freeBytes !== null && freeBytes < LEAST_FREE_BYTES) {
+    return { state: 'full', detail: `${folder}: ${freeBytes} bytes are free`, freeBytes };
+  }
+  if (space?.freeFiles === 0) {
+    return { state: 'full', detail: `${folder}: no inodes are free`, freeBytes };
+  }
+  return { state: 'ok', detail: '', freeBytes };
+}
+
+async function writeProbe(path: string): Promise<void> {
+  const file = await open(path, 'wx');
+  try {
+    await file.write(new Uint8Array(1));
   } finally {
-    await unlink(temporary).catch(() => undefined);
+    await file.close();
+    await unlink(path).catch(() => undefined);
   }
-}
-
-/** Nothing to write: creating the name is the whole, atomic, act. */
-async function putEmpty(path: string, options: PutPaths): Promise<boolean> {
-  await makeFolder(dirname(path), { ...options, sync: false });
-  try {
-    await (await options.files.withRoom(() => open(path, 'wx'))).close();
-    return true;
-  } catch (error) {
-    if (systemCode(error) === 'EEXIST') return false;
-    throw error;
-  }
-}
-
-async function nameAtomically(temporary: string, path: string): Promise<boolean> {
-  try {
-    await link(temporary, path);
-    return true;
-  } catch (error) {
-    const code = systemCode(error);
-    if (code === 'EEXIST') return false;
-    if (!NO_HARD_LINKS.has(code)) throw error;
-  }
-  if ((await infoOf(path)) !== null) return false;
-  await rename(temporary, path);
-  return true;
 }
 
 /** `<folder>/a/bc/bcd/e` is the key `a/bcd/e`: the fan-out folder drops out. */
 function keyOf(folder: string, path: string): string {
   const [first, , ...rest] = path.slice(folder.length + 1).split(/[\\/]/) as [string, string];
   return [first, ...rest].join('/');
-}
-
-async function removeLeftovers(tmp: string, olderThanMs: number): Promise<void> {
-  for await (const path of filesBelow(tmp, 'cleaning the store')) {
-    const info = await infoOf(path);
-    if (info !== null && info.modifiedMs < olderThanMs) await unlink(path).catch(() => undefined);
-  }
 }

@@ -1,73 +1,82 @@
-import { OrbweaverError } from '../../errors.js';
-import type { ObjectBody, ObjectEntry, ObjectInfo, ObjectRange, ObjectStore } from '../ports.js';
+import type { Clock } from '../../flow/index.js';
+import { SYSTEM_CLOCK } from '../../platform/index.js';
+import type { ObjectStore } from '../ports.js';
 import { keySegments, prefixSegments } from './key-path.js';
-import { bodyPieces, checkRange } from './store-body.js';
+import { bodyPieces, checkRange, fillFrom } from './store-body.js';
+
+interface Held {
+  readonly bytes: Uint8Array;
+  readonly modifiedMs: number;
+  readonly version: string;
+}
 
 /**
- * Objects in a Map: for tests, demonstrations and short-lived gateways. `nowMs` is the time that
- * `modifiedMs` shows.
+ * Objects in a Map: for tests, demonstrations and short-lived gateways. The clock says what
+ * `modifiedMs` shows. It vouches for nothing (`intact` is false), so that whoever uses it looks.
  *
  * @example
  * const store = createMemoryStore();
  * await store.put('files/abc', new Uint8Array([1])); // true, then false
  */
-export function createMemoryStore(options: { nowMs?: () => number } = {}): ObjectStore {
-  const nowMs = options.nowMs ?? Date.now;
-  const objects = new Map<string, { bytes: Uint8Array; modifiedMs: number }>();
+export function createMemoryStore(options: { clock?: Clock | undefined } = {}): ObjectStore {
+  const clock = options.clock ?? SYSTEM_CLOCK;
+  const objects = new Map<string, Held>();
+  let writes = 0;
 
-  const find = (key: string): { bytes: Uint8Array; modifiedMs: number } | undefined => {
+  const find = (key: string): Held | undefined => {
     keySegments(key);
     return objects.get(key);
   };
-  const slice = (key: string, bytes: Uint8Array, range?: ObjectRange): Uint8Array => {
-    const { start, end } = checkRange(key, range, bytes.length);
-    return bytes.slice(start, end);
-  };
 
   return {
-    async head(key: string): Promise<ObjectInfo | null> {
+    async head(key) {
       const object = find(key);
       if (object === undefined) return null;
-      return { sizeBytes: object.bytes.length, modifiedMs: object.modifiedMs };
+      const { bytes, modifiedMs, version } = object;
+      return { sizeBytes: bytes.length, modifiedMs, version, intact: false };
     },
 
-    async read(key: string, range?: ObjectRange): Promise<Uint8Array | null> {
+    async read(key, range) {
       const object = find(key);
-      return object === undefined ? null : slice(key, object.bytes, range);
+      if (object === undefined) return null;
+      const { start, end } = checkRange(key, range, object.bytes.length);
+      return object.bytes.slice(start, end);
     },
 
-    async *stream(key: string, range?: ObjectRange): AsyncGenerator<Uint8Array> {
+    async open(key) {
       const object = find(key);
-      if (object === undefined) throw new OrbweaverError('NOT_FOUND', `no object "${key}"`);
-      const bytes = slice(key, object.bytes, range);
-      if (bytes.length > 0) yield bytes;
+      if (object === undefined) return null;
+      const { bytes } = object;
+      return {
+        sizeBytes: bytes.length,
+        readAt: async (into, offset) => fillFrom(key, bytes, into, offset),
+        close: async () => undefined,
+      };
     },
 
-    async put(key: string, body: ObjectBody): Promise<boolean> {
+    async put(key, body, { replace = false } = {}) {
       keySegments(key);
       const pieces: Uint8Array[] = [];
       for await (const piece of bodyPieces(body)) pieces.push(piece.slice());
-      if (objects.has(key)) return false;
-      const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
-      const bytes = new Uint8Array(length);
+      if (objects.has(key) && !replace) return false;
+      const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
       let at = 0;
       for (const piece of pieces) {
         bytes.set(piece, at);
         at += piece.length;
       }
-      objects.set(key, { bytes, modifiedMs: nowMs() });
+      objects.set(key, { bytes, modifiedMs: clock.unixMs(), version: `${++writes}` });
       return true;
     },
 
-    async *list(prefix: string): AsyncGenerator<ObjectEntry> {
+    async *list(prefix) {
       prefixSegments(prefix);
-      for (const [key, object] of [...objects]) {
-        if (!key.startsWith(prefix)) continue;
-        yield { key, sizeBytes: object.bytes.length, modifiedMs: object.modifiedMs };
+      for (const [key, { bytes, modifiedMs }] of [...objects]) {
+        if (key.startsWith(prefix)) yield { key, sizeBytes: bytes.length, modifiedMs };
       }
     },
 
-    async delete(key: string): Promise<boolean> {
+    async delete(key) {
       keySegments(key);
       return objects.delete(key);
     },

@@ -1,4 +1,5 @@
 import type { FileHandle } from 'node:fs/promises';
+import type { Clock } from '../../flow/index.js';
 import { systemCode } from './disk-errors.js';
 import { openExisting } from './disk-files.js';
 
@@ -41,13 +42,13 @@ interface Entry {
   forgotten: boolean;
 }
 
-/** @param nowMs the time, for the age of files that nobody reads */
-export function createOpenFiles(nowMs: () => number): OpenFiles {
+/** @param clock for the age of files that nobody reads */
+export function createOpenFiles(clock: Clock): OpenFiles {
   const entries = new Map<string, Entry>();
   const opening = new Map<string, Promise<Entry | null>>();
   /** In the order in which they came to rest. */
   const idle = new Set<Entry>();
-  let watching = false;
+  let stopWatch: (() => void) | null = null;
 
   const closeEntry = async (entry: Entry): Promise<void> => {
     idle.delete(entry);
@@ -58,14 +59,12 @@ export function createOpenFiles(nowMs: () => number): OpenFiles {
     await Promise.all([...idle].filter(isDue).map(closeEntry));
   };
   const watch = (): void => {
-    if (watching) return;
-    watching = true;
-    setTimeout(() => {
-      watching = false;
-      const beforeMs = nowMs() - KEEP_OPEN_MS;
+    stopWatch ??= clock.setTimer(KEEP_OPEN_MS, () => {
+      stopWatch = null;
+      const beforeMs = clock.now() - KEEP_OPEN_MS;
       closeWhere((entry) => entry.idleSinceMs <= beforeMs).catch(() => undefined);
       if (idle.size > 0) watch();
-    }, KEEP_OPEN_MS).unref();
+    });
   };
   const rest = async (entry: Entry): Promise<void> => {
     entry.users--;
@@ -74,7 +73,7 @@ export function createOpenFiles(nowMs: () => number): OpenFiles {
       await entry.file.close();
       return;
     }
-    entry.idleSinceMs = nowMs();
+    entry.idleSinceMs = clock.now();
     idle.add(entry);
     watch();
     const [oldest] = idle;
@@ -106,7 +105,11 @@ export function createOpenFiles(nowMs: () => number): OpenFiles {
         return run();
       }
     },
-    closeIdle: () => closeWhere(() => true),
+    closeIdle: () => {
+      stopWatch?.();
+      stopWatch = null;
+      return closeWhere(() => true);
+    },
   };
 
   const openOnce = (path: string): Promise<Entry | null> => {
@@ -116,7 +119,7 @@ export function createOpenFiles(nowMs: () => number): OpenFiles {
       .withRoom(() => openExisting(path))
       .then((opened) => {
         if (opened === null) return null;
-        const entry = { path, ...opened, users: 0, idleSinceMs: nowMs(), forgotten: false };
+        const entry = { path, ...opened, users: 0, idleSinceMs: clock.now(), forgotten: false };
         entries.set(path, entry);
         return entry;
       })

@@ -30,3 +30,9 @@ export function checkRange(
   }
   return range;
 }
+
+/** Copies bytes of an object in memory from `offset` on. @throws OrbweaverError `TRUNCATED` */
+export function fillFrom(key: string, bytes: Uint8Array, into: Uint8Array, offset: number): void {
+  checkRange(key, { start: offset, end: offset + into.length }, bytes.length);
+  into.set(bytes.subarray(offset, offset + into.length));
+}

@@ -1,13 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { createReadableCodec } from '../../../src/compress/index.js';
+import type { Clock } from '../../../src/flow/index.js';
 import {
-  type Clock,
   createGateway,
   createMemoryStore,
   type Gateway,
   type GatewayFault,
   type GatewayOptions,
   type ObjectStore,
+  type Principal,
+  type XorbReceiver,
   type XorbVerifier,
 } from '../../../src/gateway/index.js';
 import { createReadableBlake3, fileHash, MerkleHash, rangeHash } from '../../../src/hash/index.js';
@@ -30,28 +32,32 @@ export const WRITE_TOKEN = 'token-that-writes';
 export const ORIGIN = 'http://gateway.test';
 
 export interface FakeClock extends Clock {
-  now: number;
+  /** Unix time; set it to move the date without running timers. */
+  unix: number;
   /** Moves the time and runs every timer that is due. */
   advance(ms: number): void;
   readonly timerCount: number;
 }
 
-export function createFakeClock(now = 1_800_000_000_000): FakeClock {
+export function createFakeClock(unix = 1_800_000_000_000): FakeClock {
   const timers = new Set<{ at: number; run: () => void }>();
+  let now = 0;
   return {
-    now,
-    nowMs(): number {
-      return this.now;
+    unix,
+    now: () => now,
+    unixMs(): number {
+      return this.unix;
     },
     setTimer(delayMs: number, run: () => void): () => void {
-      const timer = { at: this.now + delayMs, run };
+      const timer = { at: now + delayMs, run };
       timers.add(timer);
       return () => timers.delete(timer);
     },
     advance(ms: number): void {
-      this.now += ms;
+      now += ms;
+      this.unix += ms;
       for (const timer of [...timers]) {
-        if (timer.at > this.now) continue;
+        if (timer.at > now) continue;
         timers.delete(timer);
         timer.run();
       }
@@ -81,14 +87,16 @@ export interface SendInit {
 export function createRig(
   parts: {
     store?: ObjectStore;
-    verifier?: XorbVerifier;
+    verifier?: XorbVerifier | XorbReceiver;
+    principals?: Readonly<Record<string, Principal>>;
     clock?: FakeClock;
     options?: GatewayOptions;
   } = {},
 ): Rig {
   const clock = parts.clock ?? createFakeClock();
-  const store = parts.store ?? createMemoryStore({ nowMs: () => clock.now });
+  const store = parts.store ?? createMemoryStore({ clock });
   const faults: GatewayFault[] = [];
+  const { principals } = parts;
   const gateway = createGateway({
     store,
     hasher,
@@ -99,6 +107,10 @@ export function createRig(
       { token: READ_TOKEN, scope: 'read' },
       { token: WRITE_TOKEN, scope: 'write' },
     ],
+    authenticate:
+      principals === undefined
+        ? undefined
+        : ({ headers }) => principals[headers['authorization'] ?? ''] ?? null,
     options: { onFault: (fault) => faults.push(fault), ...parts.options },
   });
   return {

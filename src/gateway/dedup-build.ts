@@ -1,0 +1,190 @@
+import type { MerkleHash } from '../hash/index.js';
+import type { Hasher } from '../hash/ports.js';
+import {
+  encodeShard,
+  FOOTER_BYTES,
+  keyShard,
+  RECORD_BYTES,
+  type Shard,
+  type ShardXorb,
+} from '../shard/index.js';
+import { MAX_SHARDS } from './dedup-index.js';
+import {
+  indexedChunks,
+  type ShardOutline,
+  type ShardOutlines,
+  xorbsInOrder,
+} from './shard-outline.js';
+import { pause } from './turns.js';
+import { type CatalogXorb, endOf } from './xorb-catalog.js';
+import type { XorbHealth } from './xorb-health.js';
+
+/**
+ * A keyed shard with every xorb that may help the asker. All registered shards that know the chunk
+ * contribute, newest first, so that an edited copy, which shares its first chunk with the original,
+ * finds all of the original and what later versions added. What is missing or damaged is left out.
+ * A client learns nothing of chunks that it does not have: hashes are keyed.
+ */
+
+/** How long a client may use a response; what real servers give. */
+export const DEDUP_LIFETIME_SECONDS: number = 7 * 24 * 60 * 60;
+
+/** Other chunks of those shards that are followed, at most. */
+const MAX_RELATED_CHUNKS = 256;
+
+/** Bytes of old xorbs that one build may read; beyond, whoever registers a shard finds out. */
+const PROOF_BYTES: number = 256 * 1024 * 1024;
+
+export interface DedupBuildParts {
+  readonly hasher: Hasher;
+  readonly outlines: ShardOutlines;
+  readonly health: XorbHealth;
+  readonly key: Uint8Array;
+  readonly unixMs: number;
+  readonly maxBytes: number;
+  /** Told about what cannot be read; the build goes on without it. */
+  readonly onFault: (error: unknown) => void;
+}
+
+/** The question. */
+export interface DedupAsk {
+  readonly chunk: MerkleHash;
+  /** Shards that know the chunk, newest first. */
+  readonly shards: readonly MerkleHash[];
+  readonly findShards: (chunk: MerkleHash) => Promise<readonly MerkleHash[]>;
+}
+
+/** The response. */
+export interface BuiltDedup {
+  /** Empty: no xorb is there to be told of. */
+  readonly bytes: Uint8Array;
+  /** False: not all fitted, so that the chunk that was asked for decided which. */
+  readonly isComplete: boolean;
+}
+
+export async function buildDedup(ask: DedupAsk, parts: DedupBuildParts): Promise<BuiltDedup> {
+  const collector = createCollector(parts);
+  const related = new Map<string, MerkleHash>();
+  for (const hash of ask.shards) {
+    const outline = await collector.addShard(hash, ask.chunk);
+    if (outline !== null) {
+      for (const chunk of indexedChunks(outline, MAX_RELATED_CHUNKS)) {
+        if (related.size < MAX_RELATED_CHUNKS) related.set(chunk.toString(), chunk);
+      }
+    }
+    if (collector.isFull()) break;
+  }
+  if (collector.xorbs.length > 0) await addRelated(collector, related.values(), ask);
+  return { bytes: encode(collector.xorbs, parts), isComplete: collector.isComplete() };
+}
+
+/**
+ * Adds shards that share another indexed chunk with those that know the one asked for. A client that
+ * finds its first chunk in a response does not ask for it again: what it asked about a small file of
+ * an old upload has to show the newer versions of the big file beside it too.
+ */
+async function addRelated(
+  collector: Collector,
+  related: Iterable<MerkleHash>,
+  ask: DedupAsk,
+): Promise<void> {
+  for (const chunk of related) {
+    if (collector.isFull()) return;
+    if (chunk.equals(ask.chunk)) continue;
+    for (const hash of await ask.findShards(chunk)) await collector.addShard(hash, chunk);
+  }
+}
+
+interface Collector {
+  /** Keyed, each once. */
+  readonly xorbs: ShardXorb[];
+  /** True when nothing more may be added. */
+  isFull(): boolean;
+  isComplete(): boolean;
+  /** Adds what fits of a shard that was not added yet; returns it, or null. */
+  addShard(hash: MerkleHash, chunk: MerkleHash): Promise<ShardOutline | null>;
+}
+
+function createCollector(parts: DedupBuildParts): Collector {
+  const { hasher, key, health, outlines, maxBytes, onFault } = parts;
+  const shards = new Set<string>();
+  const seen = new Set<string>();
+  const xorbs: ShardXorb[] = [];
+  const allowance = { bytes: PROOF_BYTES };
+  let isComplete = true;
+  // Header, the two bookends, footer.
+  let freeBytes = maxBytes - 3 * RECORD_BYTES - FOOTER_BYTES;
+
+  /** Dedup is an optimisation: what cannot be read is left out, and somebody is told. */
+  async function tolerant<Result>(run: () => Promise<Result | null>): Promise<Result | null> {
+    try {
+      return await run();
+    } catch (error) {
+      onFault(error);
+      return null;
+    }
+  }
+
+  async function addXorb(hash: MerkleHash): Promise<void> {
+    const name = hash.toString();
+    if (seen.has(name)) return;
+    seen.add(name);
+    const xorb = await tolerant(() => health.usable(hash, allowance));
+    if (xorb === null) return;
+    const bytes = RECORD_BYTES * (1 + xorb.chunkCount);
+    if (bytes > freeBytes) {
+      isComplete = false;
+      return;
+    }
+    freeBytes -= bytes;
+    // One xorb at a time, with a pause: keying a full response takes a while.
+    const listed: Shard = { files: [], xorbs: [listXorb(xorb)], footer: null };
+    xorbs.push(...keyShard(hasher, listed, key).xorbs);
+    await pause();
+  }
+
+  return {
+    xorbs,
+    isFull: () => freeBytes < 2 * RECORD_BYTES || shards.size >= MAX_SHARDS,
+    isComplete: () => isComplete && shards.size < MAX_SHARDS,
+    async addShard(hash, chunk) {
+      const name = hash.toString();
+      if (shards.has(name) || shards.size >= MAX_SHARDS) return null;
+      shards.add(name);
+      const outline = await tolerant(() => outlines.get(hash));
+      if (outline === null) return null;
+      for (const xorb of xorbsInOrder(outline, chunk)) await addXorb(xorb);
+      return outline;
+    },
+  };
+}
+
+function encode(xorbs: ShardXorb[], { hasher, key, unixMs }: DedupBuildParts): Uint8Array {
+  if (xorbs.length === 0) return new Uint8Array(0);
+  const { footer } = keyShard(hasher, { files: [], xorbs: [], footer: null }, key);
+  const createdAt = Math.floor(unixMs / 1000);
+  return encodeShard(
+    { files: [], xorbs, footer },
+    { variant: 'keyed', createdAt, expiresAt: createdAt + DEDUP_LIFETIME_SECONDS },
+  );
+}
+
+/** A stored xorb as a shard lists it. Stored size and flags stay 0, as in real responses. */
+function listXorb({ hash, chunkHashes, chunkCount, rawEnds }: CatalogXorb): ShardXorb {
+  const chunkStarts = new Uint32Array(chunkCount);
+  const chunkLengths = new Uint32Array(chunkCount);
+  for (let chunk = 0; chunk < chunkCount; chunk++) {
+    const start = endOf(rawEnds, chunk);
+    chunkStarts[chunk] = start;
+    chunkLengths[chunk] = (rawEnds[chunk] as number) - start;
+  }
+  return {
+    hash,
+    chunkHashes,
+    chunkStarts,
+    chunkLengths,
+    chunkFlags: new Uint32Array(chunkCount),
+    rawBytes: endOf(rawEnds, chunkCount),
+    serializedBytes: 0,
+  };
+}

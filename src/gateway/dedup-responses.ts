@@ -1,0 +1,159 @@
+import { LRUCache } from 'lru-cache';
+import { isOrbweaverError } from '../errors.js';
+import { type Budget, type Clock, Owned, Scope } from '../flow/index.js';
+import type { MerkleHash } from '../hash/index.js';
+import { type BuiltDedup, buildDedup, type DedupBuildParts } from './dedup-build.js';
+import type { DedupIndex } from './dedup-index.js';
+import type { GatewaySecrets } from './secrets.js';
+import { createFlights, createTurns } from './turns.js';
+
+/**
+ * Responses to "who knows this chunk?". Chunks that the same shards know have the same response: one
+ * is built at a time for all who ask, kept for a few seconds, and counted once however many are
+ * reading it. Dedup is an optimisation: what cannot be had at once, for lack of memory or of turns, is
+ * a chunk that nobody knows.
+ */
+export interface DedupResponses {
+  /** Null: nobody knows the chunk, or there is no room to find out. The caller gives it back. */
+  find(chunk: MerkleHash, options: FindOptions): Promise<Loan | null>;
+  /** Something was registered or turned out to be damaged: builds anew from now on. */
+  forget(): void;
+  readonly buildCount: number;
+}
+
+/** Who asks. */
+export interface FindOptions {
+  readonly tenant: string | undefined;
+  readonly scope: Scope;
+  /** Told about what cannot be read; the response goes on without it. */
+  readonly onFault: (error: unknown) => void;
+}
+
+/** Bytes that are valid, and counted, until they are given back. */
+export interface Loan {
+  readonly bytes: Uint8Array;
+  readonly giveBack: () => void;
+}
+
+/** Largest response. The reference client keeps them in a cache of a few GB and reads them whole. */
+export const DEDUP_RESPONSE_MAX_BYTES: number = 16 * 1024 * 1024;
+
+/** What another gateway on the same store registers is seen after this at the latest. */
+const KEEP_MS = 10_000;
+const CONCURRENT_BUILDS = 2;
+/** Questions that wait for a turn to build; the next is answered at once, with nothing. */
+const MAX_WAITING = 64;
+
+interface Kept extends BuiltDedup {
+  readonly owned: Owned<Uint8Array>;
+  readonly chunk: MerkleHash;
+  readonly builtMs: number;
+}
+
+export function createDedupResponses(parts: {
+  readonly build: Omit<DedupBuildParts, 'key' | 'unixMs' | 'maxBytes' | 'onFault'>;
+  readonly index: DedupIndex;
+  readonly secrets: GatewaySecrets;
+  readonly clock: Clock;
+  readonly memory: Budget;
+  readonly maxBytes?: number | undefined;
+}): DedupResponses {
+  const { index, secrets, clock, memory } = parts;
+  const third = Math.floor(memory.capacityBytes / 3);
+  const maxBytes = parts.maxBytes ?? Math.min(DEDUP_RESPONSE_MAX_BYTES, third);
+  const kept = new LRUCache<string, Kept>({
+    maxSize: Math.max(third, maxBytes),
+    sizeCalculation: ({ bytes }) => Math.max(1, bytes.length),
+    dispose: ({ owned }) => owned.release(),
+  });
+  const once = createFlights<Kept | null>();
+  const turns = createTurns(CONCURRENT_BUILDS, MAX_WAITING);
+  let generation = 0;
+  let buildCount = 0;
+
+  async function build(
+    chunk: MerkleHash,
+    shards: readonly MerkleHash[],
+    { tenant, onFault }: FindOptions,
+    name: string,
+  ): Promise<Kept | null> {
+    let reservation = memory.tryAcquire(maxBytes);
+    if (reservation === null) {
+      kept.clear();
+      reservation = memory.tryAcquire(maxBytes);
+    }
+    if (reservation === null) return null;
+    const held = reservation;
+    const started = generation;
+    buildCount++;
+    try {
+      const unixMs = clock.unixMs();
+      const key = secrets.dedupKey(unixMs, tenant);
+      const findShards = (known: MerkleHash): Promise<readonly MerkleHash[]> =>
+        index.shards(secrets.chunkName(known, tenant));
+      const ask = { chunk, shards, findShards };
+      const built = await buildDedup(ask, { ...parts.build, key, unixMs, maxBytes, onFault });
+      held.resize(built.bytes.length);
+      const owned = new Owned(built.bytes, () => held.release());
+      // Something was registered meanwhile: for those who asked before, and nobody after.
+      const builtMs = started === generation ? clock.now() : Number.NEGATIVE_INFINITY;
+      const entry = { ...built, owned, chunk, builtMs };
+      kept.set(name, entry);
+      return entry;
+    } catch (error) {
+      held.release();
+      throw error;
+    }
+  }
+
+  /** Borrows what is good for `chunk`. */
+  function borrow({ bytes, isComplete, owned, ...of }: Kept, chunk: MerkleHash): Loan | null {
+    if (!isComplete && !of.chunk.equals(chunk)) return null;
+    // Dropped between being built and being borrowed: it goes with this reader.
+    return { bytes, giveBack: owned.isHeld ? owned.borrow() : () => undefined };
+  }
+
+  function buildOnce(
+    name: string,
+    chunk: MerkleHash,
+    shards: readonly MerkleHash[],
+    options: FindOptions,
+  ): Promise<Kept | null> {
+    // Nobody's own: it goes on for the others when the first who asked is gone.
+    const run = (): Promise<Kept | null> =>
+      turns.take(new Scope(), () => build(chunk, shards, options, name));
+    return once(`${generation} ${name}`, run).catch(unlessBusy);
+  }
+
+  return {
+    async find(chunk, options) {
+      const { tenant, scope } = options;
+      const shards = await index.shards(secrets.chunkName(chunk, tenant));
+      if (shards.length === 0) return null;
+      const period = secrets.dedupKey(clock.unixMs(), tenant);
+      const texts = [`${tenant ?? ''}`, period.join(), ...shards.map((shard) => shard.toString())];
+      // Complete responses are the same for all chunks of these shards; others for this one only.
+      for (const name of [texts.join('\n'), `${chunk}\n${texts.join('\n')}`]) {
+        const known = kept.get(name);
+        const isFresh = known !== undefined && clock.now() - known.builtMs < KEEP_MS;
+        const entry = isFresh ? known : await scope.race(buildOnce(name, chunk, shards, options));
+        if (entry === null || entry.bytes.length === 0) return null;
+        const loan = borrow(entry, chunk);
+        if (loan !== null) return loan;
+      }
+      return null;
+    },
+    forget() {
+      generation++;
+      kept.clear();
+    },
+    get buildCount() {
+      return buildCount;
+    },
+  };
+}
+
+function unlessBusy(error: unknown): null {
+  if (isOrbweaverError(error) && error.code === 'RATE_LIMITED') return null;
+  throw error;
+}

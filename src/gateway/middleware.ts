@@ -1,0 +1,139 @@
+import type { Clock } from '../flow/index.js';
+import type { Body, HttpRequest, HttpResponse } from '../http/index.js';
+import { XORB_ACCEPT_MAX_BYTES } from '../xorb/index.js';
+import { declaredLength, guardBody } from './body.js';
+import type { Call, Handler } from './call.js';
+import { type CorsOptions, corsHeaders, preflightHeaders } from './cors.js';
+import { failure } from './failures.js';
+import { type GatewayMemory, SMALL_BODY_MAX_BYTES } from './memory.js';
+import type { GatewaySettings } from './options.js';
+import type { Authenticate } from './ports.js';
+import { emptyResponse, errorResponse } from './responses.js';
+import type { BodyKind } from './router.js';
+import { SHARD_BODY_MAX_BYTES } from './shard-intake.js';
+
+/**
+ * What happens to every request, each concern around the next:
+ *
+ *     cors(fault(offered(auth(budget(route)))))
+ *
+ * `cors` is outermost, so that a page can read errors too. Paths that are not offered are answered
+ * before anybody is asked for a token: clients take 404, and only 404, as "not offered".
+ */
+
+/** Adds one concern. */
+export type Step = (next: Handler) => Handler;
+
+/** Headers of every response: its id, and what a web page needs to read it. */
+export function cors(options: CorsOptions | null): Step {
+  return (next) => async (call) => {
+    const { headers } = call.request;
+    const response = await next(call);
+    const isPreflight = call.request.method === 'OPTIONS' && response.status === 204;
+    return {
+      ...response,
+      headers: {
+        ...response.headers,
+        ...corsHeaders(options, headers),
+        ...(isPreflight ? preflightHeaders(options, headers, response.headers['allow'] ?? '') : {}),
+        'x-request-id': call.requestId,
+      },
+    };
+  };
+}
+
+/** What is thrown becomes a response; what is left of a body that was not read is let go. */
+export function fault(report: (call: Call, error: unknown) => void): Step {
+  return (next) => async (call) => {
+    try {
+      return await next(call);
+    } catch (error) {
+      report(call, error);
+      call.request.body?.cancel(error);
+      return errorResponse(error);
+    }
+  };
+}
+
+/** 404 for unknown paths, 405 and OPTIONS for known ones, 503 when the gateway closes. */
+export function offered(isClosed: () => boolean): Step {
+  return (next) => async (call) => {
+    const { match, request } = call;
+    if (match.kind === 'unknown') throw failure(404, 'NOT_FOUND', 'this gateway has no such path');
+    if (match.kind === 'wrong-method') {
+      if (request.method !== 'OPTIONS') return emptyResponse(405, { allow: match.allow });
+      return emptyResponse(204, { allow: `${match.allow}, OPTIONS` });
+    }
+    if (isClosed()) throw failure(503, 'CLOSED', 'the gateway is shutting down');
+    return next(call);
+  };
+}
+
+/** Who is asking, and whether they may. */
+export function auth(authenticate: Authenticate): Step {
+  return (next) => async (call) => {
+    const { match, request } = call;
+    const scope = match.kind === 'route' ? match.route.scope : null;
+    if (scope === null) return next(call);
+    const principal = await authenticate(request);
+    if (principal === null) {
+      const given = request.headers['authorization'] !== undefined;
+      throw failure(
+        401,
+        'AUTH_REQUIRED',
+        given ? 'the bearer token is not known here' : 'expected a bearer token in "authorization"',
+      );
+    }
+    if (scope === 'write' && principal.scope !== 'write') {
+      throw failure(403, 'FORBIDDEN', 'the token has scope read, this needs write');
+    }
+    return next({ ...call, principal });
+  };
+}
+
+const BODY_LIMITS: Readonly<Record<BodyKind, number>> = {
+  // Raw 64 MiB, a header for each chunk (the reference client sends that much for incompressible
+  // data), and a footer that some tool may leave on.
+  xorbs: XORB_ACCEPT_MAX_BYTES,
+  shards: SHARD_BODY_MAX_BYTES,
+  small: SMALL_BODY_MAX_BYTES,
+};
+
+/** The body under the rules of its route. Nothing of it is read here, and no memory is taken. */
+export function budget(parts: {
+  readonly memory: GatewayMemory;
+  readonly settings: GatewaySettings;
+  readonly clock: Clock;
+}): Step {
+  const { memory, settings, clock } = parts;
+  return (next) =>
+    (call): Promise<HttpResponse> => {
+      const { match, request } = call;
+      const kind = match.kind === 'route' ? match.route.body : undefined;
+      if (kind === undefined) return next(call);
+      const declared = declaredLength(request.headers);
+      const rules = {
+        limitBytes: BODY_LIMITS[kind],
+        minRate: settings.minBodyRate,
+        graceMs: settings.bodyGraceMs,
+        isScarce: () => memory[kind].isScarce,
+        clock,
+      };
+      const body = request.body === null ? null : guardBody(request.body, declared, rules);
+      return next({ ...call, request: withBody(request, body) });
+    };
+}
+
+function withBody(request: HttpRequest, body: Body | null): HttpRequest {
+  const { method, url, headers } = request;
+  return {
+    method,
+    url,
+    headers,
+    body,
+    // Most requests never ask for it, and some servers make it only then.
+    get signal() {
+      return request.signal;
+    },
+  };
+}

@@ -1,0 +1,219 @@
+import { LRUCache } from 'lru-cache';
+import { HASH_BYTES, isGlobalDedupEligible, MerkleHash } from '../hash/index.js';
+import type { Hasher } from '../hash/ports.js';
+import { createShardReader, type ShardFile, shardKey } from '../shard/index.js';
+import { damaged } from './failures.js';
+import { piecesOfObject, shardObjectKey } from './keys.js';
+import type { ObjectStore } from './ports.js';
+import { createFlights, pause } from './turns.js';
+import type { XorbCatalog } from './xorb-catalog.js';
+
+/**
+ * What a registered shard has to say to a dedup query: which xorbs, and under which chunks it is
+ * listed. A hundredth of the shard, made once while it is registered, or by reading the shard piece
+ * by piece, never by decoding all of it.
+ */
+export interface ShardOutline {
+  /** Each once: those that it lists, then those that its files name. */
+  readonly xorbs: readonly MerkleHash[];
+  /** Chunks under which it is listed: the first of each file, then the eligible ones; 32 bytes each. */
+  readonly chunkHashes: Uint8Array;
+  /** Index of the xorb that holds each. */
+  readonly chunkXorbs: Uint32Array;
+  /** Indexes of the xorbs of file i: `fileXorbs[i === 0 ? 0 : fileEnds[i - 1], fileEnds[i])`. */
+  readonly fileXorbs: Uint32Array;
+  readonly fileEnds: Uint32Array;
+}
+
+/** Collects an outline. */
+export interface OutlineBuilder {
+  addXorb(hash: MerkleHash, chunkHashes: Uint8Array): void;
+  /** Its first chunk is at `offset`. */
+  addFile(file: ShardFile, chunkHashes: Uint8Array, offset: number): void;
+  finish(): ShardOutline;
+}
+
+export function createOutlineBuilder(): OutlineBuilder {
+  const xorbs: MerkleHash[] = [];
+  const indexes = new Map<string, number>();
+  const ofFiles: Uint8Array[] = [];
+  const ofXorbs: Uint8Array[] = [];
+  const holdersOfFiles: number[] = [];
+  const holdersOfXorbs: number[] = [];
+  const fileXorbs: number[] = [];
+  const fileEnds: number[] = [];
+  const seenFirst = new Set<string>();
+
+  function indexOf(hash: MerkleHash): number {
+    const name = hash.toString();
+    const index = indexes.get(name) ?? xorbs.push(hash) - 1;
+    indexes.set(name, index);
+    return index;
+  }
+
+  return {
+    addXorb(hash, chunkHashes) {
+      const holder = indexOf(hash);
+      for (let at = 0; at < chunkHashes.length; at += HASH_BYTES) {
+        if (!isGlobalDedupEligible(chunkHashes, at)) continue;
+        ofXorbs.push(chunkHashes.slice(at, at + HASH_BYTES));
+        holdersOfXorbs.push(holder);
+      }
+    },
+    addFile(file, chunkHashes, offset) {
+      let previous = -1;
+      const used = new Set<number>();
+      for (const { xorb } of file.terms) {
+        if (previous >= 0 && (xorbs[previous] as MerkleHash).equals(xorb)) continue;
+        previous = indexOf(xorb);
+        if (used.has(previous)) continue;
+        used.add(previous);
+        fileXorbs.push(previous);
+      }
+      fileEnds.push(fileXorbs.length);
+      const [first] = file.terms;
+      const holder = first === undefined ? 0 : indexOf(first.xorb);
+      // Thousands of files begin with the same chunk.
+      const place = `${offset} ${holder}`;
+      if (seenFirst.has(place)) return;
+      seenFirst.add(place);
+      ofFiles.push(chunkHashes.slice(offset, offset + HASH_BYTES));
+      holdersOfFiles.push(holder);
+    },
+    finish() {
+      const hashes = [...ofFiles, ...ofXorbs];
+      const chunkHashes = new Uint8Array(hashes.length * HASH_BYTES);
+      for (const [index, hash] of hashes.entries()) chunkHashes.set(hash, index * HASH_BYTES);
+      return {
+        xorbs,
+        chunkHashes,
+        chunkXorbs: Uint32Array.from([...holdersOfFiles, ...holdersOfXorbs]),
+        fileXorbs: Uint32Array.from(fileXorbs),
+        fileEnds: Uint32Array.from(fileEnds),
+      };
+    },
+  };
+}
+
+/** The chunks under which a shard is listed, each once, at most `limit`. */
+export function indexedChunks(
+  outline: ShardOutline,
+  limit: number = Number.POSITIVE_INFINITY,
+): MerkleHash[] {
+  const chunks = new Map<string, MerkleHash>();
+  const { chunkHashes } = outline;
+  for (let at = 0; at < chunkHashes.length && chunks.size < limit; at += HASH_BYTES) {
+    const hash = MerkleHash.from(chunkHashes, at);
+    chunks.set(hash.toString(), hash);
+  }
+  return [...chunks.values()];
+}
+
+/**
+ * Every xorb, each once, the most useful first: those that hold the chunk, then those of files that
+ * use them, then the rest. The order matters only when not all of them fit.
+ */
+export function xorbsInOrder(outline: ShardOutline, chunk: MerkleHash): MerkleHash[] {
+  const { chunkHashes, chunkXorbs, fileXorbs, fileEnds, xorbs } = outline;
+  const order = new Set<number>();
+  for (const [index, holder] of chunkXorbs.entries()) {
+    if (isHashAt(chunkHashes, index * HASH_BYTES, chunk)) order.add(holder);
+  }
+  const holders = new Set(order);
+  let start = 0;
+  for (const end of fileEnds) {
+    const used = fileXorbs.subarray(start, end);
+    if (used.some((xorb) => holders.has(xorb))) for (const xorb of used) order.add(xorb);
+    start = end;
+  }
+  for (const index of xorbs.keys()) order.add(index);
+  return [...order].map((index) => xorbs[index] as MerkleHash);
+}
+
+function isHashAt(hashes: Uint8Array, offset: number, chunk: MerkleHash): boolean {
+  for (let i = 0; i < HASH_BYTES; i++) if (hashes[offset + i] !== chunk.bytes[i]) return false;
+  return true;
+}
+
+/** Outlines of registered shards, the latest kept in memory. */
+export interface ShardOutlines {
+  /** Null when it is not stored. @throws OrbweaverError `INTEGRITY` when the shard is damaged */
+  get(hash: MerkleHash): Promise<ShardOutline | null>;
+  /** What was learned while it was registered. */
+  set(hash: MerkleHash, outline: ShardOutline): void;
+  readonly usedBytes: number;
+}
+
+export function createShardOutlines(parts: {
+  readonly store: ObjectStore;
+  readonly hasher: Hasher;
+  readonly xorbs: XorbCatalog;
+  readonly cacheBytes: number;
+}): ShardOutlines {
+  const { store, cacheBytes } = parts;
+  const cache = new LRUCache<
+    string,
+    { readonly version: string | null; readonly outline: ShardOutline }
+  >({
+    maxSize: cacheBytes,
+    sizeCalculation: ({ outline }) =>
+      1024 +
+      256 * outline.xorbs.length +
+      outline.chunkHashes.length +
+      4 * (outline.chunkXorbs.length + outline.fileXorbs.length + outline.fileEnds.length),
+  });
+  const once = createFlights<ShardOutline | null>();
+  return {
+    async get(hash) {
+      const name = hash.toString();
+      const info = await store.head(shardObjectKey(hash));
+      if (info === null) return null;
+      const { version } = info;
+      const known = cache.get(name);
+      if (known !== undefined && (known.version ?? version) === version) return known.outline;
+      return once(`${name} ${version}`, async () => {
+        if (!info.intact) await checkShardBytes(hash, parts);
+        const outline = await readOutline(hash, parts);
+        cache.set(name, { version, outline });
+        return outline;
+      });
+    },
+    set(hash, outline) {
+      cache.set(hash.toString(), { version: null, outline });
+    },
+    get usedBytes() {
+      return cache.calculatedSize;
+    },
+  };
+}
+
+/** A shard that the store does not vouch for: its name is the hash of its bytes. */
+async function checkShardBytes(
+  hash: MerkleHash,
+  { store, hasher }: { readonly store: ObjectStore; readonly hasher: Hasher },
+): Promise<void> {
+  const bytes = await store.read(shardObjectKey(hash));
+  if (bytes !== null && !shardKey(hasher, bytes).equals(hash)) throw damaged(`shard ${hash}`);
+}
+
+async function readOutline(
+  hash: MerkleHash,
+  { store, xorbs }: { readonly store: ObjectStore; readonly xorbs: XorbCatalog },
+): Promise<ShardOutline> {
+  const reader = createShardReader();
+  const builder = createOutlineBuilder();
+  for await (const piece of piecesOfObject(store, shardObjectKey(hash))) {
+    for (const event of reader.push(piece)) {
+      if (event.type === 'xorb') builder.addXorb(event.xorb.hash, event.xorb.chunkHashes);
+      if (event.type !== 'file') continue;
+      const [first] = event.file.terms;
+      if (first === undefined) continue;
+      // Dedup is an optimisation: a file whose first xorb cannot be read is left out.
+      const xorb = await xorbs.get(first.xorb).catch(() => null);
+      if (xorb === null || first.chunkStart >= xorb.chunkCount) continue;
+      builder.addFile(event.file, xorb.chunkHashes, first.chunkStart * HASH_BYTES);
+    }
+    await pause();
+  }
+  return builder.finish();
+}

@@ -1,0 +1,80 @@
+import { Budget, type Scope } from '../flow/index.js';
+
+/** Sharing the one thread that serves everybody. */
+
+/** Lets a bounded number of jobs run at a time, first come, first served. */
+export interface Turns {
+  /** @throws OrbweaverError `RATE_LIMITED` when too many wait; the reason of `scope`; what `run` throws */
+  take<Result>(scope: Scope, run: () => Promise<Result>): Promise<Result>;
+}
+
+export function createTurns(count: number, maxWaiting?: number): Turns {
+  const places = new Budget({ capacityBytes: count, maxWaiting });
+  return {
+    async take(scope, run) {
+      const place = await places.acquire(1, scope);
+      try {
+        return await run();
+      } finally {
+        place.release();
+      }
+    },
+  };
+}
+
+/** Lets input and output, and so other requests, have their turn between two stretches of computing. */
+export function pause(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
+
+/** Pauses after every `perTurn` units of work. */
+export function createPacer(perTurn: number): (units: number) => Promise<void> | undefined {
+  let done = 0;
+  return (units) => {
+    done += units;
+    if (done < perTurn) return undefined;
+    done = 0;
+    return pause();
+  };
+}
+
+/** Runs `work` for every item, at most `limit` at a time, results in order. Stops at the first error. */
+export async function mapLimited<Item, Result>(
+  items: readonly Item[],
+  limit: number,
+  work: (item: Item, index: number) => Promise<Result>,
+): Promise<Result[]> {
+  const results = new Array<Result>(items.length);
+  let next = 0;
+  let failed = false;
+  const run = async (): Promise<void> => {
+    while (next < items.length && !failed) {
+      const index = next++;
+      try {
+        results[index] = await work(items[index] as Item, index);
+      } catch (error) {
+        failed = true;
+        throw error;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, run));
+  return results;
+}
+
+/** Runs one `run` per key at a time: who asks meanwhile gets the same result. */
+export function createFlights<Result>(): (
+  key: string,
+  run: () => Promise<Result>,
+) => Promise<Result> {
+  const running = new Map<string, Promise<Result>>();
+  return (key, run) => {
+    const known = running.get(key);
+    if (known !== undefined) return known;
+    const started = run().finally(() => running.delete(key));
+    running.set(key, started);
+    return started;
+  };
+}
