@@ -1,24 +1,8 @@
-import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import type { CliContext } from '../../src/cli/context.js';
 import { createProgressBar, totalBytesOf } from '../../src/cli/progress.js';
 import { runCli } from '../../src/cli/run.js';
 import { printable } from '../../src/cli/text.js';
-
-function contextOf(interactive: boolean): CliContext & { drawn: () => string } {
-  const stderr = new PassThrough();
-  return {
-    env: {},
-    cwd: '/',
-    stdin: new PassThrough(),
-    stdout: new PassThrough(),
-    stderr,
-    interactive,
-    columns: 120,
-    signal: new AbortController().signal,
-    drawn: () => String(stderr.read() ?? ''),
-  };
-}
+import { contextOf } from './context.js';
 
 describe('the progress line', () => {
   it('shows percentage, amounts, rate and the time that is left', () => {
