@@ -87,7 +87,7 @@ describe('a session against its model', () => {
       }),
       { numRuns: 80, seed: 3 },
     );
-  });
+  }, 120_000);
 });
 
 describe('one index for the session', () => {

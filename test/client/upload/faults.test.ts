@@ -297,7 +297,7 @@ describe('a cancelled upload', () => {
       }),
       { numRuns: 30, seed: 4 },
     );
-  });
+  }, 120_000);
 
   it('does not start when the signal has fired before', async () => {
     await withPool({}, async (pool) => {
