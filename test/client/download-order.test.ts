@@ -102,7 +102,9 @@ async function play({ seed, onStep, signal }: Setting) {
   // What was under way when it failed comes to its end, too.
   await world.run(
     (async () => {
-      while (pool.freeSlabs < slabCount || cas.openFetches > 0) await world.op(() => {});
+      const isOver = (): boolean =>
+        pool.freeSlabs === slabCount && cas.openFetches === 0 && sink.state !== 'open';
+      while (!isOver()) await world.op(() => {});
     })(),
     5000,
   );
