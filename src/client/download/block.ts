@@ -9,7 +9,7 @@ import {
   type Reconstruction,
 } from '../../plan/index.js';
 import { ChunkLedger, LEDGER_BYTES_PER_CHUNK } from './chunk-ledger.js';
-import type { ChunkCheck } from './known-chunks.js';
+import type { ChunkCheck, ZeroCheck } from './known-chunks.js';
 import type { DownloadOptions } from './types.js';
 
 /** The state of one download. */
@@ -19,7 +19,8 @@ export interface Transfer {
   readonly scope: Scope;
   readonly budget: Budget;
   readonly known: ChunkCheck | null;
-  readonly isZero: ReturnType<typeof import('./known-chunks.js').zeroCheck> | null;
+  /** Null where the sink has no holes. */
+  readonly isZero: ZeroCheck | null;
   readonly counters: { writtenBytes: number; fetchedBytes: number; requestCount: number };
   /** Bytes of the whole output, once they are known. */
   totalBytes: number | undefined;

@@ -157,10 +157,11 @@ async function transferBlocks(
       const dropBytes = block.reconstruction.offsetIntoFirstTerm;
       const isComplete = givenBytes === outputBytes;
       const untilBytes = isComplete ? Number.POSITIVE_INFINITY : position - fileStart;
-      const { ledger } = block;
-      const chunkBytes = ledger === null ? null : chain?.append(ledger, { dropBytes, untilBytes });
-      fileStart =
-        chunkBytes === null || chunkBytes === undefined ? position : fileStart + chunkBytes;
+      // Without hashes there are no chunks to begin with: the next byte is asked for.
+      fileStart +=
+        chain === null || block.ledger === null
+          ? position - fileStart
+          : chain.append(block.ledger, { dropBytes, untilBytes });
       keep(transfer, block, isPaused);
       // A stream may take its last piece in an hour: nothing is held by then.
       await taken();

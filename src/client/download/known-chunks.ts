@@ -69,11 +69,14 @@ function equalHashes(a: Uint8Array, indexA: number, b: Uint8Array, indexB: numbe
   return true;
 }
 
+/** Whether chunk `index` of `decoded` is nothing but zeros. */
+export type ZeroCheck = (decoded: DecodeResult, index: number) => boolean;
+
 /**
  * Recognizes chunks of zeros by their hash. Only the longest chunk is known: the chunker cuts a run of
  * zeros nowhere else, so in a long run there is no other.
  */
-export function zeroCheck(hasher: Hasher): (decoded: DecodeResult, index: number) => boolean {
+export function zeroCheck(hasher: Hasher): ZeroCheck {
   let zeroHash: Uint8Array | null = null;
   return (decoded, index) => {
     if (decoded.lengths[index] !== MAX_CHUNK_BYTES) return false;
