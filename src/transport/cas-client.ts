@@ -6,7 +6,6 @@ import type { Context } from './context.js';
 import { createDedupQuery } from './dedup-query.js';
 import { createHostLimiter, limit } from './host-limiter.js';
 import { createMasker, type Masker } from './mask.js';
-import { partsOf, receiveInto } from './old-ranges.js';
 import {
   type CasClientOptions,
   type CheckedCasClientOptions,
@@ -42,7 +41,7 @@ export function createCasClient(options: CasClientOptions): CasClient {
   const getReconstruction = createReconstructionQuery(context);
   const readRanges = createReadRanges(context);
 
-  const client: CasClient = {
+  return {
     async queryDedup(chunk, signal) {
       // A closed client is one more failure that is a miss.
       const missWhenClosed = (error: unknown): null => {
@@ -59,16 +58,11 @@ export function createCasClient(options: CasClientOptions): CasClient {
       within(scopes, signal, (scope) => getReconstruction(file, range, scope)),
     readRanges: (url, ranges, { signal, onRequest } = {}) =>
       readRanges(url, ranges, { onRequest, openScope: () => scopes.open(signal) }),
-    fetchRanges: (url, ranges, signal, skipBytes) =>
-      partsOf(readRanges(url, ranges, { skipBytes, openScope: () => scopes.open(signal) })),
-    receiveRange: (url, range, receiver, signal) =>
-      receiveInto(client.readRanges(url, [range], { signal }), range, receiver),
     async close() {
       scopes.close();
       await wire.close();
     },
   };
-  return client;
 }
 
 /** Runs a call in a scope that closing the client ends too. */

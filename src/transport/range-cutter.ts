@@ -12,18 +12,15 @@ export class RangeCutter {
   #index = 0;
   #position: number;
 
-  /**
-   * @param skipBytes bytes of the first range that are not wanted; fewer than it has
-   * @throws RangeError when a range is empty or not made of safe integers
-   */
-  constructor(ranges: readonly ByteRange[], skipBytes = 0) {
+  /** @throws RangeError when a range is empty or not made of safe integers */
+  constructor(ranges: readonly ByteRange[]) {
     for (const [index, { start, end }] of ranges.entries()) {
       if (!Number.isSafeInteger(start) || !Number.isSafeInteger(end) || start < 0 || end <= start) {
         throw new RangeError(`"ranges[${index}]" expected 0 <= start < end, got ${start}, ${end}`);
       }
     }
     this.#ranges = ranges;
-    this.#position = (ranges[0]?.start ?? 0) + skipBytes;
+    this.#position = ranges[0]?.start ?? 0;
   }
 
   get done(): boolean {

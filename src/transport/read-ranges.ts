@@ -28,8 +28,6 @@ export type ReadRanges = (
 export interface ReadOptions extends Omit<ReadRangesOptions, 'signal'> {
   /** Called at the first `fill`; the scope ends with the reader. */
   readonly openScope: () => Scope;
-  /** Bytes at the beginning of the first range that are there already. @default 0 */
-  readonly skipBytes?: number | undefined;
 }
 
 /** What the readers of one client have learned. */
@@ -94,7 +92,7 @@ class Reader implements RangeReader {
     this.#hosts = hosts;
     this.#urlText = url;
     this.#options = options;
-    this.#cutter = new RangeCutter(ranges, options.skipBytes);
+    this.#cutter = new RangeCutter(ranges);
   }
 
   get rangeIndex(): number {

@@ -29,7 +29,6 @@ import { SYSTEM_CLOCK } from '../../src/platform/index.js';
 import type { SlabRef } from '../../src/workers/messages.js';
 import { runDecode } from '../../src/workers/tasks/decode.js';
 import { type BuiltXorb, createRecordDecoder, XorbBuilder } from '../../src/xorb/index.js';
-import { rangeReaderOf } from '../support/range-reader.js';
 import { slabOf } from '../support/slab.js';
 
 export const hasher = createReadableBlake3();
@@ -192,7 +191,6 @@ export function fakeCas(
       };
       return options.onReconstruction?.(answer, generation - 1) ?? answer;
     },
-    fetchRanges: unused,
     readRanges: (url, ranges, readOptions = {}) =>
       readerOf(cas, byHash, options, { url, ranges, ...readOptions }),
   };

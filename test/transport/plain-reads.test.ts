@@ -267,24 +267,6 @@ describe('a range read over a plain connection', () => {
     await cas.close();
     expect((await pending).code).toBe('CLOSED');
   });
-
-  it('skips what is there already, within the signed range', async () => {
-    const asked: string[] = [];
-    const { cas, server } = await start(async (request, response) => {
-      asked.push(request.headers['range'] ?? '');
-      const range = askedOf(request.headers['range']);
-      // A signature that covers the whole range only.
-      if (range.start === 100) await sendSlowly(response, range, 9_000);
-      else response.writeHead(403).end('signed for another range');
-    });
-    const got: Buffer[] = [];
-    const range = { start: 100, end: 40_100 };
-    for await (const part of cas.fetchRanges(`${server.url}/x`, [range], undefined, 15_000)) {
-      got.push(Buffer.from(part.bytes));
-    }
-    expect(Buffer.concat(got).equals(object.subarray(15_100, 40_100))).toBe(true);
-    expect(asked).toEqual(['bytes=15100-40099', 'bytes=100-40099']);
-  });
 });
 
 describe('the head of a response', () => {

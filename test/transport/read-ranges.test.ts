@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ByteRange } from '../../src/client/ports.js';
 import type { CasClientOptions } from '../../src/transport/index.js';
+import { rangeParts } from '../support/range-parts.js';
 import {
   failureOf,
   type Handler,
@@ -58,7 +59,7 @@ function sendMultipart(
 async function collect(ranges: readonly ByteRange[], signal?: AbortSignal): Promise<Buffer[]> {
   const got = ranges.map(() => Buffer.alloc(0));
   let last = 0;
-  for await (const part of rig.cas.fetchRanges(`${rig.server.url}/data?sig=s1`, ranges, signal)) {
+  for await (const part of rangeParts(rig.cas, `${rig.server.url}/data?sig=s1`, ranges, signal)) {
     expect(part.rangeIndex).toBeGreaterThanOrEqual(last);
     last = part.rangeIndex;
     got[part.rangeIndex] = Buffer.concat([got[part.rangeIndex] as Buffer, part.bytes]);
@@ -294,7 +295,7 @@ describe('fetching ranges over a bad connection', () => {
     });
     let received = 0;
     const got: Uint8Array[] = [];
-    for await (const part of rig.cas.fetchRanges(`${rig.server.url}/data`, small)) {
+    for await (const part of rangeParts(rig.cas, `${rig.server.url}/data`, small)) {
       received += part.bytes.length;
       got.push(Uint8Array.from(part.bytes));
     }
@@ -305,7 +306,7 @@ describe('fetching ranges over a bad connection', () => {
   it('does not count the time in which the caller pauses', async () => {
     await start((request, response) => sendRange(response, rangesOf(request)[0] as ByteRange));
     const got: Buffer[] = [];
-    for await (const part of rig.cas.fetchRanges(`${rig.server.url}/data`, ONE)) {
+    for await (const part of rangeParts(rig.cas, `${rig.server.url}/data`, ONE)) {
       got.push(Buffer.from(part.bytes));
       rig.clock.advance(300_000);
       await new Promise((resolve) => setTimeout(resolve, 1));
@@ -339,7 +340,7 @@ describe('fetching ranges over a bad connection', () => {
       });
       response.write(object.subarray(0, 10));
     });
-    for await (const _ of rig.cas.fetchRanges(`${rig.server.url}/d`, [
+    for await (const _ of rangeParts(rig.cas, `${rig.server.url}/d`, [
       { start: 0, end: 100_000 },
     ])) {
       break;
@@ -360,7 +361,7 @@ describe('refusals of data URLs', () => {
   ])('tells whether a 403 is one of a URL %s', async (_name, query, body, expired) => {
     await start((_request, response) => response.writeHead(403).end(body));
     const error = await failureOf(
-      rig.cas.fetchRanges(`${rig.server.url}/d?${query}`, ONE)[Symbol.asyncIterator]().next(),
+      rangeParts(rig.cas, `${rig.server.url}/d?${query}`, ONE)[Symbol.asyncIterator]().next(),
     );
     expect(error).toMatchObject({ code: 'FORBIDDEN', fields: { status: 403, expired } });
     expect(rig.server.seen).toHaveLength(1);
@@ -425,7 +426,7 @@ describe('refusals of data URLs', () => {
       retry: { retries: 0 },
     });
     const error = await failureOf(
-      rig.cas.fetchRanges('http://rebind.example.com/x', ONE)[Symbol.asyncIterator]().next(),
+      rangeParts(rig.cas, 'http://rebind.example.com/x', ONE)[Symbol.asyncIterator]().next(),
     );
     expect(error).toMatchObject({ code: 'UNSAFE_URL', fields: { host: 'rebind.example.com' } });
   });

@@ -65,30 +65,6 @@ export interface Reconstructions {
 /** Gives the bytes of fetch URLs. */
 export interface RangeSource {
   /**
-   * Bytes of `ranges` of one fetch URL, in the order asked. Buffers are borrowed until the next
-   * step. An expired URL is `FORBIDDEN` with `fields.expired === true`; a broken connection after
-   * the first byte is retried inside from where it stopped.
-   * @param skipBytes bytes at the beginning of the first range that are there already
-   */
-  fetchRanges(
-    url: string,
-    ranges: readonly ByteRange[],
-    signal?: AbortSignal,
-    skipBytes?: number,
-  ): AsyncIterable<FetchedPart>;
-  /**
-   * Reads a range straight into memory of the caller, as far as that goes at the first attempt, and
-   * resolves with the bytes that were received; `fetchRanges` gets the rest, and knows why there is
-   * one. Once it is settled or `signal` has fired, nothing is written any more.
-   * @throws OrbweaverError `ABORTED`, `CLOSED`, `UNSAFE_URL`; what the receiver throws
-   */
-  receiveRange?(
-    url: string,
-    range: ByteRange,
-    receiver: RangeReceiver,
-    signal?: AbortSignal,
-  ): Promise<number>;
-  /**
    * Ranges of one fetch URL, read one after another straight into memory of the caller. Nothing is
    * sent before the first `fill`, and nothing is read that was not asked for.
    */
@@ -126,23 +102,4 @@ export interface RangeReader {
   fill(into: Uint8Array): Promise<number>;
   /** Nothing more is wanted. Safe to call twice, and during a `fill`. */
   cancel(): void;
-}
-
-/** Takes the bytes of ranges where it wants them. */
-export interface RangeReceiver {
-  /**
-   * Where the next bytes go, at least one byte of a view (maybe of shared memory), valid until the
-   * next call of any method. Null: nowhere now, ask again after `ready`.
-   */
-  room(): Uint8Array | null;
-  /** Resolves when it is worth asking for room again; rejects when nothing is wanted any more. */
-  ready(): Promise<void>;
-  /** The first `count` bytes of `room` are the next ones of the range with this index. */
-  received(rangeIndex: number, count: number): void;
-}
-
-export interface FetchedPart {
-  /** Index into the `ranges` that were asked. */
-  readonly rangeIndex: number;
-  readonly bytes: Uint8Array;
 }

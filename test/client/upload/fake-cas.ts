@@ -154,9 +154,6 @@ export class FakeCas implements CasClient {
   getReconstruction(): Promise<null> {
     throw new Error('not used by uploads');
   }
-  fetchRanges(): AsyncIterable<never> {
-    throw new Error('not used by uploads');
-  }
   readRanges(): never {
     throw new Error('not used by uploads');
   }
