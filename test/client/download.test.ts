@@ -232,6 +232,17 @@ describe('downloadFile', () => {
     }
   });
 
+  it('tells the pool how many bytes will come as soon as it knows', async () => {
+    const { file, xorbs } = plainFile(chunksOf(5, 1000));
+    const expected: number[] = [];
+    const expectBytes = (bytes: number): void => void expected.push(bytes);
+    const pool = { ...testPool(SMALLEST), expectBytes };
+    const common = { cas: fakeCas([file], xorbs), pool, hasher, fileHash: file.hash };
+    await downloadFile({ ...common, sink: testSink(true) });
+    await downloadFile({ ...common, sink: testSink(true), range: { offset: 100, length: 50 } });
+    expect(expected).toEqual([5000, 50]);
+  });
+
   it('never has more requests in flight than asked for', async () => {
     const { file, xorbs } = randomFile(5, {
       xorbs: 12,
