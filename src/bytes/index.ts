@@ -1,11 +1,3 @@
-export {
-  callback,
-  checkOptions,
-  flag,
-  type OptionCheck,
-  optional,
-  wholeNumber,
-} from './check-options.js';
 export { bytesEqual, concatBytes, isZero } from './compare.js';
 export { GrowableBytes, GrowableU32, withRoom } from './growable.js';
 export { hexDecode, hexEncode, xetHexDecode, xetHexEncode } from './hex.js';

@@ -1,11 +1,4 @@
-import {
-  callback,
-  checkOptions,
-  flag,
-  type OptionCheck,
-  optional,
-  wholeNumber,
-} from '../bytes/index.js';
+import { checkOptions, is, type OptionRules } from '../options/index.js';
 import { type CorsOptions, checkCors } from './cors.js';
 import type { GatewayFault } from './ports.js';
 
@@ -83,23 +76,37 @@ export interface GatewaySettings extends Readonly<typeof GATEWAY_DEFAULTS> {
   readonly onFault: ((fault: GatewayFault) => void) | undefined;
 }
 
+const RULES: OptionRules<GatewayOptions> = {
+  publicUrl: is.text,
+  secret: is.object,
+  urlLifetimeMs: is.integer(1),
+  maxMemory: is.integer(LEAST_MEMORY_BYTES),
+  maxWaitingCount: is.integer(1),
+  minBodyRate: is.integer(1),
+  bodyGraceMs: is.integer(1),
+  heartbeatMs: is.integer(1),
+  acceptUnverifiedShards: is.flag,
+  cors: is.object,
+  onFault: is.callback,
+};
+
 /** Checks every option once. @throws TypeError, RangeError */
-export function gatewaySettings(options: GatewayOptions | undefined): GatewaySettings {
-  const number = (name: keyof typeof GATEWAY_DEFAULTS, min = 1): OptionCheck<number> =>
-    wholeNumber({ default: GATEWAY_DEFAULTS[name], min });
-  return checkOptions('createGateway', options, {
-    publicUrl: optional(checkUrl),
-    secret: optional(checkSecret),
-    urlLifetimeMs: number('urlLifetimeMs'),
-    maxMemory: number('maxMemory', LEAST_MEMORY_BYTES),
-    maxWaitingCount: number('maxWaitingCount'),
-    minBodyRate: number('minBodyRate'),
-    bodyGraceMs: number('bodyGraceMs'),
-    heartbeatMs: number('heartbeatMs'),
-    acceptUnverifiedShards: flag({ default: false }),
-    cors: optional(checkCors),
-    onFault: callback<(fault: GatewayFault) => void>(),
-  });
+export function gatewaySettings(options: GatewayOptions = {}): GatewaySettings {
+  const { publicUrl, secret, cors, onFault, ...rest } = checkOptions(
+    'createGateway',
+    options,
+    RULES,
+  );
+  const given = Object.entries(rest).filter(([, value]) => value !== undefined);
+  return {
+    ...GATEWAY_DEFAULTS,
+    acceptUnverifiedShards: false,
+    ...(Object.fromEntries(given) as Partial<typeof GATEWAY_DEFAULTS>),
+    publicUrl: publicUrl === undefined ? null : checkUrl(publicUrl, 'publicUrl'),
+    secret: secret === undefined ? null : checkSecret(secret, 'secret'),
+    cors: cors === undefined ? null : checkCors(cors, 'cors'),
+    onFault,
+  };
 }
 
 function checkUrl(text: string, name: string): string {

@@ -1,4 +1,4 @@
-import { hexDecode, wholeNumber } from '../../bytes/index.js';
+import { hexDecode } from '../../bytes/index.js';
 import { createDedupSession, type DedupSession } from '../../dedup/index.js';
 import { isOrbweaverError, OrbweaverError } from '../../errors.js';
 import { Deferred, Scope } from '../../flow/index.js';
@@ -381,5 +381,7 @@ function atLeastOne(
   name: 'readConcurrency' | 'sendConcurrency' | 'knowledgeMaxBytes',
   fallback: number,
 ): number {
-  return wholeNumber({ default: fallback })(options[name], name);
+  const value = options[name] ?? fallback;
+  if (Number.isSafeInteger(value) && value >= 1) return value;
+  throw new RangeError(`"${name}" expected an integer of at least 1, got ${value}`);
 }
