@@ -53,7 +53,7 @@ export interface SignedFor {
 }
 
 /** Signed URLs are good for so long, seconds. */
-export const URL_SECONDS = 15 * 60;
+export const URL_SECONDS: number = 15 * 60;
 
 export function signUrl(bucket: BucketState, request: SignedFor): string {
   const url = new URL(`${bucket.faults.urlOrigin ?? bucket.url}/${encodePath(request.object)}`);

@@ -1,0 +1,156 @@
+import { isOrbweaverError } from '../../../errors.js';
+import { Scope } from '../../../flow/index.js';
+import { targetError } from '../errors.js';
+import { textOf } from '../json-fields.js';
+import type { StepContext, TargetNote } from '../ports.js';
+import type { BurnPayment, CascadeSettings } from './options.js';
+import type { Uploaded } from './upload.js';
+
+/**
+ * Payments: at most one under way, and none is ever made twice. The journal has, for each,
+ *
+ *     pay (reference, amount) ─► paid (txid)            all went well
+ *                             ─► pay-declined           certainly not paid
+ *                             (nothing)                 killed in between: only the wallet knows
+ */
+
+/** A burn transaction that was made and is in the journal. */
+interface PaidBurn {
+  readonly reference: string;
+  readonly amount: string;
+  readonly txid: string;
+  /** The upload that it was paid for. */
+  readonly fileId: string;
+}
+
+/** Amounts that are as good as equal. */
+const SAME_AMOUNT = 0.01;
+
+/**
+ * The transactions for all amounts, in their order; makes the ones that are missing.
+ * @throws OrbweaverError `PAYMENT_REQUIRED` when a payment was declined, `OUTCOME_UNKNOWN` when nobody
+ * knows whether one was made
+ */
+export async function payAll(
+  settings: CascadeSettings,
+  uploaded: Uploaded,
+  context: StepContext,
+): Promise<readonly string[]> {
+  const spent = new Set(startedTxids(context.notes));
+  const unspent = paidBurns(context.notes).filter(({ txid }) => !spent.has(txid));
+  const txids: string[] = [];
+  const { fileId, amounts } = uploaded;
+  for (const [index, amount] of amounts.entries()) {
+    const reference = `${fileId}-${index}`;
+    const own = unspent.find((burn) => burn.reference === reference);
+    // What was paid for an upload that was lost is still good for the same amount.
+    const other = unspent.find(
+      (burn) => burn.fileId !== fileId && Math.abs(Number(burn.amount) - Number(amount)) < SAME_AMOUNT,
+    );
+    const burn = own ?? other;
+    if (burn !== undefined) {
+      unspent.splice(unspent.indexOf(burn), 1);
+      txids.push(burn.txid);
+      continue;
+    }
+    checkSignal(context.signal);
+    context.progress({ stage: 'paying', fraction: index / amounts.length });
+    const payment = { amount, index, count: amounts.length, fileId, reference, signal: context.signal };
+    txids.push(await payOne(settings, payment, { context, known: txids }));
+  }
+  return txids;
+}
+
+/** @throws OrbweaverError `ABORTED` */
+function checkSignal(signal: AbortSignal): void {
+  const scope = new Scope({ signal, what: 'the transfer' });
+  scope.check();
+  scope.close();
+}
+
+async function payOne(
+  settings: CascadeSettings,
+  payment: BurnPayment,
+  { context, known }: { context: StepContext; known: readonly string[] },
+): Promise<string> {
+  const { reference, amount, fileId } = payment;
+  const keep = async (txid: unknown): Promise<string> => {
+    if (typeof txid !== 'string' || !/^[0-9a-f]{64}$/i.test(txid) || known.includes(txid)) {
+      throw unknownPayment(payment, 'the wallet expected to name a new transaction of 64 hex digits');
+    }
+    await context.note('paid', { reference, amount, fileId, txid });
+    return txid;
+  };
+  if (mayHaveBeenPaid(context.notes, reference)) {
+    if (settings.findBurn === undefined) {
+      throw unknownPayment(payment, 'an earlier run was ended while it was paid');
+    }
+    const found = await settings.findBurn(payment);
+    if (found !== null) return keep(found);
+    await context.note('pay-declined', { reference, amount, fileId });
+  }
+  // On disk before any coin moves.
+  await context.note('pay', { reference, amount, fileId });
+  let txid: string;
+  try {
+    txid = await settings.payBurn(payment);
+  } catch (error) {
+    if (!isOrbweaverError(error) || error.code !== 'PAYMENT_REQUIRED') {
+      throw unknownPayment(payment, 'the wallet failed', error);
+    }
+    await context.note('pay-declined', { reference, amount, fileId });
+    throw targetError({
+      kind: 'cascade',
+      class: 'payment-required',
+      message: `a burn transaction of ${amount} coins was declined`,
+      ids: { fileId, reference },
+      cause: error,
+    });
+  }
+  return keep(txid);
+}
+
+function unknownPayment(payment: BurnPayment, why: string, cause?: unknown): Error {
+  const { reference, amount, fileId, index } = payment;
+  return targetError({
+    kind: 'cascade',
+    class: 'unknown-outcome',
+    message: `burn ${index} of ${amount} coins may have been paid (${why}); it is not paid again: look for the reference ${reference} in the wallet`,
+    ids: { fileId, reference, amount },
+    cause,
+  });
+}
+
+/** The last word about a reference is that it is being paid. */
+function mayHaveBeenPaid(notes: readonly TargetNote[], reference: string): boolean {
+  const last = notes.findLast(
+    ({ kind, data }) => kind.startsWith('pa') && data['reference'] === reference,
+  );
+  return last?.kind === 'pay';
+}
+
+/** All that were paid, in this run and earlier ones. */
+export function paidBurns(notes: readonly TargetNote[]): PaidBurn[] {
+  return notes
+    .filter(({ kind }) => kind === 'paid')
+    .map(({ data }) => ({
+      reference: textOf(data['reference']),
+      amount: textOf(data['amount']),
+      txid: textOf(data['txid']),
+      fileId: textOf(data['fileId']),
+    }));
+}
+
+/** Transactions that went along with a start that was not refused. */
+function startedTxids(notes: readonly TargetNote[]): string[] {
+  const txids = new Set<string>();
+  for (const { kind, data } of notes) {
+    const { txids: named } = data;
+    if (!Array.isArray(named)) continue;
+    for (const txid of named.map(textOf)) {
+      if (kind === 'start') txids.add(txid);
+      else if (kind === 'start-refused') txids.delete(txid);
+    }
+  }
+  return [...txids];
+}

@@ -1,0 +1,145 @@
+import { isOrbweaverError } from '../../../errors.js';
+import { Scope } from '../../../flow/index.js';
+import { targetError } from '../errors.js';
+import type { TargetResponse } from '../http.js';
+import { objectOf, textOf } from '../json-fields.js';
+import type { StepContext, TargetIds, TargetNote } from '../ports.js';
+import { type CascadeApi, saidBy } from './api.js';
+import type { CascadeDetails } from './details.js';
+import type { CascadeSettings } from './options.js';
+
+/**
+ * The start is sent once. The journal has `start` before it leaves; `start-refused` follows when the
+ * server certainly did nothing. A start without that word may have been made: it is looked for by the
+ * id of the file, and never sent again.
+ */
+
+/**
+ * Sends the start and resolves with the state after it.
+ * @throws OrbweaverError of a class; `OUTCOME_UNKNOWN` when nothing shows whether it was made
+ */
+export async function startOnce(
+  api: CascadeApi,
+  settings: CascadeSettings,
+  start: {
+    readonly fileId: string;
+    readonly txids: readonly string[];
+    readonly context: StepContext;
+  },
+): Promise<CascadeDetails> {
+  const { fileId, txids, context } = start;
+  await context.note('start', { fileId, txids });
+  context.progress({ stage: 'starting', fraction: null });
+  let response: TargetResponse;
+  try {
+    response = await api.spend(
+      `/start/${encodeURIComponent(fileId)}`,
+      {
+        burn_txids: txids,
+        app_pastelid: settings.pastelId,
+        make_publicly_accessible: settings.makePublic === true,
+        ...(settings.spendableAddress === undefined
+          ? {}
+          : { spendable_address: settings.spendableAddress }),
+      },
+      context.signal,
+    );
+  } catch (error) {
+    if (!isOrbweaverError(error) || error.code === 'ABORTED') throw error;
+    return lookForStart(api, settings, { fileId, txids, context, cause: error });
+  }
+  if (response.status === 201 || response.status === 200) {
+    const taskIds = textOf(objectOf(response.json)?.['task_id']).split(',').filter(Boolean);
+    await context.note('started', { fileId, taskIds });
+    return lookForStart(api, settings, { fileId, txids, context });
+  }
+  const said = saidBy(response);
+  const refused = response.status < 500 || /valid base-file-id/i.test(said);
+  if (!refused) {
+    // Among them "already in progress": somebody's start was made, and the details say whose.
+    const cause = api.failure(response, 'starting the registration', { fileId });
+    return lookForStart(api, settings, { fileId, txids, context, cause });
+  }
+  await context.note('start-refused', { fileId, txids, status: response.status });
+  if (/valid base-file-id/i.test(said)) throw uploadLost({ fileId });
+  throw api.failure(response, 'starting the registration', { fileId, burnTxids: txids.join(',') });
+}
+
+/** The upload is no longer at the server: it has to be sent again, and what was paid stays good. */
+export function uploadLost(ids: TargetIds): Error {
+  return targetError({
+    kind: 'cascade',
+    class: 'transient',
+    message: 'the server no longer has the upload: it has to be sent again',
+    ids,
+    planAgain: true,
+  });
+}
+
+/** What {@link lookForStart} looks for. */
+export interface StartLookup {
+  readonly fileId: string;
+  readonly txids: readonly string[];
+  readonly context: StepContext;
+  /** Why nobody knows. */
+  readonly cause?: unknown;
+}
+
+/** First pause between two looks, ms; doubles. */
+const FIRST_LOOK_MS = 1000;
+
+/**
+ * Looks until a task shows that the start was made. @throws OrbweaverError `OUTCOME_UNKNOWN` with the
+ * ids when none does in time
+ */
+export async function lookForStart(
+  api: CascadeApi,
+  settings: CascadeSettings,
+  { fileId, txids, context, cause }: StartLookup,
+): Promise<CascadeDetails> {
+  const scope = new Scope({ clock: settings.clock, signal: context.signal, what: 'the transfer' });
+  const endMs = settings.clock.now() + settings.lookupMs;
+  let pauseMs = FIRST_LOOK_MS;
+  let failure: unknown = cause;
+  try {
+    for (;;) {
+      try {
+        const details = await api.details(fileId, context.signal);
+        if (details.stage !== 'unknown' && details.stage !== 'uploaded') return details;
+      } catch (error) {
+        if (!isOrbweaverError(error) || error.code === 'ABORTED') throw error;
+        failure ??= error;
+      }
+      if (settings.clock.now() + pauseMs > endMs) break;
+      await scope.sleep(pauseMs);
+      pauseMs = Math.min(pauseMs * 2, settings.pollMs.first);
+    }
+  } finally {
+    scope.close();
+  }
+  throw targetError({
+    kind: 'cascade',
+    class: 'unknown-outcome',
+    message: `the start of ${fileId} may have been made, and nothing shows it; it is not sent again: look at its registration details, and for its burn transactions`,
+    ids: { fileId, burnTxids: txids.join(',') },
+    cause: failure,
+  });
+}
+
+/** What the journal says about the start of an upload. */
+export function startNoted(
+  notes: readonly TargetNote[],
+  fileId: string,
+): { readonly sent: boolean; readonly txids: readonly string[] } {
+  const last = notes.findLast(
+    ({ kind, data }) =>
+      (kind === 'start' || kind === 'start-refused' || kind === 'started') &&
+      data['fileId'] === fileId,
+  );
+  const start = notes.findLast(({ kind, data }) => kind === 'start' && data['fileId'] === fileId);
+  const txids = start?.data['txids'];
+  return {
+    sent: last?.kind === 'start' || last?.kind === 'started',
+    txids: Array.isArray(txids) ? txids.map(textOf) : [],
+  };
+}
