@@ -61,7 +61,10 @@ export function signUrl(bucket: BucketState, request: SignedFor): string {
   url.searchParams.set('X-Goog-Algorithm', 'GOOG4-HMAC-SHA256');
   url.searchParams.set('X-Goog-Date', date);
   url.searchParams.set('X-Goog-Expires', String(URL_SECONDS));
-  url.searchParams.set('X-Goog-SignedHeaders', request.method === 'PUT' ? 'content-type;host' : 'host');
+  url.searchParams.set(
+    'X-Goog-SignedHeaders',
+    request.method === 'PUT' ? 'content-type;host' : 'host',
+  );
   url.searchParams.set('X-Goog-Signature', signature(bucket.key, request, date));
   return url.href;
 }
@@ -145,18 +148,26 @@ async function put(bucket: BucketState, call: PutCall): Promise<void> {
   const { counts, faults } = bucket;
   counts.puts++;
   if (Object.keys(request.headers).some((name) => !NEEDED_HEADERS.has(name))) counts.extraHeaders++;
-  if (request.headers['content-length'] === undefined) return refuse(411, 'MissingContentLength');
+  if (request.headers['content-length'] === undefined) {
+    refuse(411, 'MissingContentLength');
+    return;
+  }
   if (faults.redirectPut !== undefined) {
     request.resume();
-    return replyText(response, 307, '', { location: faults.redirectPut });
+    replyText(response, 307, '', { location: faults.redirectPut });
+    return;
   }
   if ((faults.failPut ?? 0) > 0) {
     faults.failPut = (faults.failPut ?? 0) - 1;
-    return refuse(503, 'ServiceUnavailable');
+    refuse(503, 'ServiceUnavailable');
+    return;
   }
   const taken = bucket.objects.has(object);
   const noticed = faults.nameTakenAt ?? 'put';
-  if (taken && noticed === 'put') return refuse(412, 'PreconditionFailed');
+  if (taken && noticed === 'put') {
+    refuse(412, 'PreconditionFailed');
+    return;
+  }
   const stored = await store(bucket, request);
   if (stored === null) return;
   // Where a taken name is noticed later, the first content stays.
@@ -206,7 +217,10 @@ async function get(
   refuse: (status: number, code: string) => void,
 ): Promise<void> {
   const stored = bucket.objects.get(object);
-  if (stored === undefined) return refuse(404, 'NoSuchKey');
+  if (stored === undefined) {
+    refuse(404, 'NoSuchKey');
+    return;
+  }
   response.writeHead(200, {
     'content-type': stored.contentType,
     'content-length': stored.sizeBytes,

@@ -6,10 +6,9 @@ export {
   type CascadeServerOptions,
   startCascadeServer,
 } from './cascade-server.js';
+export type { CidProfile, MetadataCounts } from './metadata-api.js';
 export type { MetadataFaults } from './metadata-faults.js';
 export {
-  type CidProfile,
-  type MetadataCounts,
   type MetadataServer,
   type MetadataServerOptions,
   startMetadataServer,

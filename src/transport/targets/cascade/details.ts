@@ -83,7 +83,8 @@ function volumeOf(file: Readonly<Record<string, unknown>>): VolumeState {
   const taskId = textOf(file['task_id']);
   const concluded = file['is_concluded'] === true;
   const last = (regTxid === '' ? registrations : activations).at(-1);
-  const error = last?.['is_successful'] === true || concluded ? '' : textOf(last?.['error_message']);
+  const error =
+    last?.['is_successful'] === true || concluded ? '' : textOf(last?.['error_message']);
   return {
     name: textOf(file['file_id']),
     index: textOf(file['file_index']),

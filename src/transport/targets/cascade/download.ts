@@ -161,7 +161,7 @@ async function fetchWhenReady(
   const patienceEndMs = settings.clock.now() + FILE_PATIENCE_MS;
   pollMs = FIRST_POLL_MS;
   for (;;) {
-    const outcome = await getFile(api, settings, fetch);
+    const outcome = await getFile(settings, fetch);
     if (outcome !== null) return outcome;
     if (settings.clock.now() + pollMs > patienceEndMs) return null;
     await scope.sleep(pollMs);
@@ -203,14 +203,13 @@ interface Received {
 
 /** Gets the file, going on by ranges when the connection breaks. Null: it is not there (yet). */
 async function getFile(
-  api: CascadeApi,
   settings: CascadeSettings,
   fetch: Fetch,
 ): Promise<CascadeDownloadResult | { wrong: string } | null> {
   const { download } = fetch;
   const received: Received = { hash: createHash('sha256'), bytes: 0, cuts: 0 };
   for (;;) {
-    const totalBytes = await getRest(api, settings, fetch, received);
+    const totalBytes = await getRest(settings, fetch, received);
     if (totalBytes === null) return null;
     if (totalBytes !== 'cut') break;
     received.cuts++;
@@ -229,7 +228,6 @@ async function getFile(
 }
 
 async function getRest(
-  api: CascadeApi,
   settings: CascadeSettings,
   { download, fileId, scope }: Fetch,
   received: Received,

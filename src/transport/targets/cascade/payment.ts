@@ -45,7 +45,8 @@ export async function payAll(
     const own = unspent.find((burn) => burn.reference === reference);
     // What was paid for an upload that was lost is still good for the same amount.
     const other = unspent.find(
-      (burn) => burn.fileId !== fileId && Math.abs(Number(burn.amount) - Number(amount)) < SAME_AMOUNT,
+      (burn) =>
+        burn.fileId !== fileId && Math.abs(Number(burn.amount) - Number(amount)) < SAME_AMOUNT,
     );
     const burn = own ?? other;
     if (burn !== undefined) {
@@ -55,7 +56,14 @@ export async function payAll(
     }
     checkSignal(context.signal);
     context.progress({ stage: 'paying', fraction: index / amounts.length });
-    const payment = { amount, index, count: amounts.length, fileId, reference, signal: context.signal };
+    const payment = {
+      amount,
+      index,
+      count: amounts.length,
+      fileId,
+      reference,
+      signal: context.signal,
+    };
     txids.push(await payOne(settings, payment, { context, known: txids }));
   }
   return txids;
@@ -76,7 +84,10 @@ async function payOne(
   const { reference, amount, fileId } = payment;
   const keep = async (txid: unknown): Promise<string> => {
     if (typeof txid !== 'string' || !/^[0-9a-f]{64}$/i.test(txid) || known.includes(txid)) {
-      throw unknownPayment(payment, 'the wallet expected to name a new transaction of 64 hex digits');
+      throw unknownPayment(
+        payment,
+        'the wallet expected to name a new transaction of 64 hex digits',
+      );
     }
     await context.note('paid', { reference, amount, fileId, txid });
     return txid;

@@ -1,7 +1,6 @@
 import { isOrbweaverError } from '../../../errors.js';
 import { Scope } from '../../../flow/index.js';
 import { targetError } from '../errors.js';
-import type { TargetResponse } from '../http.js';
 import { objectOf, textOf } from '../json-fields.js';
 import type { StepContext, TargetIds, TargetNote } from '../ports.js';
 import { type CascadeApi, saidBy } from './api.js';
@@ -15,8 +14,9 @@ import type { CascadeSettings } from './options.js';
  */
 
 /**
- * Sends the start and resolves with the state after it.
- * @throws OrbweaverError of a class; `OUTCOME_UNKNOWN` when nothing shows whether it was made
+ * Sends the start and resolves with the tasks that it made, which may be fewer than there are volumes.
+ * A failure of the class `transient` leaves open whether it was made: {@link lookForStart} says.
+ * @throws OrbweaverError of a class
  */
 export async function startOnce(
   api: CascadeApi,
@@ -26,42 +26,32 @@ export async function startOnce(
     readonly txids: readonly string[];
     readonly context: StepContext;
   },
-): Promise<CascadeDetails> {
+): Promise<readonly string[]> {
   const { fileId, txids, context } = start;
+  const { spendableAddress, pastelId, makePublic = false } = settings;
   await context.note('start', { fileId, txids });
   context.progress({ stage: 'starting', fraction: null });
-  let response: TargetResponse;
-  try {
-    response = await api.spend(
-      `/start/${encodeURIComponent(fileId)}`,
-      {
-        burn_txids: txids,
-        app_pastelid: settings.pastelId,
-        make_publicly_accessible: settings.makePublic === true,
-        ...(settings.spendableAddress === undefined
-          ? {}
-          : { spendable_address: settings.spendableAddress }),
-      },
-      context.signal,
-    );
-  } catch (error) {
-    if (!isOrbweaverError(error) || error.code === 'ABORTED') throw error;
-    return lookForStart(api, settings, { fileId, txids, context, cause: error });
-  }
+  const response = await api.spend(
+    `/start/${encodeURIComponent(fileId)}`,
+    {
+      burn_txids: txids,
+      app_pastelid: pastelId,
+      make_publicly_accessible: makePublic,
+      ...(spendableAddress === undefined ? {} : { spendable_address: spendableAddress }),
+    },
+    context.signal,
+  );
   if (response.status === 201 || response.status === 200) {
     const taskIds = textOf(objectOf(response.json)?.['task_id']).split(',').filter(Boolean);
     await context.note('started', { fileId, taskIds });
-    return lookForStart(api, settings, { fileId, txids, context });
+    return taskIds;
   }
-  const said = saidBy(response);
-  const refused = response.status < 500 || /valid base-file-id/i.test(said);
-  if (!refused) {
-    // Among them "already in progress": somebody's start was made, and the details say whose.
-    const cause = api.failure(response, 'starting the registration', { fileId });
-    return lookForStart(api, settings, { fileId, txids, context, cause });
+  const unknownFile = /valid base-file-id/i.test(saidBy(response));
+  // Any other 5xx, "already in progress" among them, leaves open whose start was made.
+  if (response.status < 500 || unknownFile) {
+    await context.note('start-refused', { fileId, txids, status: response.status });
   }
-  await context.note('start-refused', { fileId, txids, status: response.status });
-  if (/valid base-file-id/i.test(said)) throw uploadLost({ fileId });
+  if (unknownFile) throw uploadLost({ fileId });
   throw api.failure(response, 'starting the registration', { fileId, burnTxids: txids.join(',') });
 }
 
@@ -81,8 +71,6 @@ export interface StartLookup {
   readonly fileId: string;
   readonly txids: readonly string[];
   readonly context: StepContext;
-  /** Why nobody knows. */
-  readonly cause?: unknown;
 }
 
 /** First pause between two looks, ms; doubles. */
@@ -95,12 +83,12 @@ const FIRST_LOOK_MS = 1000;
 export async function lookForStart(
   api: CascadeApi,
   settings: CascadeSettings,
-  { fileId, txids, context, cause }: StartLookup,
+  { fileId, txids, context }: StartLookup,
 ): Promise<CascadeDetails> {
   const scope = new Scope({ clock: settings.clock, signal: context.signal, what: 'the transfer' });
   const endMs = settings.clock.now() + settings.lookupMs;
   let pauseMs = FIRST_LOOK_MS;
-  let failure: unknown = cause;
+  let failure: unknown;
   try {
     for (;;) {
       try {
@@ -108,7 +96,7 @@ export async function lookForStart(
         if (details.stage !== 'unknown' && details.stage !== 'uploaded') return details;
       } catch (error) {
         if (!isOrbweaverError(error) || error.code === 'ABORTED') throw error;
-        failure ??= error;
+        failure = error;
       }
       if (settings.clock.now() + pauseMs > endMs) break;
       await scope.sleep(pauseMs);

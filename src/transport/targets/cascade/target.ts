@@ -1,3 +1,4 @@
+import type { JsonRecord } from '../../../client/ports.js';
 import { isOrbweaverError } from '../../../errors.js';
 import { targetError } from '../errors.js';
 import { textOf } from '../json-fields.js';
@@ -17,7 +18,7 @@ import { uploadName } from './names.js';
 import { type CascadeOptions, type CascadeSettings, cascadeSettings } from './options.js';
 import { payAll } from './payment.js';
 import { lookForStart, startNoted, startOnce, uploadLost } from './start.js';
-import { checkAmounts, type Uploaded, uploadFile } from './upload.js';
+import { checkAmounts, type Uploaded, uploadFile, uploadsGivenUp } from './upload.js';
 import { stateAfterStart } from './watch.js';
 
 /**
@@ -69,8 +70,9 @@ export function createCascadeTarget(options: CascadeOptions): UploadTarget {
       checkContent(details, uploaded, context);
       checkAmounts(uploaded, details.volumes.length, settings.maxFee);
       const txids = await payAll(settings, uploaded, context);
-      const started = await startOnce(api, settings, { fileId, txids, context });
-      return pendingOrDone(settings, uploaded, { context, details: started });
+      const taskIds = await startOnce(api, settings, { fileId, txids, context });
+      const unqueuedCount = details.volumes.length - taskIds.length;
+      return pendingOf(settings, uploaded, { unqueuedCount });
     },
     async status(_plan, pending, context) {
       const fileId = pending.ids['fileId'] ?? '';
@@ -83,22 +85,22 @@ export function createCascadeTarget(options: CascadeOptions): UploadTarget {
         throw error;
       }
       const sha3 = textOf(pending.data?.['sha3']);
-      return stateAfterStart(settings, { fileId, sha3, digests: context.digests }, details, pending);
+      return stateAfterStart(
+        settings,
+        { fileId, sha3, digests: context.digests },
+        details,
+        pending,
+      );
     },
     async check(_plan, step, context) {
       // A file that was taken has an id that nobody got: it cannot be looked for, and costs nothing.
-      if (step.step === 'send') return { made: 'no' };
+      if (step.step === 'send') return { made: uploadsGivenUp(context.notes) ? 'unknown' : 'no' };
       const uploaded = uploadedOf(step.acks);
       const { fileId } = uploaded;
       const start = startNoted(context.notes, fileId);
       if (!start.sent) return { made: 'no' };
-      try {
-        const details = await lookForStart(api, settings, { fileId, txids: start.txids, context });
-        return { made: 'yes', result: pendingOrDone(settings, uploaded, { context, details }) };
-      } catch (error) {
-        if (isOrbweaverError(error) && error.code === 'OUTCOME_UNKNOWN') return { made: 'unknown' };
-        throw error;
-      }
+      const details = await lookForStart(api, settings, { fileId, txids: start.txids, context });
+      return { made: 'yes', result: pendingOrDone(settings, uploaded, { context, details }) };
     },
     async cancel(_plan, context) {
       // There is nothing to call: the copy stays at the server, and so does what was paid.
@@ -119,6 +121,7 @@ async function planUpload(
   const whole: Part = { index: 0, start: 0, end: source.sizeBytes };
   const fresh: Plan = { ids: {}, state: { name }, parts: [whole] };
   const [ack] = prior?.acks ?? [];
+  if (uploadsGivenUp(context.notes)) await context.note('upload-again', {});
   if (prior === undefined || ack === undefined) return fresh;
   const uploaded = uploadedOf([ack]);
   const { fileId } = uploaded;
@@ -141,7 +144,7 @@ async function planUpload(
     presentBytes: source.sizeBytes,
   };
   if (details.stage === 'uploaded') return plan;
-  return { ...plan, pending: pendingOf(settings, uploaded, { context, details }, prior.pending) };
+  return { ...plan, pending: pendingOf(settings, uploaded) };
 }
 
 interface Look {
@@ -158,20 +161,19 @@ function pendingOrDone(settings: CascadeSettings, uploaded: Uploaded, look: Look
   return state;
 }
 
-/** What `plan` says of an upload that was started: `status` decides whether it is over. */
+/** An upload that was started; `status` says where it stands. */
 function pendingOf(
   settings: CascadeSettings,
   { fileId, sha3 }: Uploaded,
-  { details }: Look,
-  before: Pending | null,
+  details: JsonRecord = {},
 ): Pending {
   return {
     state: 'pending',
     ids: { fileId, pastelId: settings.pastelId },
-    progress: { stage: details.stage, fraction: null },
+    progress: { stage: 'registering', fraction: 0, details },
+    data: { sha3 },
     pollMs: settings.pollMs,
     patienceMs: settings.patienceMs,
-    data: before?.data ?? { sha3 },
   };
 }
 

@@ -5,7 +5,7 @@ import { targetError } from '../errors.js';
 import type { TargetResponse } from '../http.js';
 import { numberOf, objectOf, textOf } from '../json-fields.js';
 import { filePartBody, multipartType } from '../multipart-body.js';
-import type { PartBody, StepContext } from '../ports.js';
+import type { PartBody, StepContext, TargetNote } from '../ports.js';
 import { type CascadeApi, classOfResponse } from './api.js';
 import type { CascadeSettings } from './options.js';
 
@@ -41,15 +41,26 @@ export async function uploadFile(
       if (response.status === 201 || response.status === 200) {
         return readUploaded(response, sha3, api);
       }
+      if (last && mayRepeat(response)) await context.note('upload-given-up', {});
       if (last || !mayRepeat(response)) throw api.failure(response, 'uploading the file');
     } catch (error) {
-      const lost = isOrbweaverError(error) && (error.code === 'NETWORK' || error.code === 'STALLED');
-      if (!lost || last) throw error;
+      const lost =
+        isOrbweaverError(error) && (error.code === 'NETWORK' || error.code === 'STALLED');
+      if (!lost) throw error;
       await context.note('stray-copy', { why: error.code });
+      if (last) {
+        await context.note('upload-given-up', {});
+        throw error;
+      }
     }
-    context.sent(0);
     await pause(settings, repeat, context.signal);
   }
+}
+
+/** The uploads of a run were used up, and no later run has begun. */
+export function uploadsGivenUp(notes: readonly TargetNote[]): boolean {
+  const last = notes.findLast(({ kind }) => kind.startsWith('upload-'));
+  return last?.kind === 'upload-given-up';
 }
 
 async function attempt(
@@ -75,8 +86,8 @@ async function attempt(
         onBytes: (bytes) => {
           sha3.update(bytes);
           sentBytes += bytes.length;
-          context.sent(sentBytes);
-          if (sentBytes === body.sizeBytes) context.progress({ stage: 'splitting', fraction: null });
+          if (sentBytes === body.sizeBytes)
+            context.progress({ stage: 'splitting', fraction: null });
         },
       }),
     repeatable: false,
@@ -93,7 +104,9 @@ function uploadTimeoutMs(sizeBytes: number): number {
 
 function mayRepeat(response: TargetResponse): boolean {
   if (response.status === 501 || response.status === 507) return false;
-  return response.status >= 500 || response.status === 429 || classOfResponse(response) === 'transient';
+  return (
+    response.status >= 500 || response.status === 429 || classOfResponse(response) === 'transient'
+  );
 }
 
 async function pause(
@@ -115,7 +128,11 @@ function readUploaded(response: TargetResponse, sha3: string, api: CascadeApi): 
   const fileId = textOf(json?.['file_id']);
   const several = json?.['required_preburn_transaction_amounts'];
   const one = json?.['required_preburn_amount'];
-  const list: readonly unknown[] = Array.isArray(several) ? several : one === undefined ? [] : [one];
+  const list: readonly unknown[] = Array.isArray(several)
+    ? several
+    : one === undefined
+      ? []
+      : [one];
   const amounts = list.map(textOf);
   const totalFee = textOf(json?.['total_estimated_fee']);
   if (!/^[A-Za-z0-9]{1,64}$/.test(fileId) || amounts.some((each) => numberOf(each) === null)) {

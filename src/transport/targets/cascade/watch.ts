@@ -29,7 +29,9 @@ export function stateAfterStart(
     beforeMs !== null && textOf(before?.data?.['signature']) === signature
       ? Math.min(beforeMs, nowMs)
       : nowMs;
-  const given = givenUp(details, nowMs - sinceMs >= settings.stallMs);
+  const stalled = nowMs - sinceMs >= settings.stallMs;
+  if (stalled && details.volumes.length === 0) return { state: 'failed', ids, error: lost(upload) };
+  const given = givenUp(details, stalled);
   if (given !== null) {
     return {
       state: 'failed',
@@ -55,6 +57,15 @@ export function stateAfterStart(
     pollMs: settings.pollMs,
     patienceMs: settings.patienceMs,
   };
+}
+
+function lost({ fileId }: WatchedUpload): Error {
+  return targetError({
+    kind: 'cascade',
+    class: 'unknown-outcome',
+    message: `the server no longer knows ${fileId}, whose start was sent: look for its burn transactions`,
+    ids: { fileId },
+  });
 }
 
 /**
