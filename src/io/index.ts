@@ -3,6 +3,7 @@ export { blobSource } from './blob-source.js';
 export { bytesRandomAccess, bytesSource } from './bytes-source.js';
 export { createDiskPace, type DiskPace } from './disk-pace.js';
 export { type FileSinkOptions, fileSink } from './file-sink.js';
+export { createJournals, defaultJournalFolder } from './journal.js';
 export { knownSize } from './known-size.js';
 export { type MemorySink, memorySink } from './memory-sink.js';
 export { outputSink } from './output-sink.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createChunkHasher, createReadableScanner } from '../../src/chunker/index.js';
+import { chunkInput } from '../../src/compose/chunk.js';
 import {
   createDigestRunner,
   DIGEST_NAMES,
