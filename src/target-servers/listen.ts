@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { OrbweaverError } from '../errors.js';
 import { type Body, type Exchange, type HttpHeaders, piecesOf } from '../http/index.js';
 
@@ -21,6 +22,8 @@ export interface ListenOptions {
   readonly port?: number | undefined;
   /** @default '127.0.0.1' */
   readonly host?: string | undefined;
+  /** Takes over the connection of a request that wants another protocol (a WebSocket). @default it is cut */
+  readonly onUpgrade?: ((request: IncomingMessage, socket: Duplex) => void) | undefined;
 }
 
 /** Of a request that was responded to early, this much is read so that its sender sees the response. */
@@ -29,13 +32,14 @@ const MAX_DISCARDED_BYTES: number = 64 * 1024 * 1024;
 /** @throws OrbweaverError `PORT_IN_USE`, `USAGE` */
 export async function listen(
   exchange: Exchange,
-  { port = 0, host = '127.0.0.1' }: ListenOptions = {},
+  { port = 0, host = '127.0.0.1', onUpgrade }: ListenOptions = {},
 ): Promise<ListeningServer> {
   const server = createServer({ requestTimeout: 0, keepAliveTimeout: 65_000 });
   const serve = (request: IncomingMessage, response: ServerResponse): void => {
     serveOne(exchange, request, response).catch(() => response.destroy());
   };
   server.on('request', serve);
+  if (onUpgrade !== undefined) server.on('upgrade', onUpgrade);
   server.on('checkContinue', (request, response) => {
     response.writeContinue();
     serve(request, response);

@@ -1,6 +1,6 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { HttpHeaders, HttpRequest, HttpResponse } from '../../http/index.js';
+import { asObject, jsonResponse, readJson } from '../messages.js';
 import { type BucketCounts, type BucketState, signUrl, URL_SECONDS } from './bucket.js';
-import { asObject, readJson, replyJson, targetOf } from './listener.js';
 
 /** The API of a metadata server: signed URLs, and what is known about files. */
 
@@ -60,41 +60,31 @@ interface Named {
 }
 
 /** A request at the API's origin. */
-export async function handleApi(
-  state: MetadataState,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
+export async function handleApi(state: MetadataState, request: HttpRequest): Promise<HttpResponse> {
   const { faults } = state;
-  const body = asObject(await readJson(request));
-  const problem = (status: number, message: unknown, headers = {}): void =>
-    replyJson(response, status, { statusCode: status, message }, headers);
+  const body = asObject(await readJson(request.body));
   if ((faults.badGateway ?? 0) > 0) {
     faults.badGateway = (faults.badGateway ?? 0) - 1;
-    problem(502, 'Bad Gateway');
-    return;
+    return problem(502, 'Bad Gateway');
   }
   if ((faults.rateLimited ?? 0) > 0) {
     faults.rateLimited = (faults.rateLimited ?? 0) - 1;
-    problem(429, 'Too Many Requests', { 'retry-after': '1' });
-    return;
+    return problem(429, 'Too Many Requests', { 'retry-after': '1' });
   }
-  const { headers } = request;
+  const { headers, method, url } = request;
   if (headers['commerce-api-key'] !== state.apiKey || headers['issuer-address'] !== state.issuer) {
-    problem(401, 'Unauthorized');
-    return;
+    return problem(401, 'Unauthorized');
   }
-  const { pathname } = targetOf(request);
-  const isUrls = request.method === 'POST' && pathname === `${BASE}/signedUrls`;
-  const isMetadata = request.method === 'POST' && pathname === `${BASE}/fileMetadata`;
-  if (!isUrls && !isMetadata) {
-    problem(404, `Cannot ${request.method} ${pathname}`);
-    return;
-  }
-  const names = readPayload(body?.['payload']);
-  if (names.payload === null) problem(400, names.problems);
-  else if (isUrls) signedUrls(state, response, { body, payload: names.payload, problem });
-  else fileMetadata(state, response, names.payload, problem);
+  const isUrls = method === 'POST' && url.pathname === `${BASE}/signedUrls`;
+  const isMetadata = method === 'POST' && url.pathname === `${BASE}/fileMetadata`;
+  if (!isUrls && !isMetadata) return problem(404, `Cannot ${method} ${url.pathname}`);
+  const { payload, problems } = readPayload(body?.['payload']);
+  if (payload === null) return problem(400, problems);
+  return isUrls ? signedUrls(state, body, payload) : fileMetadata(state, payload);
+}
+
+function problem(status: number, message: unknown, headers: HttpHeaders = {}): HttpResponse {
+  return jsonResponse(status, { statusCode: status, message }, headers);
 }
 
 function readPayload(payload: unknown): {
@@ -120,31 +110,27 @@ function readPayload(payload: unknown): {
   return { payload: problems.length > 0 ? null : named, problems };
 }
 
-interface UrlsCall {
-  readonly body: Readonly<Record<string, unknown>> | null;
-  readonly payload: readonly Named[];
-  readonly problem: (status: number, message: unknown) => void;
-}
-
-function signedUrls(state: MetadataState, response: ServerResponse, call: UrlsCall): void {
+function signedUrls(
+  state: MetadataState,
+  body: Readonly<Record<string, unknown>> | null,
+  payload: readonly Named[],
+): HttpResponse {
   const { faults } = state;
   state.metadata.signedUrls++;
-  const action = call.body?.['action'];
+  const action = body?.['action'];
   if (action !== 'write' && action !== 'read') {
-    call.problem(400, ['action must be one of the following values: write,read']);
-    return;
+    return problem(400, ['action must be one of the following values: write,read']);
   }
-  const taken = call.payload.filter(({ filename }) => state.objects.has(objectOf(state, filename)));
+  const taken = payload.filter(({ filename }) => state.objects.has(objectOf(state, filename)));
   if (action === 'write' && faults.nameTakenAt === 'signedUrls' && taken.length > 0) {
-    call.problem(
+    return problem(
       400,
       taken.map(({ filename }) => `filename ${filename} already exists`),
     );
-    return;
   }
   const late = faults.expiredUrl === true || faults.alwaysExpired === true;
   delete faults.expiredUrl;
-  const results = call.payload.map(({ filename }) => {
+  const results = payload.map(({ filename }) => {
     const extension = filename.split('.').at(-1)?.toLowerCase() ?? '';
     const contentType = TYPES[extension] ?? 'application/octet-stream';
     const signed = faults.wrongContentType === true ? 'application/x-other' : contentType;
@@ -158,15 +144,10 @@ function signedUrls(state: MetadataState, response: ServerResponse, call: UrlsCa
     return { filename, contentType, url, finalUrl: `${state.url}/${object}` };
   });
   delete faults.wrongContentType;
-  replyJson(response, 201, { results });
+  return jsonResponse(201, { results });
 }
 
-function fileMetadata(
-  state: MetadataState,
-  response: ServerResponse,
-  payload: readonly Named[],
-  problem: (status: number, message: unknown) => void,
-): void {
+function fileMetadata(state: MetadataState, payload: readonly Named[]): HttpResponse {
   const { faults, metadata } = state;
   metadata.metadataCalls++;
   metadata.longestBatch = Math.max(metadata.longestBatch, payload.length);
@@ -180,11 +161,10 @@ function fileMetadata(
     );
   if (missing.length > 0) {
     // Only those that are missing, with their indexes in the request.
-    problem(
+    return problem(
       404,
       missing.map(({ index, filePath }) => ({ index, filePath })),
     );
-    return;
   }
   const results = payload.map(({ filename }) => {
     const facts = state.facts.get(objectOf(state, filename));
@@ -194,5 +174,5 @@ function fileMetadata(
     if (!facts.cidVisible) return { filename, hash, size };
     return { filename, hash, cid: facts.cids[state.profile()], size };
   });
-  replyJson(response, 200, faults.payloadKey === true ? { payload: results } : { results });
+  return jsonResponse(200, faults.payloadKey === true ? { payload: results } : { results });
 }

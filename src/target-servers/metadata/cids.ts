@@ -5,7 +5,7 @@ import {
   createDigestTexts,
   type DigestName,
   type Digests,
-} from '../digests/index.js';
+} from '../../digests/index.js';
 
 const NAMES: readonly DigestName[] = ['cidRaw', 'cid256KiB174', 'cid1MiB1024'];
 

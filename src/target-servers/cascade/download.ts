@@ -1,10 +1,11 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
-import type { CascadeDownload, CascadeFile, CascadeState } from './cascade-model.js';
+import type { HttpRequest, HttpResponse } from '../../http/index.js';
+import { digitId } from '../ids.js';
+import { bodyOfPieces, ConnectionCut } from '../messages.js';
 import { GoaError } from './goa-error.js';
-import { digitId } from './ids.js';
+import type { CascadeDownload, CascadeFile, CascadeState } from './model.js';
 import { SEVEN_ZIP_START_BYTES } from './seven-zip.js';
 
 /** Downloads: asked for by the id of a ticket, fetched volume by volume, then served as a file. */
@@ -127,41 +128,48 @@ export function statusOf(state: CascadeState, id: string): object {
   };
 }
 
-/** Sends the bytes of a finished download; a single range works. @throws GoaError 404 */
-export async function serveFile(
-  state: CascadeState,
-  id: string,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
+/** The bytes of a finished download; a single range works. @throws GoaError 404 */
+export function serveFile(state: CascadeState, id: string, request: HttpRequest): HttpResponse {
   const download = state.downloads.get(id);
   if (download?.state !== 'ready') throw new GoaError(404, 'NotFound', 'file not found');
   const { file } = download;
-  const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '');
+  const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers['range'] ?? '');
   const start = Math.min(Number(range?.[1] ?? 0), file.sizeBytes);
   const last = range?.[2] === undefined || range[2] === '' ? file.sizeBytes - 1 : Number(range[2]);
-  const end = Math.min(last + 1, file.sizeBytes);
-  response.writeHead(range === null ? 200 : 206, {
-    'content-type': 'application/octet-stream',
-    'content-disposition': `attachment; filename="${encodeURIComponent(file.name)}"`,
-    'content-length': end - start,
-    'accept-ranges': 'bytes',
-    ...(range === null ? {} : { 'content-range': `bytes ${start}-${end - 1}/${file.sizeBytes}` }),
-  });
-  const wrong = (state.faults.wrongBytes ?? 0) > 0;
-  if (wrong) state.faults.wrongBytes = (state.faults.wrongBytes ?? 0) - 1;
-  let sent = 0;
+  const end = Math.max(start, Math.min(last + 1, file.sizeBytes));
+  return {
+    status: range === null ? 200 : 206,
+    headers: {
+      'content-type': 'application/octet-stream',
+      'content-disposition': `attachment; filename="${encodeURIComponent(file.name)}"`,
+      'accept-ranges': 'bytes',
+      ...(range === null ? {} : { 'content-range': `bytes ${start}-${end - 1}/${file.sizeBytes}` }),
+    },
+    body: bodyOfPieces(served(state, file, start, end), end - start),
+  };
+}
+
+/** The content, with what goes wrong on its way. */
+async function* served(
+  state: CascadeState,
+  file: CascadeFile,
+  start: number,
+  end: number,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const { faults } = state;
+  const wrong = (faults.wrongBytes ?? 0) > 0;
+  if (wrong) faults.wrongBytes = (faults.wrongBytes ?? 0) - 1;
+  let sentBytes = 0;
   for await (const bytes of contentOf(file, start, end)) {
-    if (wrong && sent === 0) bytes[0] = (bytes[0] as number) ^ 1;
-    sent += bytes.length;
-    if (state.faults.cutFile === true && sent * 2 >= end - start) {
-      delete state.faults.cutFile;
-      response.destroy();
-      return;
+    if (wrong && sentBytes === 0) bytes[0] = (bytes[0] as number) ^ 1;
+    if (faults.cutFile === true && (sentBytes + bytes.length) * 2 >= end - start) {
+      delete faults.cutFile;
+      yield bytes.subarray(0, bytes.length >> 1);
+      throw new ConnectionCut();
     }
-    if (!response.write(bytes)) await new Promise((resolve) => response.once('drain', resolve));
+    sentBytes += bytes.length;
+    yield bytes;
   }
-  response.end();
 }
 
 /** Bytes of the file as it came: volumes joined, without the frames of the archive. */

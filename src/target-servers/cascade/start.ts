@@ -1,6 +1,6 @@
-import { restoreFile, startVolume } from './cascade-chain.js';
-import type { CascadeBurn, CascadeFile, CascadeState } from './cascade-model.js';
+import { restoreFile, startVolume } from './chain.js';
 import { checkText, GoaError } from './goa-error.js';
+import type { CascadeBurn, CascadeFile, CascadeState } from './model.js';
 
 /** Starting and restoring: the two requests that spend money. */
 

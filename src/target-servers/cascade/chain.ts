@@ -1,5 +1,5 @@
-import type { CascadeFile, CascadeState, CascadeTask, CascadeVolume } from './cascade-model.js';
-import { hexId, textId } from './ids.js';
+import { hexId, textId } from '../ids.js';
+import type { CascadeFile, CascadeState, CascadeTask, CascadeVolume } from './model.js';
 
 /**
  * What the block chain does to volumes, one block at a time. Nothing happens between blocks, so a

@@ -1,4 +1,4 @@
-import { textId } from './ids.js';
+import { textId } from '../ids.js';
 
 /** A failure in the form of the framework that Cascade's server is written with. */
 export class GoaError extends Error {

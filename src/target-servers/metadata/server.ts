@@ -1,12 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Clock } from '../flow/index.js';
-import { SYSTEM_CLOCK } from '../platform/index.js';
-import { handleBucket, signUrl } from './bucket.js';
-import { cidsOf } from './cids.js';
-import { hexId } from './ids.js';
-import { type ListenOptions, listen } from './listener.js';
+import type { Clock } from '../../flow/index.js';
+import { bytesBody, type Exchange } from '../../http/index.js';
+import { SYSTEM_CLOCK } from '../../platform/index.js';
+import { hexId } from '../ids.js';
+import { type ListenOptions, listen } from '../listen.js';
 import {
   BASE,
   type CidProfile,
@@ -14,11 +13,13 @@ import {
   type MetadataCounts,
   type MetadataState,
   objectOf,
-} from './metadata-api.js';
-import type { MetadataFaults } from './metadata-faults.js';
+} from './api.js';
+import { handleBucket, signUrl } from './bucket.js';
+import { cidsOf } from './cids.js';
+import type { MetadataFaults } from './faults.js';
 
 /** How the servers behave. */
-export interface MetadataServerOptions extends ListenOptions {
+export interface MetadataServerOptions extends Pick<ListenOptions, 'host' | 'port'> {
   /** @default a random one */
   readonly apiKey?: string | undefined;
   /** `0x` and 40 hex digits. @default a random one */
@@ -37,6 +38,8 @@ export interface MetadataServer {
   /** `<origin>/port/api/v1/commerce` */
   readonly url: string;
   readonly bucketUrl: string;
+  /** Both, without a socket. */
+  readonly exchange: Exchange;
   readonly apiKey: string;
   readonly issuer: string;
   /** To be changed at any time. */
@@ -87,19 +90,15 @@ export async function startMetadataServer(
     facts: new Map(),
     profile: () => profile,
   };
-  const bucket = await listen(
-    { request: (request, response) => handleBucket(state, request, response) },
-    { host },
-  );
+  const bucket = await listen((request) => handleBucket(state, request), { host });
   state.url = bucket.url;
-  const api = await listen(
-    { request: (request, response) => handleApi(state, request, response) },
-    options,
-  );
+  const api = await listen((request) => handleApi(state, request), options);
   const stop = everyTick(clock, options.tickMs ?? 0, () => tick(state));
   return {
     url: `${api.url}${BASE}`,
     bucketUrl: bucket.url,
+    exchange: (request) =>
+      request.url.origin === bucket.url ? handleBucket(state, request) : handleApi(state, request),
     apiKey: state.apiKey,
     issuer: state.issuer,
     faults: state.faults,
@@ -119,7 +118,10 @@ export async function startMetadataServer(
         issuedMs: clock.unixMs(),
       });
       const before = { ...counts };
-      await fetch(url, { method: 'PUT', body: bytes, headers: { 'content-type': 'text/plain' } });
+      const headers = { 'content-type': 'text/plain' };
+      const { signal } = new AbortController();
+      const body = bytesBody(bytes);
+      await handleBucket(state, { method: 'PUT', url: new URL(url), headers, body, signal });
       Object.assign(counts, before);
     },
     async close() {

@@ -1,13 +1,14 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, open, readdir, rm } from 'node:fs/promises';
-import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import type { CascadeFile, CascadeState, CascadeVolume } from './cascade-model.js';
+import { type HttpRequest, piecesOf } from '../../http/index.js';
+import { textId } from '../ids.js';
+import { ConnectionCut } from '../messages.js';
+import { boundaryOf, readMultipart } from '../multipart-reader.js';
 import { GoaError } from './goa-error.js';
-import { textId } from './ids.js';
-import { boundaryOf, readMultipart } from './multipart-reader.js';
+import type { CascadeFile, CascadeState, CascadeVolume } from './model.js';
 import { sevenZipFrames } from './seven-zip.js';
 
 /** Fee of a unit, and the part that every registration costs, in coins. */
@@ -31,7 +32,7 @@ interface Stored {
  */
 export async function takeUpload(
   state: CascadeState,
-  request: IncomingMessage,
+  request: HttpRequest,
   version: 1 | 2,
 ): Promise<CascadeFile> {
   const { faults } = state;
@@ -58,16 +59,12 @@ export async function takeUpload(
     return await register(state, { fileId, folder, stored, split });
   } catch (error) {
     await rm(folder, { recursive: true, force: true });
-    if (error instanceof GoaError) throw error;
+    if (error instanceof GoaError || error instanceof ConnectionCut) throw error;
     throw new GoaError(400, 'decode_payload', (error as Error).message);
   }
 }
 
-async function store(
-  state: CascadeState,
-  request: IncomingMessage,
-  folder: string,
-): Promise<Stored> {
+async function store(state: CascadeState, request: HttpRequest, folder: string): Promise<Stored> {
   const boundary = boundaryOf(request.headers['content-type']);
   if (boundary === null) throw new Error('request Content-Type is not multipart/form-data');
   let stored: Stored | null = null;
@@ -85,16 +82,15 @@ async function store(
 
 async function* cutting(
   state: CascadeState,
-  request: IncomingMessage,
+  request: HttpRequest,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   let bytes = 0;
-  for await (const piece of request as AsyncIterable<Buffer>) {
+  for await (const piece of piecesOf(request.body)) {
     bytes += piece.length;
     const { cutUploadAfterBytes: limit } = state.faults;
     if (limit !== undefined && bytes > limit) {
       delete state.faults.cutUploadAfterBytes;
-      request.socket.destroy();
-      throw new Error('unexpected EOF');
+      throw new ConnectionCut();
     }
     yield piece;
   }

@@ -1,12 +1,12 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open, rename } from 'node:fs/promises';
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
-import type { Clock } from '../flow/index.js';
-import { hexId } from './ids.js';
-import { replyText, targetOf } from './listener.js';
-import type { MetadataFaults } from './metadata-faults.js';
+import type { Clock } from '../../flow/index.js';
+import { type HttpRequest, type HttpResponse, piecesOf, textBody } from '../../http/index.js';
+import { hexId } from '../ids.js';
+import { bodyOfPieces, ConnectionCut } from '../messages.js';
+import type { MetadataFaults } from './faults.js';
 
 /** Cloud storage that takes a PUT by a signed URL, in the manner of Google's V4 signatures. */
 
@@ -92,36 +92,38 @@ const API_HEADERS = ['commerce-api-key', 'issuer-address', 'authorization'];
 /** A request at the bucket's origin. */
 export async function handleBucket(
   bucket: BucketState,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
+  request: HttpRequest,
+): Promise<HttpResponse> {
   const { headers, method } = request;
-  const refuse = (status: number, code: string): void => {
-    request.resume();
-    replyText(response, status, xml(code), { 'content-type': 'application/xml; charset=UTF-8' });
-  };
   if (API_HEADERS.some((name) => headers[name] !== undefined)) {
     bucket.counts.leakedHeaders++;
-    refuse(400, 'ExcessHeaderValues');
-    return;
+    return refusal(400, 'ExcessHeaderValues');
   }
-  const { pathname } = targetOf(request);
-  const object = decodeURIComponent(pathname.slice(1));
+  const object = decodeURIComponent(request.url.pathname.slice(1));
   const problem = signatureProblem(bucket, request, object);
   if (problem !== null) {
     if (method === 'PUT') bucket.counts.puts++;
-    refuse(problem === 'ExpiredToken' ? 400 : 403, problem);
-  } else if (method === 'PUT') await put(bucket, { request, response, object, refuse });
-  else await get(bucket, response, object, refuse);
+    return refusal(403, problem);
+  }
+  return method === 'PUT' ? put(bucket, request, object) : get(bucket, object);
+}
+
+function refusal(status: number, code: string): HttpResponse {
+  const xml = `<?xml version='1.0' encoding='UTF-8'?><Error><Code>${code}</Code><Message>${code}.</Message></Error>`;
+  return {
+    status,
+    headers: { 'content-type': 'application/xml; charset=UTF-8' },
+    body: textBody(xml),
+  };
 }
 
 /** The code of what is wrong with the signature, or null. */
 function signatureProblem(
   bucket: BucketState,
-  request: IncomingMessage,
+  request: HttpRequest,
   object: string,
 ): string | null {
-  const { searchParams } = targetOf(request);
+  const { searchParams } = request.url;
   const date = searchParams.get('X-Goog-Date') ?? '';
   const method = request.method === 'PUT' ? 'PUT' : 'GET';
   const contentType = method === 'PUT' ? (request.headers['content-type'] ?? '') : '';
@@ -136,98 +138,69 @@ function signatureProblem(
   return bucket.clock.unixMs() > issuedMs + URL_SECONDS * 1000 ? 'AccessDenied' : null;
 }
 
-interface PutCall {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly object: string;
-  readonly refuse: (status: number, code: string) => void;
-}
-
-async function put(bucket: BucketState, call: PutCall): Promise<void> {
-  const { request, response, object, refuse } = call;
+async function put(
+  bucket: BucketState,
+  request: HttpRequest,
+  object: string,
+): Promise<HttpResponse> {
   const { counts, faults } = bucket;
   counts.puts++;
   if (Object.keys(request.headers).some((name) => !NEEDED_HEADERS.has(name))) counts.extraHeaders++;
-  if (request.headers['content-length'] === undefined) {
-    refuse(411, 'MissingContentLength');
-    return;
-  }
+  if (request.body?.sizeBytes === undefined) return refusal(411, 'MissingContentLength');
   if (faults.redirectPut !== undefined) {
-    request.resume();
-    replyText(response, 307, '', { location: faults.redirectPut });
-    return;
+    return { status: 307, headers: { location: faults.redirectPut }, body: null };
   }
   if ((faults.failPut ?? 0) > 0) {
     faults.failPut = (faults.failPut ?? 0) - 1;
-    refuse(503, 'ServiceUnavailable');
-    return;
+    return refusal(503, 'ServiceUnavailable');
   }
   const taken = bucket.objects.has(object);
-  const noticed = faults.nameTakenAt ?? 'put';
-  if (taken && noticed === 'put') {
-    refuse(412, 'PreconditionFailed');
-    return;
-  }
+  if (taken && (faults.nameTakenAt ?? 'put') === 'put') return refusal(412, 'PreconditionFailed');
   const stored = await store(bucket, request);
-  if (stored === null) return;
   // Where a taken name is noticed later, the first content stays.
   if (!taken) bucket.objects.set(object, stored);
   counts.stored++;
   if (faults.losePutResponse === true) {
     delete faults.losePutResponse;
-    request.socket.destroy();
-    return;
+    throw new ConnectionCut();
   }
-  replyText(response, 200, '', {});
+  return { status: 200, headers: {}, body: null };
 }
 
-/** Null: the connection broke before the end; nothing is stored then. */
-async function store(bucket: BucketState, request: IncomingMessage): Promise<StoredObject | null> {
+/** Nothing is stored of a body that ends early. @throws what breaks it */
+async function store(bucket: BucketState, request: HttpRequest): Promise<StoredObject> {
   const { faults } = bucket;
   const path = join(bucket.dataDir, hexId(8));
   const file = await open(`${path}.part`, 'w');
   const sha256 = createHash('sha256');
   let sizeBytes = 0;
   try {
-    for await (const piece of request as AsyncIterable<Buffer>) {
+    for await (const piece of piecesOf(request.body)) {
       sizeBytes += piece.length;
       sha256.update(piece);
       if (faults.cutPutAfterBytes !== undefined && sizeBytes > faults.cutPutAfterBytes) {
         delete faults.cutPutAfterBytes;
-        request.socket.destroy();
-        return null;
+        throw new ConnectionCut();
       }
       await file.write(piece);
     }
-  } catch {
-    return null;
   } finally {
     await file.close();
   }
-  if (sizeBytes !== Number(request.headers['content-length'])) return null;
+  if (sizeBytes !== request.body?.sizeBytes) throw new ConnectionCut();
   await rename(`${path}.part`, path);
   const contentType = request.headers['content-type'] ?? '';
   return { path, sizeBytes, sha256: sha256.digest('hex'), contentType };
 }
 
-async function get(
-  bucket: BucketState,
-  response: ServerResponse,
-  object: string,
-  refuse: (status: number, code: string) => void,
-): Promise<void> {
+function get(bucket: BucketState, object: string): HttpResponse {
   const stored = bucket.objects.get(object);
-  if (stored === undefined) {
-    refuse(404, 'NoSuchKey');
-    return;
-  }
-  response.writeHead(200, {
-    'content-type': stored.contentType,
-    'content-length': stored.sizeBytes,
-  });
-  createReadStream(stored.path).pipe(response);
-}
-
-function xml(code: string): string {
-  return `<?xml version='1.0' encoding='UTF-8'?><Error><Code>${code}</Code><Message>${code}.</Message></Error>`;
+  if (stored === undefined) return refusal(404, 'NoSuchKey');
+  const { path, contentType, sizeBytes } = stored;
+  const pieces = createReadStream(path) as AsyncIterable<Buffer>;
+  return {
+    status: 200,
+    headers: { 'content-type': contentType },
+    body: bodyOfPieces(pieces, sizeBytes),
+  };
 }

@@ -1,5 +1,5 @@
-import type { Clock } from '../flow/index.js';
-import type { CascadeFaults } from './cascade-faults.js';
+import type { Clock } from '../../flow/index.js';
+import type { CascadeFaults } from './faults.js';
 
 /** What a Cascade server remembers, and the JSON it shows of it. */
 

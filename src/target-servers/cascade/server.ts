@@ -1,22 +1,24 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import type { Clock } from '../flow/index.js';
-import { SYSTEM_CLOCK } from '../platform/index.js';
-import { advanceBlock, runRestoreWorker } from './cascade-chain.js';
-import { advanceDownloads } from './cascade-download.js';
-import type { CascadeFaults } from './cascade-faults.js';
-import type { CascadeBurn, CascadeCounts, CascadeFile, CascadeState } from './cascade-model.js';
-import { routeCascade } from './cascade-routes.js';
+import type { Clock } from '../../flow/index.js';
+import type { Exchange } from '../../http/index.js';
+import { SYSTEM_CLOCK } from '../../platform/index.js';
+import { hexId, textId } from '../ids.js';
+import { type ListenOptions, listen } from '../listen.js';
+import { ConnectionCut, jsonResponse } from '../messages.js';
+import { advanceBlock, runRestoreWorker } from './chain.js';
+import { advanceDownloads } from './download.js';
+import type { CascadeFaults } from './faults.js';
 import { GoaError } from './goa-error.js';
-import { hexId, textId } from './ids.js';
-import { type ListenOptions, listen, replyJson } from './listener.js';
+import type { CascadeBurn, CascadeCounts, CascadeFile, CascadeState } from './model.js';
+import { routeCascade } from './routes.js';
 import { acceptSocket } from './web-socket.js';
 
 /** How a Cascade server behaves. */
-export interface CascadeServerOptions extends ListenOptions {
+export interface CascadeServerOptions extends Pick<ListenOptions, 'host' | 'port'> {
   /** Files larger than this become volumes, bytes. @default 65536 */
   readonly volumeBytes?: number | undefined;
   /** The storage fee is by the started unit of so many bytes. @default 16384 */
@@ -36,6 +38,8 @@ export interface CascadeServerOptions extends ListenOptions {
 export interface CascadeServer {
   /** Origin. */
   readonly url: string;
+  /** The same without a socket. */
+  readonly exchange: Exchange;
   readonly passphrase: string;
   readonly pastelId: string;
   /** To be changed at any time. */
@@ -101,15 +105,25 @@ export async function startCascadeServer(
     every(clock, options.blockMs ?? 0, advance),
     every(clock, options.restoreIntervalMs ?? 0, () => runRestoreWorker(state)),
   ];
-  const listener = await listen(
-    {
-      request: (request, response) => handle(state, { request, response, advance }),
-      upgrade: (request, socket) => watchTask(state, request, socket),
-    },
-    options,
-  );
+  const exchange: Exchange = async (request) => {
+    try {
+      const pay = (amount: number, reference: string): CascadeBurn =>
+        makeBurn(state, amount, reference);
+      return await routeCascade(state, { request, advance, pay });
+    } catch (error) {
+      if (error instanceof ConnectionCut) throw error;
+      const failure =
+        error instanceof GoaError ? error : new GoaError(500, 'InternalServerError', String(error));
+      return jsonResponse(failure.status, failure.json(), failure.headers());
+    }
+  };
+  const listener = await listen(exchange, {
+    ...options,
+    onUpgrade: (request, socket) => watchTask(state, request, socket),
+  });
   return {
     url: listener.url,
+    exchange,
     passphrase: state.passphrase,
     pastelId: state.pastelId,
     faults: state.faults,
@@ -154,26 +168,6 @@ function every(clock: Clock, periodMs: number, run: () => void): () => void {
   };
   next();
   return () => stop();
-}
-
-interface Call {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly advance: (blocks: number) => void;
-}
-
-async function handle(state: CascadeState, call: Call): Promise<void> {
-  const { request, response } = call;
-  try {
-    await routeCascade(state, { ...call, pay: (amount, of) => makeBurn(state, amount, of) });
-  } catch (error) {
-    if (request.socket.destroyed) return;
-    const failure =
-      error instanceof GoaError ? error : new GoaError(500, 'InternalServerError', String(error));
-    replyJson(response, failure.status, failure.json(), failure.headers());
-  }
-  // What is left of a refused upload must not hold the connection.
-  if (!request.complete) request.resume();
 }
 
 /** GET /start/{taskId}/state */

@@ -1,23 +1,26 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { serveFile, startDownload, statusOf } from './cascade-download.js';
-import type { CascadeFaults } from './cascade-faults.js';
-import { type CascadeBurn, type CascadeState, goTime, volumeJson } from './cascade-model.js';
-import { checkPassphrase, restore, startFile } from './cascade-start.js';
-import { takeUpload, uploadJson } from './cascade-upload.js';
+import type { HttpRequest, HttpResponse } from '../../http/index.js';
+import { asObject, ConnectionCut, jsonResponse, readJson } from '../messages.js';
+import { serveFile, startDownload, statusOf } from './download.js';
+import type { CascadeFaults } from './faults.js';
 import { GoaError } from './goa-error.js';
-import { asObject, readJson, replyJson, targetOf } from './listener.js';
+import { type CascadeBurn, type CascadeState, goTime, volumeJson } from './model.js';
+import { checkPassphrase, restore, startFile } from './start.js';
+import { takeUpload, uploadJson } from './upload.js';
 
 /** The endpoints, and two that are not Cascade's: the wallet and the hands of whoever tests. */
 
 /** A request, and what its routes may do besides. */
 export interface CascadeCall {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+  readonly request: HttpRequest;
   readonly pay: (amount: number, reference: string) => CascadeBurn;
   readonly advance: (blocks: number) => void;
 }
 
-type Route = (state: CascadeState, call: CascadeCall, id: string) => Promise<void>;
+type Route = (
+  state: CascadeState,
+  call: CascadeCall,
+  id: string,
+) => HttpResponse | Promise<HttpResponse>;
 
 const PREFIX = '/openapi/cascade';
 
@@ -31,11 +34,7 @@ const ROUTES: readonly (readonly [method: string, path: RegExp, route: Route])[]
   ['GET', /^\/openapi\/cascade\/download$/, (state, call) => download(state, call, 1)],
   ['GET', /^\/openapi\/cascade\/v2\/download$/, (state, call) => download(state, call, 2)],
   ['GET', /^\/openapi\/cascade\/([^/]+)\/history$/, history],
-  [
-    'GET',
-    /^\/files\/([^/]+)$/,
-    (state, call, id) => serveFile(state, id, call.request, call.response),
-  ],
+  ['GET', /^\/files\/([^/]+)$/, (state, call, id) => serveFile(state, id, call.request)],
   ['POST', /^\/wallet\/burn$/, walletBurn],
   ['GET', /^\/wallet\/burns$/, walletBurns],
   ['POST', /^\/test\/advance$/, advance],
@@ -44,56 +43,60 @@ const ROUTES: readonly (readonly [method: string, path: RegExp, route: Route])[]
 ];
 
 /** @throws GoaError */
-export async function routeCascade(state: CascadeState, call: CascadeCall): Promise<void> {
-  const { pathname } = targetOf(call.request);
+export async function routeCascade(state: CascadeState, call: CascadeCall): Promise<HttpResponse> {
+  const { pathname } = call.request.url;
   for (const [method, path, route] of ROUTES) {
     const match = path.exec(pathname);
     if (match === null || call.request.method !== method) continue;
-    await route(state, call, decodeURIComponent(match[1] ?? ''));
-    return;
+    return route(state, call, decodeURIComponent(match[1] ?? ''));
   }
   const shown = pathname.startsWith(PREFIX) ? pathname.slice(PREFIX.length) : pathname;
   throw new GoaError(404, 'NotFound', `no such path: ${shown}`);
 }
 
-async function upload(state: CascadeState, call: CascadeCall, version: 1 | 2): Promise<void> {
+async function upload(
+  state: CascadeState,
+  call: CascadeCall,
+  version: 1 | 2,
+): Promise<HttpResponse> {
   state.counts.uploads++;
   const file = await takeUpload(state, call.request, version);
   if (state.faults.loseUploadResponse === true) {
     delete state.faults.loseUploadResponse;
-    call.request.socket.destroy();
-    return;
+    throw new ConnectionCut();
   }
-  replyJson(call.response, 201, uploadJson(state, file, version));
+  return jsonResponse(201, uploadJson(state, file, version));
 }
 
-async function start(state: CascadeState, call: CascadeCall, id: string): Promise<void> {
-  const { request, response } = call;
+async function start(state: CascadeState, call: CascadeCall, id: string): Promise<HttpResponse> {
+  const { request } = call;
   const { faults } = state;
   if (faults.dropStart === true) {
     delete faults.dropStart;
     state.counts.startRequests++;
-    request.socket.destroy();
-    return;
+    throw new ConnectionCut();
   }
-  const body = asObject(await readJson(request));
+  const body = asObject(await readJson(request.body));
   if (body === null) throw new GoaError(400, 'decode_payload', 'cannot decode the body');
-  const taskIds = startFile(state, id, request.headers.authorization, body);
+  const taskIds = startFile(state, id, request.headers['authorization'], body);
   if (faults.loseStartResponse === true) {
     delete faults.loseStartResponse;
-    request.socket.destroy();
-    return;
+    throw new ConnectionCut();
   }
-  replyJson(response, 201, { task_id: taskIds.join(',') });
+  return jsonResponse(201, { task_id: taskIds.join(',') });
 }
 
-async function restoreRoute(state: CascadeState, call: CascadeCall, id: string): Promise<void> {
-  const body = asObject(await readJson(call.request));
+async function restoreRoute(
+  state: CascadeState,
+  call: CascadeCall,
+  id: string,
+): Promise<HttpResponse> {
+  const body = asObject(await readJson(call.request.body));
   if (body === null) throw new GoaError(400, 'decode_payload', 'cannot decode the body');
-  replyJson(call.response, 201, restore(state, id, call.request.headers.authorization, body));
+  return jsonResponse(201, restore(state, id, call.request.headers['authorization'], body));
 }
 
-async function details(state: CascadeState, call: CascadeCall, id: string): Promise<void> {
+async function details(state: CascadeState, _call: CascadeCall, id: string): Promise<HttpResponse> {
   const { faults } = state;
   if ((faults.failDetails ?? 0) > 0) {
     faults.failDetails = (faults.failDetails ?? 0) - 1;
@@ -102,24 +105,32 @@ async function details(state: CascadeState, call: CascadeCall, id: string): Prom
   const file = faults.forgetFiles === true ? undefined : state.files.get(id);
   const files = file?.volumes.map((volume) => volumeJson(file, volume, faults)) ?? [];
   // A GET with 201, as the original has it.
-  replyJson(call.response, 201, { files });
+  return jsonResponse(201, { files });
 }
 
-async function download(state: CascadeState, call: CascadeCall, version: 1 | 2): Promise<void> {
-  const { searchParams } = targetOf(call.request);
-  checkPassphrase(state, call.request.headers.authorization, searchParams.get('pid') ?? '');
+async function download(
+  state: CascadeState,
+  call: CascadeCall,
+  version: 1 | 2,
+): Promise<HttpResponse> {
+  const { searchParams } = call.request.url;
+  checkPassphrase(state, call.request.headers['authorization'], searchParams.get('pid') ?? '');
   const { id } = startDownload(state, searchParams.get('txid') ?? '', version);
-  replyJson(call.response, 200, { file_id: id });
+  return jsonResponse(200, { file_id: id });
 }
 
-async function downloadStatus(state: CascadeState, call: CascadeCall, id: string): Promise<void> {
+async function downloadStatus(
+  state: CascadeState,
+  _call: CascadeCall,
+  id: string,
+): Promise<HttpResponse> {
   if (id.length !== 6) {
     throw new GoaError(400, 'invalid_length', 'length of file_id must be equal to 6');
   }
-  replyJson(call.response, 200, statusOf(state, id));
+  return jsonResponse(200, statusOf(state, id));
 }
 
-async function history(state: CascadeState, call: CascadeCall, id: string): Promise<void> {
+async function history(state: CascadeState, _call: CascadeCall, id: string): Promise<HttpResponse> {
   const task = state.tasks.get(id);
   if (task === undefined) throw new GoaError(404, 'NotFound', 'task not found');
   const lines = task.history.map((line) => ({
@@ -127,43 +138,43 @@ async function history(state: CascadeState, call: CascadeCall, id: string): Prom
     status: line.status,
     details: { message: line.message, fields: {} },
   }));
-  replyJson(call.response, 200, lines);
+  return jsonResponse(200, lines);
 }
 
 /** POST /wallet/burn {"amount","reference"}: a wallet pays twice when it is asked twice. */
-async function walletBurn(_: CascadeState, call: CascadeCall): Promise<void> {
-  const body = asObject(await readJson(call.request));
+async function walletBurn(_: CascadeState, call: CascadeCall): Promise<HttpResponse> {
+  const body = asObject(await readJson(call.request.body));
   const amount = Number(body?.['amount']);
   if (!(amount > 0)) throw new GoaError(400, 'BadRequest', '"amount" expected a number above 0');
   const { txid } = call.pay(amount, String(body?.['reference'] ?? ''));
-  replyJson(call.response, 201, { txid });
+  return jsonResponse(201, { txid });
 }
 
 /** GET /wallet/burns?reference=…: what was paid under that reference. */
-async function walletBurns(state: CascadeState, call: CascadeCall): Promise<void> {
-  const reference = targetOf(call.request).searchParams.get('reference');
+async function walletBurns(state: CascadeState, call: CascadeCall): Promise<HttpResponse> {
+  const reference = call.request.url.searchParams.get('reference');
   const burns = [...state.burns.values()].filter((burn) => burn.reference === reference);
-  replyJson(call.response, 200, { txids: burns.map((burn) => burn.txid) });
+  return jsonResponse(200, { txids: burns.map((burn) => burn.txid) });
 }
 
-async function counts(state: CascadeState, { response }: CascadeCall): Promise<void> {
-  replyJson(response, 200, state.counts);
+async function counts(state: CascadeState): Promise<HttpResponse> {
+  return jsonResponse(200, state.counts);
 }
 
 /** POST /test/advance {"blocks"} */
-async function advance(_: CascadeState, call: CascadeCall): Promise<void> {
-  const body = asObject(await readJson(call.request));
+async function advance(_: CascadeState, call: CascadeCall): Promise<HttpResponse> {
+  const body = asObject(await readJson(call.request.body));
   call.advance(Number(body?.['blocks'] ?? 1));
-  replyJson(call.response, 200, {});
+  return jsonResponse(200, {});
 }
 
 /** POST /test/faults: members of `CascadeFaults`; null switches one off. */
-async function setFaults(state: CascadeState, call: CascadeCall): Promise<void> {
-  const body = asObject(await readJson(call.request)) ?? {};
+async function setFaults(state: CascadeState, call: CascadeCall): Promise<HttpResponse> {
+  const body = asObject(await readJson(call.request.body)) ?? {};
   const faults = state.faults as Record<string, unknown>;
   for (const [name, value] of Object.entries(body)) {
     if (value === null) delete faults[name];
     else faults[name] = value;
   }
-  replyJson(call.response, 200, state.faults satisfies CascadeFaults);
+  return jsonResponse(200, state.faults satisfies CascadeFaults);
 }
