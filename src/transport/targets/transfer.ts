@@ -213,8 +213,10 @@ export function createTransfer(
       planAgain: true,
       cause,
     });
-  const unknown = (step: StepRef, cause: unknown): OrbweaverError =>
-    targetError({
+  const unknown = (step: StepRef, cause: unknown): unknown => {
+    // A target that says it itself knows the ids that are needed to look again.
+    if (classOf(cause) === 'unknown-outcome') return cause;
+    return targetError({
       kind,
       class: 'unknown-outcome',
       message:
@@ -223,6 +225,7 @@ export function createTransfer(
       ids: plan?.ids,
       cause,
     });
+  };
 
   const sendAll = async (acks: Map<number, PartAck>, sent: ReadonlySet<number>): Promise<void> => {
     const { parts, presentBytes = 0 } = plan as Plan;

@@ -5,6 +5,12 @@ import type { TargetErrorClass, TargetIds } from '../ports.js';
 import { type CascadeDetails, readDetails } from './details.js';
 import type { CascadeSettings } from './options.js';
 
+/** What else is known about a failure. */
+export interface FailureFacts {
+  readonly ids?: TargetIds | undefined;
+  readonly class?: TargetErrorClass | undefined;
+}
+
 /** The requests of a Cascade server, each once, with its quirks. */
 export interface CascadeApi {
   readonly http: TargetHttp;
@@ -16,8 +22,8 @@ export interface CascadeApi {
   spend(path: string, body: object, signal: AbortSignal): Promise<TargetResponse>;
   /** A GET with the passphrase; repeated where that is harmless. */
   get(path: string, options: { authorize: boolean; signal: AbortSignal }): Promise<TargetResponse>;
-  /** The error for a response of this server. */
-  failure(response: TargetResponse, what: string, ids?: TargetIds): Error;
+  /** The error for a response of this server. @default the class is that of {@link classOfResponse} */
+  failure(response: TargetResponse, what: string, more?: FailureFacts): Error;
 }
 
 export function createCascadeApi(settings: CascadeSettings): CascadeApi {
@@ -32,8 +38,8 @@ export function createCascadeApi(settings: CascadeSettings): CascadeApi {
   // Without a scheme, a passphrase of two words would lose the first one.
   const authorization = `Bearer ${passphrase}`;
   const url = (path: string): URL => new URL(`${settings.api.href}${path}`);
-  const failure = (response: TargetResponse, what: string, ids?: TargetIds): Error =>
-    http.failure(response, { what, ids, class: classOfResponse(response) });
+  const failure = (response: TargetResponse, what: string, more: FailureFacts = {}): Error =>
+    http.failure(response, { what, ids: more.ids, class: more.class ?? classOfResponse(response) });
 
   return {
     http,
@@ -48,7 +54,7 @@ export function createCascadeApi(settings: CascadeSettings): CascadeApi {
         signal,
       });
       if (response.status !== 200 && response.status !== 201) {
-        throw failure(response, 'asking for the state', { fileId });
+        throw failure(response, 'asking for the state', { ids: { fileId } });
       }
       return readDetails(response.json);
     },
@@ -79,19 +85,22 @@ export function saidBy(response: TargetResponse): string {
   return textOf(objectOf(response.json)?.['message']) || response.text.trim();
 }
 
-/**
- * 400 `decode_payload` stands for everything that goes wrong while a file is taken, the server's own
- * faults included: only the text tells them apart.
- */
+/** What the words of a failure mean, where the status alone would mislead. */
 export function classOfResponse(response: TargetResponse): TargetErrorClass | undefined {
   const said = saidBy(response);
   if (/maximum allowed size/i.test(said)) return 'permanent';
   if (/no space left|disk (?:is )?full|quota/i.test(said)) return 'quota';
-  if (/burn tx/i.test(said)) return 'payment-required';
-  const { status } = response;
+  return /burn tx/i.test(said) ? 'payment-required' : undefined;
+}
+
+/**
+ * 400 `decode_payload` stands for everything that goes wrong while a file is taken, the server's own
+ * faults included: only the text tells them apart.
+ */
+export function classOfUpload(response: TargetResponse): TargetErrorClass | undefined {
+  const named = classOfResponse(response);
+  if (named !== undefined || response.status !== 400) return named;
   const decode = textOf(objectOf(response.json)?.['name']) === 'decode_payload';
-  if (status === 400 && decode && !/request Content-Type|file name|part called/i.test(said)) {
-    return 'transient';
-  }
-  return undefined;
+  const ours = /request Content-Type|file name|part called/i.test(saidBy(response));
+  return decode && !ours ? 'transient' : undefined;
 }

@@ -124,7 +124,7 @@ async function ask(
   );
   const fileId = textOf(objectOf(response.json)?.['file_id']);
   if (response.status !== 200 || !/^[A-Za-z0-9]{1,64}$/.test(fileId)) {
-    const error = api.failure(response, 'asking for the download', { txid });
+    const error = api.failure(response, 'asking for the download', { ids: { txid } });
     if (response.status !== 404 || !isOrbweaverError(error)) throw error;
     throw new OrbweaverError('NOT_FOUND', error.message, error.fields);
   }
@@ -178,7 +178,7 @@ async function statusOf(
   if (response.status === 500) return 'maybe';
   if (response.status === 404) return 'failed';
   if (response.status !== 200) {
-    throw api.failure(response, 'asking how far the download is', { downloadId: fileId });
+    throw api.failure(response, 'asking how far the download is', { ids: { downloadId: fileId } });
   }
   const json = objectOf(response.json);
   const total = numberOf(json?.['total_volumes']);

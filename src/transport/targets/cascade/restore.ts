@@ -42,7 +42,7 @@ export async function restoreCascade(options: RestoreOptions): Promise<RestoreRe
     signal,
   );
   if (response.status !== 201 && response.status !== 200) {
-    throw api.failure(response, 'restoring the upload', { fileId });
+    throw api.failure(response, 'restoring the upload', { ids: { fileId } });
   }
   const json = objectOf(response.json);
   return {

@@ -52,7 +52,9 @@ export async function startOnce(
     await context.note('start-refused', { fileId, txids, status: response.status });
   }
   if (unknownFile) throw uploadLost({ fileId });
-  throw api.failure(response, 'starting the registration', { fileId, burnTxids: txids.join(',') });
+  throw api.failure(response, 'starting the registration', {
+    ids: { fileId, burnTxids: txids.join(',') },
+  });
 }
 
 /** The upload is no longer at the server: it has to be sent again, and what was paid stays good. */

@@ -137,12 +137,8 @@ async function planUpload(
     });
   }
   checkContent(details, uploaded, context);
-  const plan: Plan = {
-    ids: { fileId },
-    state: { name },
-    parts: [],
-    presentBytes: source.sizeBytes,
-  };
+  // The same ids as before: what was acknowledged stays.
+  const plan: Plan = { ids: {}, state: { name }, parts: [], presentBytes: source.sizeBytes };
   if (details.stage === 'uploaded') return plan;
   return { ...plan, pending: pendingOf(settings, uploaded) };
 }

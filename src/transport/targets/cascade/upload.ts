@@ -6,7 +6,7 @@ import type { TargetResponse } from '../http.js';
 import { numberOf, objectOf, textOf } from '../json-fields.js';
 import { filePartBody, multipartType } from '../multipart-body.js';
 import type { PartBody, StepContext, TargetNote } from '../ports.js';
-import { type CascadeApi, classOfResponse } from './api.js';
+import { type CascadeApi, classOfUpload } from './api.js';
 import type { CascadeSettings } from './options.js';
 
 /** What the server says of a file that it has taken. */
@@ -42,7 +42,9 @@ export async function uploadFile(
         return readUploaded(response, sha3, api);
       }
       if (last && mayRepeat(response)) await context.note('upload-given-up', {});
-      if (last || !mayRepeat(response)) throw api.failure(response, 'uploading the file');
+      if (last || !mayRepeat(response)) {
+        throw api.failure(response, 'uploading the file', { class: classOfUpload(response) });
+      }
     } catch (error) {
       const lost =
         isOrbweaverError(error) && (error.code === 'NETWORK' || error.code === 'STALLED');
@@ -105,7 +107,7 @@ function uploadTimeoutMs(sizeBytes: number): number {
 function mayRepeat(response: TargetResponse): boolean {
   if (response.status === 501 || response.status === 507) return false;
   return (
-    response.status >= 500 || response.status === 429 || classOfResponse(response) === 'transient'
+    response.status >= 500 || response.status === 429 || classOfUpload(response) === 'transient'
   );
 }
 
