@@ -25,7 +25,7 @@ export interface CascadeFaults {
   failActivation?: { volume: number; times: number } | undefined;
   /** Never writes the ticket that joins the volumes. */
   stuckFinalizing?: boolean | undefined;
-  /** Forgets every file: details are empty, as after the loss of its database. */
+  /** Forgets every file at the next request, as after the loss of its database. Once. */
   forgetFiles?: boolean | undefined;
   /** Refuses the next requests for details with 500. Counts down. */
   failDetails?: number | undefined;

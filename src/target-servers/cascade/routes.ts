@@ -45,6 +45,10 @@ const ROUTES: readonly (readonly [method: string, path: RegExp, route: Route])[]
 /** @throws GoaError */
 export async function routeCascade(state: CascadeState, call: CascadeCall): Promise<HttpResponse> {
   const { pathname } = call.request.url;
+  if (state.faults.forgetFiles === true) {
+    delete state.faults.forgetFiles;
+    state.files.clear();
+  }
   for (const [method, path, route] of ROUTES) {
     const match = path.exec(pathname);
     if (match === null || call.request.method !== method) continue;
@@ -102,7 +106,7 @@ async function details(state: CascadeState, _call: CascadeCall, id: string): Pro
     faults.failDetails = (faults.failDetails ?? 0) - 1;
     throw new GoaError(500, 'InternalServerError', 'unable to get file details');
   }
-  const file = faults.forgetFiles === true ? undefined : state.files.get(id);
+  const file = state.files.get(id);
   const files = file?.volumes.map((volume) => volumeJson(file, volume, faults)) ?? [];
   // A GET with 201, as the original has it.
   return jsonResponse(201, { files });

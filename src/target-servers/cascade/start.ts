@@ -38,7 +38,7 @@ export function startFile(
   if (body['spendable_address'] !== undefined) checkText(body, 'spendable_address', ADDRESS);
   checkPassphrase(state, authorization, pastelId);
   const file = state.files.get(fileId);
-  if (file === undefined || state.faults.forgetFiles === true) {
+  if (file === undefined) {
     throw new GoaError(500, 'InternalServerError', 'please provide valid base-file-id');
   }
   file.startRequests++;
