@@ -51,6 +51,8 @@ const CHUNK_TIMEOUT_MS = 120_000;
 /** Merging is slow, and giving up early would leave the outcome unknown. */
 const COMPLETE_TIMEOUT_MS = 600_000;
 const POLL_MS = { first: 1000, most: 5000 } as const;
+/** What a server may make of a file: with chunks of 5 MiB that is 5 TB. */
+const MAX_CHUNKS = 1_000_000;
 /** Where a smaller chunk size than the server's is noted. */
 const CHUNK_NOTE = 'chunk-bytes';
 
@@ -349,6 +351,9 @@ class MultipartCalls {
       throw this.#protocol(
         `"chunks_count" expected ${sizeBytes} bytes in chunks of "chunk_size", got ${chunkCount} of ${chunkBytes}`,
       );
+    }
+    if (chunkCount > MAX_CHUNKS) {
+      throw this.#protocol(`"chunks_count" expected at most ${MAX_CHUNKS}, got ${chunkCount}`);
     }
     return {
       ids: { task_id: taskId },
