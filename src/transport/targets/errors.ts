@@ -55,11 +55,13 @@ export interface TargetErrorOptions {
    * @default false
    */
   readonly planAgain?: boolean | undefined;
+  /** With `planAgain`: what is there already still counts, as after a restart. @default false */
+  readonly keepsParts?: boolean | undefined;
 }
 
 /** An error of a target: `fields.class` and `fields.target` say what it means and whose it is. */
 export function targetError(options: TargetErrorOptions): OrbweaverError {
-  const { kind, ids, fields, cause, planAgain = false } = options;
+  const { kind, ids, fields, cause, planAgain = false, keepsParts = false } = options;
   return new OrbweaverError(
     options.code ?? CODE_OF_CLASS[options.class],
     options.message,
@@ -69,6 +71,7 @@ export function targetError(options: TargetErrorOptions): OrbweaverError {
       class: options.class,
       target: kind,
       ...(planAgain ? { planAgain: true } : {}),
+      ...(keepsParts ? { keepsParts: true } : {}),
     },
     cause,
   );

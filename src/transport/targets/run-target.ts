@@ -2,7 +2,14 @@ import type { Source, TransferJournal } from '../../client/ports.js';
 import { isOrbweaverError } from '../../errors.js';
 import { classOf } from './errors.js';
 import { compareEvidence } from './evidence.js';
-import type { Done, Pending, RunTargetOptions, TargetResult, UploadTarget } from './ports.js';
+import type {
+  Done,
+  Failed,
+  Pending,
+  RunTargetOptions,
+  TargetResult,
+  UploadTarget,
+} from './ports.js';
 import { createTransfer, type Transfer } from './transfer.js';
 import { replay } from './transfer-journal.js';
 import { type WatchItem, watch } from './watch.js';
@@ -46,7 +53,7 @@ export async function runTargets(
   const outcomes: (TargetResult | Error | undefined)[] = inputs.map(() => undefined);
   const transfers: Transfer[] = [];
   const waiting: (WatchItem & { readonly index: number })[] = [];
-  const settle = async (index: number, outcome: Done | Error): Promise<void> => {
+  const settle = async (index: number, outcome: Done | Failed | Error): Promise<void> => {
     const { journal } = (inputs[index] as TargetInput).options;
     const transfer = transfers[index];
     outcomes[index] = await resultOf({ target, transfer, outcome, journal });
@@ -78,7 +85,7 @@ interface Ending {
   readonly target: UploadTarget;
   /** Undefined: it failed before there was one. */
   readonly transfer: Transfer | undefined;
-  readonly outcome: Done | Error;
+  readonly outcome: Done | Failed | Error;
   readonly journal: TransferJournal | undefined;
 }
 
@@ -86,6 +93,7 @@ async function resultOf(ending: Ending): Promise<TargetResult | Error> {
   const { target, transfer, outcome, journal } = ending;
   try {
     if (outcome instanceof Error) throw outcome;
+    if (outcome.state === 'failed') throw outcome.error;
     if (transfer === undefined) throw new TypeError('"transfer" expected one that is done');
     const { source } = transfer.context;
     const { digests } = transfer;
@@ -112,7 +120,8 @@ async function resultOf(ending: Ending): Promise<TargetResult | Error> {
 }
 
 /** What can go on stays in the journal; what nobody can go on with is cleared away. */
-async function giveUp({ target, transfer, journal }: Ending, error: unknown): Promise<void> {
+async function giveUp(ending: Ending, error: unknown): Promise<void> {
+  const { target, transfer, outcome, journal } = ending;
   const cancelled = isOrbweaverError(error) && error.code === 'ABORTED';
   if (journal === undefined) {
     const plan = transfer?.plan ?? null;
@@ -122,7 +131,9 @@ async function giveUp({ target, transfer, journal }: Ending, error: unknown): Pr
     return;
   }
   const failure = classOf(error);
-  const never = failure === 'permanent' || failure === 'conflict' || failure === 'integrity';
+  const over = !(outcome instanceof Error) && outcome.state === 'failed';
+  const never =
+    over || failure === 'permanent' || failure === 'conflict' || failure === 'integrity';
   // What was paid for is never forgotten.
   if (never && !target.abilities.costsMoney) await journal.drop();
   else await journal.close();

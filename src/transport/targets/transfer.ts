@@ -1,6 +1,6 @@
 import type { Source } from '../../client/ports.js';
 import type { DigestName, Digests } from '../../digests/ports.js';
-import { OrbweaverError } from '../../errors.js';
+import { isOrbweaverError, OrbweaverError } from '../../errors.js';
 import { Budget, Scope } from '../../flow/index.js';
 import { classOf, targetError, wantsNewPlan } from './errors.js';
 import type {
@@ -36,6 +36,8 @@ const MAX_PLANS = 3;
 const MAX_REPEATS = 4;
 const BASE_PAUSE_MS = 1000;
 const MAX_PAUSE_MS = 30_000;
+/** A server that asks for a longer pause is asked again after this one. */
+const MAX_ASKED_PAUSE_MS = 300_000;
 
 /** A file on its way to a target, up to the point from which it is only watched. */
 export interface Transfer {
@@ -166,8 +168,13 @@ export function createTransfer(
     }
   };
 
-  const pause = (repeat: number): Promise<void> =>
-    scope.sleep(options.random() * Math.min(MAX_PAUSE_MS, BASE_PAUSE_MS * 2 ** repeat));
+  /** Grows with each repeat; a server that asks for more gets it, within reason. */
+  const pause = (repeat: number, error: unknown): Promise<void> => {
+    const ownMs = options.random() * Math.min(MAX_PAUSE_MS, BASE_PAUSE_MS * 2 ** repeat);
+    const asked = isOrbweaverError(error) ? error.fields['retryAfterMs'] : 0;
+    const askedMs = typeof asked === 'number' ? Math.min(MAX_ASKED_PAUSE_MS, asked) : 0;
+    return scope.sleep(Math.max(ownMs, askedMs));
+  };
 
   const look = async (step: StepRef): Promise<Checked> => {
     if (target.check === undefined) return { made: 'no' };
@@ -199,7 +206,7 @@ export function createTransfer(
         if (repeat >= MAX_REPEATS) throw repeatable === 'yes' ? error : unknown(step, error);
         lost = error;
         unsure = repeatable !== 'yes';
-        await pause(repeat);
+        await pause(repeat, error);
       }
     }
   };
@@ -327,6 +334,12 @@ export function createTransfer(
         } catch (error) {
           scope.check();
           if (!wantsNewPlan(error) || plans >= MAX_PLANS) throw error;
+          const keeps = isOrbweaverError(error) && error.fields['keepsParts'] === true;
+          if (keeps && plan !== null) {
+            const { ids, state } = plan;
+            const sent = { sendStarted: new Set<number>(), commitStarted: false, pending: null };
+            prior = { ids, state, acks: [], ...sent };
+          }
         }
       }
     },

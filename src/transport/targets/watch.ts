@@ -18,7 +18,7 @@ interface Watched {
   /** When the target last said something new. */
   changedMs: number;
   failedLooks: number;
-  outcome: Done | Error | null;
+  outcome: Done | Failed | Error | null;
 }
 
 /** A transfer and where it stands. */
@@ -35,7 +35,7 @@ export async function watch(
   target: UploadTarget,
   items: readonly WatchItem[],
   nowMs: () => number,
-): Promise<readonly (Done | Error)[]> {
+): Promise<readonly (Done | Failed | Error)[]> {
   const all: Watched[] = [];
   for (const { transfer, pending } of items) {
     await transfer.log.pending(pending);
@@ -60,7 +60,7 @@ export async function watch(
     const due = open.filter((each) => each.outcome === null && each.dueMs <= nowMs());
     if (due.length > 0) await lookAt(target, due, nowMs);
   }
-  return all.map(({ outcome }) => outcome as Done | Error);
+  return all.map(({ outcome }) => outcome as Done | Failed | Error);
 }
 
 /** Waits; transfers that are cancelled meanwhile have their outcome. */
@@ -107,8 +107,7 @@ async function take(
     const error = result ?? new TypeError('"statusAll" expected a result for each transfer');
     const mayPass = classOf(error) === 'transient' && ++each.failedLooks < MAX_FAILED_LOOKS;
     if (!mayPass) each.outcome = lostFromSight(target, each, error);
-  } else if (result.state === 'failed') each.outcome = result.error;
-  else if (result.state === 'done') each.outcome = result;
+  } else if (result.state !== 'pending') each.outcome = result;
   else {
     each.failedLooks = 0;
     if (!sameState(result, each.pending)) {

@@ -1,0 +1,13 @@
+/**
+ * The other upload systems: an entry of their own, so that a client of the content-addressed store
+ * does not load them.
+ */
+export { classOf, type TargetErrorOptions, targetError } from './targets/errors.js';
+export { createTargetHttp, type TargetHttp, type TargetHttpOptions } from './targets/http.js';
+export { chunkBytesToAsk, type MultipartTargetOptions } from './targets/multipart/options.js';
+export { ENDS_ABOVE_BYTES } from './targets/multipart/responses.js';
+export { createMultipartTarget } from './targets/multipart/target.js';
+export type * from './targets/ports.js';
+export { cancelTransfer, runTarget, runTargets, type TargetInput } from './targets/run-target.js';
+export { DEFAULT_BUDGET_BYTES } from './targets/transfer.js';
+export { createXetTarget, type XetSession, type XetTargetOptions } from './targets/xet.js';
