@@ -2,6 +2,19 @@
  * The other upload systems: an entry of their own, so that a client of the content-addressed store
  * does not load them.
  */
+export {
+  type BurnPayment,
+  type CascadeDownload,
+  type CascadeDownloadProgress,
+  type CascadeDownloadResult,
+  type CascadeOptions,
+  type CascadeReadOptions,
+  createCascadeTarget,
+  downloadCascade,
+  type RestoreOptions,
+  type RestoreResult,
+  restoreCascade,
+} from './targets/cascade/index.js';
 export { classOf, type TargetErrorOptions, targetError } from './targets/errors.js';
 export { createTargetHttp, type TargetHttp, type TargetHttpOptions } from './targets/http.js';
 export { chunkBytesToAsk, type MultipartTargetOptions } from './targets/multipart/options.js';
@@ -9,5 +22,12 @@ export { ENDS_ABOVE_BYTES } from './targets/multipart/responses.js';
 export { createMultipartTarget } from './targets/multipart/target.js';
 export type * from './targets/ports.js';
 export { cancelTransfer, runTarget, runTargets, type TargetInput } from './targets/run-target.js';
+export {
+  type CidProfile,
+  createStartrailTarget,
+  STARTRAIL_CATEGORIES,
+  type StartrailCategory,
+  type StartrailOptions,
+} from './targets/startrail/index.js';
 export { DEFAULT_BUDGET_BYTES } from './targets/transfer.js';
 export { createXetTarget, type XetSession, type XetTargetOptions } from './targets/xet.js';

@@ -1,4 +1,3 @@
-import type { JournalEntry } from '../../src/client/ports.js';
 import { OrbweaverError } from '../../src/errors.js';
 import type { Exchange } from '../../src/http/index.js';
 import { bytesSource } from '../../src/io/index.js';
@@ -10,8 +9,7 @@ import {
 } from '../../src/transport/targets/cascade/index.js';
 import type { TargetResult, TransferProgress } from '../../src/transport/targets/ports.js';
 import { runTarget } from '../../src/transport/targets/run-target.js';
-import { createDigestMaker } from '../../src/workers/digest-maker.js';
-import { type MemoryJournal, memoryJournal } from './memory-journal.js';
+import { digests, type MemoryJournal } from './support.js';
 import { createVirtualTime, type VirtualTime } from './virtual-time.js';
 
 /** A Cascade server, time that passes by itself, and a wallet. */
@@ -46,7 +44,6 @@ export async function cascadeKit(
   const time = createVirtualTime();
   const server = await startCascadeServer({ clock: time.clock, ...options });
   const payments: BurnPayment[] = [];
-  const digests = createDigestMaker({ threads: 0 });
   const optionsOf = (more: Partial<CascadeOptions> = {}): CascadeOptions => ({
     url: server.url,
     pastelId: server.pastelId,
@@ -93,7 +90,6 @@ export async function cascadeKit(
       );
     },
     async close() {
-      await digests.close();
       await server.close();
     },
   };
@@ -107,11 +103,6 @@ export async function failureOf(work: Promise<unknown>): Promise<OrbweaverError>
     return error as OrbweaverError;
   }
   throw new Error('expected a failure, got none');
-}
-
-/** A journal as it was when the process ended after its entry number `count`. */
-export function journalUpTo(entries: readonly JournalEntry[], count: number): MemoryJournal {
-  return memoryJournal(entries.slice(0, count));
 }
 
 export function declined(): OrbweaverError {

@@ -9,7 +9,7 @@ import {
 } from '../../src/transport/targets/cascade/index.js';
 import { patternBytes } from '../digests/vectors.js';
 import { type CascadeKit, cascadeKit, declined, failureOf } from './cascade-kit.js';
-import { memoryJournal } from './memory-journal.js';
+import { Crash, memoryJournal } from './support.js';
 
 const SMALL = patternBytes(5000);
 /** Three volumes of 64 KiB, the last one short. */
@@ -120,31 +120,20 @@ describe('money', () => {
   });
 
   it('is noted before it moves, and a crash at any entry of the journal pays once', async () => {
-    const whole = memoryJournal();
-    await kit.upload({ bytes: LARGE, journal: whole });
-    for (let count = 0; count <= whole.entries.length; count++) {
+    for (let crashAt = 1; ; crashAt++) {
       const again = await cascadeKit();
       try {
-        const journal = memoryJournal();
-        const { append } = journal;
-        // The process ends right after an entry is on disk: nothing of this run happens afterwards.
-        const killed = new Promise<never>((_, reject) => {
-          journal.append = async (entry, options) => {
-            await append(entry, options);
-            if (journal.entries.length !== count) return;
-            reject(new Error('killed'));
-            await new Promise(() => {});
-          };
-        });
-        if (count > 0) {
-          killed.catch(() => undefined);
-          await again.time
-            .run(Promise.race([again.upload({ bytes: LARGE, journal }), killed]))
-            .catch(() => undefined);
+        const first = memoryJournal(undefined, crashAt);
+        const died = await again.upload({ bytes: LARGE, journal: first }).then(
+          () => false,
+          (error: unknown) => error instanceof Crash,
+        );
+        if (!died) {
+          expect(crashAt).toBeGreaterThan(15);
+          break;
         }
-        journal.append = append;
         const outcome = await again
-          .upload({ bytes: LARGE, journal, options: { lookupMs: 5000 } })
+          .upload({ bytes: LARGE, journal: memoryJournal(first.entries) })
           .catch((error: unknown) => error);
         const { payments, startRequests, starts } = again.server.counts;
         expect(payments).toBeLessThanOrEqual(3);
@@ -152,7 +141,7 @@ describe('money', () => {
         if (outcome instanceof Error) {
           // Killed between the note of the start and the start itself: only a human can know.
           expect(outcome).toMatchObject({ code: 'OUTCOME_UNKNOWN' });
-          expect(JSON.stringify(journal.entries.at(count - 1))).toContain('"start"');
+          expect(first.entries.at(-1)).toMatchObject({ data: { kind: 'start' } });
           expect((outcome as { fields?: object }).fields).toHaveProperty('fileId');
         } else expect(starts).toBe(1);
       } finally {
@@ -255,7 +244,17 @@ describe('a start', () => {
     expect(again.code).toBe('OUTCOME_UNKNOWN');
     expect(again.fields['fileId']).toBe(error.fields['fileId']);
     expect(kit.server.counts).toMatchObject({ startRequests: 1, starts: 0, payments: 3 });
-    expect(journal.dropped).toBe(false);
+    expect(journal.state).toBe('closed');
+  });
+
+  it('that nothing shows is made by a later run when somebody has looked', async () => {
+    const journal = memoryJournal();
+    kit.server.faults.dropStart = true;
+    await failureOf(kit.upload({ bytes: LARGE, journal, options: { startWhenAbsent: true } }));
+    expect(kit.server.counts).toMatchObject({ startRequests: 1, starts: 0 });
+    const options = { startWhenAbsent: true };
+    expect((await kit.upload({ bytes: LARGE, journal, options })).verified).toBe(true);
+    expect(kit.server.counts).toMatchObject({ startRequests: 2, starts: 1, payments: 3 });
   });
 
   it('that somebody else made is watched', async () => {
@@ -410,7 +409,7 @@ describe('sending the file', () => {
     kit.server.faults.loseUploadResponse = true;
     const journal = memoryJournal();
     expect((await kit.upload({ bytes: LARGE, journal })).verified).toBe(true);
-    expect(journal.text()).toContain('stray-copy');
+    expect(JSON.stringify(journal.entries)).toContain('stray-copy');
     expect(kit.server.counts).toMatchObject({ uploads: 4, starts: 2, payments: 6 });
   });
 
@@ -650,7 +649,12 @@ describe('secrets', () => {
         }),
       ),
     );
-    const text = [journal.text(), JSON.stringify(seen), error.stack, JSON.stringify(error.fields)];
+    const text = [
+      JSON.stringify(journal.entries),
+      JSON.stringify(seen),
+      error.stack,
+      JSON.stringify(error.fields),
+    ];
     text.push(String(echoed.stack), JSON.stringify(echoed.fields));
     for (const word of [kit.server.passphrase, ...kit.server.passphrase.split(' ')]) {
       expect(text.join('\n')).not.toContain(word);

@@ -173,7 +173,7 @@ async function* served(
 }
 
 /** Bytes of the file as it came: volumes joined, without the frames of the archive. */
-async function* contentOf(
+export async function* contentOf(
   file: CascadeFile,
   start: number,
   end: number,

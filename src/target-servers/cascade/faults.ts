@@ -29,6 +29,8 @@ export interface CascadeFaults {
   forgetFiles?: boolean | undefined;
   /** Refuses the next requests for details with 500. Counts down. */
   failDetails?: number | undefined;
+  /** Refuses every passphrase. */
+  refuse?: boolean | undefined;
   /** Says another hash of the whole file than the one it stored. */
   wrongHash?: boolean | undefined;
   /** Stores SHA3-256 where SHA-256 belongs. */

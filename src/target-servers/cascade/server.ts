@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
+import { isOrbweaverError } from '../../errors.js';
 import type { Clock } from '../../flow/index.js';
 import type { Exchange } from '../../http/index.js';
 import { SYSTEM_CLOCK } from '../../platform/index.js';
@@ -10,7 +11,7 @@ import { hexId, textId } from '../ids.js';
 import { type ListenOptions, listen } from '../listen.js';
 import { ConnectionCut, jsonResponse } from '../messages.js';
 import { advanceBlock, runRestoreWorker } from './chain.js';
-import { advanceDownloads } from './download.js';
+import { advanceDownloads, contentOf } from './download.js';
 import type { CascadeFaults } from './faults.js';
 import { GoaError } from './goa-error.js';
 import type { CascadeBurn, CascadeCounts, CascadeFile, CascadeState } from './model.js';
@@ -50,6 +51,8 @@ export interface CascadeServer {
   /** The burn transactions that were made under a reference. */
   burnsOf(reference: string): readonly CascadeBurn[];
   file(fileId: string): CascadeFile | undefined;
+  /** The bytes of a file, as its volumes hold them. */
+  read(fileId: string): Promise<Uint8Array>;
   /** So many blocks later. @default 1 */
   advance(blocks?: number): void;
   runRestoreWorker(): void;
@@ -111,7 +114,8 @@ export async function startCascadeServer(
         makeBurn(state, amount, reference);
       return await routeCascade(state, { request, advance, pay });
     } catch (error) {
-      if (error instanceof ConnectionCut) throw error;
+      // A connection that breaks has no response.
+      if (error instanceof ConnectionCut || isOrbweaverError(error)) throw error;
       const failure =
         error instanceof GoaError ? error : new GoaError(500, 'InternalServerError', String(error));
       return jsonResponse(failure.status, failure.json(), failure.headers());
@@ -132,6 +136,7 @@ export async function startCascadeServer(
     burnsOf: (reference) =>
       [...state.burns.values()].filter((burn) => burn.reference === reference),
     file: (fileId) => state.files.get(fileId),
+    read: (fileId) => readFile(state, fileId),
     advance,
     runRestoreWorker: () => runRestoreWorker(state),
     restart() {
@@ -155,6 +160,15 @@ export function makeBurn(state: CascadeState, amount: number, reference: string)
   state.burns.set(burn.txid, burn);
   state.counts.payments++;
   return burn;
+}
+
+async function readFile(state: CascadeState, fileId: string): Promise<Uint8Array> {
+  const file = state.files.get(fileId);
+  const pieces: Uint8Array[] = [];
+  if (file !== undefined) {
+    for await (const piece of contentOf(file, 0, file.sizeBytes)) pieces.push(piece);
+  }
+  return new Uint8Array(Buffer.concat(pieces));
 }
 
 function every(clock: Clock, periodMs: number, run: () => void): () => void {

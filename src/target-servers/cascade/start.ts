@@ -21,7 +21,8 @@ export function checkPassphrase(
   authorization: string | undefined,
   pastelId: string,
 ): void {
-  if (passphraseOf(authorization) === state.passphrase && pastelId === state.pastelId) return;
+  const right = passphraseOf(authorization) === state.passphrase && pastelId === state.pastelId;
+  if (right && state.faults.refuse !== true) return;
   throw new GoaError(401, 'UnAuthorized', 'user not authorized: invalid PastelID or Key');
 }
 

@@ -59,6 +59,7 @@ export async function takeUpload(
     return await register(state, { fileId, folder, stored, split });
   } catch (error) {
     await rm(folder, { recursive: true, force: true });
+    if (error instanceof BrokenBody) throw error.cause;
     if (error instanceof GoaError || error instanceof ConnectionCut) throw error;
     throw new GoaError(400, 'decode_payload', (error as Error).message);
   }
@@ -80,19 +81,27 @@ async function store(state: CascadeState, request: HttpRequest, folder: string):
   return stored;
 }
 
+/** The body ended with an error of its sender, who gets no response. */
+class BrokenBody extends Error {}
+
 async function* cutting(
   state: CascadeState,
   request: HttpRequest,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   let bytes = 0;
-  for await (const piece of piecesOf(request.body)) {
-    bytes += piece.length;
+  const pieces = piecesOf(request.body);
+  for (;;) {
+    const next = await pieces.next().catch((cause: unknown) => {
+      throw new BrokenBody('the sender broke off', { cause });
+    });
+    if (next.done === true) return;
+    bytes += next.value.length;
     const { cutUploadAfterBytes: limit } = state.faults;
     if (limit !== undefined && bytes > limit) {
       delete state.faults.cutUploadAfterBytes;
       throw new ConnectionCut();
     }
-    yield piece;
+    yield next.value;
   }
 }
 

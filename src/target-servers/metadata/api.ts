@@ -72,9 +72,9 @@ export async function handleApi(state: MetadataState, request: HttpRequest): Pro
     return problem(429, 'Too Many Requests', { 'retry-after': '1' });
   }
   const { headers, method, url } = request;
-  if (headers['commerce-api-key'] !== state.apiKey || headers['issuer-address'] !== state.issuer) {
-    return problem(401, 'Unauthorized');
-  }
+  const known =
+    headers['commerce-api-key'] === state.apiKey && headers['issuer-address'] === state.issuer;
+  if (!known || faults.refuse === true) return problem(401, 'Unauthorized');
   const isUrls = method === 'POST' && url.pathname === `${BASE}/signedUrls`;
   const isMetadata = method === 'POST' && url.pathname === `${BASE}/fileMetadata`;
   if (!isUrls && !isMetadata) return problem(404, `Cannot ${method} ${url.pathname}`);

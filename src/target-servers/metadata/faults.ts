@@ -13,6 +13,8 @@ export interface MetadataFaults {
   wrongContentType?: boolean | undefined;
   /** Responds with `payload` where `results` belongs. */
   payloadKey?: boolean | undefined;
+  /** Refuses every key. */
+  refuse?: boolean | undefined;
   /** Says another hash than the content's. */
   wrongHash?: boolean | undefined;
   /** Says another size than the content's. */

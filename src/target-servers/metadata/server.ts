@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from '../../flow/index.js';
@@ -48,6 +48,8 @@ export interface MetadataServer {
   cidProfile: CidProfile;
   /** One step of the calculation for every stored file. */
   tick(): Promise<void>;
+  /** The bytes of a stored file; empty when there is none. */
+  read(fileName: string): Promise<Uint8Array>;
   /** Stores a file as if somebody had uploaded it before. */
   plant(fileName: string, bytes: Uint8Array): Promise<void>;
   close(): Promise<void>;
@@ -110,6 +112,10 @@ export async function startMetadataServer(
       profile = value;
     },
     tick: () => tick(state),
+    async read(fileName) {
+      const stored = state.objects.get(objectOf(state, fileName));
+      return stored === undefined ? new Uint8Array(0) : new Uint8Array(await readFile(stored.path));
+    },
     async plant(fileName, bytes) {
       const url = signUrl(state, {
         method: 'PUT',

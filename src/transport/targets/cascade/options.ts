@@ -60,6 +60,11 @@ export interface CascadeOptions {
   readonly lookupMs?: number | undefined;
   /** Times between two looks, ms. @default 10000, growing to 60000 */
   readonly pollMs?: { readonly first: number; readonly most: number } | undefined;
+  /**
+   * Only after a look at the server and the burn transactions: a start that an earlier run may have
+   * sent, and of which the server shows nothing, is sent. @default false: it is an unknown outcome
+   */
+  readonly startWhenAbsent?: boolean | undefined;
   readonly exchange: Exchange;
   readonly clock: Clock;
   readonly random: RandomSource;

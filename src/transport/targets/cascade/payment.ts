@@ -37,12 +37,13 @@ export async function payAll(
   context: StepContext,
 ): Promise<readonly string[]> {
   const spent = new Set(startedTxids(context.notes));
-  const unspent = paidBurns(context.notes).filter(({ txid }) => !spent.has(txid));
+  const paid = paidBurns(context.notes);
+  const unspent = paid.filter(({ txid }) => !spent.has(txid));
   const txids: string[] = [];
   const { fileId, amounts } = uploaded;
   for (const [index, amount] of amounts.entries()) {
     const reference = `${fileId}-${index}`;
-    const own = unspent.find((burn) => burn.reference === reference);
+    const own = paid.find((burn) => burn.reference === reference);
     // What was paid for an upload that was lost is still good for the same amount.
     const other = unspent.find(
       (burn) =>
@@ -50,7 +51,7 @@ export async function payAll(
     );
     const burn = own ?? other;
     if (burn !== undefined) {
-      unspent.splice(unspent.indexOf(burn), 1);
+      if (burn === other) unspent.splice(unspent.indexOf(burn), 1);
       txids.push(burn.txid);
       continue;
     }

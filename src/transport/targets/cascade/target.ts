@@ -99,8 +99,14 @@ export function createCascadeTarget(options: CascadeOptions): UploadTarget {
       const { fileId } = uploaded;
       const start = startNoted(context.notes, fileId);
       if (!start.sent) return { made: 'no' };
-      const details = await lookForStart(api, settings, { fileId, txids: start.txids, context });
-      return { made: 'yes', result: pendingOrDone(settings, uploaded, { context, details }) };
+      try {
+        const details = await lookForStart(api, settings, { fileId, txids: start.txids, context });
+        return { made: 'yes', result: pendingOrDone(settings, uploaded, { context, details }) };
+      } catch (error) {
+        const absent = isOrbweaverError(error) && error.code === 'OUTCOME_UNKNOWN';
+        if (absent && settings.startWhenAbsent === true) return { made: 'no' };
+        throw error;
+      }
     },
     async cancel(_plan, context) {
       // There is nothing to call: the copy stays at the server, and so does what was paid.

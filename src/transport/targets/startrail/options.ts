@@ -38,6 +38,8 @@ export interface StartrailOptions {
    * vendor deletes one. Costs a pass over the file before it is sent. @default false
    */
   readonly uniqueName?: boolean | undefined;
+  /** Stores a name that the service would refuse under a similar one, instead of refusing it. @default false */
+  readonly safeName?: boolean | undefined;
   /** A CID of no known importer is an error. @default false: integrity is decided by hash and size */
   readonly strictCid?: boolean | undefined;
   /** Largest file, bytes. @default 2147483647 */

@@ -4,6 +4,7 @@ import { Scope } from '../../../flow/index.js';
 import { piecesOf } from '../../../http/index.js';
 import { targetError } from '../errors.js';
 import type { TargetResponse } from '../http.js';
+import { textOf } from '../json-fields.js';
 import type { PartBody, StepContext } from '../ports.js';
 import type { FileState, SignedUrl, StartrailApi } from './api.js';
 import type { StartrailSettings } from './options.js';
@@ -37,22 +38,33 @@ export async function putFile(
   const { filename, body, context } = file;
   let refusedCount = 0;
   for (let attempt = 1; ; attempt++) {
+    const earlier = putsNoted(context, filename);
     const signed = await api.signedUrl(filename, context.signal);
     // On disk before the bytes leave, so that a later run knows whose file it may find.
     await context.note('put', { filename, finalUrl: signed.finalUrl });
     const { verdict, error } = await put(api, signed, file);
     if (verdict === 'stored') return signed.finalUrl;
-    if (verdict === 'taken') return sameContent(api, file, signed.finalUrl);
     if (verdict === 'final' || (verdict === 'refused' && ++refusedCount > MAX_REFUSED)) throw error;
-    if (verdict === 'again') {
-      const [state] = await api.files([filename], context.signal);
-      if (state !== undefined && state.state !== 'missing') {
-        return sameContent(api, file, signed.finalUrl, state);
+    if (verdict === 'again' || verdict === 'taken') {
+      const [state = MISSING] = await api.files([filename], context.signal);
+      const { finalUrl } = signed;
+      const maybeOurs = verdict === 'again' || earlier.length > 0;
+      if (verdict === 'taken' || state.state !== 'missing') {
+        return sameContent(file, { finalUrl, state, maybeOurs });
       }
     }
     if (attempt >= MAX_PUTS || !body.reopenable) throw error;
     if (verdict === 'again') await pause(settings, attempt, context.signal);
   }
+}
+
+const MISSING: FileState = { state: 'missing' };
+
+/** Final URLs of the PUTs of a name that may have been made, oldest first. */
+export function putsNoted({ notes }: StepContext, filename: string): string[] {
+  return notes
+    .filter(({ kind, data }) => kind === 'put' && data['filename'] === filename)
+    .map(({ data }) => textOf(data['finalUrl']));
 }
 
 /**
@@ -97,25 +109,30 @@ export function verdictOf({ status, text }: TargetResponse): PutVerdict {
   return status === 408 || status === 429 || status >= 500 ? 'again' : 'final';
 }
 
-/** The final URL when what is stored under the name is this file. @throws conflict */
-export async function sameContent(
-  api: StartrailApi,
-  file: PutFile,
-  finalUrl: string,
-  known?: FileState,
-): Promise<string> {
-  const { filename, body, context } = file;
-  const state = known ?? (await api.files([filename], context.signal))[0];
-  const mine = context.notes.some(
-    ({ kind, data }) => kind === 'put' && data['filename'] === filename,
-  );
-  // Being calculated: ours if we may have stored it; the hash decides in the end.
-  if (state?.state === 'calculating' && state.hash === null && mine) return finalUrl;
-  const found = state === undefined || state.state === 'missing' ? null : state;
-  const sameSize = found !== null && (found.size === null || found.size === body.sizeBytes);
-  if (found?.hash != null && sameSize && found.hash === (await sha256Of(file))) return finalUrl;
+/** What is known about a name that is in use. */
+export interface NameInUse {
+  readonly finalUrl: string;
+  readonly state: FileState;
+  /** A PUT of ours, in this run or an earlier one, may have stored it. */
+  readonly maybeOurs: boolean;
+}
+
+/**
+ * The final URL when what is stored under the name is this file. While nobody knows its hash, what may
+ * be ours counts as ours: the hash decides in the end.
+ * @throws OrbweaverError `CONFLICT`
+ */
+export async function sameContent(file: PutFile, used: NameInUse): Promise<string> {
+  const { filename, body } = file;
+  const { state, maybeOurs, finalUrl } = used;
+  const { hash, size } = state.state === 'missing' ? UNKNOWN : state;
+  if (hash === null && maybeOurs) return finalUrl;
+  const sameSize = size === null || size === body.sizeBytes;
+  if (hash !== null && sameSize && hash === (await sha256Of(file))) return finalUrl;
   throw nameTaken(filename);
 }
+
+const UNKNOWN = { hash: null, size: null };
 
 /** Only the vendor deletes a file, so that a taken name stays taken. */
 export function nameTaken(filename: string): Error {

@@ -13,7 +13,7 @@ import type {
 import { createStartrailApi, type FileState, type StartrailApi } from './api.js';
 import { storedName } from './names.js';
 import { type StartrailOptions, type StartrailSettings, startrailSettings } from './options.js';
-import { nameTaken, type PutFile, putFile, sameContent } from './put.js';
+import { nameTaken, type PutFile, putFile, putsNoted, sameContent } from './put.js';
 import { stateOfFile, storedPending } from './watch.js';
 
 /**
@@ -54,7 +54,10 @@ export function createStartrailTarget(options: StartrailOptions): UploadTarget {
     async plan(context): Promise<Plan> {
       const { source, digests } = context;
       const sha256 = digests.sha256 ?? source.digests.sha256 ?? null;
-      const filename = storedName(source.name, unique ? sha256 : null);
+      const filename = storedName(source.name, {
+        safe: settings.safeName === true,
+        sha256: unique ? sha256 : null,
+      });
       return {
         ids: { filename },
         state: {},
@@ -95,13 +98,8 @@ async function alreadyThere(api: StartrailApi, file: PutFile): Promise<string | 
   const { filename, context } = file;
   const [state] = await api.files([filename], context.signal);
   if (state === undefined || state.state === 'missing') return null;
-  const before = context.notes.findLast(
-    ({ kind, data }) => kind === 'put' && data['filename'] === filename,
-  );
-  if (state.state === 'calculating' && state.hash === null && before === undefined) {
-    throw nameTaken(filename);
-  }
-  return sameContent(api, file, textOf(before?.data['finalUrl']), state);
+  const puts = putsNoted(context, filename);
+  return sameContent(file, { finalUrl: puts.at(-1) ?? '', state, maybeOurs: puts.length > 0 });
 }
 
 async function checkStored(
