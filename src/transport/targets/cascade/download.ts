@@ -180,19 +180,29 @@ async function statusOf(
   if (response.status !== 200) {
     throw api.failure(response, 'asking how far the download is', { ids: { downloadId: fileId } });
   }
-  const json = objectOf(response.json);
+  const { state, volumeCount, readyCount } = readDownloadStatus(response.json);
+  download.onProgress?.({ stage: 'preparing', volumeCount, readyCount, receivedBytes: 0 });
+  return state;
+}
+
+/** What a status says: counters that make sense, and a state that is never sure of success. */
+export function readDownloadStatus(body: unknown): {
+  readonly state: 'running' | 'maybe' | 'failed';
+  readonly volumeCount: number | null;
+  readonly readyCount: number | null;
+} {
+  const json = objectOf(body);
   const total = numberOf(json?.['total_volumes']);
   const ready = numberOf(json?.['downloaded_volumes']);
-  download.onProgress?.({
-    stage: 'preparing',
-    volumeCount: total === 0 ? null : total,
-    // A volume may be counted twice.
-    readyCount: total === null || total === 0 || ready === null ? null : Math.min(ready, total),
-    receivedBytes: 0,
-  });
+  const counted = total !== null && total > 0;
   const status = textOf(json?.['task_status']).toLowerCase();
-  if (status === 'completed') return 'maybe';
-  return status === 'failed' ? 'failed' : 'running';
+  const state = status === 'completed' ? 'maybe' : status === 'failed' ? 'failed' : 'running';
+  return {
+    state,
+    volumeCount: counted ? total : null,
+    // A volume may be counted twice.
+    readyCount: counted && ready !== null ? Math.min(ready, total) : null,
+  };
 }
 
 interface Received {
