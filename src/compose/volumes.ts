@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { SEVEN_ZIP_HEAD_BYTES, sevenZipFrame } from '../archive/index.js';
 import type { Sink } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
-import { fileSink, writeFileAtomic } from '../io/index.js';
+import { fileSink, makeFolder, writeFileAtomic } from '../io/index.js';
 import { toSource, type UploadInput } from './input.js';
 
 /** How a file is cut: into slices of itself, or of a 7z archive that stores it as it is. */
@@ -70,14 +69,7 @@ export async function writeVolumes(
   }
   const source = await toSource(input);
   const name = options.name ?? basename(source.name);
-  await mkdir(folder, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
-    throw new OrbweaverError(
-      'OUTPUT_UNWRITABLE',
-      `"${folder}" expected a folder that can be made, got ${error.code ?? error.message}`,
-      { path: folder },
-      error,
-    );
-  });
+  await makeFolder(folder);
   const writer = createVolumeWriter({
     folder,
     volumeBytes,
