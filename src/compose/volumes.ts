@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
+import { unlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { SEVEN_ZIP_HEAD_BYTES, sevenZipFrame } from '../archive/index.js';
@@ -186,6 +187,8 @@ function createVolumeWriter(options: {
     async abort(reason) {
       await sink?.abort(reason);
       await first?.sink.abort(reason);
+      // Volumes without a manifest are of no use to anybody.
+      for (const { name } of volumes) await unlink(join(folder, name)).catch(() => undefined);
     },
   };
 }
