@@ -9,6 +9,8 @@ export interface ParsedArgs {
   readonly positionals: readonly string[];
   readonly flag: (name: string) => boolean;
   readonly text: (name: string) => string | undefined;
+  /** Values of an option that may be given several times, in order. */
+  readonly texts: (name: string) => readonly string[];
   /** A non-negative whole number. @throws USAGE */
   readonly count: (name: string) => number | undefined;
   /** Bytes: a number with an optional suffix KiB, MiB, GiB, kB, MB or GB. @throws USAGE */
@@ -58,6 +60,10 @@ export function readArgs(args: readonly string[], options: OptionTable): ParsedA
     positionals: parsed.positionals,
     flag: (name) => parsed.values[name] === true,
     text,
+    texts: (name) => {
+      const value = parsed.values[name];
+      return Array.isArray(value) ? value.map(String) : [];
+    },
     count: (name) => {
       const value = text(name);
       if (value === undefined) return undefined;

@@ -8,6 +8,7 @@ import { COMMON_HELP, COMPUTE_HELP, EXIT_CODES_HELP, SERVER_HELP } from './exit-
 import { reportFailure, writeJson } from './output.js';
 import { createProgressBar } from './progress.js';
 import { bytesText, percentText, rateText } from './text.js';
+import { UPLOAD_TO_HELP, UPLOAD_TO_OPTIONS } from './upload-to-options.js';
 
 export const uploadCommand: Command = {
   help: `Usage: orbweaver upload PATH... --endpoint URL --token T [OPTIONS]
@@ -21,6 +22,7 @@ ${SERVER_HELP}
   --expand              PATHs are ZIP archives: upload their entries as files
   --placement P         known chunks: balanced, store-least, read-fast, reference
   --shard-cache DIR     remember what was uploaded, to dedup against it without asking
+${UPLOAD_TO_HELP}
 ${COMPUTE_HELP}
 ${COMMON_HELP}
 
@@ -39,10 +41,15 @@ async function upload(argv: readonly string[], context: CliContext): Promise<num
     expand: { type: 'boolean' },
     'shard-cache': { type: 'string' },
     placement: { type: 'string' },
+    ...UPLOAD_TO_OPTIONS,
   });
   if (args.positionals.length === 0) throw usage('upload expected at least one PATH');
   if (args.positionals.filter((path) => path === '-').length > 1) {
     throw usage('standard input can be read once only');
+  }
+  if (args.text('to') !== undefined) {
+    const { uploadTo } = await import('./upload-to.js');
+    return uploadTo(args, context);
   }
   const { endpoint, token } = serverOf(args, context);
   const shardCacheDir = args.text('shard-cache');

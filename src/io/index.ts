@@ -5,6 +5,7 @@ export { createDiskPace, type DiskPace } from './disk-pace.js';
 export { type FileSinkOptions, fileSink } from './file-sink.js';
 export { createJournals, defaultJournalFolder } from './journal.js';
 export { knownSize } from './known-size.js';
+export { makeFolder } from './make-folder.js';
 export { type MemorySink, memorySink } from './memory-sink.js';
 export { outputSink } from './output-sink.js';
 export { pathSource } from './path-source.js';

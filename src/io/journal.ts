@@ -1,19 +1,11 @@
 import { readFileSync } from 'node:fs';
-import {
-  type FileHandle,
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  rename,
-  stat,
-  unlink,
-} from 'node:fs/promises';
+import { type FileHandle, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { JournalEntry, JournalSummary, Journals, TransferJournal } from '../client/ports.js';
 import { outputError } from './errno.js';
 import { syncFolder } from './file-sink.js';
+import { makeFolder } from './make-folder.js';
 
 /**
  * Transfers remembered on disk, one file each, one JSON object a line, only ever added to:
@@ -66,9 +58,7 @@ export function createJournals(folder: string): Journals {
 
   return {
     async create(first) {
-      await mkdir(folder, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
-        throw outputError(error, folder);
-      });
+      await makeFolder(folder, 0o700);
       const id = crypto.randomUUID().replaceAll('-', '').slice(0, 16);
       const path = join(folder, ownedName(id));
       const file = await open(path, 'ax', 0o600).catch((error: unknown) => {
