@@ -30,10 +30,18 @@ export type { Body, Exchange, HttpHeaders, HttpRequest, HttpResponse } from './h
 export { createJournals, defaultJournalFolder } from './io/index.js';
 export { SYSTEM_CLOCK, systemRandom } from './platform/index.js';
 export {
+  type CascadeFaults,
+  type CascadeServer,
+  type CascadeServerOptions,
   createMultipartServer,
   listen,
+  type MetadataFaults,
+  type MetadataServer,
+  type MetadataServerOptions,
   type MultipartServer,
   type MultipartServerOptions,
+  startCascadeServer,
+  startMetadataServer,
 } from './target-servers/index.js';
 export * from './transport/targets.js';
 export { createDigestMaker, type DigestMakerOptions } from './workers/index.js';

@@ -16,11 +16,12 @@ Options:
   --host H              address to listen on                 [127.0.0.1]
   --token T             the token that it takes              [test-token]
   --generation G        which server it behaves like; multipart: g0, g1, g1a, g2
-  --fault JSON          a fault to plan, such as '{"on":"chunk","nth":3,"do":{"kind":"cut"}}';
+  --fault JSON          a fault to plan, such as '{"on":"chunk","nth":3,"do":{"kind":"cut"}}'
+                        (multipart) or '{"loseStartResponse":true}' (cascade, metadata);
                         may be given several times
 ${COMMON_HELP}
 
-With --json the first line on standard output is {"url","to","token"}.
+With --json the first line on standard output is {"url","to","token","settings"}.
 
 ${EXIT_CODES_HELP}
 `,
@@ -49,9 +50,12 @@ async function targetServer(argv: readonly string[], context: CliContext): Promi
     faults: args.texts('fault').map(parseFault),
   });
   try {
-    const { url, to, token } = server;
-    if (args.flag('json')) writeJson(context.stdout, { url, to, token });
-    else context.stdout.write(`url    ${url}\nto     ${to}\ntoken  ${token}\n`);
+    const { url, to, token, settings = {} } = server;
+    if (args.flag('json')) writeJson(context.stdout, { url, to, token, settings });
+    else {
+      const set = Object.entries(settings).map(([name, value]) => `set    ${name}=${value}\n`);
+      context.stdout.write(`url    ${url}\nto     ${to}\ntoken  ${token}\n${set.join('')}`);
+    }
     await new Promise<void>((resolve) => {
       if (context.signal.aborted) resolve();
       context.signal.addEventListener('abort', () => resolve(), { once: true });

@@ -9,10 +9,13 @@ export const UPLOAD_TO_OPTIONS: {
   set: { type: 'string', multiple: true },
   'state-dir': { type: 'string' },
   'no-resume': { type: 'boolean' },
+  'accept-cost': { type: 'boolean' },
 };
 
-export const UPLOAD_TO_HELP: string = `  --to KIND:URL         another upload system instead: multipart:URL (docs/targets.md)
+export const UPLOAD_TO_HELP: string = `  --to KIND:URL         another upload system instead: multipart:URL, cascade:URL or
+                        startrail:URL (docs/targets.md)
   --token-file FILE     its token, read from a file
   --set NAME=VALUE      a setting of it; may be given several times
   --state-dir DIR       where unfinished transfers are remembered   [$XDG_STATE_HOME/orbweaver]
-  --no-resume           begin anew, and remember nothing`;
+  --no-resume           begin anew, and remember nothing
+  --accept-cost         yes, this upload may spend coins (cascade)`;

@@ -29,7 +29,10 @@ export async function uploadTo(args: ParsedArgs, context: CliContext): Promise<n
       {
         to,
         token: await tokenOf(args, context, kind),
-        settings: settingsOf(args.texts('set')),
+        settings: {
+          ...settingsOf(args.texts('set')),
+          ...(args.flag('accept-cost') ? { acceptCost: 'true' } : {}),
+        },
         journalFolder: args.flag('no-resume')
           ? null
           : stateDir === undefined

@@ -2,7 +2,15 @@ import { OrbweaverError } from '../errors.js';
 import type { Clock } from '../flow/index.js';
 import type { Exchange } from '../http/index.js';
 import type { RandomSource } from '../platform/index.js';
-import { createMultipartTarget, type TargetKind, type UploadTarget } from '../transport/targets.js';
+import {
+  createCascadeTarget,
+  createMultipartTarget,
+  createStartrailTarget,
+  type StartrailCategory,
+  type TargetKind,
+  type UploadTarget,
+} from '../transport/targets.js';
+import { commandWallet } from './command-wallet.js';
 
 /** What every target is made with. */
 export interface TargetParts {
@@ -35,6 +43,33 @@ const FACTORIES: Readonly<Partial<Record<TargetKind, Factory>>> = {
       usage: settings['usage'],
       expiredAt: settings['expiredAt'],
     }),
+  cascade: ({ settings, token = '', ...parts }) =>
+    createCascadeTarget({
+      ...parts,
+      ...commandWallet(settings),
+      passphrase: token,
+      pastelId: settings['pastelId'] ?? '',
+      acceptCost: settings['acceptCost'] === 'true',
+      makePublic: settings['makePublic'] === 'true',
+      spendableAddress: settings['spendableAddress'],
+      safeName: settings['safeName'] === 'true',
+      startWhenAbsent: settings['startWhenAbsent'] === 'true',
+      maxFee: numberOf(settings, 'maxFee'),
+      pollMs: pollMsOf(settings),
+    }),
+  startrail: ({ settings, token = '', ...parts }) =>
+    createStartrailTarget({
+      ...parts,
+      apiKey: token,
+      issuer: settings['issuer'] ?? '',
+      // Checked by the target.
+      category: settings['category'] as StartrailCategory | undefined,
+      uniqueName: settings['uniqueName'] === 'true',
+      safeName: settings['safeName'] === 'true',
+      strictCid: settings['strictCid'] === 'true',
+      maxBytes: numberOf(settings, 'maxBytes'),
+      pollMs: pollMsOf(settings),
+    }),
 };
 
 /** Names of settings that each kind takes. */
@@ -52,6 +87,19 @@ const SETTINGS: Readonly<Partial<Record<TargetKind, readonly string[]>>> = {
     'usage',
     'expiredAt',
   ],
+  cascade: [
+    'pastelId',
+    'acceptCost',
+    'payCommand',
+    'findCommand',
+    'makePublic',
+    'spendableAddress',
+    'safeName',
+    'startWhenAbsent',
+    'maxFee',
+    'pollMs',
+  ],
+  startrail: ['issuer', 'category', 'uniqueName', 'safeName', 'strictCid', 'maxBytes', 'pollMs'],
 };
 
 /** `KIND:URL` taken apart. */
@@ -105,6 +153,14 @@ export function createTarget(kind: TargetKind, parts: TargetParts): UploadTarget
     }
     throw error;
   }
+}
+
+/** The first pause between two looks; the longest stays a minute. */
+function pollMsOf(
+  settings: Readonly<Record<string, string>>,
+): { first: number; most: number } | undefined {
+  const first = numberOf(settings, 'pollMs');
+  return first === undefined ? undefined : { first, most: Math.max(first, 60_000) };
 }
 
 function numberOf(settings: Readonly<Record<string, string>>, name: string): number | undefined {

@@ -4,12 +4,16 @@ import { join } from 'node:path';
 import { OrbweaverError } from '../errors.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import {
+  type CascadeFaults,
   createMultipartServer,
   type Generation,
   listen,
+  type MetadataFaults,
   type MultipartFault,
   type MultipartRoute,
   type PlannedFault,
+  startCascadeServer,
+  startMetadataServer,
 } from '../target-servers/index.js';
 
 /** Test servers of the upload systems, as `orbweaver target-server KIND` starts them. */
@@ -18,7 +22,7 @@ export interface TargetServerOptions {
   readonly port?: number | undefined;
   /** @default '127.0.0.1' */
   readonly host?: string | undefined;
-  /** Token that it takes. @default 'test-token' */
+  /** Token, passphrase or key that it takes. @default 'test-token' */
   readonly token?: string | undefined;
   /** Which server it behaves like; see docs/targets.md. @default the newest */
   readonly generation?: string | undefined;
@@ -32,12 +36,18 @@ export interface RunningTargetServer {
   /** What `--to` takes. */
   readonly to: string;
   readonly token: string;
+  /** What else `--set` needs. @default nothing */
+  readonly settings?: Readonly<Record<string, string>> | undefined;
   close(): Promise<void>;
 }
 
 type Starter = (options: TargetServerOptions) => Promise<RunningTargetServer>;
 
-const STARTERS: Readonly<Record<string, Starter>> = { multipart: startMultipart };
+const STARTERS: Readonly<Record<string, Starter>> = {
+  multipart: startMultipart,
+  cascade: startCascade,
+  metadata: startMetadata,
+};
 
 /** Names of the servers. */
 export const TARGET_SERVER_KINDS: readonly string[] = Object.keys(STARTERS);
@@ -93,4 +103,43 @@ async function startMultipart(options: TargetServerOptions): Promise<RunningTarg
     await rm(folder, { recursive: true, force: true });
     throw error;
   }
+}
+
+/** Time between two blocks, and between two steps of a calculation, when nobody advances by hand. */
+const STEP_MS = 1000;
+
+async function startCascade(options: TargetServerOptions): Promise<RunningTargetServer> {
+  const { token: passphrase = 'test-token', port, host, faults = [] } = options;
+  const server = await startCascadeServer({
+    port,
+    host,
+    passphrase,
+    blockMs: STEP_MS,
+    faults: Object.assign({}, ...faults) as CascadeFaults,
+  });
+  return {
+    url: server.url,
+    to: `cascade:${server.url}`,
+    token: server.passphrase,
+    settings: { pastelId: server.pastelId },
+    close: () => server.close(),
+  };
+}
+
+async function startMetadata(options: TargetServerOptions): Promise<RunningTargetServer> {
+  const { token: apiKey = 'test-token', port, host, faults = [] } = options;
+  const server = await startMetadataServer({
+    port,
+    host,
+    apiKey,
+    tickMs: STEP_MS,
+    faults: Object.assign({}, ...faults) as MetadataFaults,
+  });
+  return {
+    url: server.url,
+    to: `startrail:${server.url}`,
+    token: server.apiKey,
+    settings: { issuer: server.issuer },
+    close: () => server.close(),
+  };
 }

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { sevenZipFrame } from '../../src/archive/index.js';
 import { bytesBody, type Exchange, type HttpRequest, readAll } from '../../src/http/index.js';
-import { sevenZipFrames } from '../../src/target-servers/cascade/seven-zip.js';
 import { passphraseOf } from '../../src/target-servers/cascade/start.js';
 import { createCascadeApi } from '../../src/transport/targets/cascade/api.js';
 import {
@@ -161,8 +161,8 @@ describe('volumes of the vectors', () => {
     const { name, content_utf8, archive_len, archive_hex } = vectors.sevenzip_store;
     const content = Buffer.from(content_utf8);
     const entry = { name, sizeBytes: content.length, crc: crc32(content) };
-    const { start, end } = sevenZipFrames(entry, crc32);
-    const archive = Buffer.concat([start, content, end]);
+    const { head, tail } = sevenZipFrame(entry);
+    const archive = Buffer.concat([head, content, tail]);
     expect(archive.toString('hex')).toBe(archive_hex);
     expect(archive).toHaveLength(archive_len);
   });

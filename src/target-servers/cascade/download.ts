@@ -1,12 +1,12 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { SEVEN_ZIP_HEAD_BYTES } from '../../archive/index.js';
 import type { HttpRequest, HttpResponse } from '../../http/index.js';
 import { digitId } from '../ids.js';
 import { bodyOfPieces, ConnectionCut } from '../messages.js';
 import { GoaError } from './goa-error.js';
 import type { CascadeDownload, CascadeFile, CascadeState } from './model.js';
-import { SEVEN_ZIP_START_BYTES } from './seven-zip.js';
 
 /** Downloads: asked for by the id of a ticket, fetched volume by volume, then served as a file. */
 
@@ -178,7 +178,7 @@ export async function* contentOf(
   start: number,
   end: number,
 ): AsyncGenerator<Buffer, void, undefined> {
-  const shift = file.volumes.length > 1 ? SEVEN_ZIP_START_BYTES : 0;
+  const shift = file.volumes.length > 1 ? SEVEN_ZIP_HEAD_BYTES : 0;
   let at = 0;
   const number = (name: string): number => Number(/\.(\d+)$/.exec(name)?.[1] ?? 0);
   const inOrder = [...file.volumes].sort((a, b) => number(a.name) - number(b.name));

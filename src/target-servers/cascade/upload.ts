@@ -3,13 +3,13 @@ import { createReadStream } from 'node:fs';
 import { mkdir, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { sevenZipFrame } from '../../archive/index.js';
 import { type HttpRequest, piecesOf } from '../../http/index.js';
 import { textId } from '../ids.js';
 import { ConnectionCut } from '../messages.js';
 import { boundaryOf, readMultipart } from '../multipart-reader.js';
 import { GoaError } from './goa-error.js';
 import type { CascadeFile, CascadeState, CascadeVolume } from './model.js';
-import { sevenZipFrames } from './seven-zip.js';
 
 /** Fee of a unit, and the part that every registration costs, in coins. */
 const FEE_PER_UNIT = 50;
@@ -131,11 +131,11 @@ async function writeFile(
 
 /** A store-mode archive cut into `<name>.7z.001`, `.002`, …; the file itself is deleted. */
 async function writeVolumes(state: CascadeState, folder: string, stored: Stored): Promise<void> {
-  const { start, end } = sevenZipFrames(stored, crc32);
+  const { head, tail } = sevenZipFrame(stored);
   async function* archive(): AsyncGenerator<Uint8Array, void, undefined> {
-    yield start;
+    yield head;
     yield* createReadStream(stored.path) as AsyncIterable<Buffer>;
-    yield end;
+    yield tail;
   }
   let volume = 0;
   let left = 0;
