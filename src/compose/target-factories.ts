@@ -55,6 +55,7 @@ const FACTORIES: Readonly<Partial<Record<TargetKind, Factory>>> = {
       safeName: settings['safeName'] === 'true',
       startWhenAbsent: settings['startWhenAbsent'] === 'true',
       maxFee: numberOf(settings, 'maxFee'),
+      lookupMs: numberOf(settings, 'lookupMs'),
       pollMs: pollMsOf(settings),
     }),
   startrail: ({ settings, token = '', ...parts }) =>
@@ -97,6 +98,7 @@ const SETTINGS: Readonly<Partial<Record<TargetKind, readonly string[]>>> = {
     'safeName',
     'startWhenAbsent',
     'maxFee',
+    'lookupMs',
     'pollMs',
   ],
   startrail: ['issuer', 'category', 'uniqueName', 'safeName', 'strictCid', 'maxBytes', 'pollMs'],

@@ -100,7 +100,9 @@ export async function startMetadataServer(
     url: `${api.url}${BASE}`,
     bucketUrl: bucket.url,
     exchange: (request) =>
-      request.url.origin === bucket.url ? handleBucket(state, request) : handleApi(state, request),
+      request.url.pathname.startsWith(`${BASE}/`)
+        ? handleApi(state, request)
+        : handleBucket(state, request),
     apiKey: state.apiKey,
     issuer: state.issuer,
     faults: state.faults,
