@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { OrbweaverError } from '../../src/errors.js';
 import { Budget } from '../../src/flow/index.js';
 import { readAll } from '../../src/http/index.js';
 import {
@@ -460,6 +461,42 @@ describe('the engine of upload targets', () => {
     expect(classOf(await failureOf(run(target, {}, source)))).toBe('auth');
     expect(sends).toBeLessThanOrEqual(4);
     expect(source.readBytes).toBeLessThanOrEqual(50_000);
+  });
+
+  it('keeps the journal when something of this machine fails', async () => {
+    for (const code of ['DISK_FULL', 'WORKER_FAILED', 'INPUT_UNREADABLE'] as const) {
+      const journal = memoryJournal();
+      const target = memoryTarget({
+        send: async () => Promise.reject(new OrbweaverError(code, 'of this machine')),
+      });
+      expect((await failureOf(run(target, { journal }))).code).toBe(code);
+      expect(journal.state).toBe('closed');
+    }
+  });
+
+  it('lets a request that was given up read nothing any more', async () => {
+    const { abilities } = memoryTarget();
+    const got: Uint8Array[] = [];
+    let stale: Promise<unknown> = Promise.resolve();
+    const target = memoryTarget(
+      {
+        abilities: { ...abilities, unit: 'whole', parallelParts: 1 },
+        async send(_plan, { index }, part) {
+          const first = await part.open();
+          const piece = new Uint8Array(1000);
+          await first.fill(piece);
+          // As a wire does that has not noticed yet.
+          const second = await part.open();
+          stale = first.fill(piece).catch((error: unknown) => error);
+          got.push(await readAll(second, 1 << 20));
+          return { index };
+        },
+      },
+      bytes.length,
+    );
+    expect((await run(target)).verified).toBe(true);
+    expect(Buffer.compare(Buffer.concat(got), bytes)).toBe(0);
+    expect(await stale).toMatchObject({ code: 'ABORTED' });
   });
 
   it('gives up an earlier transfer at the target and here', async () => {
