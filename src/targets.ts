@@ -24,6 +24,7 @@ export {
   type WriteVolumesOptions,
   writeVolumes,
 } from './compose/volumes.js';
+export { type OpenXetTargetOptions, openXetTarget } from './compose/xet-target.js';
 export { DIGEST_NAMES, type DigestMaker, type DigestStream } from './digests/index.js';
 export { Budget, type Clock } from './flow/index.js';
 export type { Body, Exchange, HttpHeaders, HttpRequest, HttpResponse } from './http/index.js';

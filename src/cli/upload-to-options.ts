@@ -9,6 +9,7 @@ export const UPLOAD_TO_OPTIONS: {
   set: { type: 'string', multiple: true },
   'state-dir': { type: 'string' },
   'no-resume': { type: 'boolean' },
+  size: { type: 'string' },
   'accept-cost': { type: 'boolean' },
 };
 
@@ -17,5 +18,6 @@ export const UPLOAD_TO_HELP: string = `  --to KIND:URL         another upload sy
   --token-file FILE     its token, read from a file
   --set NAME=VALUE      a setting of it; may be given several times
   --state-dir DIR       where unfinished transfers are remembered   [$XDG_STATE_HOME/orbweaver]
+  --size BYTES          how much "-" is going to be: such systems want to know it first
   --no-resume           begin anew, and remember nothing
   --accept-cost         yes, this upload may spend coins (cascade)`;

@@ -38,6 +38,7 @@ export async function uploadTo(args: ParsedArgs, context: CliContext): Promise<n
           : stateDir === undefined
             ? defaultJournalFolder(context.env)
             : resolve(context.cwd, stateDir),
+        sizeBytes: args.bytes('size'),
         maxMemory: args.bytes('max-memory'),
         signal: context.signal,
         onProgress: (progress) => draw(bar, progress),

@@ -125,10 +125,12 @@ export function parseTargetAddress(text: string): TargetAddress {
       `the target expected ${kind}:URL, got something that is no URL`,
     );
   }
-  if (new URL(url).username !== '' || new URL(url).password !== '') {
+  // It is written into journals, where no secret may be.
+  const { username, password, search, hash } = new URL(url);
+  if (username + password + search + hash !== '') {
     throw new OrbweaverError(
       'USAGE',
-      'the target expected a URL without a user and password in it',
+      'the target expected a URL without user, password, query and fragment',
     );
   }
   return { kind, url };

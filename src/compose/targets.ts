@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { JournalEntry, Journals, TransferJournal } from '../client/ports.js';
+import type { JournalEntry, Journals, Source, TransferJournal } from '../client/ports.js';
 import type { DigestName } from '../digests/index.js';
 import { Budget } from '../flow/index.js';
 import type { Exchange } from '../http/index.js';
@@ -29,6 +29,8 @@ export interface TargetUploadOptions {
   readonly settings?: Readonly<Record<string, string>> | undefined;
   /** Folder of the journals, for going on after a crash; null: nothing is remembered. @default null */
   readonly journalFolder?: string | null | undefined;
+  /** Size of an input that does not know its own: a pipe or stream. @default such an input is refused */
+  readonly sizeBytes?: number | undefined;
   /** Bytes of parts in memory. @default 67108864 */
   readonly maxMemory?: number | undefined;
   /** Threads for digests; 0: none. @default 3 */
@@ -76,7 +78,7 @@ export async function uploadToTarget(
     for (const [index, input] of inputs.entries()) {
       const path = inputName(input);
       try {
-        const source = await toSource(input);
+        const source = sized(await toSource(input), options.sizeBytes);
         const facts = journals === null ? null : await factsOf(input, to);
         const journal =
           journals === null || facts === null ? undefined : await journalFor(journals, facts);
@@ -100,6 +102,13 @@ export async function uploadToTarget(
     await digests.close();
     wire?.close();
   }
+}
+
+/** A source of unknown size with the size that the caller knows; the engine holds it to it. */
+function sized(source: Source, sizeBytes: number | undefined): Source {
+  if (source.sizeBytes !== undefined || sizeBytes === undefined) return source;
+  const { name, reopenable } = source;
+  return { name, reopenable, sizeBytes, open: (signal) => source.open(signal) };
 }
 
 /** How a file is known again: target, path, size and time. Null: a stream, which is never resumed. */

@@ -128,7 +128,10 @@ export function describeTarget(name: string, factory: () => Promise<TargetRig>):
         const result = await run(countedSource(bytes));
         expect(result.state).toBe('done');
         expect(Buffer.compare(await rig.stored(result), bytes)).toBe(0);
-        expect(rig.commits()).toBe(1);
+        // Where a commit may be repeated, a second one changes nothing.
+        const most = rig.target().repeatable.commit === 'yes' ? 2 : 1;
+        expect(rig.commits()).toBeGreaterThanOrEqual(1);
+        expect(rig.commits()).toBeLessThanOrEqual(most);
       });
     }
 
@@ -202,11 +205,11 @@ export function describeTarget(name: string, factory: () => Promise<TargetRig>):
       for (const secret of rig.secrets) expect(`${error.message}`).not.toContain(secret);
     });
 
-    it('never calls something done that is not what was sent', async () => {
-      if (rig.damage === undefined) return;
+    it('never calls something done that is not what was sent', async ({ skip }) => {
+      if (rig.damage === undefined) return skip('this server tells nothing that could be wrong');
       rig.damage();
       const error: unknown = await run(countedSource(bytes)).catch((thrown: unknown) => thrown);
-      expect(classOf(error)).toBe('integrity');
+      return expect(classOf(error)).toBe('integrity');
     });
 
     it('notices a source that is longer or shorter than it said', async () => {

@@ -34,7 +34,6 @@ const CLASS_OF_CODE: Readonly<Partial<Record<ErrorCode, TargetErrorClass>>> = {
   STALLED: 'transient',
   SERVER_ERROR: 'transient',
   RATE_LIMITED: 'transient',
-  DISK_FULL: 'quota',
 };
 
 /** What {@link targetError} is told. */

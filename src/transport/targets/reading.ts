@@ -93,6 +93,8 @@ export function createReading(options: ReadingOptions): Reading {
     return { count, digested };
   };
 
+  const superseded = (): OrbweaverError =>
+    new OrbweaverError('ABORTED', `"${source.name}" is read for another request`);
   const changed = (got: number): OrbweaverError =>
     new OrbweaverError(
       'INPUT_CHANGED',
@@ -110,6 +112,9 @@ export function createReading(options: ReadingOptions): Reading {
     }
   };
 
+  /** Counts users of the reader: a body of a request that was given up must not read on. */
+  let user = 0;
+
   /** One reader: calls wait for each other. */
   let turn: Promise<unknown> = Promise.resolve();
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
@@ -121,6 +126,7 @@ export function createReading(options: ReadingOptions): Reading {
   return {
     readPart: (start, into) =>
       inTurn(async () => {
+        user++;
         await goTo(start);
         const digesting: Promise<void>[] = [];
         for (let filled = 0; filled < into.length; ) {
@@ -131,6 +137,7 @@ export function createReading(options: ReadingOptions): Reading {
         return { digested: Promise.all(digesting).then(() => undefined) };
       }),
     async streamPart(start, end) {
+      const own = ++user;
       await inTurn(() => goTo(start));
       let piece: Uint8Array | null = null;
       let from = 0;
@@ -146,6 +153,7 @@ export function createReading(options: ReadingOptions): Reading {
         sizeBytes: end - start,
         fill: (into) =>
           inTurn(async () => {
+            if (own !== user) throw superseded();
             if (over || left === 0) return 0;
             if (digests === null) {
               const { count } = await read(into.subarray(0, Math.min(into.length, left)));
@@ -174,6 +182,7 @@ export function createReading(options: ReadingOptions): Reading {
     },
     finish: () =>
       inTurn(async () => {
+        user++;
         if (digests === null) return {};
         if (fedBytes < sizeBytes) {
           await goTo(Math.min(position, fedBytes));

@@ -132,8 +132,11 @@ async function giveUp(ending: Ending, error: unknown): Promise<void> {
   }
   const failure = classOf(error);
   const over = !(outcome instanceof Error) && outcome.state === 'failed';
-  const never =
-    over || failure === 'permanent' || failure === 'conflict' || failure === 'integrity';
+  // What goes wrong on this machine (its disk, its threads) says nothing about the transfer.
+  const isAboutIt =
+    isOrbweaverError(error) && ('target' in error.fields || error.code === 'INPUT_CHANGED');
+  const isFinal = failure === 'permanent' || failure === 'conflict' || failure === 'integrity';
+  const never = over || (isAboutIt && isFinal);
   // What was paid for is never forgotten.
   if (never && !target.abilities.costsMoney) await journal.drop();
   else await journal.close();
