@@ -6,6 +6,7 @@ import {
   createCascadeTarget,
   createMultipartTarget,
   createStartrailTarget,
+  openUndiciSocket,
   type StartrailCategory,
   type TargetKind,
   type UploadTarget,
@@ -56,6 +57,7 @@ const FACTORIES: Readonly<Partial<Record<TargetKind, Factory>>> = {
       startWhenAbsent: settings['startWhenAbsent'] === 'true',
       maxFee: numberOf(settings, 'maxFee'),
       lookupMs: numberOf(settings, 'lookupMs'),
+      openSocket: settings['sockets'] === 'true' ? openUndiciSocket : undefined,
       pollMs: pollMsOf(settings),
     }),
   startrail: ({ settings, token = '', ...parts }) =>
@@ -99,6 +101,7 @@ const SETTINGS: Readonly<Partial<Record<TargetKind, readonly string[]>>> = {
     'startWhenAbsent',
     'maxFee',
     'lookupMs',
+    'sockets',
     'pollMs',
   ],
   startrail: ['issuer', 'category', 'uniqueName', 'safeName', 'strictCid', 'maxBytes', 'pollMs'],

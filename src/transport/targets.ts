@@ -11,6 +11,8 @@ export {
   type CascadeReadOptions,
   createCascadeTarget,
   downloadCascade,
+  type OpenSocket,
+  openUndiciSocket,
   type RestoreOptions,
   type RestoreResult,
   restoreCascade,

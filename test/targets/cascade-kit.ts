@@ -29,7 +29,7 @@ export interface UploadInput {
   readonly journal?: MemoryJournal;
   readonly options?: Partial<CascadeOptions>;
   readonly onProgress?: (progress: TransferProgress) => void;
-  readonly onStep?: (server: CascadeServer) => void;
+  readonly onStep?: (server: CascadeServer) => unknown;
   readonly signal?: AbortSignal;
   /** False: the source can be read once only. */
   readonly reopenable?: boolean;
@@ -82,8 +82,8 @@ export async function cascadeKit(
           onProgress: input.onProgress,
           signal: input.signal,
         }),
-        (nowMs) => {
-          input.onStep?.(server);
+        async (nowMs) => {
+          await input.onStep?.(server);
           // A block takes two and a half minutes; the test's are quicker.
           if (nowMs < 72 * 60 * MINUTE_MS) server.advance();
         },

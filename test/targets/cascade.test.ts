@@ -5,6 +5,7 @@ import { memorySink } from '../../src/io/index.js';
 import {
   createCascadeTarget,
   downloadCascade,
+  openUndiciSocket,
   restoreCascade,
 } from '../../src/transport/targets/cascade/index.js';
 import { patternBytes } from '../digests/vectors.js';
@@ -372,6 +373,58 @@ describe('a registration', () => {
     );
     expect(error.fields).toMatchObject({ class: 'unknown-outcome' });
     expect(error.fields['fileId']).toMatch(/^\w{8}$/);
+  });
+});
+
+describe('what tasks say over WebSockets', () => {
+  it('is words in the progress, and a restart of the server changes nothing else', async () => {
+    const words = new Set<unknown>();
+    let opened = 0;
+    let steps = 0;
+    let hear = (): void => {};
+    const heard = new Promise<void>((resolve) => {
+      hear = resolve;
+    });
+    const result = await kit.upload({
+      bytes: LARGE,
+      options: {
+        openSocket(url, on) {
+          opened++;
+          const text = (said: string): void => {
+            on.text(said);
+            if (said.includes('Validating Burn Txn')) hear();
+          };
+          return openUndiciSocket(url, { ...on, text });
+        },
+      },
+      onProgress({ target }) {
+        const volumes = (target?.details?.['volumes'] ?? []) as readonly { says?: string }[];
+        for (const { says } of volumes) words.add(says);
+      },
+      // Real connections: time waits for the first word.
+      async onStep(server) {
+        if (opened > 0 && steps++ === 0) await heard;
+        if (steps === 3) server.restart();
+      },
+    });
+    expect(result.verified).toBe(true);
+    expect(opened).toBeGreaterThanOrEqual(3);
+    expect(words).toContain('Validating Burn Txn');
+  });
+
+  it('that cannot be heard or understood does not matter', async () => {
+    const result = await kit.upload({
+      bytes: LARGE,
+      options: {
+        openSocket(_url, on) {
+          on.text('no JSON');
+          on.text('{"status":"Task Failed"}');
+          on.end();
+          return () => {};
+        },
+      },
+    });
+    expect(result.verified).toBe(true);
   });
 });
 

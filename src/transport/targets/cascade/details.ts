@@ -29,6 +29,8 @@ export interface VolumeState {
   readonly burnTxid: string;
   readonly ticketId: string;
   readonly concluded: boolean;
+  /** What its task said last; empty when nobody listens. */
+  readonly says: string;
 }
 
 /** Where the whole upload stands. */
@@ -99,6 +101,7 @@ function volumeOf(file: Readonly<Record<string, unknown>>): VolumeState {
     burnTxid: textOf(file['burn_txn_id']),
     ticketId: textOf(file['cascade_metadata_ticket_id']),
     concluded,
+    says: '',
   };
 }
 
@@ -122,6 +125,7 @@ export function volumesJson({ volumes }: CascadeDetails): JsonRecord {
       regTxid: volume.regTxid,
       activationTxid: volume.activationTxid,
       ...(volume.error === '' ? {} : { error: volume.error }),
+      ...(volume.says === '' ? {} : { says: volume.says }),
     })),
   };
 }

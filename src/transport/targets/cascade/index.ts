@@ -9,3 +9,4 @@ export {
 export type { BurnPayment, CascadeOptions } from './options.js';
 export { type RestoreOptions, type RestoreResult, restoreCascade } from './restore.js';
 export { createCascadeTarget } from './target.js';
+export { type OpenSocket, openUndiciSocket } from './task-sockets.js';

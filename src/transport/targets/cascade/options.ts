@@ -3,6 +3,7 @@ import type { Exchange } from '../../../http/index.js';
 import type { RandomSource } from '../../../platform/index.js';
 import { endpointOf } from '../endpoint.js';
 import { targetError } from '../errors.js';
+import type { OpenSocket } from './task-sockets.js';
 
 /** A burn transaction that has to be made before an upload can be registered. */
 export interface BurnPayment {
@@ -60,6 +61,11 @@ export interface CascadeOptions {
   readonly lookupMs?: number | undefined;
   /** Times between two looks, ms. @default 10000, growing to 60000 */
   readonly pollMs?: { readonly first: number; readonly most: number } | undefined;
+  /**
+   * Listens to what tasks say while they run (`openUndiciSocket`): words for the progress; nothing is
+   * decided by them. @default nobody listens
+   */
+  readonly openSocket?: OpenSocket | undefined;
   /**
    * Only after a look at the server and the burn transactions: a start that an earlier run may have
    * sent, and of which the server shows nothing, is sent. @default false: it is an unknown outcome

@@ -18,6 +18,7 @@ import { uploadName } from './names.js';
 import { type CascadeOptions, type CascadeSettings, cascadeSettings } from './options.js';
 import { payAll } from './payment.js';
 import { lookForStart, startNoted, startOnce, uploadLost } from './start.js';
+import { createTaskSockets, type TaskSockets } from './task-sockets.js';
 import { checkAmounts, type Uploaded, uploadFile, uploadsGivenUp } from './upload.js';
 import { stateAfterStart } from './watch.js';
 
@@ -43,6 +44,11 @@ import { stateAfterStart } from './watch.js';
 export function createCascadeTarget(options: CascadeOptions): UploadTarget {
   const settings = cascadeSettings(options);
   const api = createCascadeApi(settings);
+  const sockets = createTaskSockets(
+    settings.openSocket,
+    (taskId) => taskUrl(api, taskId),
+    settings.clock,
+  );
   return {
     kind: 'cascade',
     abilities: {
@@ -84,13 +90,9 @@ export function createCascadeTarget(options: CascadeOptions): UploadTarget {
         if (isOrbweaverError(error) && error.retryable) return pending;
         throw error;
       }
-      const sha3 = textOf(pending.data?.['sha3']);
-      return stateAfterStart(
-        settings,
-        { fileId, sha3, digests: context.digests },
-        details,
-        pending,
-      );
+      sockets.follow(details.volumes);
+      const upload = { fileId, sha3: textOf(pending.data?.['sha3']), digests: context.digests };
+      return stateAfterStart(settings, upload, withWords(details, sockets), pending);
     },
     async check(_plan, step, context) {
       // A file that was taken has an id that nobody got: it cannot be looked for, and costs nothing.
@@ -113,7 +115,22 @@ export function createCascadeTarget(options: CascadeOptions): UploadTarget {
       const started = context.notes.some(({ kind }) => kind === 'start' || kind === 'paid');
       return started ? 'too-late' : 'cancelled';
     },
+    close: async () => sockets.close(),
   };
+}
+
+function taskUrl(api: CascadeApi, taskId: string): URL {
+  const url = api.url(`/start/${encodeURIComponent(taskId)}/state`);
+  url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
+  return url;
+}
+
+function withWords(details: CascadeDetails, sockets: TaskSockets): CascadeDetails {
+  const volumes = details.volumes.map((volume) => ({
+    ...volume,
+    says: sockets.saidBy(volume.taskId),
+  }));
+  return { ...details, volumes };
 }
 
 async function planUpload(
