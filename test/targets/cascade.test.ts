@@ -216,6 +216,30 @@ describe('money', () => {
     expect(kit.server.counts).toMatchObject({ payments: 3, uploads: 2, starts: 1 });
   });
 
+  it('that may have been paid for an upload that was lost is looked for as well', async () => {
+    const journal = memoryJournal();
+    await failureOf(
+      kit.upload({
+        bytes: LARGE,
+        journal,
+        options: {
+          payBurn: async ({ amount, reference }) => {
+            kit.server.burn(Number(amount), reference);
+            throw new Error('the wallet went away');
+          },
+        },
+      }),
+    );
+    kit.server.faults.forgetFiles = true;
+    const blind = await failureOf(
+      kit.upload({ bytes: LARGE, journal, options: { findBurn: undefined } }),
+    );
+    expect(blind.code).toBe('OUTCOME_UNKNOWN');
+    expect(kit.server.counts.payments).toBe(1);
+    expect((await kit.upload({ bytes: LARGE, journal })).verified).toBe(true);
+    expect(kit.server.counts).toMatchObject({ payments: 3, starts: 1 });
+  });
+
   it('names a transaction only once, and only a transaction', async () => {
     for (const txid of ['', 'z'.repeat(64), 'ab']) {
       const error = await failureOf(

@@ -36,6 +36,7 @@ export async function payAll(
   uploaded: Uploaded,
   context: StepContext,
 ): Promise<readonly string[]> {
+  await settleOthers(settings, uploaded, context);
   const spent = new Set(startedTxids(context.notes));
   const paid = paidBurns(context.notes);
   const unspent = paid.filter(({ txid }) => !spent.has(txid));
@@ -65,9 +66,65 @@ export async function payAll(
       reference,
       signal: context.signal,
     };
-    txids.push(await payOne(settings, payment, { context, known: txids }));
+    txids.push(await payOne(settings, payment, context));
   }
   return txids;
+}
+
+/**
+ * Payments for uploads that were lost, of which nobody knows whether they were made: the wallet says.
+ * @throws OrbweaverError `OUTCOME_UNKNOWN` when it cannot be asked
+ */
+async function settleOthers(
+  settings: CascadeSettings,
+  { fileId, amounts }: Uploaded,
+  context: StepContext,
+): Promise<void> {
+  const begun = context.notes.filter(
+    ({ kind, data }) => kind === 'pay' && data['fileId'] !== fileId,
+  );
+  for (const reference of new Set(begun.map(({ data }) => textOf(data['reference'])))) {
+    if (!mayHaveBeenPaid(context.notes, reference)) continue;
+    const { data } = begun.find((note) => note.data['reference'] === reference) as TargetNote;
+    await look(settings, context, {
+      amount: textOf(data['amount']),
+      index: Number(reference.split('-').at(-1)),
+      count: amounts.length,
+      fileId: textOf(data['fileId']),
+      reference,
+      signal: context.signal,
+    });
+  }
+}
+
+/**
+ * Whether a payment that may have been made was; writes the outcome down. Null: it was not.
+ * @throws OrbweaverError `OUTCOME_UNKNOWN` when the wallet cannot be asked
+ */
+async function look(
+  settings: CascadeSettings,
+  context: StepContext,
+  payment: BurnPayment,
+): Promise<string | null> {
+  const { reference, amount, fileId } = payment;
+  if (settings.findBurn === undefined) {
+    throw unknownPayment(payment, 'an earlier run was ended while it was paid');
+  }
+  const txid = await settings.findBurn(payment);
+  if (txid === null) await context.note('pay-declined', { reference, amount, fileId });
+  else await keep(context, payment, txid);
+  return txid;
+}
+
+/** Writes a payment down that was made. @throws OrbweaverError `OUTCOME_UNKNOWN` for no new transaction */
+async function keep(context: StepContext, payment: BurnPayment, txid: unknown): Promise<string> {
+  const { reference, amount, fileId } = payment;
+  const known = paidBurns(context.notes).some((burn) => burn.txid === txid);
+  if (typeof txid !== 'string' || !/^[0-9a-f]{64}$/i.test(txid) || known) {
+    throw unknownPayment(payment, 'the wallet expected to name a new transaction of 64 hex digits');
+  }
+  await context.note('paid', { reference, amount, fileId, txid });
+  return txid;
 }
 
 /** @throws OrbweaverError `ABORTED` */
@@ -80,26 +137,12 @@ function checkSignal(signal: AbortSignal): void {
 async function payOne(
   settings: CascadeSettings,
   payment: BurnPayment,
-  { context, known }: { context: StepContext; known: readonly string[] },
+  context: StepContext,
 ): Promise<string> {
   const { reference, amount, fileId } = payment;
-  const keep = async (txid: unknown): Promise<string> => {
-    if (typeof txid !== 'string' || !/^[0-9a-f]{64}$/i.test(txid) || known.includes(txid)) {
-      throw unknownPayment(
-        payment,
-        'the wallet expected to name a new transaction of 64 hex digits',
-      );
-    }
-    await context.note('paid', { reference, amount, fileId, txid });
-    return txid;
-  };
   if (mayHaveBeenPaid(context.notes, reference)) {
-    if (settings.findBurn === undefined) {
-      throw unknownPayment(payment, 'an earlier run was ended while it was paid');
-    }
-    const found = await settings.findBurn(payment);
-    if (found !== null) return keep(found);
-    await context.note('pay-declined', { reference, amount, fileId });
+    const found = await look(settings, context, payment);
+    if (found !== null) return found;
   }
   // On disk before any coin moves.
   await context.note('pay', { reference, amount, fileId });
@@ -119,7 +162,7 @@ async function payOne(
       cause: error,
     });
   }
-  return keep(txid);
+  return keep(context, payment, txid);
 }
 
 function unknownPayment(payment: BurnPayment, why: string, cause?: unknown): Error {
