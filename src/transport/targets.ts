@@ -10,4 +10,5 @@ export { createMultipartTarget } from './targets/multipart/target.js';
 export type * from './targets/ports.js';
 export { cancelTransfer, runTarget, runTargets, type TargetInput } from './targets/run-target.js';
 export { DEFAULT_BUDGET_BYTES } from './targets/transfer.js';
+export { type Replay, replay } from './targets/transfer-journal.js';
 export { createXetTarget, type XetSession, type XetTargetOptions } from './targets/xet.js';

@@ -165,6 +165,35 @@ describe('orbweaver upload --to multipart:URL', () => {
     });
   }
 
+  it('lists what is unfinished, finishes it, gives it up or forgets it', async () => {
+    const env = { ORBWEAVER_MULTIPART_TOKEN: TOKEN };
+    const state = ['--state-dir', join(folder, 'unfinished'), '--json'];
+    const begin = async (name: string): Promise<string> => {
+      const path = join(folder, name);
+      await writeFile(path, generate({ kind: 'splitmix64', seed: name.length, bytes: 6_500_000 }));
+      server.plan({ on: 'chunk', nth: 2, do: { kind: 'respond', status: 401 } });
+      const to = ['--to', `multipart:${listening.url}`];
+      expect((await orbweaver(['upload', path, ...to, ...state], { env })).status).toBe(4);
+      const { transfers } = (await orbweaver(['transfers', ...state])).json() as {
+        transfers: { id: string; path: string }[];
+      };
+      const found = transfers.find((transfer) => transfer.path === path);
+      expect(found).toMatchObject({ stage: 'sending', busy: false, sizeBytes: 6_500_000 });
+      return found?.id ?? '';
+    };
+    const finished = await begin('one');
+    const run = await orbweaver(['transfers', 'finish', finished, ...state], { env });
+    expect(run.json()).toMatchObject({ files: [{ target: { state: 'done', verified: true } }] });
+    const cancelled = await begin('three');
+    const cancel = await orbweaver(['transfers', 'cancel', cancelled, ...state], { env });
+    expect(cancel.json()).toEqual({ id: cancelled, outcome: 'cancelled' });
+    const forgotten = await begin('fifteen');
+    expect((await orbweaver(['transfers', 'forget', forgotten, ...state])).status).toBe(0);
+    expect((await orbweaver(['transfers', ...state])).json()).toEqual({ transfers: [] });
+    expect((await orbweaver(['transfers', 'finish', forgotten, ...state])).status).toBe(2);
+    expect((await orbweaver(['transfers', 'burn'])).status).toBe(2);
+  });
+
   it('takes a pipe whose size is told, and holds it to that', async () => {
     const env = { ORBWEAVER_MULTIPART_TOKEN: TOKEN };
     const size = (sizeBytes: number) => [
