@@ -18,6 +18,14 @@ export {
 export { createTargetWire, type TargetWire } from './compose/target-wire.js';
 export { type TargetOutcome, type TargetUploadOptions, uploadToTarget } from './compose/targets.js';
 export {
+  type CancelStoredOptions,
+  cancelStoredTransfer,
+  findTransfer,
+  forgetTransfer,
+  listTransfers,
+  type StoredTransfer,
+} from './compose/transfers.js';
+export {
   type Volume,
   type VolumeFormat,
   type VolumeManifest,

@@ -54,6 +54,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./volumes.js')).volumesCommand,
   },
   {
+    name: 'transfers',
+    summary: 'list, finish or give up unfinished uploads to other systems',
+    load: async () => (await import('./transfers.js')).transfersCommand,
+  },
+  {
     name: 'target-server',
     summary: 'run a test server of another upload system',
     load: async () => (await import('./target-server.js')).targetServerCommand,

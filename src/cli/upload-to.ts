@@ -15,8 +15,13 @@ import { bytesText } from './text.js';
 
 /** `upload --to KIND:URL`: the same files to another upload system. */
 
-export async function uploadTo(args: ParsedArgs, context: CliContext): Promise<number> {
-  const to = args.text('to') as string;
+/** @param what other than what the command line says: for a transfer that is taken up again */
+export async function uploadTo(
+  args: ParsedArgs,
+  context: CliContext,
+  what?: { readonly to: string; readonly paths: readonly string[] },
+): Promise<number> {
+  const { to, paths } = what ?? { to: args.text('to') as string, paths: args.positionals };
   const json = args.flag('json');
   const quiet = args.flag('quiet');
   const kind = to.slice(0, Math.max(0, to.indexOf(':')));
@@ -25,7 +30,7 @@ export async function uploadTo(args: ParsedArgs, context: CliContext): Promise<n
   let outcomes: readonly TargetOutcome[];
   try {
     outcomes = await uploadToTarget(
-      args.positionals.map((path) => (path === '-' ? { name: '-', data: context.stdin } : path)),
+      paths.map((path) => (path === '-' ? { name: '-', data: context.stdin } : path)),
       {
         to,
         token: await tokenOf(args, context, kind),
@@ -52,7 +57,7 @@ export async function uploadTo(args: ParsedArgs, context: CliContext): Promise<n
 }
 
 /** The token of the command line, a file, or the environment; never the store's own. */
-async function tokenOf(
+export async function tokenOf(
   args: ParsedArgs,
   context: CliContext,
   kind: string,
@@ -69,7 +74,8 @@ async function tokenOf(
   return text.trim() || undefined;
 }
 
-function settingsOf(set: readonly string[]): Record<string, string> {
+/** `NAME=VALUE` texts. @throws USAGE */
+export function settingsOf(set: readonly string[]): Record<string, string> {
   return Object.fromEntries(
     set.map((text) => {
       const at = text.indexOf('=');

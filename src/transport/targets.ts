@@ -32,4 +32,5 @@ export {
   type StartrailOptions,
 } from './targets/startrail/index.js';
 export { DEFAULT_BUDGET_BYTES } from './targets/transfer.js';
+export { type Replay, replay } from './targets/transfer-journal.js';
 export { createXetTarget, type XetSession, type XetTargetOptions } from './targets/xet.js';

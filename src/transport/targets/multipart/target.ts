@@ -11,23 +11,21 @@ import type {
   Plan,
   PriorTransfer,
   StepContext,
-  TargetErrorClass,
   UploadTarget,
 } from '../ports.js';
+import { CHUNK_NOTE, MultipartApi, protocolError, unmatchable } from './api.js';
+import { missingParts, planOf } from './layout.js';
 import {
-  chunkBytesToAsk,
   DEFAULT_PARALLEL_PARTS,
   MAX_CHUNK_BYTES,
   MIN_CHUNK_BYTES,
   type MultipartTargetOptions,
-  uploadUrl,
 } from './options.js';
 import {
   ENDS_ABOVE_BYTES,
   evidenceOf,
   lookupHash,
   type RemoteFile,
-  readCreate,
   readFile,
   readFraction,
   readStatus,
@@ -51,10 +49,6 @@ const CHUNK_TIMEOUT_MS = 120_000;
 /** Merging is slow, and giving up early would leave the outcome unknown. */
 const COMPLETE_TIMEOUT_MS = 600_000;
 const POLL_MS = { first: 1000, most: 5000 } as const;
-/** What a server may make of a file: with chunks of 5 MiB that is 5 TB. */
-const MAX_CHUNKS = 1_000_000;
-/** Where a smaller chunk size than the server's is noted. */
-const CHUNK_NOTE = 'chunk-bytes';
 
 /**
  * @throws TypeError, RangeError for options out of range
@@ -113,13 +107,13 @@ interface SendCall {
 class MultipartCalls {
   readonly #http: TargetHttp;
   readonly #options: MultipartTargetOptions;
-  readonly #base: URL;
+  readonly #api: MultipartApi;
   readonly #hash: 'auto' | 'md5-full';
 
   constructor(http: TargetHttp, options: MultipartTargetOptions) {
     this.#http = http;
     this.#options = options;
-    this.#base = uploadUrl(options.url);
+    this.#api = new MultipartApi(http, options);
     this.#hash = options.hash ?? 'auto';
   }
 
@@ -129,8 +123,8 @@ class MultipartCalls {
     const { dedup = true, trustFastHash = false } = this.#options;
     const { sizeBytes } = context.source;
     const hash = dedup ? lookupHash(context, this.#hash) : null;
-    const created = await this.#create(context, hash ?? unmatchable(context));
-    if (!created.exists) return this.#planOf(created, context);
+    const created = await this.#api.create(context, hash ?? unmatchable(context));
+    if (!created.exists) return planOf(created, context);
     const isWeak = sizeBytes > ENDS_ABOVE_BYTES && this.#hash === 'auto';
     const isSame = created.file.sizeBytes === sizeBytes && (!isWeak || trustFastHash);
     if (isSame) {
@@ -141,10 +135,10 @@ class MultipartCalls {
       const done: Done = { state: 'done', ids: { file_id: id }, deduplicated: true, evidence };
       return { ids: { file_id: id }, state: {}, parts: [], done };
     }
-    const again = await this.#create(context, unmatchable(context));
+    const again = await this.#api.create(context, unmatchable(context));
     if (again.exists)
-      throw this.#protocol('the server found a file under a hash that none can have');
-    return this.#planOf(again, context);
+      throw protocolError('the server found a file under a hash that none can have');
+    return planOf(again, context);
   }
 
   async send({ plan, part, body, context }: SendCall): Promise<PartAck> {
@@ -154,7 +148,7 @@ class MultipartCalls {
       'Content-Type: application/octet-stream\r\n\r\n';
     const response = await this.#http.request({
       method: 'POST',
-      url: this.#url(`chunk/${encodeURIComponent(taskOf(plan))}/${part.index}`),
+      url: this.#api.url(`chunk/${encodeURIComponent(taskOf(plan))}/${part.index}`),
       headers: { 'content-type': `multipart/form-data; boundary=${boundary}` },
       body: async () =>
         joinedBody([textBody(head), await body.open(), textBody(`\r\n--${boundary}--\r\n`)]),
@@ -172,7 +166,7 @@ class MultipartCalls {
     const task = taskOf(plan);
     const response = await this.#http.request({
       method: 'POST',
-      url: this.#url(`complete/${encodeURIComponent(task)}`),
+      url: this.#api.url(`complete/${encodeURIComponent(task)}`),
       repeatable: false,
       signal: context.signal,
       timeoutMs: COMPLETE_TIMEOUT_MS,
@@ -188,13 +182,13 @@ class MultipartCalls {
     }
     if (response.status === 200) {
       const file = readFile(response.json);
-      if (file === null) throw this.#protocol('"file" expected an object with an id', plan);
+      if (file === null) throw protocolError('"file" expected an object with an id', plan.ids);
       return this.#done(file, context);
     }
     const failure = this.#http.failure(response, { what: 'completing the upload', ids: plan.ids });
     if (response.status === 400 || response.status === 500) {
       // Missing chunks have no code of their own: whether the task is still there tells what to do.
-      const { json, status } = await this.#get('resume', task, context);
+      const { json, status } = await this.#api.get('resume', task, context);
       const isOpen = status === 200 && readUploaded(json) !== null;
       throw this.#again('the server misses chunks', plan, { keepsParts: isOpen, cause: failure });
     }
@@ -210,7 +204,7 @@ class MultipartCalls {
     context: StepContext,
   ): ReturnType<UploadTarget['status']> {
     const task = pending.ids['task_id'] ?? taskOf(plan);
-    const response = await this.#get('progress', task, context);
+    const response = await this.#api.get('progress', task, context);
     const state = response.status === 200 ? readStatus(response.json) : 'completed';
     if (response.status !== 200 && response.status !== 404) {
       throw this.#http.failure(response, { what: 'asking for the progress', ids: pending.ids });
@@ -221,7 +215,7 @@ class MultipartCalls {
         progress: { stage: 'processing', fraction: readFraction(response.json) },
       };
     }
-    const file = state === 'completed' ? await this.#find(context) : null;
+    const file = state === 'completed' ? await this.#api.find(context) : null;
     if (file !== null) return this.#done(file, context);
     return {
       state: 'failed',
@@ -238,10 +232,10 @@ class MultipartCalls {
   /** Whether a completion was carried out of which no response came. */
   async check(plan: Plan, context: StepContext): Promise<Checked> {
     const task = taskOf(plan);
-    const resumed = await this.#get('resume', task, context);
+    const resumed = await this.#api.get('resume', task, context);
     if (resumed.status === 200 && readUploaded(resumed.json) !== null) return { made: 'no' };
     for (const route of ['status', 'progress'] as const) {
-      const { status, json } = await this.#get(route, task, context);
+      const { status, json } = await this.#api.get(route, task, context);
       if (status !== 200) continue;
       const fileId = record(json)['file_id'];
       if (typeof fileId === 'string' && fileId !== '') {
@@ -255,7 +249,7 @@ class MultipartCalls {
       const ids = { task_id: task };
       return { made: 'yes', result: { state: 'pending', ids, progress, pollMs: POLL_MS } };
     }
-    const file = await this.#find(context);
+    const file = await this.#api.find(context);
     if (file !== null) return { made: 'yes', result: this.#done(file, context) };
     // A server that finds files by hash has said that it has none; the other kind has said nothing.
     return { made: plan.state['finds'] === false ? 'unknown' : 'gone' };
@@ -264,7 +258,7 @@ class MultipartCalls {
   async cancel(plan: Plan, context: StepContext): Promise<'cancelled' | 'unsupported'> {
     const task = taskOf(plan);
     if (task === '') return 'unsupported';
-    return (await this.#drop(task, context)) ? 'cancelled' : 'unsupported';
+    return (await this.#api.drop(task, context)) ? 'cancelled' : 'unsupported';
   }
 
   /** Null: the earlier task is gone, or is about something else. */
@@ -275,7 +269,7 @@ class MultipartCalls {
       return null;
     }
     const plan = { ids: prior.ids, state: prior.state };
-    const response = await this.#get('resume', task, context);
+    const response = await this.#api.get('resume', task, context);
     const { status, json } = response;
     if (status === 401 || status === 403) {
       throw this.#http.failure(response, { what: 'resuming the upload', ids: prior.ids });
@@ -297,112 +291,6 @@ class MultipartCalls {
     throw this.#http.failure(response, { what: 'resuming the upload', ids: prior.ids });
   }
 
-  async #create(
-    context: StepContext,
-    hash: string,
-  ): Promise<NonNullable<ReturnType<typeof readCreate>> & { readonly finds: boolean }> {
-    const { source, notes } = context;
-    const { options } = { options: this.#options };
-    const noted = notes.findLast(({ kind }) => kind === CHUNK_NOTE)?.data['bytes'];
-    const wanted = typeof noted === 'number' ? noted : (options.chunkBytes ?? null);
-    const chunkBytes = chunkBytesToAsk(source.sizeBytes, wanted);
-    const fields: readonly [string, string | number | null | undefined][] = [
-      ['hash', hash],
-      ['file_name', source.name],
-      ['file_size', source.sizeBytes],
-      ['content_type', options.contentType ?? 'application/octet-stream'],
-      ['chunk_size', chunkBytes],
-      ['pool_id', options.poolId],
-      ['bundle_id', options.bundleId],
-      ['parent_id', options.parentId],
-      ['usage', options.usage],
-      ['expired_at', options.expiredAt],
-      ['encrypt_password', options.encryptPassword],
-    ];
-    const given = fields.filter(([, value]) => value !== undefined && value !== null);
-    const response = await this.#http.request({
-      method: 'POST',
-      url: this.#url('create'),
-      headers: { 'content-type': 'application/json' },
-      body: () => textBody(JSON.stringify(Object.fromEntries(given))),
-      // A task too many expires by itself.
-      repeatable: true,
-      signal: context.signal,
-    });
-    if (response.status !== 200) throw this.#createFailure(response, source.sizeBytes);
-    const created = readCreate(response);
-    if (created === null) {
-      throw this.#protocol('"create" expected a task or a file, got something else');
-    }
-    return { ...created, finds: 'file_exists' in record(response.json) };
-  }
-
-  #planOf(
-    created: { taskId: string; chunkBytes: number; chunkCount: number; finds: boolean },
-    context: StepContext,
-  ): Plan {
-    const { taskId, chunkBytes, chunkCount, finds } = created;
-    const { sizeBytes } = context.source;
-    const right =
-      Number.isSafeInteger(chunkBytes) &&
-      (chunkBytes >= 1 || sizeBytes === 0) &&
-      chunkCount === (sizeBytes === 0 ? 0 : Math.ceil(sizeBytes / chunkBytes));
-    if (!right) {
-      throw this.#protocol(
-        `"chunks_count" expected ${sizeBytes} bytes in chunks of "chunk_size", got ${chunkCount} of ${chunkBytes}`,
-      );
-    }
-    if (chunkCount > MAX_CHUNKS) {
-      throw this.#protocol(`"chunks_count" expected at most ${MAX_CHUNKS}, got ${chunkCount}`);
-    }
-    return {
-      ids: { task_id: taskId },
-      state: { chunkBytes, chunkCount, finds },
-      ...missingParts({ chunkBytes, chunkCount, sizeBytes }, new Set()),
-    };
-  }
-
-  /** The file under the hash that the server computes. A task that asking made is dropped again. */
-  async #find(context: StepContext): Promise<RemoteFile | null> {
-    const hash = lookupHash(context, this.#hash);
-    if (hash === null) return null;
-    const created = await this.#create(context, hash);
-    if (created.exists)
-      return created.file.sizeBytes === context.source.sizeBytes ? created.file : null;
-    await this.#drop(created.taskId, context).catch(() => undefined);
-    return null;
-  }
-
-  async #drop(task: string, context: StepContext): Promise<boolean> {
-    for (const path of [`task/${encodeURIComponent(task)}`, encodeURIComponent(task)]) {
-      const { status } = await this.#http.request({
-        method: 'DELETE',
-        url: this.#url(path),
-        repeatable: true,
-        signal: context.signal,
-      });
-      if (status >= 200 && status < 300) return true;
-    }
-    return false;
-  }
-
-  #get(
-    route: 'resume' | 'progress' | 'status',
-    task: string,
-    context: StepContext,
-  ): Promise<TargetResponse> {
-    return this.#http.request({
-      method: 'GET',
-      url: this.#url(`${route}/${encodeURIComponent(task)}`),
-      repeatable: true,
-      signal: context.signal,
-    });
-  }
-
-  #url(path: string): URL {
-    return new URL(path, this.#base);
-  }
-
   #done(file: RemoteFile, context: StepContext): Done {
     const encrypted = this.#options.encryptPassword !== undefined;
     return {
@@ -412,25 +300,6 @@ class MultipartCalls {
       // What is stored encrypted has another size and hash.
       evidence: encrypted ? {} : evidenceOf(file, context, this.#hash),
     };
-  }
-
-  #createFailure(response: TargetResponse, sizeBytes: number): Error {
-    const what = 'creating the upload';
-    const { status, text } = response;
-    if (status === 400 && sizeBytes === 0) {
-      return targetError({
-        kind: 'multipart',
-        class: 'permanent',
-        code: 'UNSUPPORTED',
-        message: 'the server takes no empty files',
-        fields: { status },
-      });
-    }
-    return this.#http.failure(response, {
-      what,
-      // The reason of a 403 stands in the message only.
-      class: status === 403 ? classOfRefusal(text) : undefined,
-    });
   }
 
   async #chunkFailure(response: TargetResponse, plan: Plan, context: StepContext): Promise<Error> {
@@ -473,42 +342,10 @@ class MultipartCalls {
   #unknown(message: string, { ids }: Plan, cause: unknown): Error {
     return targetError({ kind: 'multipart', class: 'unknown-outcome', message, ids, cause });
   }
-
-  #protocol(message: string, plan?: Plan): Error {
-    const ids = plan?.ids;
-    return targetError({ kind: 'multipart', class: 'permanent', code: 'PROTOCOL', message, ids });
-  }
-}
-
-/** A hash that no file can be found by: what the server stores are MD5s, of 32 digits. */
-function unmatchable({ digests }: StepContext): string {
-  if (typeof digests.sha256 === 'string') return digests.sha256;
-  return `${crypto.randomUUID()}${crypto.randomUUID()}`.replaceAll('-', '');
-}
-
-function classOfRefusal(text: string): TargetErrorClass {
-  if (/quota|storage (?:is )?full|not enough (?:storage|space)/i.test(text)) return 'quota';
-  return /type|too (?:big|large)|tier|policy/i.test(text) ? 'permanent' : 'auth';
 }
 
 function taskOf({ ids }: Plan): string {
   return ids['task_id'] ?? '';
-}
-
-function missingParts(
-  layout: { readonly chunkBytes: number; readonly chunkCount: number; readonly sizeBytes: number },
-  present: ReadonlySet<number>,
-): { readonly parts: readonly Part[]; readonly presentBytes: number } {
-  const { chunkBytes, chunkCount, sizeBytes } = layout;
-  const parts: Part[] = [];
-  let presentBytes = 0;
-  for (let index = 0; index < chunkCount; index++) {
-    const start = index * chunkBytes;
-    const end = Math.min(sizeBytes, start + chunkBytes);
-    if (present.has(index)) presentBytes += end - start;
-    else parts.push({ index, start, end });
-  }
-  return { parts, presentBytes };
 }
 
 function checkRange(name: string, value: number | undefined, least: number, most: number): void {
