@@ -95,7 +95,13 @@ export async function startMetadataServer(
   const bucket = await listen((request) => handleBucket(state, request), { host });
   state.url = bucket.url;
   const api = await listen((request) => handleApi(state, request), options);
-  const stop = everyTick(clock, options.tickMs ?? 0, () => tick(state));
+  // One step after another, however many are asked for at once.
+  let ticking: Promise<void> = Promise.resolve();
+  const nextTick = (): Promise<void> => {
+    ticking = ticking.then(() => tick(state));
+    return ticking;
+  };
+  const stop = everyTick(clock, options.tickMs ?? 0, nextTick);
   return {
     url: `${api.url}${BASE}`,
     bucketUrl: bucket.url,
@@ -113,7 +119,7 @@ export async function startMetadataServer(
     set cidProfile(value) {
       profile = value;
     },
-    tick: () => tick(state),
+    tick: nextTick,
     async read(fileName) {
       const stored = state.objects.get(objectOf(state, fileName));
       return stored === undefined ? new Uint8Array(0) : new Uint8Array(await readFile(stored.path));
