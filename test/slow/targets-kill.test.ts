@@ -1,7 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Exchange } from '../../src/http/index.js';
 import {
@@ -94,6 +95,15 @@ async function killedRun(
   expect(text).not.toContain('X-Goog');
 }
 
+/** A program that pays is not killed with the command: until it has ended, no wallet can say "no". */
+async function walletIsOver(): Promise<void> {
+  for (;;) {
+    const { stdout } = await promisify(execFile)('ps', ['-A', '-o', 'args']);
+    if (!stdout.includes(join(folder, 'pay.cjs'))) return;
+    await new Promise((done) => setTimeout(done, 50));
+  }
+}
+
 describe('the command is killed and started again', () => {
   const generator = new SplitMix64(BigInt(SEED));
   const random = (): number => {
@@ -155,8 +165,7 @@ describe('the command is killed and started again', () => {
         // Upload, details, three payments, start, several looks.
         const at = 1 + Math.floor(random() * 9);
         await killedRun(args, requests, { at, afterMs: Math.floor(random() * 60) });
-        // A program that pays is not killed with the command; let it end.
-        await new Promise((done) => setTimeout(done, 500));
+        await walletIsOver();
         let { code, stdout } = await startUpload(args).over;
         expect(server.counts.startRequests).toBeLessThanOrEqual(1);
         if (code !== 0) {
