@@ -294,6 +294,36 @@ describe('a start', () => {
     expect(kit.server.counts.starts).toBe(1);
   });
 
+  it('is never made by a commit that is called again, and neither is a payment', async () => {
+    const journal = memoryJournal();
+    const result = await kit.upload({ bytes: SMALL, journal });
+    const target = createCascadeTarget(kit.options());
+    const ids = journal.entries.map(({ data }) => (data as { ids?: object } | undefined)?.ids);
+    const ack = { index: 0, ids: ids.find((each) => each !== undefined && 'amounts' in each) };
+    const context = {
+      source: { name: 'a', sizeBytes: 5000, reopenable: true, modifiedMs: null, digests: {} },
+      signal: new AbortController().signal,
+      digests: {},
+      notes: [],
+      note: async () => {},
+      progress() {},
+      sent() {},
+    };
+    const plan = { ids: {}, state: {}, parts: [] };
+    const again = await kit.time.run(target.commit(plan, [ack as never], context));
+    expect(again).toMatchObject({ state: 'done', ids: { txid: result.ids['txid'] } });
+    kit.server.faults.dropStart = true;
+    const other = memoryJournal();
+    await failureOf(kit.upload({ bytes: SMALL, journal: other }));
+    const notes = other.entries.flatMap(({ type, data }) =>
+      type === 'note' ? [data as never] : [],
+    );
+    const acks = other.entries.flatMap(({ type, data }) => (type === 'ack' ? [data as never] : []));
+    const error = await failureOf(kit.time.run(target.commit(plan, acks, { ...context, notes })));
+    expect(error.code).toBe('OUTCOME_UNKNOWN');
+    expect(kit.server.counts).toMatchObject({ payments: 2, startRequests: 2, starts: 1 });
+  });
+
   it('that was refused may be sent by a later run', async () => {
     const journal = memoryJournal();
     const error = await failureOf(
@@ -579,7 +609,9 @@ describe('cancelling', () => {
     });
     const plan = { ids: {}, state: {}, parts: [] };
     expect(await target.cancel?.(plan, contextWith([]))).toBe('cancelled');
+    expect(await target.cancel?.(plan, contextWith(['pay']))).toBe('too-late');
     expect(await target.cancel?.(plan, contextWith(['paid']))).toBe('too-late');
+    expect(await target.cancel?.(plan, contextWith(['pay', 'pay-declined']))).toBe('cancelled');
     expect(await target.cancel?.(plan, contextWith(['start']))).toBe('too-late');
   });
 });

@@ -36,7 +36,7 @@ export async function payAll(
   uploaded: Uploaded,
   context: StepContext,
 ): Promise<readonly string[]> {
-  await settleOthers(settings, uploaded, context);
+  await settleOpen(settings, uploaded.amounts.length, context);
   const spent = new Set(startedTxids(context.notes));
   const paid = paidBurns(context.notes);
   const unspent = paid.filter(({ txid }) => !spent.has(txid));
@@ -72,24 +72,21 @@ export async function payAll(
 }
 
 /**
- * Payments for uploads that were lost, of which nobody knows whether they were made: the wallet says.
+ * Payments of which nobody knows whether they were made, those for lost uploads among them: the wallet
+ * says.
  * @throws OrbweaverError `OUTCOME_UNKNOWN` when it cannot be asked
  */
-async function settleOthers(
+async function settleOpen(
   settings: CascadeSettings,
-  { fileId, amounts }: Uploaded,
+  count: number,
   context: StepContext,
 ): Promise<void> {
-  const begun = context.notes.filter(
-    ({ kind, data }) => kind === 'pay' && data['fileId'] !== fileId,
-  );
-  for (const reference of new Set(begun.map(({ data }) => textOf(data['reference'])))) {
-    if (!mayHaveBeenPaid(context.notes, reference)) continue;
-    const { data } = begun.find((note) => note.data['reference'] === reference) as TargetNote;
+  for (const { data } of openPayments(context.notes)) {
+    const reference = textOf(data['reference']);
     await look(settings, context, {
       amount: textOf(data['amount']),
       index: Number(reference.split('-').at(-1)),
-      count: amounts.length,
+      count,
       fileId: textOf(data['fileId']),
       reference,
       signal: context.signal,
@@ -98,14 +95,14 @@ async function settleOthers(
 }
 
 /**
- * Whether a payment that may have been made was; writes the outcome down. Null: it was not.
+ * Whether a payment that may have been made was; writes the outcome down.
  * @throws OrbweaverError `OUTCOME_UNKNOWN` when the wallet cannot be asked
  */
 async function look(
   settings: CascadeSettings,
   context: StepContext,
   payment: BurnPayment,
-): Promise<string | null> {
+): Promise<void> {
   const { reference, amount, fileId } = payment;
   if (settings.findBurn === undefined) {
     throw unknownPayment(payment, 'an earlier run was ended while it was paid');
@@ -113,7 +110,6 @@ async function look(
   const txid = await settings.findBurn(payment);
   if (txid === null) await context.note('pay-declined', { reference, amount, fileId });
   else await keep(context, payment, txid);
-  return txid;
 }
 
 /** Writes a payment down that was made. @throws OrbweaverError `OUTCOME_UNKNOWN` for no new transaction */
@@ -140,10 +136,6 @@ async function payOne(
   context: StepContext,
 ): Promise<string> {
   const { reference, amount, fileId } = payment;
-  if (mayHaveBeenPaid(context.notes, reference)) {
-    const found = await look(settings, context, payment);
-    if (found !== null) return found;
-  }
   // On disk before any coin moves.
   await context.note('pay', { reference, amount, fileId });
   let txid: string;
@@ -176,12 +168,20 @@ function unknownPayment(payment: BurnPayment, why: string, cause?: unknown): Err
   });
 }
 
-/** The last word about a reference is that it is being paid. */
-function mayHaveBeenPaid(notes: readonly TargetNote[], reference: string): boolean {
-  const last = notes.findLast(
-    ({ kind, data }) => kind.startsWith('pa') && data['reference'] === reference,
-  );
-  return last?.kind === 'pay';
+/** Payments of which the last word is that they are being made. */
+function openPayments(notes: readonly TargetNote[]): TargetNote[] {
+  const last = new Map<string, TargetNote>();
+  for (const note of notes) {
+    if (['pay', 'paid', 'pay-declined'].includes(note.kind)) {
+      last.set(textOf(note.data['reference']), note);
+    }
+  }
+  return [...last.values()].filter(({ kind }) => kind === 'pay');
+}
+
+/** Coins were spent, or may have been. */
+export function coinsMoved(notes: readonly TargetNote[]): boolean {
+  return openPayments(notes).length > 0 || paidBurns(notes).length > 0;
 }
 
 /** All that were paid, in this run and earlier ones. */

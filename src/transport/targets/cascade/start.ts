@@ -107,12 +107,17 @@ export async function lookForStart(
   } finally {
     scope.close();
   }
-  throw targetError({
+  throw startUnknown(fileId, txids, failure);
+}
+
+/** The start may have been made, and nobody knows. */
+export function startUnknown(fileId: string, txids: readonly string[], cause?: unknown): Error {
+  return targetError({
     kind: 'cascade',
     class: 'unknown-outcome',
     message: `the start of ${fileId} may have been made, and nothing shows it; it is not sent again: look at its registration details, and for its burn transactions`,
     ids: { fileId, burnTxids: txids.join(',') },
-    cause: failure,
+    cause,
   });
 }
 

@@ -16,8 +16,8 @@ import { type CascadeApi, createCascadeApi } from './api.js';
 import type { CascadeDetails } from './details.js';
 import { uploadName } from './names.js';
 import { type CascadeOptions, type CascadeSettings, cascadeSettings } from './options.js';
-import { payAll } from './payment.js';
-import { lookForStart, startNoted, startOnce, uploadLost } from './start.js';
+import { coinsMoved, payAll } from './payment.js';
+import { lookForStart, startNoted, startOnce, startUnknown, uploadLost } from './start.js';
 import { createTaskSockets, type TaskSockets } from './task-sockets.js';
 import { checkAmounts, type Uploaded, uploadFile, uploadsGivenUp } from './upload.js';
 import { stateAfterStart } from './watch.js';
@@ -74,6 +74,11 @@ export function createCascadeTarget(options: CascadeOptions): UploadTarget {
       const details = await api.details(fileId, context.signal);
       if (details.stage === 'unknown') throw uploadLost({ fileId });
       checkContent(details, uploaded, context);
+      // It runs already: whoever started it has paid for it.
+      if (details.stage !== 'uploaded')
+        return pendingOrDone(settings, uploaded, { context, details });
+      const { sent, txids: burnt } = startNoted(context.notes, fileId);
+      if (sent && settings.startWhenAbsent !== true) throw startUnknown(fileId, burnt);
       checkAmounts(uploaded, details.volumes.length, settings.maxFee);
       const txids = await payAll(settings, uploaded, context);
       const taskIds = await startOnce(api, settings, { fileId, txids, context });
@@ -112,8 +117,8 @@ export function createCascadeTarget(options: CascadeOptions): UploadTarget {
     },
     async cancel(_plan, context) {
       // There is nothing to call: the copy stays at the server, and so does what was paid.
-      const started = context.notes.some(({ kind }) => kind === 'start' || kind === 'paid');
-      return started ? 'too-late' : 'cancelled';
+      const started = context.notes.some(({ kind }) => kind === 'start');
+      return started || coinsMoved(context.notes) ? 'too-late' : 'cancelled';
     },
     close: async () => sockets.close(),
   };
