@@ -10,7 +10,7 @@ import { build } from 'esbuild';
 /** Rooms whose files are the doors themselves: each is loaded when it is asked for. */
 const OPEN_ROOMS = new Set(['cli', 'compose']);
 /** Programs of threads: each becomes one CommonJS file with all that it needs of this package. */
-const THREADS = ['workers/worker-main.js', 'workers/sha256-main.js'];
+const THREADS = ['workers/worker-main.js', 'workers/sha256-main.js', 'workers/digest-main.js'];
 /** Programs that are started by path, in a thread or process of their own. */
 const PROGRAM = /^(.*-main|run-.*)\.js$/;
 const IMPORT = /(?:from|import)\s*\(?\s*'(\.{1,2}\/[^']+\.js)'/g;

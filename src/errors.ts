@@ -128,6 +128,26 @@ export const ERROR_CODES = {
   FORBIDDEN: row('The token does not allow this.', 'Use a token with the needed scope.', 4),
   NOT_FOUND: row('The server does not have it.', 'Check the hash and the endpoint.', 5),
   REJECTED: row('The server refused the data.', 'The server message says why.', 7),
+  CONFLICT: row(
+    'The server has something else under this name.',
+    'Choose another name; what is there stays.',
+    7,
+  ),
+  QUOTA_EXCEEDED: row(
+    'The server has no room left for this account.',
+    'Free some room there, or ask for more.',
+    7,
+  ),
+  PAYMENT_REQUIRED: row(
+    'The server wants to be paid first.',
+    'Pay as the message says, then go on with the same command.',
+    7,
+  ),
+  OUTCOME_UNKNOWN: row(
+    'Nobody knows whether the last step was made.',
+    'Look with the ids of the message; the same command looks again, too.',
+    7,
+  ),
   SERVER_ERROR: row('The server failed.', 'Try again later.', 7, true),
   RATE_LIMITED: row('The server asks for fewer requests.', 'Try again later.', 7, true),
   NETWORK: row('The connection failed.', 'Check the endpoint and the network.', 7, true),
@@ -185,6 +205,10 @@ type ErrorCodeName =
   | 'FORBIDDEN'
   | 'NOT_FOUND'
   | 'REJECTED'
+  | 'CONFLICT'
+  | 'QUOTA_EXCEEDED'
+  | 'PAYMENT_REQUIRED'
+  | 'OUTCOME_UNKNOWN'
   | 'SERVER_ERROR'
   | 'RATE_LIMITED'
   | 'NETWORK'

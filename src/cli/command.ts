@@ -14,6 +14,8 @@ export interface OptionSpec {
   readonly fallback?: string;
   /** The only values that it takes. */
   readonly choices?: readonly string[];
+  /** May be given several times. @default false: the last one counts */
+  readonly isRepeatable?: boolean;
 }
 
 /** A command as data. */
@@ -33,6 +35,8 @@ export interface ParsedArgs {
   readonly positionals: readonly string[];
   readonly flag: (name: string) => boolean;
   readonly text: (name: string) => string | undefined;
+  /** Values of an option that may be given several times, in order. */
+  readonly texts: (name: string) => readonly string[];
   /** A non-negative whole number. @throws USAGE */
   readonly count: (name: string) => number | undefined;
   /** Bytes: a number with an optional suffix KiB, MiB, GiB, kB, MB or GB. @throws USAGE */
@@ -132,10 +136,11 @@ export function optionsHelp(options: readonly OptionSpec[]): string {
 /** The same options as Node's parser takes them. */
 export function tableOf(options: readonly OptionSpec[]): OptionTable {
   return Object.fromEntries(
-    options.map(({ name, short, value }) => [
+    options.map(({ name, short, value, isRepeatable = false }) => [
       name,
       {
         type: value === undefined ? ('boolean' as const) : ('string' as const),
+        multiple: isRepeatable,
         ...(short === undefined ? {} : { short }),
       },
     ]),
@@ -173,6 +178,10 @@ export function parseWith(args: readonly string[], options: OptionTable): Parsed
     positionals: parsed.positionals,
     flag: (name) => parsed.values[name] === true,
     text,
+    texts: (name) => {
+      const value = parsed.values[name];
+      return Array.isArray(value) ? value.map(String) : [];
+    },
     count: (name) => read(name, parseCount),
     bytes: (name) => read(name, parseBytes),
   };

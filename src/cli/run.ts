@@ -38,6 +38,26 @@ const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./estimate.js')).estimateCommand,
   },
   {
+    name: 'digest',
+    summary: 'print every digest of a file from one pass',
+    load: async () => (await import('./digest.js')).digestCommand,
+  },
+  {
+    name: 'volumes',
+    summary: 'cut a file into volumes, as slices or as a 7z archive',
+    load: async () => (await import('./volumes.js')).volumesCommand,
+  },
+  {
+    name: 'transfers',
+    summary: 'list, finish or give up unfinished uploads to other systems',
+    load: async () => (await import('./transfers.js')).transfersCommand,
+  },
+  {
+    name: 'target-server',
+    summary: 'run a test server of another upload system',
+    load: async () => (await import('./target-server.js')).targetServerCommand,
+  },
+  {
     name: 'demo',
     summary: 'the whole way on a real file with an embedded gateway',
     load: async () => (await import('./demo.js')).demoCommand,

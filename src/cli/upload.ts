@@ -7,6 +7,7 @@ import type { CliContext, Command } from './context.js';
 import { reportFailed, writeJson } from './output.js';
 import { createProgressBar, totalBytesOf } from './progress.js';
 import { bytesText, nameText, percentText, printable, rateText } from './text.js';
+import { UPLOAD_TO_OPTIONS } from './upload-to-options.js';
 
 const PLACEMENTS: readonly PlacementName[] = ['balanced', 'store-least', 'read-fast', 'reference'];
 
@@ -30,6 +31,7 @@ that two of them have in common is sent once. "-" reads standard input.`,
       value: 'DIR',
       help: 'remember what was uploaded, to dedup against it without asking',
     },
+    ...UPLOAD_TO_OPTIONS,
     ...COMPUTE,
   ],
   run: upload,
@@ -40,6 +42,10 @@ async function upload(args: ParsedArgs, context: CliContext): Promise<number> {
   if (paths.length === 0) throw usage('upload expected at least one PATH');
   if (paths.filter((path) => path === '-').length > 1) {
     throw usage('standard input can be read once only');
+  }
+  if (args.text('to') !== undefined) {
+    const { uploadTo } = await import('./upload-to.js');
+    return uploadTo(args, context);
   }
   const { endpoint, token } = serverOf(args, context);
   const json = args.flag('json');

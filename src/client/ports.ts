@@ -3,6 +3,14 @@
  * implementations live in `io/`, `transport/`, `workers/` and `archive/`, and are passed in.
  */
 export type {
+  JournalEntry,
+  JournalSummary,
+  Journals,
+  JsonRecord,
+  JsonValue,
+  TransferJournal,
+} from './ports/journal.js';
+export type {
   ComputePool,
   DecodeRequest,
   DecodeResult,

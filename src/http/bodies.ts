@@ -52,6 +52,47 @@ export function textBody(text: string): Body {
   return bytesBody(new TextEncoder().encode(text));
 }
 
+/**
+ * Bodies one after another as one: a form around a file. It can lend and be sent again when all of
+ * them can, and its size is known when all of theirs are.
+ */
+export function joinedBody(bodies: readonly Body[]): Body {
+  let index = 0;
+  let sizeBytes: number | undefined = 0;
+  for (const body of bodies) {
+    sizeBytes =
+      body.sizeBytes === undefined || sizeBytes === undefined
+        ? undefined
+        : sizeBytes + body.sizeBytes;
+  }
+  const lend = (maxBytes: number): Uint8Array => {
+    for (let body = bodies[index]; body !== undefined; body = bodies[++index]) {
+      const view = body.lend?.(maxBytes) ?? NOTHING;
+      if (view.length > 0) return view;
+    }
+    return NOTHING;
+  };
+  const rewind = (): void => {
+    for (const body of bodies) body.rewind?.();
+    index = 0;
+  };
+  return {
+    ...(sizeBytes === undefined ? {} : { sizeBytes }),
+    async fill(into) {
+      for (let body = bodies[index]; body !== undefined; body = bodies[++index]) {
+        const count = await body.fill(into);
+        if (count > 0) return count;
+      }
+      return 0;
+    },
+    ...(bodies.every((body) => body.lend !== undefined) ? { lend } : {}),
+    ...(bodies.every((body) => body.rewind !== undefined) ? { rewind } : {}),
+    cancel(reason) {
+      for (const body of bodies) body.cancel(reason);
+    },
+  };
+}
+
 /** Bytes that are read at a time where nothing else says how many. */
 const READ_BYTES = 64 * 1024;
 

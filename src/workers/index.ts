@@ -1,3 +1,4 @@
+export { createDigestMaker, type DigestMakerOptions } from './digest-maker.js';
 export { defaultMaxMemory, defaultThreads, MIN_MAX_MEMORY_BYTES } from './memory-plan.js';
 export { type ComputePoolOptions, createComputePool, type WorkerPool } from './pool.js';
 export { cutChunks } from './tasks/cut-chunks.js';

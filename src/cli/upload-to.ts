@@ -1,0 +1,160 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { ERROR_CODES, EXIT, isOrbweaverError } from '../errors.js';
+import {
+  defaultJournalFolder,
+  type TargetOutcome,
+  type TransferProgress,
+  uploadToTarget,
+} from '../targets.js';
+import { type ParsedArgs, usage } from './args.js';
+import type { CliContext } from './context.js';
+import { failureOf, reportFailure, writeJson } from './output.js';
+import { createProgressBar } from './progress.js';
+import { bytesText } from './text.js';
+
+/** `upload --to KIND:URL`: the same files to another upload system. */
+
+/** @param what other than what the command line says: for a transfer that is taken up again */
+export async function uploadTo(
+  args: ParsedArgs,
+  context: CliContext,
+  what?: { readonly to: string; readonly paths: readonly string[] },
+): Promise<number> {
+  const { to, paths } = what ?? { to: args.text('to') as string, paths: args.positionals };
+  const json = args.flag('json');
+  const quiet = args.flag('quiet');
+  const kind = to.slice(0, Math.max(0, to.indexOf(':')));
+  const stateDir = args.text('state-dir');
+  const bar = createProgressBar(context, 'uploading', json || quiet);
+  let outcomes: readonly TargetOutcome[];
+  try {
+    outcomes = await uploadToTarget(
+      paths.map((path) => (path === '-' ? { name: '-', data: context.stdin } : path)),
+      {
+        to,
+        token: await tokenOf(args, context, kind),
+        settings: {
+          ...settingsOf(args.texts('set')),
+          ...(args.flag('accept-cost') ? { acceptCost: 'true' } : {}),
+        },
+        journalFolder: args.flag('no-resume')
+          ? null
+          : stateDir === undefined
+            ? defaultJournalFolder(context.env)
+            : resolve(context.cwd, stateDir),
+        sizeBytes: args.bytes('size'),
+        maxMemory: args.bytes('max-memory'),
+        signal: context.signal,
+        onProgress: (progress) => draw(bar, progress),
+      },
+    );
+  } finally {
+    bar.clear();
+  }
+  report(outcomes, context, { json, quiet });
+  return exitCodeOf(outcomes, context, json);
+}
+
+/** The token of the command line, a file, or the environment; never the store's own. */
+export async function tokenOf(
+  args: ParsedArgs,
+  context: CliContext,
+  kind: string,
+): Promise<string | undefined> {
+  const given = args.text('token');
+  if (given !== undefined) return given;
+  const name = `ORBWEAVER_${kind.toUpperCase()}_TOKEN`;
+  const file = args.text('token-file') ?? context.env[`${name}_FILE`];
+  if (file === undefined || file === '') return context.env[name] || undefined;
+  const text = await readFile(resolve(context.cwd, file), 'utf8').catch((error: unknown) => {
+    const code = (error as NodeJS.ErrnoException).code ?? 'it cannot be read';
+    throw usage(`--token-file expected a file with a token, got "${file}": ${code}`);
+  });
+  return text.trim() || undefined;
+}
+
+/** `NAME=VALUE` texts. @throws USAGE */
+export function settingsOf(set: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    set.map((text) => {
+      const at = text.indexOf('=');
+      if (at < 1) throw usage(`--set expected NAME=VALUE, got "${text}"`);
+      return [text.slice(0, at), text.slice(at + 1)];
+    }),
+  );
+}
+
+function draw(bar: ReturnType<typeof createProgressBar>, progress: TransferProgress): void {
+  const { phase, totalBytes, digestedBytes, acknowledgedBytes, inFlightBytes, target } = progress;
+  const done = phase === 'digest' ? digestedBytes : acknowledgedBytes + inFlightBytes;
+  const fraction = target?.fraction;
+  const share = fraction == null ? '' : ` ${Math.floor(100 * fraction)} %`;
+  bar.update(
+    Math.min(done, totalBytes),
+    totalBytes,
+    target === null ? phase : `${target.stage}${share}`,
+  );
+}
+
+function report(
+  outcomes: readonly TargetOutcome[],
+  context: CliContext,
+  { json, quiet }: { readonly json: boolean; readonly quiet: boolean },
+): void {
+  if (json) {
+    writeJson(context.stdout, jsonOf(outcomes));
+    return;
+  }
+  for (const outcome of outcomes) {
+    if ('error' in outcome) {
+      const { message } = failureOf(outcome.error);
+      context.stderr.write(`orbweaver: ${outcome.path}: ${message}\n`);
+      continue;
+    }
+    const { ids, verified, deduplicated, sizeBytes } = outcome.result;
+    const names = Object.entries(ids).map(([name, id]) => `${name}=${id}`);
+    context.stdout.write(`${names.join(' ')}  ${outcome.path}\n`);
+    if (quiet) continue;
+    const how = deduplicated ? 'it was there already' : verified ? 'checked' : 'not checked';
+    context.stderr.write(`${outcome.path}: ${bytesText(sizeBytes)}, ${how}\n`);
+  }
+}
+
+/** The contract of docs/cli.md. */
+function jsonOf(outcomes: readonly TargetOutcome[]): object {
+  const files: object[] = [];
+  const failed: object[] = [];
+  for (const outcome of outcomes) {
+    if ('error' in outcome) {
+      const { code, message } = failureOf(outcome.error);
+      const fields = isOrbweaverError(outcome.error) ? outcome.error.fields : {};
+      failed.push({ path: outcome.path, code, message, fields });
+      continue;
+    }
+    const { kind, state, ids, verified, deduplicated, details, digests, sizeBytes } =
+      outcome.result;
+    files.push({
+      path: outcome.path,
+      sizeBytes,
+      digests,
+      target: { kind, state, ids, verified, deduplicated, details },
+    });
+  }
+  return { type: 'result', files, ...(failed.length === 0 ? {} : { failed }) };
+}
+
+function exitCodeOf(
+  outcomes: readonly TargetOutcome[],
+  context: CliContext,
+  json: boolean,
+): number {
+  const errors = outcomes.flatMap((outcome) => ('error' in outcome ? [outcome.error] : []));
+  const [first] = errors;
+  if (first === undefined) return EXIT.ok;
+  const interrupted = errors.some((error) => isOrbweaverError(error) && error.code === 'ABORTED');
+  if (errors.length < outcomes.length && !interrupted) return EXIT.partial;
+  const failure = failureOf(first);
+  reportFailure(context.stderr, failure, json);
+  return interrupted ? ERROR_CODES.ABORTED.exitCode : failure.exitCode;
+}

@@ -1,0 +1,65 @@
+/**
+ * What is remembered of transfers on disk, so that a later run goes on where this one stopped.
+ * Implementation: `io/`. Entries are plain values; secrets (tokens, passphrases, signed URLs) never
+ * become part of one.
+ */
+
+/** A value that JSON keeps as it is. */
+export type JsonValue =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly JsonValue[]
+  | { readonly [key: string]: JsonValue };
+
+/** Members by name. */
+export type JsonRecord = Readonly<Record<string, JsonValue>>;
+
+/** One line of a journal: what happened. The other members are its writer's. */
+export interface JournalEntry {
+  readonly type: string;
+  readonly [key: string]: JsonValue;
+}
+
+/** The journal of one transfer, open for writing by one process. */
+export interface TransferJournal {
+  readonly id: string;
+  /** All entries so far, those of earlier runs first. */
+  readonly entries: readonly JournalEntry[];
+  /**
+   * Adds an entry. With `durable` it resolves when the disk has the entry and all before it (fsync);
+   * without, as soon as the entry is handed to the system. Entries keep their order.
+   * @throws OrbweaverError `DISK_FULL`, `STORAGE_FAILED`
+   */
+  append(entry: JournalEntry, options?: { readonly durable?: boolean | undefined }): Promise<void>;
+  /** Writes what is still on its way. The journal stays on disk. */
+  close(): Promise<void>;
+  /** The transfer is over: nothing of it stays on disk. */
+  drop(): Promise<void>;
+}
+
+/** A journal as the list shows it. */
+export interface JournalSummary {
+  readonly id: string;
+  /** Milliseconds since the Unix epoch of the last change. */
+  readonly changedMs: number;
+  readonly entries: readonly JournalEntry[];
+  /** A process that still runs writes to it. */
+  readonly busy: boolean;
+}
+
+/** All journals of a state folder. */
+export interface Journals {
+  /** A new one, which begins with `first`. @throws OrbweaverError `STORAGE_FAILED`, `DISK_FULL` */
+  create(first: JournalEntry): Promise<TransferJournal>;
+  /**
+   * Takes over the journal of an earlier run. Null: there is none, or a process that still runs writes
+   * to it. A torn last line is cut off.
+   */
+  open(id: string): Promise<TransferJournal | null>;
+  /** Newest first. */
+  list(): Promise<readonly JournalSummary[]>;
+  /** Forgets one. False: there is none. */
+  drop(id: string): Promise<boolean>;
+}

@@ -1,0 +1,132 @@
+import type { JournalEntry, JournalSummary } from '../client/ports.js';
+import { OrbweaverError } from '../errors.js';
+import type { Exchange } from '../http/index.js';
+import { createJournals } from '../io/index.js';
+import { SYSTEM_CLOCK, systemRandom } from '../platform/index.js';
+import { cancelTransfer, replay, type TargetIds } from '../transport/targets.js';
+import { createTarget, parseTargetAddress } from './target-factories.js';
+import { createTargetWire } from './target-wire.js';
+
+/** An upload to another system that is not finished, as its journal tells. */
+export interface StoredTransfer {
+  readonly id: string;
+  /** `KIND:URL` */
+  readonly to: string;
+  /** Absolute. */
+  readonly path: string;
+  readonly sizeBytes: number;
+  /** Milliseconds since the Unix epoch of the last entry. */
+  readonly changedMs: number;
+  /** A process that still runs is at it. */
+  readonly busy: boolean;
+  /** `begun`, `sending`, `committing` (whose outcome may be unknown), `pending` over there. */
+  readonly stage: 'begun' | 'sending' | 'committing' | 'pending';
+  /** Parts that are there. */
+  readonly partCount: number;
+  /** What is needed to look at the target. */
+  readonly ids: TargetIds;
+}
+
+/**
+ * Unfinished uploads to other systems, newest first.
+ * @throws OrbweaverError `STORAGE_FAILED`, `OUTPUT_UNWRITABLE` for a folder that cannot be read
+ */
+export async function listTransfers(journalFolder: string): Promise<readonly StoredTransfer[]> {
+  const stored = (await createJournals(journalFolder).list()).map(storedOf);
+  return stored.filter((transfer) => transfer !== null);
+}
+
+/** @throws OrbweaverError `USAGE` when there is none with this id */
+export async function findTransfer(journalFolder: string, id: string): Promise<StoredTransfer> {
+  const found = (await listTransfers(journalFolder)).find((transfer) => transfer.id === id);
+  if (found === undefined) {
+    throw new OrbweaverError('USAGE', `no unfinished transfer has the id "${id}"`);
+  }
+  return found;
+}
+
+/** Removes what is remembered, and asks nobody. @throws OrbweaverError `USAGE` */
+export async function forgetTransfer(journalFolder: string, id: string): Promise<void> {
+  await findTransfer(journalFolder, id);
+  if (!(await createJournals(journalFolder).drop(id))) throw isBusy(id);
+}
+
+/** What {@link cancelStoredTransfer} is told. */
+export interface CancelStoredOptions {
+  readonly journalFolder: string;
+  readonly id: string;
+  readonly token?: string | undefined;
+  readonly settings?: Readonly<Record<string, string>> | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Sends the requests instead of the sockets of this process. */
+  readonly exchange?: Exchange | undefined;
+}
+
+/**
+ * Gives up an upload at its target, as far as that can be, and here.
+ * @returns what the target says: `unsupported` when it has nothing to cancel with
+ * @throws OrbweaverError `USAGE` for an id that does not exist or is in use; what the target throws
+ */
+export async function cancelStoredTransfer(
+  options: CancelStoredOptions,
+): Promise<'cancelled' | 'too-late' | 'unsupported'> {
+  const { journalFolder, id, token, settings = {} } = options;
+  const { to } = await findTransfer(journalFolder, id);
+  const { kind, url } = parseTargetAddress(to);
+  const wire = options.exchange === undefined ? createTargetWire() : null;
+  const exchange = options.exchange ?? (wire as { exchange: Exchange }).exchange;
+  const target = createTarget(kind, {
+    exchange,
+    clock: SYSTEM_CLOCK,
+    random: systemRandom,
+    url,
+    token,
+    settings,
+  });
+  try {
+    const journal = await createJournals(journalFolder).open(id);
+    if (journal === null) throw isBusy(id);
+    try {
+      return await cancelTransfer(target, journal, options.signal ?? new AbortController().signal);
+    } finally {
+      await journal.close();
+    }
+  } finally {
+    await target.close?.();
+    wire?.close();
+  }
+}
+
+/** Null: the journal of something else. */
+function storedOf({ id, changedMs, busy, entries }: JournalSummary): StoredTransfer | null {
+  const [first] = entries;
+  if (first?.type !== 'begin') return null;
+  const { to, path, sizeBytes } = first as JournalEntry & Record<string, unknown>;
+  if (typeof to !== 'string' || typeof path !== 'string' || typeof sizeBytes !== 'number')
+    return null;
+  const { prior } = replay(entries);
+  const stage =
+    prior === null
+      ? 'begun'
+      : prior.pending !== null
+        ? 'pending'
+        : prior.commitStarted
+          ? 'committing'
+          : 'sending';
+  const ids = { ...prior?.ids, ...prior?.pending?.ids };
+  return {
+    id,
+    to,
+    path,
+    sizeBytes,
+    changedMs,
+    busy,
+    stage,
+    partCount: prior?.acks.length ?? 0,
+    ids,
+  };
+}
+
+function isBusy(id: string): OrbweaverError {
+  return new OrbweaverError('USAGE', `a process that still runs is at the transfer "${id}"`);
+}

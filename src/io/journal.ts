@@ -1,0 +1,249 @@
+import { readFileSync } from 'node:fs';
+import { type FileHandle, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import type { JournalEntry, JournalSummary, Journals, TransferJournal } from '../client/ports.js';
+import { outputError } from './errno.js';
+import { makeFolder, syncFolder } from './folder.js';
+
+/**
+ * Transfers remembered on disk, one file each, one JSON object a line, only ever added to:
+ *
+ *     <folder>/<id>.ndjson             {"type":"begin",…}\n{"type":"ack",…}\n…
+ *     <folder>/<id>.<pid>-<start>.ndjson   the same while a process writes to it
+ *
+ * Taking one over is a rename, which only one of two processes can do: no lock is needed, and a
+ * process that died leaves a name that says so. A last line without its end was torn by a crash: what
+ * it was to say has not happened, so it is cut off.
+ */
+
+const SUFFIX = '.ndjson';
+const ID = /^[0-9a-z]{8,64}$/;
+const OWNED = /^([0-9a-z]{8,64})\.(\d+)-(\d+)\.ndjson$/;
+/** Far above what acknowledgements of 10,000,000 parts take. */
+const MAX_JOURNAL_BYTES: number = 1024 ** 3;
+
+/** `$XDG_STATE_HOME/orbweaver/transfers`, else `~/.local/state/orbweaver/transfers`. */
+export function defaultJournalFolder(env: Readonly<Record<string, string | undefined>>): string {
+  const base = env['XDG_STATE_HOME'];
+  // The specification says that a relative path is to be ignored.
+  const state = base?.startsWith('/') ? base : join(env['HOME'] || homedir(), '.local', 'state');
+  return join(state, 'orbweaver', 'transfers');
+}
+
+/**
+ * Journals in a folder, which is made when the first one is created. Only its owner may read it.
+ *
+ * @example
+ * const journals = createJournals(defaultJournalFolder(process.env));
+ * const journal = await journals.create({ type: 'begin', name: 'model.bin' });
+ * await journal.append({ type: 'ack', index: 0 }, { durable: true });
+ * await journal.close();
+ */
+export function createJournals(folder: string): Journals {
+  const names = (): Promise<string[]> =>
+    readdir(folder).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return [];
+      throw outputError(error, folder);
+    });
+  const find = async (id: string): Promise<Found | null> => {
+    if (!ID.test(id)) return null;
+    for (const name of await names()) {
+      const found = foundOf(name);
+      if (found?.id === id) return found;
+    }
+    return null;
+  };
+
+  return {
+    async create(first) {
+      await makeFolder(folder, 0o700);
+      const id = crypto.randomUUID().replaceAll('-', '').slice(0, 16);
+      const path = join(folder, ownedName(id));
+      const file = await open(path, 'ax', 0o600).catch((error: unknown) => {
+        throw outputError(error, path);
+      });
+      const journal = openJournal({ folder, id, path, file, entries: [] });
+      await journal.append(first, { durable: true });
+      await syncFolder(folder);
+      return journal;
+    },
+    async open(id) {
+      const found = await find(id);
+      if (found === null || isBusy(found)) return null;
+      const path = join(folder, ownedName(id));
+      try {
+        await rename(join(folder, found.name), path);
+      } catch (error) {
+        // Another process was quicker.
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+        throw outputError(error, path);
+      }
+      const { entries, wholeBytes } = await readEntries(path);
+      const file = await open(path, 'a', 0o600).catch((error: unknown) => {
+        throw outputError(error, path);
+      });
+      await file.truncate(wholeBytes);
+      return openJournal({ folder, id, path, file, entries });
+    },
+    async list() {
+      const summaries: JournalSummary[] = [];
+      for (const name of await names()) {
+        const found = foundOf(name);
+        if (found === null) continue;
+        try {
+          const path = join(folder, name);
+          const [{ mtimeMs }, { entries }] = await Promise.all([stat(path), readEntries(path)]);
+          summaries.push({ id: found.id, changedMs: mtimeMs, entries, busy: isBusy(found) });
+        } catch {
+          // Taken over or dropped meanwhile.
+        }
+      }
+      return summaries.sort((a, b) => b.changedMs - a.changedMs);
+    },
+    async drop(id) {
+      const found = await find(id);
+      if (found === null || isBusy(found)) return false;
+      return unlink(join(folder, found.name)).then(
+        () => true,
+        () => false,
+      );
+    },
+  };
+}
+
+interface Found {
+  readonly id: string;
+  readonly name: string;
+  /** Null: nobody writes to it. */
+  readonly owner: { readonly pid: number; readonly start: string } | null;
+}
+
+function foundOf(name: string): Found | null {
+  const owned = OWNED.exec(name);
+  if (owned !== null) {
+    const [, id, pid, start] = owned as unknown as [string, string, string, string];
+    return { id, name, owner: { pid: Number(pid), start } };
+  }
+  const id = name.endsWith(SUFFIX) ? name.slice(0, -SUFFIX.length) : '';
+  return ID.test(id) ? { id, name, owner: null } : null;
+}
+
+function ownedName(id: string): string {
+  return `${id}.${process.pid}-${processStart(process.pid) ?? '0'}${SUFFIX}`;
+}
+
+/** Its process runs, and is not another one that got the same number later. */
+function isBusy({ owner }: Found): boolean {
+  if (owner === null) return false;
+  try {
+    process.kill(owner.pid, 0);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+  }
+  const start = processStart(owner.pid);
+  return start === null || owner.start === '0' || start === owner.start;
+}
+
+/** When a process began, in ticks of the system; null where that cannot be known. */
+function processStart(pid: number): string | null {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    // The second field is the name in brackets, which may hold anything.
+    return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? null;
+  } catch {
+    return null;
+  }
+}
+
+async function readEntries(
+  path: string,
+): Promise<{ readonly entries: JournalEntry[]; readonly wholeBytes: number }> {
+  const { size } = await stat(path);
+  if (size > MAX_JOURNAL_BYTES) return { entries: [], wholeBytes: 0 };
+  const bytes = await readFile(path);
+  const entries: JournalEntry[] = [];
+  let wholeBytes = 0;
+  for (;;) {
+    const end = bytes.indexOf(0x0a, wholeBytes);
+    if (end < 0) break;
+    const entry = entryOf(bytes.toString('utf8', wholeBytes, end));
+    // Nothing behind a line that is damaged can be trusted to follow what came before.
+    if (entry === null) break;
+    entries.push(entry);
+    wholeBytes = end + 1;
+  }
+  return { entries, wholeBytes };
+}
+
+function entryOf(line: string): JournalEntry | null {
+  try {
+    const value: unknown = JSON.parse(line);
+    const isEntry = typeof value === 'object' && value !== null && 'type' in value;
+    return isEntry && typeof value.type === 'string' ? (value as JournalEntry) : null;
+  } catch {
+    return null;
+  }
+}
+
+interface OpenParts {
+  readonly folder: string;
+  readonly id: string;
+  readonly path: string;
+  readonly file: FileHandle;
+  readonly entries: JournalEntry[];
+}
+
+function openJournal({ folder, id, path, file, entries }: OpenParts): TransferJournal {
+  /** One write at a time: each waits for the one before, and a failed one fails all that follow. */
+  let last: Promise<void> = Promise.resolve();
+  let syncing: Promise<void> | null = null;
+  let ended = false;
+
+  const write = (line: string): Promise<void> => {
+    last = last.then(async () => {
+      // At the end of the file in one call, so that a crash tears the last line at most.
+      await file.appendFile(line).catch((error: unknown) => {
+        throw outputError(error, path);
+      });
+    });
+    last.catch(() => undefined);
+    return last;
+  };
+  /** One fsync for all that wait for one. */
+  const sync = (): Promise<void> => {
+    syncing ??= (async () => {
+      await Promise.resolve();
+      syncing = null;
+      await file.datasync().catch((error: unknown) => {
+        throw outputError(error, path);
+      });
+    })();
+    return syncing;
+  };
+  const finish = async (): Promise<void> => {
+    ended = true;
+    await last.catch(() => undefined);
+    await file.close();
+  };
+
+  return {
+    id,
+    entries,
+    async append(entry, { durable = false } = {}) {
+      if (ended) throw new TypeError('"journal" expected an open one');
+      entries.push(entry);
+      await write(`${JSON.stringify(entry)}\n`);
+      if (durable) await sync();
+    },
+    async close() {
+      if (ended) return;
+      await finish();
+      await rename(path, join(folder, `${id}${SUFFIX}`)).catch(() => undefined);
+    },
+    async drop() {
+      if (!ended) await finish();
+      await unlink(path).catch(() => unlink(join(folder, `${id}${SUFFIX}`)).catch(() => undefined));
+    },
+  };
+}

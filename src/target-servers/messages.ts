@@ -1,0 +1,72 @@
+import {
+  type Body,
+  type HttpHeaders,
+  type HttpResponse,
+  readAll,
+  textBody,
+} from '../http/index.js';
+
+/** Small requests and responses of the test servers, and bodies that come from elsewhere. */
+
+/** Bodies in JSON are small; a larger one is a mistake. */
+const MAX_JSON_BYTES = 1024 * 1024;
+
+/** A response in JSON. */
+export function jsonResponse(
+  status: number,
+  value: unknown,
+  headers: HttpHeaders = {},
+): HttpResponse {
+  const body = textBody(`${JSON.stringify(value)}\n`);
+  return { status, headers: { 'content-type': 'application/json', ...headers }, body };
+}
+
+/** The body as JSON; undefined when it is none. */
+export async function readJson(body: Body | null): Promise<unknown> {
+  try {
+    return JSON.parse(new TextDecoder().decode(await readAll(body, MAX_JSON_BYTES)));
+  } catch {
+    return undefined;
+  }
+}
+
+/** A JSON object, or null for everything else. */
+export function asObject(value: unknown): Readonly<Record<string, unknown>> | null {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return null;
+  return value as Record<string, unknown>;
+}
+
+/** Thrown by an exchange: the connection is cut, and the client never learns why. */
+export class ConnectionCut extends Error {
+  override readonly name = 'ConnectionCut';
+
+  constructor() {
+    super('the connection was cut');
+  }
+}
+
+/** A body that comes in pieces; an error of theirs breaks it. */
+export function bodyOfPieces(pieces: AsyncIterable<Uint8Array>, sizeBytes: number): Body {
+  const input = pieces[Symbol.asyncIterator]();
+  let rest: Uint8Array = new Uint8Array(0);
+  let over = false;
+  return {
+    sizeBytes,
+    async fill(into) {
+      while (rest.length === 0 && !over) {
+        const next = await input.next();
+        if (next.done === true) over = true;
+        else rest = next.value;
+      }
+      const count = Math.min(rest.length, into.length);
+      into.set(rest.subarray(0, count));
+      rest = rest.subarray(count);
+      return count;
+    },
+    cancel() {
+      over = true;
+      rest = rest.subarray(rest.length);
+      void input.return?.();
+    },
+  };
+}

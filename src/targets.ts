@@ -1,0 +1,56 @@
+/** Entry point `orbweaver/targets`: other upload systems, digests, volumes, and servers to test with. */
+
+export type {
+  JournalEntry,
+  JournalSummary,
+  Journals,
+  JsonRecord,
+  JsonValue,
+  TransferJournal,
+} from './client/ports.js';
+export { type DigestInputOptions, type DigestListing, digestInput } from './compose/digest.js';
+export {
+  type RunningTargetServer,
+  startTargetServer,
+  TARGET_SERVER_KINDS,
+  type TargetServerOptions,
+} from './compose/target-server.js';
+export { createTargetWire, type TargetWire } from './compose/target-wire.js';
+export { type TargetOutcome, type TargetUploadOptions, uploadToTarget } from './compose/targets.js';
+export {
+  type CancelStoredOptions,
+  cancelStoredTransfer,
+  findTransfer,
+  forgetTransfer,
+  listTransfers,
+  type StoredTransfer,
+} from './compose/transfers.js';
+export {
+  type Volume,
+  type VolumeFormat,
+  type VolumeManifest,
+  type WriteVolumesOptions,
+  writeVolumes,
+} from './compose/volumes.js';
+export { type OpenXetTargetOptions, openXetTarget } from './compose/xet-target.js';
+export { DIGEST_NAMES, type DigestMaker, type DigestStream } from './digests/index.js';
+export { Budget, type Clock } from './flow/index.js';
+export type { Body, Exchange, HttpHeaders, HttpRequest, HttpResponse } from './http/index.js';
+export { createJournals, defaultJournalFolder } from './io/index.js';
+export { SYSTEM_CLOCK, systemRandom } from './platform/index.js';
+export {
+  type CascadeFaults,
+  type CascadeServer,
+  type CascadeServerOptions,
+  createMultipartServer,
+  listen,
+  type MetadataFaults,
+  type MetadataServer,
+  type MetadataServerOptions,
+  type MultipartServer,
+  type MultipartServerOptions,
+  startCascadeServer,
+  startMetadataServer,
+} from './target-servers/index.js';
+export * from './transport/targets.js';
+export { createDigestMaker, type DigestMakerOptions } from './workers/index.js';

@@ -1,0 +1,36 @@
+/**
+ * The other upload systems: an entry of their own, so that a client of the content-addressed store
+ * does not load them.
+ */
+export {
+  type BurnPayment,
+  type CascadeDownload,
+  type CascadeDownloadProgress,
+  type CascadeDownloadResult,
+  type CascadeOptions,
+  type CascadeReadOptions,
+  createCascadeTarget,
+  downloadCascade,
+  type OpenSocket,
+  openUndiciSocket,
+  type RestoreOptions,
+  type RestoreResult,
+  restoreCascade,
+} from './targets/cascade/index.js';
+export { classOf, type TargetErrorOptions, targetError } from './targets/errors.js';
+export { createTargetHttp, type TargetHttp, type TargetHttpOptions } from './targets/http.js';
+export { chunkBytesToAsk, type MultipartTargetOptions } from './targets/multipart/options.js';
+export { ENDS_ABOVE_BYTES } from './targets/multipart/responses.js';
+export { createMultipartTarget } from './targets/multipart/target.js';
+export type * from './targets/ports.js';
+export { cancelTransfer, runTarget, runTargets, type TargetInput } from './targets/run-target.js';
+export {
+  type CidProfile,
+  createStartrailTarget,
+  STARTRAIL_CATEGORIES,
+  type StartrailCategory,
+  type StartrailOptions,
+} from './targets/startrail/index.js';
+export { DEFAULT_BUDGET_BYTES } from './targets/transfer.js';
+export { type Replay, replay } from './targets/transfer-journal.js';
+export { createXetTarget, type XetSession, type XetTargetOptions } from './targets/xet.js';
