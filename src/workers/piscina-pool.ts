@@ -15,6 +15,7 @@ import { createSha256Stream, type Sha256Host } from './sha256-stream.js';
 import { SlabAllocator } from './slab-allocator.js';
 import { SlabLending } from './slab-lending.js';
 import { createTaskContext } from './tasks/context.js';
+import { warnThreadless } from './threadless.js';
 
 /**
  * Hashes of this part of what may be done on the calling thread are made there at any time: the few
@@ -84,10 +85,20 @@ export class PiscinaPool implements WorkerPool {
             inThread: this.#inThread,
             inThreadBytes: parts.inThreadBytes,
             loadThreads: async () => {
-              const { createWorkerExecutor } = await import('./worker-executor.js');
               const { tier, module } = kernels;
               const { compression } = parts;
-              return createWorkerExecutor({ plan, memory, threads, tier, compression, module });
+              try {
+                const { createWorkerExecutor } = await import('./worker-executor.js');
+                return createWorkerExecutor({ plan, memory, threads, tier, compression, module });
+              } catch (error) {
+                warnThreadless(error);
+                const here = this.#inThread;
+                return {
+                  run: (task, transfer) => here.run(task, transfer),
+                  close: async () => {},
+                  threadCount: 0,
+                };
+              }
             },
           });
     this.#executor = this.#gradual ?? this.#inThread;
@@ -241,18 +252,20 @@ export class PiscinaPool implements WorkerPool {
 
   /** A thread of its own, in order: the state of a hash cannot move between workers. */
   #startSha256(): (task: Sha256Task, transfer: ArrayBuffer[]) => Promise<Sha256Answer> {
-    if (this.threads === 0) {
-      const run = createSha256Runner(this.#memory);
+    const memory = this.#memory;
+    const here = (): ((task: Sha256Task) => Promise<Sha256Answer>) => {
+      const run = createSha256Runner(memory);
       return async (task) => {
         const answer = run(task);
         if (task.kind !== 'update' || typeof task.slab === 'number') return answer;
         return { ...answer, buffers: [task.slab] };
       };
-    }
-    const memory = this.#memory;
-    const loading = import('./worker-executor.js').then((room) =>
-      room.createSha256Executor(memory),
-    );
+    };
+    if (this.threads === 0) return here();
+    const loading = import('./worker-executor.js')
+      .then(({ createSha256Executor }) => createSha256Executor(memory))
+      // The tasks that need threads as well say why there are none.
+      .catch(() => ({ run: here(), close: async () => {} }));
     this.#closeSha256 = async () => (await loading).close();
     // Whoever waits for the same promise goes on in the order of asking.
     return async (task, transfer) => (await loading).run(task, transfer);

@@ -9,6 +9,7 @@ import type {
   WorkerSetup,
 } from './messages.js';
 import type { Sha256Answer } from './sha256-runner.js';
+import { programFile } from './tasks/program-file.js';
 import { ThreadExecutor } from './thread-executor.js';
 
 /** What the workers of a pool are started with. */
@@ -19,7 +20,7 @@ export interface WorkerExecutorParts extends Pick<WorkerSetup, 'tier' | 'compres
   readonly threads: number;
 }
 
-/** The threads that run tasks. */
+/** The threads that run tasks. @throws Error when their program is not there */
 export function createWorkerExecutor(
   parts: WorkerExecutorParts,
 ): ThreadExecutor<Task, WorkerAnswer> {
@@ -38,7 +39,7 @@ export function createWorkerExecutor(
   const setup: WorkerSetup = { tier, compression, shared, module };
   return new ThreadExecutor(
     {
-      module: new URL('./worker-main.cjs', import.meta.url),
+      module: programFile('./worker-main.cjs', import.meta.url),
       handler: 'handleTask',
       threads,
       setup,
@@ -59,7 +60,7 @@ export function createSha256Executor(
 ): ThreadExecutor<Sha256Task, Sha256Answer> {
   return new ThreadExecutor<Sha256Task, Sha256Answer>(
     {
-      module: new URL('./sha256-main.cjs', import.meta.url),
+      module: programFile('./sha256-main.cjs', import.meta.url),
       handler: 'handleSha256',
       threads: 1,
       setup: { memory } satisfies Sha256Setup,
