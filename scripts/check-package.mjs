@@ -119,9 +119,7 @@ function fromGit(copy) {
   writeFileSync(join(app, 'package.json'), '{"name":"app","private":true}\n');
   const source = `git+file://${copy}`;
   const install = ['install', '--no-audit', '--no-fund', '--prefer-offline', source];
-  // npm asks before it fetches or runs anything of Git dependencies, from version 11 on.
-  const allow = { npm_config_allow_git: 'all' };
-  if (run('install from Git', app, 'npm', install, allow) === null) return;
+  if (run('install from Git', app, 'npm', install) === null) return;
   run('npx after an install from Git', app, 'npx', ['--no-install', 'orbweaver', '--version']);
 }
 

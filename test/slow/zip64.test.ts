@@ -53,30 +53,41 @@ async function writeLarge(path: string, announce: boolean): Promise<void> {
 }
 
 describe('ZIP64 at its full size', () => {
-  it.each([
-    ['announced', true],
-    ['not announced', false],
-  ])(
-    'an entry above 4 GiB, %s, is written and read as a file and as a stream',
-    async (name, announce) => {
-      const path = join(dir, `${name}.zip`);
-      await writeLarge(path, announce);
+  const limitMs = 900_000;
+
+  it(
+    'an entry announced as above 4 GiB is written, and read as a file, also by Python',
+    async () => {
+      const path = join(dir, 'announced.zip');
+      await writeLarge(path, true);
       const access = await openRandomAccess(path);
       const sizes: number[] = [];
       for (const entry of await readZipEntries(access)) sizes.push(await sizeOf(entry));
       await access.close();
       expect(sizes).toEqual([TOTAL_BYTES, 5]);
-      const reader = await (await sourceOf(path)).open();
-      const streamed: number[] = [];
-      for await (const entry of readZipStream(reader)) streamed.push(await sizeOf(entry));
-      await reader.close();
-      expect(streamed).toEqual([TOTAL_BYTES, 5]);
-      if (!hasPython) return;
-      const script = 'import sys,zipfile; print(zipfile.ZipFile(sys.argv[1]).testzip())';
-      expect(execFileSync('python3', ['-c', script, path], { encoding: 'utf8' }).trim()).toBe(
-        'None',
-      );
+      if (hasPython) {
+        const script = 'import sys,zipfile; print(zipfile.ZipFile(sys.argv[1]).testzip())';
+        const text = execFileSync('python3', ['-c', script, path], { encoding: 'utf8' });
+        expect(text.trim()).toBe('None');
+      }
+      rmSync(path);
     },
+    limitMs,
+  );
+
+  it(
+    'an entry that grows above 4 GiB unannounced is written, and read as a stream',
+    async () => {
+      const path = join(dir, 'unannounced.zip');
+      await writeLarge(path, false);
+      const reader = await (await sourceOf(path)).open();
+      const sizes: number[] = [];
+      for await (const entry of readZipStream(reader)) sizes.push(await sizeOf(entry));
+      await reader.close();
+      expect(sizes).toEqual([TOTAL_BYTES, 5]);
+      rmSync(path);
+    },
+    limitMs,
   );
 
   it.skipIf(!hasPython)(
@@ -96,5 +107,6 @@ with zipfile.ZipFile(sys.argv[1], "w") as z:
       for await (const _ of readZipStream(await bytesSource(bytes).open())) count++;
       expect(count).toBe(70_000);
     },
+    limitMs,
   );
 });
