@@ -46,7 +46,7 @@ keeps what is uploaded, a fresh copy of the files for each contender and round.
 
 Options:
   --endpoint URL        your own server
-  --token TOKEN         a token of it that writes              [ORBWEAVER_TOKEN]
+  --token T             a token of it that writes            [$ORBWEAVER_TOKEN]
   --ca FILE             certificate that vouches for it, PEM
   --rounds N            runs of each contender               [${DEFAULT_ROUNDS}]
   --size BYTES          of each generated input              [${bytesText(DEFAULT_SIZE_BYTES)}]
