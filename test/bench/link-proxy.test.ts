@@ -31,7 +31,7 @@ describe('the link in front of a server', () => {
     const tls = createSelfSigned();
     const proxy = await createLinkProxy({ target: () => port, oneWayMs: 2, tls });
     const host = '127.0.0.1';
-    const socket = connectTls({ port: proxy.port, host, ca: tls.cert, allowHalfOpen: true });
+    const socket = connectTls({ port: proxy.port, host, ca: tls.cert });
     socket.end(sent);
     expect((await text(socket)) === sent).toBe(true);
     expect(socket.authorized).toBe(true);
