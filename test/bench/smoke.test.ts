@@ -30,7 +30,7 @@ describe('orbweaver bench', () => {
     expect(run.status).toBe(0);
     expect(run.stdout.toString()).toContain('upload-random · 2.0 MiB');
     report = parseReport(await readFile(at('report.json'), 'utf8'));
-  }, 60_000);
+  }, 240_000);
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
   it('measures an upload to the sink from the outside', () => {
@@ -91,7 +91,7 @@ describe('orbweaver bench', () => {
         kind: 'regression',
       }),
     );
-  }, 60_000);
+  }, 240_000);
 
   it('takes a file of the user', async () => {
     await writeFile(at('own.bin'), Buffer.alloc(300_000, 'orbweaver'));
@@ -103,7 +103,7 @@ describe('orbweaver bench', () => {
       ['file-upload', 300_000],
       ['file-download', 300_000],
     ]);
-  }, 60_000);
+  }, 240_000);
 
   it('takes a server of the user, which gets fresh copies and gives files back', async () => {
     await writeFile(at('own.bin'), Buffer.alloc(300_000, 'orbweaver'));
@@ -124,7 +124,7 @@ describe('orbweaver bench', () => {
     } finally {
       await gateway.close();
     }
-  }, 60_000);
+  }, 240_000);
 
   it('measures over TLS and over a link with a delay', async () => {
     const run = await orbweaver(['bench', 'tls', 'far', ...quick, '--json']);
@@ -143,7 +143,7 @@ describe('orbweaver bench', () => {
       // Counted once, not again by what lies between.
       expect(moved, name).toBeLessThan(1.1 * SIZE_BYTES);
     }
-  }, 60_000);
+  }, 240_000);
 
   it('lists its scenarios, peers and exit codes in its help', async () => {
     const help = (await orbweaver(['bench', '--help'])).stdout.toString();
@@ -170,5 +170,5 @@ describe('orbweaver bench', () => {
     expect(await wrong('--pair', at('a'), at('b'))).toEqual([3, 'INPUT_NOT_FOUND']);
     expect(await wrong('--file', at('missing'))).toEqual([3, 'INPUT_NOT_FOUND']);
     expect(await wrong('--compare', at('report.html'))).toEqual([6, 'FORMAT_INVALID']);
-  }, 60_000);
+  }, 240_000);
 });
