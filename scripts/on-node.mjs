@@ -1,6 +1,8 @@
 // Runs the unit suites on other versions of Node:
 //
-//     node scripts/on-node.mjs 22 24
+//     node scripts/on-node.mjs 22+coverage 24
+//
+// "+coverage" makes the report on coverage from that run, which spares a run of its own.
 //
 // The binaries are those that the npm package `node` carries, installed below .cache/ and never as a
 // dependency, which would shadow Node in scripts. What starts whole processes of the command line, or
@@ -18,7 +20,8 @@ const suites = readdirSync(join(root, 'test'), { withFileTypes: true })
   .filter((entry) => entry.isDirectory() && !LEFT_OUT.has(entry.name))
   .map((entry) => `test/${entry.name}/`);
 
-for (const version of process.argv.slice(2)) {
+for (const argument of process.argv.slice(2)) {
+  const [version, mode] = argument.split('+');
   const node = install(version);
   const actual = spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout.trim();
   if (!actual.startsWith(`v${version}.`)) {
@@ -27,7 +30,8 @@ for (const version of process.argv.slice(2)) {
   }
   console.log(`on-node: ${actual}, ${suites.length} folders`);
   const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
-  const run = spawnSync(node, [vitest, 'run', ...suites], { cwd: root, stdio: 'inherit' });
+  const config = mode === 'coverage' ? ['--config', 'vitest.coverage.config.ts'] : suites;
+  const run = spawnSync(node, [vitest, 'run', ...config], { cwd: root, stdio: 'inherit' });
   if (run.status !== 0) process.exit(run.status ?? 1);
 }
 
