@@ -1,5 +1,6 @@
+import type { Contender } from './contender.js';
 import { type InputPair, inputOf } from './inputs.js';
-import type { BenchContext, Scenario } from './scenario.js';
+import type { BenchContext, ContenderParts, Scenario } from './scenario.js';
 import { ingestScenario } from './scenario-ingest.js';
 import { downloadScenario, readBackScenario } from './scenarios-download.js';
 import { gatewayScenario, secondVersion } from './scenarios-gateway.js';
@@ -31,6 +32,12 @@ const LINKS = {
   tls: { words: 'over TLS', link: { tls: true } },
   far: { words: 'over a link with a round trip of 20 ms', link: { oneWayMs: 10 } },
 } as const;
+
+/** Who can be told of the certificate of a run. */
+const trusting = ({ orbweaver, peers }: ContenderParts): readonly Contender[] => [
+  orbweaver,
+  ...peers.filter((peer) => peer.abilities.includes('private-ca')),
+];
 
 const ROWS = 'One row of a hundred of an fp32 checkpoint changed';
 const INSERTS = '37 random bytes inserted into an fp32 checkpoint at every megabyte or so';
@@ -100,23 +107,25 @@ export const SCENARIOS: readonly Scenario[] = [
     `${RELEASE}, unpacked: upload it to a gateway that has the one before.`,
     releases,
   ),
-  ...(['tls', 'far'] as const).flatMap((name) => [
-    gatewayScenario(
-      `${name}-upload`,
-      `Upload a random file to an empty gateway ${LINKS[name].words}.`,
-      async (context) => ({
-        before: [],
-        input: await context.inputs.corpus('random', context.sizeBytes),
-        pair: null,
-        link: LINKS[name].link,
-      }),
-    ),
-    downloadScenario(
-      `${name}-download`,
-      `Download a random file from the gateway ${LINKS[name].words}.`,
-      { input: corpusInput('random'), link: LINKS[name].link },
-    ),
-  ]),
+  ...(['tls', 'far'] as const).flatMap((name) =>
+    [
+      gatewayScenario(
+        `${name}-upload`,
+        `Upload a random file to an empty gateway ${LINKS[name].words}.`,
+        async (context) => ({
+          before: [],
+          input: await context.inputs.corpus('random', context.sizeBytes),
+          pair: null,
+          link: LINKS[name].link,
+        }),
+      ),
+      downloadScenario(
+        `${name}-download`,
+        `Download a random file from the gateway ${LINKS[name].words}.`,
+        { input: corpusInput('random'), link: LINKS[name].link },
+      ),
+    ].map((scenario) => (name === 'tls' ? { ...scenario, contenders: trusting } : scenario)),
+  ),
   downloadScenario('download-random', 'Download a random file from the gateway.', {
     input: corpusInput('random'),
   }),
