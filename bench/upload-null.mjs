@@ -21,6 +21,11 @@ const { values, positionals } = parseArgs({
   },
 });
 
+if (positionals.length === 0) {
+  console.error('Usage: node bench/upload-null.mjs FILE... [--threads N] [--sha256] [--no-shared]');
+  process.exit(2);
+}
+
 const pool = await createComputePool({
   ...(values.threads === undefined ? {} : { threads: Number(values.threads) }),
   ...(values.memory === undefined ? {} : { maxMemory: Number(values.memory) * 1024 * 1024 }),

@@ -1,7 +1,7 @@
 // Joins the compiled files of each room of dist/ into one, in place: `dist/hash/index.js` holds all of
 // hash/, and so on. Every room keeps its door, its path and its declarations, so nothing outside
 // notices; Node loads about 40 files instead of 250, in every worker again. Loading modules one by
-// one took a third of the start-up (docs/performance.md has the figures). Nothing is minified, and
+// one took a third of the start-up (bench/notes/performance.md has the figures). Nothing is minified, and
 // dependencies stay what they are.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';

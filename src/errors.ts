@@ -118,8 +118,8 @@ export const ERROR_CODES = {
   ),
   ZIP_INVALID: row('The ZIP archive is damaged or not supported.', 'Test it with another tool.', 3),
   ZIP_TOO_LARGE: row(
-    'The ZIP archive would need ZIP64, which is not written.',
-    'Split it: below 4 GiB and 65,535 entries each.',
+    'The ZIP archive would pass the size it was allowed.',
+    'Raise "maxBytes", or make several archives.',
     3,
   ),
 

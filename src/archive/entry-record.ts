@@ -1,4 +1,5 @@
 import { zipInvalid } from './zip-error.js';
+import { findZip64Extra, type WideFields, widen } from './zip64.js';
 
 /**
  * The records of a ZIP (APPNOTE 4.3): the central directory record that describes an entry, and the
@@ -22,6 +23,8 @@ import { zipInvalid } from './zip-error.js';
  *                                       38  u32  external attributes
  *                                       42  u32  offset of the local header
  *     30  name, extra                   46  name, extra, comment
+ *
+ * Sizes, offset and disk that do not fit are all ones and stand in the extra field (zip64.ts).
  */
 export interface EntryFacts {
   readonly name: string;
@@ -44,6 +47,8 @@ export interface DirectoryRecord extends EntryFacts {
 export interface LocalHeader extends EntryFacts {
   /** CRC-32 and sizes are zero here and follow the data. */
   readonly hasDescriptor: boolean;
+  /** It has a ZIP64 field, so sizes that follow the data have 64 bits. */
+  readonly isWide: boolean;
   /** Length of header, name and extra: the data follows. */
   readonly headerBytes: number;
 }
@@ -51,20 +56,17 @@ export interface LocalHeader extends EntryFacts {
 export const LOCAL_SIGNATURE = 0x04034b50;
 export const DIRECTORY_SIGNATURE = 0x02014b50;
 export const DESCRIPTOR_SIGNATURE = 0x08074b50;
-export const END_SIGNATURE = 0x06054b50;
-export const ZIP64_LOCATOR_SIGNATURE = 0x07064b50;
 export const LOCAL_HEADER_BYTES = 30;
 export const DIRECTORY_RECORD_BYTES = 46;
-export const END_BYTES = 22;
 
 export const METHOD_STORED = 0;
 export const METHOD_DEFLATE = 8;
 
 const FLAG_ENCRYPTED = 1 << 0;
-const FLAG_DESCRIPTOR = 1 << 3;
+export const FLAG_DESCRIPTOR: number = 1 << 3;
 const FLAG_PATCHED = 1 << 5;
 const FLAG_STRONG_ENCRYPTION = 1 << 6;
-const FLAG_UTF8 = 1 << 11;
+export const FLAG_UTF8: number = 1 << 11;
 const FLAG_MASKED_DIRECTORY = 1 << 13;
 
 /** File type bits of Unix in the external attributes, and the two types that are plain entries. */
@@ -107,8 +109,13 @@ export function readDirectoryRecord(
   }
   const nameStart = offset + DIRECTORY_RECORD_BYTES;
   const flags = view.getUint16(offset + 8, true);
-  const facts = readFacts(archive, view, offset + 10, flags, {
-    nameBytes: bytes.slice(nameStart, nameStart + nameLength),
+  const extraStart = nameStart + nameLength;
+  const { wide, ...facts } = readFacts(archive, view, offset + 10, {
+    flags,
+    nameBytes: bytes.slice(nameStart, extraStart),
+    extra: bytes.subarray(extraStart, extraStart + extraLength),
+    headerOffset: view.getUint32(offset + 42, true),
+    disk: view.getUint16(offset + 34, true),
   });
   const madeBy = view.getUint8(offset + 5);
   const unixType = (view.getUint32(offset + 38, true) >>> 16) & UNIX_TYPE_MASK;
@@ -118,16 +125,8 @@ export function readDirectoryRecord(
       feature: 'link',
     });
   }
-  if (view.getUint16(offset + 34, true) !== 0) throw unsupported(archive, facts.name, 'disks');
-  const headerOffset = view.getUint32(offset + 42, true);
-  if (
-    facts.compressedBytes === 0xffffffff ||
-    facts.sizeBytes === 0xffffffff ||
-    headerOffset === 0xffffffff
-  ) {
-    throw unsupported(archive, facts.name, 'zip64');
-  }
-  return { ...facts, headerOffset, recordBytes };
+  if (wide.disk !== 0) throw unsupported(archive, facts.name, 'disks');
+  return { ...facts, headerOffset: wide.headerOffset, recordBytes };
 }
 
 /** Bytes of name and extra field that follow the fixed part of a local header. */
@@ -147,15 +146,26 @@ export function readLocalHeader(archive: string, bytes: Uint8Array): LocalHeader
     throw zipInvalid(archive, 'a local header', signature.toString(16));
   }
   const nameLength = view.getUint16(26, true);
+  const nameEnd = LOCAL_HEADER_BYTES + nameLength;
+  const headerBytes = LOCAL_HEADER_BYTES + localTailBytes(bytes);
   const flags = view.getUint16(6, true);
-  const facts = readFacts(archive, view, 8, flags, {
-    nameBytes: bytes.slice(LOCAL_HEADER_BYTES, LOCAL_HEADER_BYTES + nameLength),
+  const { wide, isWide, ...facts } = readFacts(archive, view, 8, {
+    flags,
+    nameBytes: bytes.slice(LOCAL_HEADER_BYTES, nameEnd),
+    extra: bytes.subarray(nameEnd, headerBytes),
+    headerOffset: 0,
+    disk: 0,
   });
-  return {
-    ...facts,
-    hasDescriptor: (flags & FLAG_DESCRIPTOR) !== 0,
-    headerBytes: LOCAL_HEADER_BYTES + localTailBytes(bytes),
-  };
+  return { ...facts, isWide, hasDescriptor: (flags & FLAG_DESCRIPTOR) !== 0, headerBytes };
+}
+
+/** What surrounds the fields that both records have in the same order. */
+interface RecordParts {
+  readonly flags: number;
+  readonly nameBytes: Uint8Array;
+  readonly extra: Uint8Array;
+  readonly headerOffset: number;
+  readonly disk: number;
 }
 
 /** The fields that both records have in the same order, from the method on. */
@@ -163,10 +173,9 @@ function readFacts(
   archive: string,
   view: DataView,
   at: number,
-  flags: number,
-  given: { readonly nameBytes: Uint8Array },
-): EntryFacts {
-  const name = nameOf(archive, given.nameBytes, (flags & FLAG_UTF8) !== 0);
+  { flags, nameBytes, extra, headerOffset, disk }: RecordParts,
+): EntryFacts & { readonly wide: WideFields; readonly isWide: boolean } {
+  const name = nameOf(archive, nameBytes, (flags & FLAG_UTF8) !== 0);
   const encrypted = FLAG_ENCRYPTED | FLAG_STRONG_ENCRYPTION | FLAG_MASKED_DIRECTORY;
   if ((flags & encrypted) !== 0) throw unsupported(archive, name, 'encryption');
   if ((flags & FLAG_PATCHED) !== 0) throw unsupported(archive, name, 'patch');
@@ -174,15 +183,18 @@ function readFacts(
   if (method !== METHOD_STORED && method !== METHOD_DEFLATE) {
     throw unsupported(archive, name, `method ${method}`);
   }
-  return {
-    name,
-    nameBytes: given.nameBytes,
-    method,
-    flags,
-    crc32: view.getUint32(at + 6, true),
+  const wide: WideFields = {
     compressedBytes: view.getUint32(at + 10, true),
     sizeBytes: view.getUint32(at + 14, true),
+    headerOffset,
+    disk,
   };
+  const zip64 = findZip64Extra(archive, name, extra);
+  widen(archive, name, wide, zip64);
+  const { sizeBytes, compressedBytes } = wide;
+  const crc32 = view.getUint32(at + 6, true);
+  const facts = { name, nameBytes, method, flags, crc32, compressedBytes, sizeBytes };
+  return { ...facts, wide, isWide: zip64 !== null };
 }
 
 /**

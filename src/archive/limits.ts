@@ -1,13 +1,13 @@
-/** Limits of ZIP archives that are read. A ZIP without ZIP64 cannot pass the first two anyway. */
+/** Limits of ZIP archives that are read. All of them bound what an archive of a stranger can cost. */
 export interface ZipLimits {
   /**
    * Entries, folders included.
-   * @default 65534 (65535 stands for "see ZIP64")
+   * @default 1048576
    */
   readonly maxEntries: number;
   /**
    * Bytes of one entry when inflated.
-   * @default 4294967294
+   * @default 1099511627776 (1 TiB)
    */
   readonly maxEntryBytes: number;
   /**
@@ -17,23 +17,17 @@ export interface ZipLimits {
   readonly maxTotalBytes: number;
   /**
    * Bytes of the central directory, which is held in memory.
-   * @default 33554432 (32 MiB)
+   * @default 134217728 (128 MiB)
    */
   readonly maxDirectoryBytes: number;
 }
 
-/** Largest value of a 32-bit size or offset; 0xffffffff stands for "see ZIP64". */
-export const ZIP_MAX_BYTES = 0xfffffffe;
-
-/** Largest entry count; 0xffff stands for "see ZIP64". */
-export const ZIP_MAX_ENTRIES = 0xfffe;
-
 /** What the readers allow unless told otherwise. */
 export const DEFAULT_ZIP_LIMITS: ZipLimits = {
-  maxEntries: ZIP_MAX_ENTRIES,
-  maxEntryBytes: ZIP_MAX_BYTES,
+  maxEntries: 1024 ** 2,
+  maxEntryBytes: 1024 ** 4,
   maxTotalBytes: 1024 ** 4,
-  maxDirectoryBytes: 32 * 1024 * 1024,
+  maxDirectoryBytes: 128 * 1024 ** 2,
 };
 
 /**

@@ -1,9 +1,11 @@
 import type { ByteQueue } from './byte-queue.js';
 import { createEntryCheck, type EntryCheck } from './entry-check.js';
 import { DESCRIPTOR_SIGNATURE, type LocalHeader, METHOD_STORED, viewOf } from './entry-record.js';
+import { needsWideDescriptor } from './entry-writer.js';
 import { createInflater, INFLATE_STEP_BYTES } from './inflater.js';
 import { checkLimit, takeInto } from './read-helpers.js';
 import { zipInvalid } from './zip-error.js';
+import { readU64 } from './zip64.js';
 
 /** What an entry turned out to be. */
 export interface EntryEnd {
@@ -38,7 +40,9 @@ export function createStreamEntryReader(
   const fill = async (): Promise<void> => {
     const pieces = await data.next();
     if (pieces === null) {
-      promised = hasDescriptor ? await readDescriptor(queue, archive, entry, data, check) : header;
+      promised = hasDescriptor
+        ? await readDescriptor({ queue, archive, header, data, check })
+        : header;
       check.finish(promised);
       return;
     }
@@ -106,7 +110,7 @@ function createDeflatedData(queue: ByteQueue, archive: string, header: LocalHead
       const pieces = inflater.push(bytes);
       // What lies behind the end belongs to the archive again.
       const unused = Math.min(inflater.unusedBytes, bytes.length);
-      queue.giveBack(bytes.slice(bytes.length - unused));
+      queue.giveBack(unused);
       taken += bytes.length - unused;
       return pieces;
     },
@@ -116,42 +120,45 @@ function createDeflatedData(queue: ByteQueue, archive: string, header: LocalHead
   };
 }
 
-/**
- * CRC-32 and both sizes behind the data. The signature in front is optional by the format; that a
- * CRC-32 without it equals the signature (once in four billion) ends in an error, never in bytes.
- */
-async function readDescriptor(
-  queue: ByteQueue,
-  archive: string,
-  entry: string,
-  data: EntryData,
-  check: EntryCheck,
-): Promise<{ readonly sizeBytes: number; readonly crc32: number }> {
-  const first = await queue.take(12, `the data descriptor of "${entry}"`);
-  const view = viewOf(first);
-  const bare = { crc32: view.getUint32(0, true), compressed: view.getUint32(4, true) };
-  if (bare.crc32 !== DESCRIPTOR_SIGNATURE) {
-    return checked(archive, entry, data, check, bare, view.getUint32(8, true));
-  }
-  const last = viewOf(await queue.take(4, `the data descriptor of "${entry}"`));
-  const signed = { crc32: view.getUint32(4, true), compressed: view.getUint32(8, true) };
-  return checked(archive, entry, data, check, signed, last.getUint32(0, true));
+interface DescriptorParts {
+  readonly queue: ByteQueue;
+  readonly archive: string;
+  readonly header: LocalHeader;
+  readonly data: EntryData;
+  readonly check: EntryCheck;
 }
 
-function checked(
-  archive: string,
-  entry: string,
-  data: EntryData,
-  check: EntryCheck,
-  found: { readonly crc32: number; readonly compressed: number },
-  sizeBytes: number,
-): { readonly sizeBytes: number; readonly crc32: number } {
-  if (found.compressed !== data.compressedBytes || sizeBytes !== check.sizeBytes) {
-    const expected = `a data descriptor of ${data.compressedBytes} and ${check.sizeBytes} bytes`;
-    const got = `${found.compressed} and ${sizeBytes}`;
+/**
+ * CRC-32 and both sizes behind the data: with 64 bits when the header has a ZIP64 field, or when the
+ * entry outgrew 32 bits without having announced it (so do Go and the JDK). The signature in front is
+ * optional by the format; that a CRC-32 without it equals the signature (once in four billion) ends
+ * in an error, never in bytes.
+ */
+async function readDescriptor(
+  parts: DescriptorParts,
+): Promise<{ readonly sizeBytes: number; readonly crc32: number }> {
+  const { queue, archive, header, data, check } = parts;
+  const { name: entry, isWide } = header;
+  const { compressedBytes } = data;
+  const { sizeBytes } = check;
+  const what = `the data descriptor of "${entry}"`;
+  const sizesBytes = needsWideDescriptor({ isWide, compressedBytes, sizeBytes }) ? 16 : 8;
+  let crc32 = viewOf(await queue.take(4, what)).getUint32(0, true);
+  if (crc32 === DESCRIPTOR_SIGNATURE) {
+    crc32 = viewOf(await queue.take(4, what)).getUint32(0, true);
+  }
+  const view = viewOf(await queue.take(sizesBytes, what));
+  const read = (at: number): number =>
+    sizesBytes === 16
+      ? readU64(archive, view, at, `a size of "${entry}"`)
+      : view.getUint32(at, true);
+  const [compressed, size] = [read(0), read(sizesBytes / 2)];
+  if (compressed !== compressedBytes || size !== sizeBytes) {
+    const expected = `a data descriptor of ${compressedBytes} and ${sizeBytes} bytes`;
+    const got = `${compressed} and ${size}`;
     throw zipInvalid(archive, `${expected} behind "${entry}"`, got, { entry });
   }
-  return { sizeBytes, crc32: found.crc32 };
+  return { sizeBytes, crc32 };
 }
 
 function cutOff(archive: string, entry: string): Error {

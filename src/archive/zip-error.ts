@@ -13,16 +13,11 @@ export function zipInvalid(
   });
 }
 
-/** An archive that would need, or has, ZIP64. */
-export function zipTooLarge(
-  archive: string,
-  what: string,
-  limit: number,
-  got: number,
-): OrbweaverError {
+/** An archive that would pass the size its writer was given. */
+export function zipTooLarge(archive: string, limit: number, got: number): OrbweaverError {
   return new OrbweaverError(
     'ZIP_TOO_LARGE',
-    `"${archive}" expected at most ${limit} ${what} (ZIP64 is not written), got ${got}`,
+    `"${archive}" expected at most ${limit} bytes, got ${got}`,
     { archive, limit, got },
   );
 }

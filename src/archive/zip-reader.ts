@@ -1,17 +1,25 @@
 import type { RandomAccess, Source } from '../client/ports.js';
+import {
+  checkSamePlace,
+  type DirectoryPlace,
+  END_BYTES,
+  END_SIGNATURE,
+  readEndRecord,
+  readLocator,
+  readZip64End,
+  ZIP64_END_BYTES,
+  ZIP64_LOCATOR_BYTES,
+  ZIP64_LOCATOR_SIGNATURE,
+} from './end-record.js';
 import { EntryNames } from './entry-name.js';
 import {
   type DirectoryRecord,
-  END_BYTES,
-  END_SIGNATURE,
   LOCAL_HEADER_BYTES,
   localTailBytes,
   METHOD_STORED,
   readDirectoryRecord,
   readLocalHeader,
-  unsupported,
   viewOf,
-  ZIP64_LOCATOR_SIGNATURE,
 } from './entry-record.js';
 import { couldInflateTo, DEFAULT_ZIP_LIMITS, type ZipLimits } from './limits.js';
 import { checkLimit } from './read-helpers.js';
@@ -33,8 +41,8 @@ const MAX_COMMENT_BYTES = 0xffff;
  * checked without reading data is checked here: names, limits, sizes that deflate cannot reach, and
  * entries that share data. An entry's size and CRC-32 are checked at its end while it is read.
  *
- * @throws OrbweaverError `ZIP_INVALID` for a damaged archive and for ZIP64, encryption, several
- * disks, links, methods other than stored and deflate (`fields.feature` names it); `UNSAFE_PATH` for
+ * @throws OrbweaverError `ZIP_INVALID` for a damaged archive and for encryption, several disks,
+ * links, methods other than stored and deflate (`fields.feature` names it); `UNSAFE_PATH` for
  * a name that is unsafe on any platform or given twice; `LIMIT_EXCEEDED`
  * @example
  * const access = await openRandomAccess('release.zip');
@@ -76,30 +84,10 @@ async function readDirectory(
   limits: ZipLimits,
 ): Promise<{ readonly directoryOffset: number; readonly records: DirectoryRecord[] }> {
   const { name: archive } = access;
-  const tail = new Uint8Array(Math.min(access.sizeBytes, END_BYTES + MAX_COMMENT_BYTES + 20));
-  await access.readAt(tail, access.sizeBytes - tail.length);
-  const view = viewOf(tail);
-  const at = findEnd(tail);
-  if (at < 0) throw zipInvalid(archive, 'an end record at its end', 'none');
-  const count = view.getUint16(at + 10, true);
-  const directoryBytes = view.getUint32(at + 12, true);
-  const directoryOffset = view.getUint32(at + 16, true);
-  const hasLocator = at >= 20 && view.getUint32(at - 20, true) === ZIP64_LOCATOR_SIGNATURE;
-  if (hasLocator || count === 0xffff || directoryOffset === 0xffffffff) {
-    throw unsupported(archive, archive, 'zip64');
-  }
-  const disks = view.getUint32(at + 4, true);
-  if (disks !== 0 || view.getUint16(at + 8, true) !== count) {
-    throw unsupported(archive, archive, 'disks');
-  }
+  const place = await findDirectory(access);
+  const { entryCount: count, directoryBytes, directoryOffset } = place;
   checkLimit(archive, 'entries', limits.maxEntries, count);
   checkLimit(archive, 'bytes of the directory', limits.maxDirectoryBytes, directoryBytes);
-  // Anything between or in front would be read differently by different tools.
-  const endOffset = access.sizeBytes - tail.length + at;
-  if (directoryOffset + directoryBytes !== endOffset) {
-    const got = `one that ends at ${directoryOffset + directoryBytes}`;
-    throw zipInvalid(archive, `a directory that ends at ${endOffset}`, got);
-  }
 
   const directory = new Uint8Array(directoryBytes);
   await access.readAt(directory, directoryOffset);
@@ -118,6 +106,45 @@ async function readDirectory(
     );
   }
   return { directoryOffset, records };
+}
+
+/**
+ * Reads the end record, or the ZIP64 one that it refers to. The records touch each other and the
+ * directory: what lay between or in front would be read differently by different tools.
+ */
+async function findDirectory(access: RandomAccess): Promise<DirectoryPlace> {
+  const { name: archive, sizeBytes } = access;
+  const most = ZIP64_LOCATOR_BYTES + END_BYTES + MAX_COMMENT_BYTES;
+  const tail = new Uint8Array(Math.min(sizeBytes, most));
+  await access.readAt(tail, sizeBytes - tail.length);
+  const at = findEnd(tail);
+  if (at < 0) throw zipInvalid(archive, 'an end record at its end', 'none');
+  const end = readEndRecord(archive, tail.subarray(at));
+  const endOffset = sizeBytes - tail.length + at;
+  const locatorAt = at - ZIP64_LOCATOR_BYTES;
+  const hasLocator =
+    locatorAt >= 0 && viewOf(tail).getUint32(locatorAt, true) === ZIP64_LOCATOR_SIGNATURE;
+  if (!hasLocator) {
+    checkEnd(archive, end, endOffset);
+    return end;
+  }
+  const wideOffset = readLocator(archive, tail.subarray(locatorAt));
+  const expected = endOffset - ZIP64_LOCATOR_BYTES - ZIP64_END_BYTES;
+  if (wideOffset !== expected || expected < 0) {
+    throw zipInvalid(archive, `a ZIP64 end record at ${expected}`, wideOffset);
+  }
+  const wideBytes = new Uint8Array(ZIP64_END_BYTES);
+  await access.readAt(wideBytes, wideOffset);
+  const wide = readZip64End(archive, wideBytes);
+  checkSamePlace(archive, end, wide);
+  checkEnd(archive, wide, wideOffset);
+  return wide;
+}
+
+function checkEnd(archive: string, place: DirectoryPlace, endOffset: number): void {
+  const end = place.directoryOffset + place.directoryBytes;
+  if (end === endOffset) return;
+  throw zipInvalid(archive, `a directory that ends at ${endOffset}`, `one that ends at ${end}`);
 }
 
 /** The end record is where its comment reaches exactly to the end of the archive. */

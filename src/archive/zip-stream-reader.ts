@@ -1,12 +1,21 @@
 import type { Source, SourceReader } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
 import { type ByteQueue, createByteQueue } from './byte-queue.js';
+import {
+  checkSamePlace,
+  END_BYTES,
+  END_SIGNATURE,
+  readEndRecord,
+  readLocator,
+  readZip64End,
+  ZIP64_END_BYTES,
+  ZIP64_END_SIGNATURE,
+  ZIP64_LOCATOR_BYTES,
+} from './end-record.js';
 import { EntryNames } from './entry-name.js';
 import {
   DIRECTORY_RECORD_BYTES,
   DIRECTORY_SIGNATURE,
-  END_BYTES,
-  END_SIGNATURE,
   LOCAL_HEADER_BYTES,
   LOCAL_SIGNATURE,
   type LocalHeader,
@@ -51,6 +60,7 @@ export async function* readZipStream(
   const queue = createByteQueue(reader, archive);
   const names = new EntryNames();
   const seen: EntryEnd[] = [];
+  const scratch = new Uint8Array(1 << 16);
   let totalBytes = 0;
   for (;;) {
     const signature = viewOf(await queue.take(4, 'a header')).getUint32(0, true);
@@ -64,16 +74,14 @@ export async function* readZipStream(
     const room = Math.min(allowed.maxEntryBytes, allowed.maxTotalBytes - totalBytes);
     const entry = createEntry(queue, archive, header, room);
     if (!header.name.endsWith('/')) yield entry.source;
-    const end = await entry.drain();
+    const end = await entry.drain(scratch);
     totalBytes += end.sizeBytes;
     seen.push(end);
   }
 }
 
 async function readHeader(queue: ByteQueue, archive: string): Promise<LocalHeader> {
-  const fixed = new Uint8Array(LOCAL_HEADER_BYTES);
-  viewOf(fixed).setUint32(0, LOCAL_SIGNATURE, true);
-  fixed.set(await queue.take(LOCAL_HEADER_BYTES - 4, 'a local header'), 4);
+  const fixed = await takeRecord(queue, LOCAL_SIGNATURE, LOCAL_HEADER_BYTES, 'a local header');
   const tail = await queue.take(localTailBytes(fixed), 'a local header');
   const bytes = new Uint8Array(fixed.length + tail.length);
   bytes.set(fixed);
@@ -81,9 +89,6 @@ async function readHeader(queue: ByteQueue, archive: string): Promise<LocalHeade
   const header = readLocalHeader(archive, bytes);
   if (header.hasDescriptor && header.method === METHOD_STORED) {
     throw unsupported(archive, header.name, 'stored-descriptor');
-  }
-  if (header.compressedBytes === 0xffffffff || header.sizeBytes === 0xffffffff) {
-    throw unsupported(archive, header.name, 'zip64');
   }
   return header;
 }
@@ -93,7 +98,7 @@ function createEntry(
   archive: string,
   header: LocalHeader,
   maxBytes: number,
-): { readonly source: ZipStreamEntry; drain(): Promise<EntryEnd> } {
+): { readonly source: ZipStreamEntry; drain(scratch: Uint8Array): Promise<EntryEnd> } {
   const { name } = header;
   let opened = false;
   let drained = false;
@@ -122,9 +127,8 @@ function createEntry(
   };
   return {
     source,
-    async drain() {
+    async drain(scratch) {
       drained = true;
-      const scratch = new Uint8Array(1 << 16);
       while ((await reader.read(scratch)) > 0);
       return reader.end();
     },
@@ -143,9 +147,7 @@ async function readEnd(
   let directoryBytes = 0;
   let count = 0;
   while (signature === DIRECTORY_SIGNATURE) {
-    const fixed = new Uint8Array(DIRECTORY_RECORD_BYTES);
-    viewOf(fixed).setUint32(0, signature, true);
-    fixed.set(await queue.take(fixed.length - 4, 'a directory record'), 4);
+    const fixed = await takeRecord(queue, signature, DIRECTORY_RECORD_BYTES, 'a directory record');
     const view = viewOf(fixed);
     const tailBytes =
       view.getUint16(28, true) + view.getUint16(30, true) + view.getUint16(32, true);
@@ -168,15 +170,47 @@ async function readEnd(
     }
     signature = viewOf(await queue.take(4, 'a directory record')).getUint32(0, true);
   }
+  const directoryEnd = queue.position - 4;
+  const wide =
+    signature === ZIP64_END_SIGNATURE
+      ? readZip64End(archive, await takeRecord(queue, signature, ZIP64_END_BYTES, 'the ZIP64 end'))
+      : null;
+  if (wide !== null) {
+    const locator = await queue.take(ZIP64_LOCATOR_BYTES, 'the ZIP64 locator');
+    const wideOffset = readLocator(archive, locator);
+    if (wideOffset !== directoryEnd) {
+      throw zipInvalid(archive, `a ZIP64 end record at ${directoryEnd}`, wideOffset);
+    }
+    signature = viewOf(await queue.take(4, 'the end record')).getUint32(0, true);
+  }
   if (signature !== END_SIGNATURE) {
     throw zipInvalid(archive, 'an entry, a directory record or the end', signature.toString(16));
   }
-  const view = viewOf(await queue.take(END_BYTES - 4, 'the end record'));
-  if (count !== seen.length || view.getUint16(6, true) !== count) {
+  const endBytes = await takeRecord(queue, signature, END_BYTES, 'the end record');
+  const end = readEndRecord(archive, endBytes);
+  if (wide !== null) checkSamePlace(archive, end, wide);
+  const place = wide ?? end;
+  if (count !== seen.length || place.entryCount !== count) {
     throw zipInvalid(archive, `${seen.length} directory records`, count);
   }
-  await queue.take(view.getUint16(16, true), 'the archive comment');
+  const found = `${directoryBytes} bytes at ${directoryEnd - directoryBytes}`;
+  const said = `${place.directoryBytes} bytes at ${place.directoryOffset}`;
+  if (said !== found) throw zipInvalid(archive, `a directory of ${said}`, found);
+  await queue.take(viewOf(endBytes).getUint16(20, true), 'the archive comment');
   if ((await queue.takeSome(1)).length > 0) {
     throw zipInvalid(archive, 'the end', 'more bytes');
   }
+}
+
+/** A record whose signature has been read already, with it in front. */
+async function takeRecord(
+  queue: ByteQueue,
+  signature: number,
+  count: number,
+  what: string,
+): Promise<Uint8Array> {
+  const bytes = new Uint8Array(count);
+  viewOf(bytes).setUint32(0, signature, true);
+  bytes.set(await queue.take(count - 4, what), 4);
+  return bytes;
 }

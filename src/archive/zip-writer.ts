@@ -1,10 +1,27 @@
-import { Zip, ZipDeflate } from 'fflate';
 import type { Sink } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
+import { type CrcCounter, createCrcCounter } from './crc.js';
+import { type DirectoryPlace, endBytesOf, writeEnd } from './end-record.js';
+import {
+  concat,
+  createDeflatingEncoder,
+  createStoringEncoder,
+  ENCODE_STEP_BYTES,
+  type EntryEncoder,
+  framingBytes,
+} from './entry-data.js';
 import { EntryNames } from './entry-name.js';
-import { ZIP_MAX_BYTES, ZIP_MAX_ENTRIES } from './limits.js';
-import { StoredEntry } from './stored-entry.js';
+import {
+  dosTimeOf,
+  type EntryToWrite,
+  localHeaderBytes,
+  trailingBytes,
+  writeDescriptor,
+  writeDirectoryRecord,
+  writeLocalHeader,
+} from './entry-writer.js';
 import { zipTooLarge } from './zip-error.js';
+import { MASK_32 } from './zip64.js';
 
 export interface ZipWriterOptions {
   /** Takes the archive's bytes in order; they may be reused when the promise resolves. */
@@ -22,8 +39,8 @@ export interface ZipWriterOptions {
    */
   readonly modifiedAt?: Date | undefined;
   /**
-   * Most bytes of the archive, up to what can be written without ZIP64.
-   * @default 4294967294
+   * Most bytes of the archive.
+   * @default 9007199254740991 (no limit but that of numbers)
    */
   readonly maxBytes?: number | undefined;
 }
@@ -41,34 +58,18 @@ export interface ZipWriter {
    * called the whole archive is unusable, because what was written cannot be taken back.
    *
    * @throws OrbweaverError `UNSAFE_PATH` for a name that is unsafe or taken (case aside);
-   * `ZIP_TOO_LARGE` here, from `prepare` or from `write`, before the byte that would need ZIP64
+   * `ZIP_TOO_LARGE` here, from `prepare` or from `write`, before the byte that would pass `maxBytes`
    */
   entry(name: string): Sink;
   /** Writes the directory. @throws OrbweaverError `CLOSED` after a failure or an open entry */
   finish(): Promise<ZipSummary>;
 }
 
-/** CRC-32 and sizes behind an entry's data. */
-const DESCRIPTOR_BYTES = 16;
-
-/** Directory record and data descriptor of an entry, without its name. */
-const ENTRY_TAIL_BYTES: number = 46 + DESCRIPTOR_BYTES;
-
-/** Local header without the name. */
-const LOCAL_HEADER_BYTES = 30;
-
-/** End of the directory. */
-const END_BYTES = 22;
-
-/** A stored byte costs at most this much more: 5 bytes for each block begun, and the last block. */
-const framingBytes = (sizeBytes: number): number => 5 * Math.ceil(sizeBytes / 0xffff) + 5;
-
-/** Bytes are given to fflate in pieces of this size (four stored blocks): its output stays small. */
-const STEP_BYTES: number = 4 * 0xffff;
-
 /**
- * Streams files into a ZIP without ZIP64: below 4 GiB and 65,535 entries, refused before it would
- * be exceeded. Sizes and CRC-32 follow each entry's data (data descriptor).
+ * Streams files into a ZIP of any size: ZIP64 records are written where something does not fit into
+ * 32 bits, or more than 65,534 entries are there, and nowhere else. CRC-32 and sizes follow each
+ * entry's data. Tell the size of an entry of 4 GiB or more with `prepare`: then its header announces
+ * sizes of 64 bits, which readers of streams need.
  *
  * @example
  * const zip = createZipWriter({ write: (bytes) => out.write(bytes, (at += bytes.length) - bytes.length) });
@@ -79,36 +80,39 @@ const STEP_BYTES: number = 4 * 0xffff;
  */
 export function createZipWriter(options: ZipWriterOptions): ZipWriter {
   const { name: archive = 'archive.zip', compression = 'store' } = options;
-  const maxBytes = Math.min(options.maxBytes ?? ZIP_MAX_BYTES, ZIP_MAX_BYTES);
-  // Local time: what fflate writes into the header, and so the same bytes in every time zone.
-  const mtime = options.modifiedAt ?? new Date(1980, 0, 1);
+  const maxBytes = options.maxBytes ?? Number.MAX_SAFE_INTEGER;
+  // Local time, which is what a ZIP has: and so the same bytes in every time zone.
+  const dosTime = dosTimeOf(options.modifiedAt ?? new Date(1980, 0, 1));
+  const storing = compression === 'store' ? createStoringEncoder() : null;
   const names = new EntryNames();
-  const pending: Uint8Array[] = [];
+  const records: Uint8Array[] = [];
+  let recordBytes = 0;
   let writtenBytes = 0;
-  let entryCount = 0;
-  /** What the directory will take. */
-  let directoryBytes = END_BYTES;
-  let openEntry: string | undefined;
+  let openName: string | undefined;
   let broken: unknown;
 
-  const zip = new Zip((error, bytes) => {
-    if (error !== null) broken ??= error;
-    else if (bytes.length > 0) pending.push(bytes);
-  });
   const assertUsable = (): void => {
     if (broken === undefined) return;
     throw new OrbweaverError('CLOSED', `"${archive}" is unusable after a failure`, {}, broken);
   };
-  const checkRoom = (moreBytes: number): void => {
-    const total = writtenBytes + moreBytes + directoryBytes;
-    if (total > maxBytes) throw zipTooLarge(archive, 'bytes', maxBytes, total);
+  const assertNoneOpen = (): void => {
+    if (openName === undefined) return;
+    throw new OrbweaverError('CLOSED', `"${archive}" expected "${openName}" to be committed`);
   };
-  /** Brings what fflate has made to the output, checked against the limit first. */
-  const flush = async (): Promise<void> => {
+  const placeAt = (directoryOffset: number): DirectoryPlace => ({
+    entryCount: records.length,
+    directoryBytes: recordBytes,
+    directoryOffset,
+  });
+  /** `moreBytes` and the directory after them must stay within the limit. */
+  const checkFits = (moreBytes: number): void => {
+    const directoryOffset = writtenBytes + moreBytes;
+    const total = directoryOffset + recordBytes + endBytesOf(placeAt(directoryOffset));
+    if (total > maxBytes) throw zipTooLarge(archive, maxBytes, total);
+  };
+  const put = async (bytes: Uint8Array): Promise<void> => {
     try {
       assertUsable();
-      const bytes = joined(pending.splice(0));
-      checkRoom(bytes.length);
       await options.write(bytes);
       writtenBytes += bytes.length;
     } catch (error) {
@@ -117,101 +121,155 @@ export function createZipWriter(options: ZipWriterOptions): ZipWriter {
     }
   };
 
-  const open = (name: string): StoredEntry | ZipDeflate => {
-    assertUsable();
-    if (openEntry !== undefined) {
-      throw new OrbweaverError('CLOSED', `"${archive}" expected "${openEntry}" to be committed`);
-    }
-    if (entryCount + 1 > ZIP_MAX_ENTRIES) {
-      throw zipTooLarge(archive, 'entries', ZIP_MAX_ENTRIES, entryCount + 1);
-    }
-    const nameBytes = new TextEncoder().encode(name).length;
-    checkRoom(LOCAL_HEADER_BYTES + ENTRY_TAIL_BYTES + 2 * nameBytes + framingBytes(0));
-    names.add(name);
-    entryCount++;
-    directoryBytes += ENTRY_TAIL_BYTES + nameBytes;
-    openEntry = name;
-    const entry =
-      compression === 'deflate' ? new ZipDeflate(name, { level: 6 }) : new StoredEntry(name);
-    entry.mtime = mtime;
-    zip.add(entry);
-    return entry;
-  };
-
   return {
     entry(name) {
-      const entry = open(name);
-      let done = false;
-      const assertOpen = (): void => {
-        assertUsable();
-        if (done) throw new OrbweaverError('CLOSED', `"${name}" is complete`);
-      };
-      return {
+      assertUsable();
+      assertNoneOpen();
+      const nameBytes = new TextEncoder().encode(name);
+      const facts = { nameBytes, dosTime, isWide: false };
+      checkFits(localHeaderBytes(facts) + framingBytes(0) + trailingBytes(facts));
+      names.add(name);
+      openName = name;
+      return createEntrySink({
         name,
-        positional: false,
-        async prepare(sizeBytes) {
-          assertOpen();
-          const left = sizeBytes - entry.size;
-          if (compression === 'store') checkRoom(left + framingBytes(left));
-          if (sizeBytes > ZIP_MAX_BYTES) {
-            throw zipTooLarge(name, 'bytes', ZIP_MAX_BYTES, sizeBytes);
-          }
+        storing,
+        facts: { nameBytes, dosTime },
+        assertUsable,
+        checkFits,
+        put,
+        position: () => writtenBytes,
+        spoil: (reason) => {
+          broken ??= reason;
         },
-        async write(bytes, offset) {
-          assertOpen();
-          if (offset !== entry.size) {
-            throw new RangeError(`"offset" expected ${entry.size} (in order), got ${offset}`);
-          }
-          const end = offset + bytes.length;
-          if (end > ZIP_MAX_BYTES) throw zipTooLarge(name, 'bytes', ZIP_MAX_BYTES, end);
-          if (compression === 'store') checkRoom(bytes.length + framingBytes(bytes.length));
-          for (let at = 0; at < bytes.length; at += STEP_BYTES) {
-            entry.push(bytes.subarray(at, at + STEP_BYTES), false);
-            await flush();
-          }
+        committed: (record) => {
+          records.push(record);
+          recordBytes += record.length;
+          openName = undefined;
         },
-        async commit(sizeBytes) {
-          assertOpen();
-          if (sizeBytes !== entry.size) {
-            broken ??= new Error('entry with a wrong size');
-            const message = `"${name}" expected ${sizeBytes} bytes, got ${entry.size}`;
-            throw new OrbweaverError('SIZE_MISMATCH', message, { expected: sizeBytes });
-          }
-          entry.push(new Uint8Array(0), true);
-          // The descriptor is written now; the directory record is still to come.
-          directoryBytes -= DESCRIPTOR_BYTES;
-          await flush();
-          done = true;
-          openEntry = undefined;
-        },
-        async abort() {
-          if (!done) broken ??= new Error(`entry "${name}" was given up`);
-        },
-      };
+      });
     },
     async finish() {
       assertUsable();
-      if (openEntry !== undefined) {
-        throw new OrbweaverError('CLOSED', `"${archive}" expected "${openEntry}" to be committed`);
+      assertNoneOpen();
+      const end = writeEnd(placeAt(writtenBytes));
+      for (let at = 0; at < records.length; at += RECORDS_PER_WRITE) {
+        await put(concat(records.slice(at, at + RECORDS_PER_WRITE)));
       }
-      directoryBytes = 0;
-      zip.end();
-      await flush();
+      await put(end);
       broken = new Error('finished');
-      return { sizeBytes: writtenBytes, entryCount };
+      return { sizeBytes: writtenBytes, entryCount: records.length };
     },
   };
 }
 
-/** Block headers of 5 bytes are not worth a write of their own. */
-function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  const [first] = pieces;
-  if (first !== undefined && pieces.length === 1) return first;
-  const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  return bytes;
+/** Directory records that are written together. */
+const RECORDS_PER_WRITE = 4096;
+
+/** What one entry needs of its archive. */
+interface EntryHost {
+  readonly name: string;
+  /** Null: entries are compressed. */
+  readonly storing: EntryEncoder | null;
+  readonly facts: Omit<EntryToWrite, 'isWide'>;
+  readonly assertUsable: () => void;
+  /** @throws OrbweaverError `ZIP_TOO_LARGE` */
+  readonly checkFits: (moreBytes: number) => void;
+  readonly put: (bytes: Uint8Array) => Promise<void>;
+  /** Bytes of the archive written so far. */
+  readonly position: () => number;
+  /** The archive cannot be finished any more. */
+  readonly spoil: (reason: unknown) => void;
+  readonly committed: (directoryRecord: Uint8Array) => void;
+}
+
+function createEntrySink(host: EntryHost): Sink {
+  const { name, storing } = host;
+  const isStored = storing !== null;
+  const encoder = storing ?? createDeflatingEncoder();
+  const crc: CrcCounter = createCrcCounter();
+  /** The header waits for the first byte: `prepare` may still say that sizes are wide. */
+  let start: { readonly headerOffset: number; readonly dataOffset: number } | undefined;
+  let isWide = false;
+  let done = false;
+
+  const assertOpen = (): void => {
+    host.assertUsable();
+    if (done) throw new OrbweaverError('CLOSED', `"${name}" is complete`);
+  };
+  /** What is still to come of this entry when so many bytes of data follow. */
+  const checkData = (moreBytes: number): void => {
+    const framed = isStored ? moreBytes + framingBytes(moreBytes) : moreBytes;
+    const facts = { ...host.facts, isWide };
+    const header = start === undefined ? localHeaderBytes(facts) : 0;
+    host.checkFits(header + framed + trailingBytes(facts));
+  };
+  /** How well data compresses is known only now: too late to go on without it. */
+  const checkEncoded = (encoded: Uint8Array): void => {
+    try {
+      checkData(encoded.length);
+    } catch (error) {
+      host.spoil(error);
+      throw error;
+    }
+  };
+  const begin = async (): Promise<{
+    readonly headerOffset: number;
+    readonly dataOffset: number;
+  }> => {
+    if (start !== undefined) return start;
+    const headerOffset = host.position();
+    await host.put(writeLocalHeader({ ...host.facts, isWide }));
+    start = { headerOffset, dataOffset: host.position() };
+    return start;
+  };
+  return {
+    name,
+    positional: false,
+    async prepare(sizeBytes) {
+      assertOpen();
+      if (start === undefined) isWide = sizeBytes + framingBytes(sizeBytes) >= MASK_32;
+      if (isStored) checkData(sizeBytes - crc.sizeBytes);
+    },
+    async write(bytes, offset) {
+      assertOpen();
+      if (offset !== crc.sizeBytes) {
+        throw new RangeError(`"offset" expected ${crc.sizeBytes} (in order), got ${offset}`);
+      }
+      if (isStored) checkData(bytes.length);
+      await begin();
+      for (let at = 0; at < bytes.length; at += ENCODE_STEP_BYTES) {
+        const step = bytes.subarray(at, at + ENCODE_STEP_BYTES);
+        crc.update(step);
+        const encoded = encoder.push(step);
+        if (!isStored) checkEncoded(encoded);
+        if (encoded.length > 0) await host.put(encoded);
+      }
+    },
+    async commit(sizeBytes) {
+      assertOpen();
+      if (sizeBytes !== crc.sizeBytes) {
+        host.spoil(new Error('entry with a wrong size'));
+        const message = `"${name}" expected ${sizeBytes} bytes, got ${crc.sizeBytes}`;
+        throw new OrbweaverError('SIZE_MISMATCH', message, { expected: sizeBytes });
+      }
+      const { headerOffset, dataOffset } = await begin();
+      const last = encoder.finish();
+      if (!isStored) checkEncoded(last);
+      await host.put(last);
+      const entry = {
+        ...host.facts,
+        isWide,
+        crc32: crc.finish(),
+        sizeBytes,
+        compressedBytes: host.position() - dataOffset,
+        headerOffset,
+      };
+      await host.put(writeDescriptor(entry));
+      done = true;
+      host.committed(writeDirectoryRecord(entry));
+    },
+    async abort() {
+      if (!done) host.spoil(new Error(`entry "${name}" was given up`));
+    },
+  };
 }

@@ -6,7 +6,7 @@ import type { Sample } from './types.js';
 export interface BenchOptions {
   /**
    * Names or groups of built-in scenarios (`upload`, `gateway-rows`, `kernels`), or scenarios of
-   * your own. @default all built-in ones; with `file` those about it
+   * your own. @default all built-in ones; with `files` those about them
    */
   readonly scenarios?: readonly (string | Scenario)[] | undefined;
   /** @default DEFAULT_ROUNDS */
@@ -17,8 +17,13 @@ export interface BenchOptions {
   readonly smallFileCount?: number | undefined;
   /** Names of the peers that take part; none: only orbweaver. @default all that are found */
   readonly peers?: readonly string[] | undefined;
-  /** A file of your own: adds the scenarios `file-…`, which run alone when no others are named. */
-  readonly file?: string | undefined;
+  /**
+   * Files of your own: adds the scenarios `file-…`, or with `server` those `server-…`, which run
+   * alone when no others are named.
+   */
+  readonly files?: readonly string[] | undefined;
+  /** A server of your own, which `files` are sent to and read from. */
+  readonly server?: BenchServer | undefined;
   /** Two versions of a file, for the scenarios about releases. @default two generated ones */
   readonly pair?: readonly [string, string] | undefined;
   /** How orbweaver is set up. @default as the client does by itself */
@@ -30,6 +35,16 @@ export interface BenchOptions {
   readonly signal?: AbortSignal | undefined;
   /** Told of each thing that begins or ended. */
   readonly onProgress?: ((event: BenchEvent) => void) | undefined;
+}
+
+/** A server to measure. It keeps what is uploaded: each run sends a copy that it has never seen. */
+export interface BenchServer {
+  /** Base URL of its content-addressed store. */
+  readonly endpoint: string;
+  /** A token that reads and writes. */
+  readonly token: string;
+  /** Path of a certificate that vouches for it, PEM. @default the built-in authorities */
+  readonly caPath?: string | undefined;
 }
 
 /** One step of a run. */

@@ -1,6 +1,6 @@
 import { FIGURES, valuesOf } from './figures.js';
 import { median, relativeNoise } from './stats.js';
-import type { BenchReport, VariantReport } from './types.js';
+import type { BenchReport, KernelReport, VariantReport } from './types.js';
 
 /** A figure that moved more than its noise between two reports. */
 export interface Change {
@@ -30,11 +30,16 @@ export interface Comparison {
  * 2 to 3 % on a quiet one.
  */
 const NOISE_FLOOR = 0.03;
+/** Of one or two runs the noise is not known: medians of them are trusted this little. */
+const FEW_RUNS_NOISE = 0.15;
+const FEW_RUNS = 3;
 /** A change counts beyond this many times the noise of both reports. */
 const NOISE_FACTOR = 3;
 
 /**
- * Names what changed between two runs of the harness beyond three times the noise that they measured.
+ * Names what changed between two runs of the harness: the medians differ by more than three times the
+ * noise that was measured and by more than a figure differs by anyway, and no run of one lies within
+ * the range of the other. So the same build compared with itself shows nothing.
  * Contenders and scenarios that only one of them has, or that worked on inputs of another size, are
  * left out; the latter are named.
  *
@@ -67,14 +72,12 @@ export function compareReports(before: BenchReport, after: BenchReport): Compari
       if (caveat !== null) caveats.push(`${scenario.name} · ${variant.name}: ${caveat}`);
       if (former.samples.length === 0 || variant.samples.length === 0) continue;
       for (const figure of FIGURES) {
-        if (!figure.compared) continue;
-        const old = valuesOf(former.samples, figure);
-        const now = valuesOf(variant.samples, figure);
+        if (figure.leastChange === null) continue;
         hold({
           name: `${scenario.name} · ${variant.name} · ${figure.title}`,
-          before: median(old),
-          after: median(now),
-          noise: relativeNoise(old) + relativeNoise(now),
+          before: rangeOf(valuesOf(former.samples, figure)),
+          after: rangeOf(valuesOf(variant.samples, figure)),
+          leastChange: figure.leastChange,
         });
       }
     }
@@ -86,30 +89,55 @@ export function compareReports(before: BenchReport, after: BenchReport): Compari
     if (old === undefined) continue;
     hold({
       name: `${kernel.name} · ${kernel.variant}`,
-      before: old.medianNs,
-      after: kernel.medianNs,
-      noise: old.noise + kernel.noise,
+      before: kernelRange(old),
+      after: kernelRange(kernel),
+      leastChange: 0,
     });
   }
   changes.sort((a, b) => b.ratio - a.ratio);
   return { changes, comparedCount, caveats };
 }
 
-interface HeldFigure {
-  readonly name: string;
-  readonly before: number;
-  readonly after: number;
-  /** Relative, of both reports together. */
+/** What the runs of one figure say. */
+interface FigureRange {
+  readonly low: number;
+  readonly middle: number;
+  readonly high: number;
+  /** Relative. */
   readonly noise: number;
 }
 
-function changeOf({ name, before, after, noise }: HeldFigure): Change | null {
+interface HeldFigure {
+  readonly name: string;
+  readonly before: FigureRange;
+  readonly after: FigureRange;
+  readonly leastChange: number;
+}
+
+function rangeOf(values: readonly number[]): FigureRange {
+  const measured = relativeNoise(values);
+  return {
+    low: Math.min(...values),
+    middle: median(values),
+    high: Math.max(...values),
+    // One or two runs do not show how much a figure varies.
+    noise: values.length < FEW_RUNS ? Math.max(measured, FEW_RUNS_NOISE / 2) : measured,
+  };
+}
+
+function kernelRange({ medianNs, noise }: KernelReport): FigureRange {
+  return { low: medianNs / (1 + noise), middle: medianNs, high: medianNs * (1 + noise), noise };
+}
+
+function changeOf({ name, before, after, leastChange }: HeldFigure): Change | null {
+  const [old, now] = [before.middle, after.middle];
   // A figure that was nothing has no ratio; one that becomes something is worse by any measure.
-  if (before === after || !(before >= 0) || !(after >= 0)) return null;
-  const ratio = after / before;
-  const threshold = 1 + NOISE_FACTOR * Math.max(noise, NOISE_FLOOR);
-  if (ratio > threshold) return { name, before, after, ratio, threshold, kind: 'regression' };
-  if (ratio < 1 / threshold) return { name, before, after, ratio, threshold, kind: 'improvement' };
+  if (old === now || !(old >= 0) || !(now >= 0) || Math.abs(now - old) <= leastChange) return null;
+  const ratio = now / old;
+  const threshold = 1 + NOISE_FACTOR * Math.max(before.noise + after.noise, NOISE_FLOOR);
+  const change = { name, before: old, after: now, ratio, threshold };
+  if (ratio > threshold && after.low > before.high) return { ...change, kind: 'regression' };
+  if (ratio < 1 / threshold && after.high < before.low) return { ...change, kind: 'improvement' };
   return null;
 }
 

@@ -15,6 +15,7 @@ export function createNativeContender(folder: string, python: string | undefined
   let found: string | null = null;
   return {
     name: 'hf_xet',
+    // No private-ca: it trusts the authorities it was built with, and tries again for minutes.
     abilities: ['chunk', 'upload', 'download', 'download-range'],
     probe: async (): Promise<Probe> => {
       const tried = await candidates(python);

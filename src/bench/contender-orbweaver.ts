@@ -19,7 +19,7 @@ const MAIN = fileURLToPath(new URL('./run-orbweaver.js', import.meta.url));
 export function createOrbweaver(name: string, settings: OrbweaverSettings = {}): Contender {
   return {
     name,
-    abilities: ['chunk', 'upload', 'download', 'download-range'],
+    abilities: ['chunk', 'upload', 'download', 'download-range', 'private-ca'],
     probe: async () => ({ found: true, version: null }),
     command: (work) => ({
       command: process.execPath,

@@ -12,7 +12,7 @@ const CHUNKER_MAIN = fileURLToPath(new URL('./run-chunker.js', import.meta.url))
 export function createHubContender(peersDir: string): Contender {
   return {
     ...packageContender('@huggingface/hub', HUB_MAIN, peersDir),
-    abilities: ['upload', 'download', 'download-range'],
+    abilities: ['upload', 'download', 'download-range', 'private-ca'],
   };
 }
 

@@ -13,8 +13,11 @@ export interface Contender {
   command(work: WorkRequest): ProcessCommand;
 }
 
-/** A kind of work: `download-range` is a download of a part. */
-export type Ability = 'chunk' | 'upload' | 'download' | 'download-range';
+/**
+ * A kind of work: `download-range` is a download of a part, `private-ca` any work over TLS with a
+ * certificate that it has to be told of.
+ */
+export type Ability = 'chunk' | 'upload' | 'download' | 'download-range' | 'private-ca';
 
 /** Result of a probe. */
 export type Probe =

@@ -16,14 +16,31 @@ export interface GatewayStore {
   remove(): Promise<void>;
 }
 
+/** What lies between a gateway and its clients. */
+export interface BenchLink {
+  /** Time of one direction. */
+  readonly oneWayMs?: number;
+  /** With a certificate that only this run knows. */
+  readonly tls?: boolean;
+}
+
+interface StoreOptions {
+  readonly copyOf?: string | undefined;
+  readonly workers?: number | undefined;
+  readonly link?: BenchLink | undefined;
+}
+
 /** Starts a gateway over an empty folder, or over a copy of another store's. */
 export async function openGatewayStore(
   context: BenchContext,
-  options: { readonly copyOf?: string | undefined; readonly workers?: number | undefined } = {},
+  options: StoreOptions = {},
 ): Promise<GatewayStore> {
   const data = context.freshPath('store');
   if (options.copyOf !== undefined) await linkTree(options.copyOf, data);
-  const server = await startServer({ kind: 'gateway', data, workers: options.workers });
+  const { workers, link } = options;
+  const certPath = link?.tls === true ? context.freshPath('cert') : undefined;
+  const spec = link === undefined ? undefined : { oneWayMs: link.oneWayMs, certPath };
+  const server = await startServer({ kind: 'gateway', data, workers, link: spec });
   return {
     data,
     server,

@@ -1,6 +1,11 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type BenchOptions, DEFAULT_SIZE_BYTES, DEFAULT_SMALL_FILES } from './bench-options.js';
+import {
+  type BenchOptions,
+  type BenchServer,
+  DEFAULT_SIZE_BYTES,
+  DEFAULT_SMALL_FILES,
+} from './bench-options.js';
 import type { Contender, Probe } from './contender.js';
 import { createOrbweaver } from './contender-orbweaver.js';
 import { createInputs } from './inputs.js';
@@ -8,7 +13,18 @@ import { defaultPeersDir } from './peer-packages.js';
 import { createPeers, PEER_NAMES } from './peers.js';
 import { runProcess } from './run-process.js';
 import type { BenchContext } from './scenario.js';
-import { type ServerProcess, startServer } from './server-process.js';
+import { type ServerCounts, type ServerProcess, startServer } from './server-process.js';
+import type { WorkRequest } from './work-request.js';
+
+/** Of a server elsewhere neither bytes nor time are known. */
+const NOTHING_SEEN: ServerCounts = {
+  requests: 0,
+  wireUpBytes: 0,
+  wireDownBytes: 0,
+  serverCpuMs: 0,
+  takenBytes: 0,
+  peakBytes: 0,
+};
 
 /** A peer, and whether it was found. */
 export interface ProbedPeer {
@@ -29,6 +45,7 @@ export async function createHarness(options: BenchOptions, folder: string): Prom
   const peersDir = options.peersDir ?? defaultPeersDir();
   const peers = await probePeers(options, { folder, peersDir });
   let sink: Promise<ServerProcess> | undefined;
+  let remote: Promise<ServerProcess> | undefined;
   let serial = 0;
   const freshPath = (name: string): string => join(folder, `${name}-${serial++}`);
 
@@ -36,7 +53,7 @@ export async function createHarness(options: BenchOptions, folder: string): Prom
     sizeBytes: options.sizeBytes ?? DEFAULT_SIZE_BYTES,
     smallFileCount: options.smallFileCount ?? DEFAULT_SMALL_FILES,
     inputs: createInputs(folder),
-    filePath: options.file ?? null,
+    filePaths: options.files ?? [],
     pairPaths: options.pair ?? null,
     orbweaver: createOrbweaver('orbweaver', options.orbweaver),
     signal: options.signal,
@@ -44,13 +61,18 @@ export async function createHarness(options: BenchOptions, folder: string): Prom
       sink ??= startServer({ kind: 'sink' });
       return sink;
     },
+    remote: () => {
+      if (options.server === undefined) throw new Error('expected a server of your own');
+      remote ??= startRemote(options.server);
+      return remote;
+    },
     freshPath,
     runWork: async (contender, work) => {
       const home = freshPath('home');
       await mkdir(home);
       try {
         const command = contender.command(work);
-        const env = { ...command.env, ...freshCaches(home) };
+        const env = { ...command.env, ...freshCaches(home), ...trustOf(work) };
         return await runProcess({ ...command, env, signal: options.signal });
       } finally {
         await rm(home, { recursive: true, force: true });
@@ -62,10 +84,16 @@ export async function createHarness(options: BenchOptions, folder: string): Prom
     peersDir,
     peers,
     close: async () => {
-      const running = await sink?.catch(() => undefined);
-      await running?.stop();
+      for (const server of [sink, remote]) await (await server?.catch(() => undefined))?.stop();
     },
   };
+}
+
+/** A Hub in front of a server that runs already; what that one does is not seen. */
+async function startRemote(server: BenchServer): Promise<ServerProcess> {
+  const { endpoint, token, caPath = null } = server;
+  const hub = await startServer({ kind: 'remote', endpoint, token });
+  return { ...hub, target: { ...hub.target, caPath }, counts: async () => NOTHING_SEEN };
 }
 
 /** Nothing of an earlier run, and nothing told to anyone. */
@@ -75,6 +103,12 @@ function freshCaches(home: string): Record<string, string> {
     HF_XET_CACHE: join(home, 'xet'),
     HF_HUB_DISABLE_TELEMETRY: '1',
   };
+}
+
+/** Peers are told of a certificate by the environment. */
+function trustOf(work: WorkRequest): Record<string, string> {
+  const path = work.op === 'chunk' ? null : work.server.caPath;
+  return path === null ? {} : { NODE_EXTRA_CA_CERTS: path, SSL_CERT_FILE: path };
 }
 
 async function probePeers(

@@ -6,6 +6,7 @@
 export {
   type BenchEvent,
   type BenchOptions,
+  type BenchServer,
   DEFAULT_ROUNDS,
   DEFAULT_SIZE_BYTES,
   DEFAULT_SMALL_FILES,

@@ -25,7 +25,7 @@ def own_usage():
 work = json.load(sys.stdin)
 hashes = []
 if work["op"] == "chunk":
-    hashes = [info.hash for info in hf_xet.hash_files([work["path"]])]
+    hashes = [info.hash for info in hf_xet.hash_files(work["paths"])]
 else:
     target = {
         "endpoint": work["server"]["endpoint"],

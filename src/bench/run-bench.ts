@@ -5,11 +5,13 @@ import {
   MIN_SIZE_BYTES,
 } from './bench-options.js';
 import { createHarness } from './harness.js';
+import { inputOf } from './inputs.js';
 import { runKernelProcess } from './kernel-process.js';
 import { describeMachine } from './machine.js';
 import { runScenario } from './run-scenario.js';
 import type { Scenario } from './scenario.js';
 import { FILE_SCENARIOS, SCENARIOS, selectScenarios } from './scenarios.js';
+import { SERVER_SCENARIOS } from './scenarios-server.js';
 import type { BenchReport, KernelReport, ScenarioReport } from './types.js';
 import { createWorkFolder } from './work-folder.js';
 
@@ -39,7 +41,10 @@ export async function runBench(options: BenchOptions = {}): Promise<BenchReport>
   const onProgress = options.onProgress ?? (() => {});
   const startedAt = new Date().toISOString();
   const wanted = chosen.reduce((sum, scenario) => sum + scenario.folderInputs, 0);
-  const folder = await createWorkFolder(Math.min(wanted, MOST_FOLDER_INPUTS) * sizeBytes);
+  const ownBytes = (await inputOf(options.files ?? [])).sizeBytes;
+  const folder = await createWorkFolder(
+    Math.min(wanted, MOST_FOLDER_INPUTS) * Math.max(sizeBytes, ownBytes),
+  );
   try {
     const harness = await createHarness(options, folder.path);
     try {
@@ -71,25 +76,31 @@ export async function runBench(options: BenchOptions = {}): Promise<BenchReport>
 /** Names that `scenarios` takes, with their questions. */
 export function listScenarios(): { readonly name: string; readonly question: string }[] {
   return [
-    ...[...SCENARIOS, ...FILE_SCENARIOS].map(({ name, question }) => ({ name, question })),
+    ...[...SCENARIOS, ...FILE_SCENARIOS, ...SERVER_SCENARIOS].map(({ name, question }) => ({
+      name,
+      question,
+    })),
     { name: KERNELS, question: 'How fast each kernel is on one thread, in a warm loop.' },
   ];
 }
 
-function choose({ scenarios = [], file }: BenchOptions): {
+function choose({ scenarios = [], files = [], server }: BenchOptions): {
   readonly chosen: readonly Scenario[];
   readonly withKernels: boolean;
 } {
-  const fileScenarios = file === undefined ? [] : FILE_SCENARIOS;
+  if (server !== undefined && files.length === 0) {
+    throw new RangeError('"files" expected at least one, to measure a server with');
+  }
+  const own = files.length === 0 ? [] : server === undefined ? FILE_SCENARIOS : SERVER_SCENARIOS;
   if (scenarios.length === 0) {
-    return file === undefined
+    return own.length === 0
       ? { chosen: SCENARIOS, withKernels: true }
-      : { chosen: fileScenarios, withKernels: false };
+      : { chosen: own, withKernels: false };
   }
   const names = scenarios.filter((scenario) => typeof scenario === 'string');
-  const own = scenarios.filter((scenario) => typeof scenario !== 'string');
+  const given = scenarios.filter((scenario) => typeof scenario !== 'string');
   const builtIn = names.filter((name) => name !== KERNELS);
-  const all = [...SCENARIOS, ...fileScenarios];
+  const all = [...SCENARIOS, ...own];
   const { chosen, unknown } =
     builtIn.length === 0 ? { chosen: [], unknown: [] } : selectScenarios(builtIn, all);
   if (unknown.length > 0) {
@@ -98,5 +109,5 @@ function choose({ scenarios = [], file }: BenchOptions): {
       `"scenarios" expected some of ${known}, or a first word of them, got ${unknown.join(', ')}`,
     );
   }
-  return { chosen: [...chosen, ...own], withKernels: names.includes(KERNELS) };
+  return { chosen: [...chosen, ...given], withKernels: names.includes(KERNELS) };
 }

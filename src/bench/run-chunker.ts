@@ -23,18 +23,20 @@ if (work.op !== 'chunk') throw new Error(`no ${work.op}`);
 const { createChunker, nextBlock, finalize, fileHash } = (await import(
   settings['entry'] as string
 )) as ChunkerModule;
-const chunks: Chunk[] = [];
-const chunker = createChunker();
-const file = await open(work.path);
-const block = new Uint8Array(READ_BYTES);
-for (;;) {
-  const { bytesRead } = await file.read(block);
-  if (bytesRead === 0) break;
-  for (const chunk of nextBlock(chunker, block.subarray(0, bytesRead))) chunks.push(chunk);
+for (const path of work.paths) {
+  const chunks: Chunk[] = [];
+  const chunker = createChunker();
+  const file = await open(path);
+  const block = new Uint8Array(READ_BYTES);
+  for (;;) {
+    const { bytesRead } = await file.read(block);
+    if (bytesRead === 0) break;
+    for (const chunk of nextBlock(chunker, block.subarray(0, bytesRead))) chunks.push(chunk);
+  }
+  await file.close();
+  const last = finalize(chunker);
+  if (last !== null) chunks.push(last);
+  fileHash(chunks);
 }
-await file.close();
-const last = finalize(chunker);
-if (last !== null) chunks.push(last);
-fileHash(chunks);
-// Its cuts are not those of the reference, so its hash cannot be compared: it is computed only.
+// Its cuts are not those of the reference, so its hashes cannot be compared: they are computed only.
 answerWork({ hashes: [] });

@@ -1,4 +1,5 @@
 /** The process that is measured when orbweaver is: one piece of work, then its own account. */
+import { readFile } from 'node:fs/promises';
 import { chunkInput, createClient, type OrbweaverClient } from '../index.js';
 import type { OrbweaverSettings } from './contender-orbweaver.js';
 import { answerWork, readWork, type WorkRequest } from './work-request.js';
@@ -11,16 +12,21 @@ answerWork({ hashes: await run() });
 
 async function run(): Promise<string[]> {
   if (work.op === 'chunk' && settings.chunkOn !== 'pool') {
-    return [(await chunkInput(work.path, { tier: settings.tier })).fileHash];
+    const hashes: string[] = [];
+    for (const path of work.paths) {
+      hashes.push((await chunkInput(path, { tier: settings.tier })).fileHash);
+    }
+    return hashes;
   }
   const { workers, maxMemory, tier, placement } = settings;
   const compute = { workers, maxMemory, tier, placement };
   if (work.op === 'chunk') {
     const client = await createClient({ ...compute, compression: 'none' });
-    return upload(client, [work.path], { sha256: false, dryRun: true });
+    return upload(client, work.paths, { sha256: false, dryRun: true });
   }
-  const { endpoint, token } = work.server;
-  const client = await createClient({ ...compute, endpoint, token });
+  const { endpoint, token, caPath } = work.server;
+  const ca = caPath === null ? undefined : await readFile(caPath, 'utf8');
+  const client = await createClient({ ...compute, endpoint, token, ca });
   if (work.op === 'upload') return upload(client, work.paths, { sha256: true, dryRun: false });
   try {
     const { range } = work;

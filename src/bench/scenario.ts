@@ -45,8 +45,8 @@ export interface BenchContext {
   readonly sizeBytes: number;
   readonly smallFileCount: number;
   readonly inputs: Inputs;
-  /** File of the user, for the scenarios that take it. */
-  readonly filePath: string | null;
+  /** Files of the user, for the scenarios that take them. */
+  readonly filePaths: readonly string[];
   /** Two versions of the user, for `release`. */
   readonly pairPaths: readonly [string, string] | null;
   /** Orbweaver, for what has to be stored before. */
@@ -54,6 +54,8 @@ export interface BenchContext {
   readonly signal: AbortSignal | undefined;
   /** The sink that all scenarios share. */
   sink(): Promise<ServerProcess>;
+  /** The user's own server. @throws Error without one */
+  remote(): Promise<ServerProcess>;
   /** A folder that is not there yet. */
   freshPath(name: string): string;
   /** Runs one piece of work in a fresh process with empty caches. */

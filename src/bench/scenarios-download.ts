@@ -1,5 +1,5 @@
 import type { Contender } from './contender.js';
-import { fill, type GatewayStore, openGatewayStore } from './gateway-store.js';
+import { type BenchLink, fill, type GatewayStore, openGatewayStore } from './gateway-store.js';
 import { type InputPair, onlyPath } from './inputs.js';
 import { measureDownload, onlyHash } from './measure.js';
 import type { BenchContext, Scenario } from './scenario.js';
@@ -13,6 +13,7 @@ export function downloadScenario(
   question: string,
   options: {
     readonly input: InputMaker;
+    readonly link?: BenchLink | undefined;
     readonly part?: ((sizeBytes: number) => { start: number; end: number }) | undefined;
   },
 ): Scenario {
@@ -26,7 +27,7 @@ export function downloadScenario(
       const input = await options.input(context);
       const original = onlyPath(input);
       const range = options.part?.(input.sizeBytes) ?? null;
-      const store = await openGatewayStore(context);
+      const store = await openGatewayStore(context, { link: options.link });
       try {
         const { server } = store;
         const [run] = await fill(context, {

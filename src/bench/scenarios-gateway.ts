@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import type { Contender } from './contender.js';
-import { fill, openGatewayStore } from './gateway-store.js';
+import { type BenchLink, fill, openGatewayStore } from './gateway-store.js';
 import type { Input, InputPair } from './inputs.js';
 import { createHashCheck, measure } from './measure.js';
 import { newDataOf } from './new-data.js';
@@ -15,6 +15,8 @@ export interface GatewayStory {
   readonly input: Input;
   /** The pair whose difference is all that has to be sent; null when it is not a second version. */
   readonly pair: InputPair | null;
+  /** @default none, both are on this machine */
+  readonly link?: BenchLink | undefined;
 }
 
 /**
@@ -33,7 +35,7 @@ export function gatewayScenario(
     // Two versions, the store before, the copy of it that grows.
     folderInputs: 4,
     open: async (context) => {
-      const { before, input, pair } = await tell(context);
+      const { before, input, pair, link } = await tell(context);
       const newData = pair === null ? null : await newDataOf(pair);
       const prepared = new Map<string, string>();
       const { check } = createHashCheck();
@@ -55,7 +57,10 @@ export function gatewayScenario(
         inputBytes: input.sizeBytes,
         newData,
         run: async (contender) => {
-          const store = await openGatewayStore(context, { copyOf: await storeBefore(contender) });
+          const store = await openGatewayStore(context, {
+            copyOf: await storeBefore(contender),
+            link,
+          });
           try {
             const bytesBefore = await folderBytes(store.data);
             const work = { op: 'upload', server: store.server.target, paths: input.paths } as const;

@@ -1,5 +1,5 @@
 import type { CorpusName } from './corpora.js';
-import { type Input, inputOf, onlyPath } from './inputs.js';
+import { type Input, inputOf } from './inputs.js';
 import { createHashCheck, measure } from './measure.js';
 import { newDataOf } from './new-data.js';
 import type { BenchContext, Scenario } from './scenario.js';
@@ -7,7 +7,7 @@ import type { NewData } from './types.js';
 
 /** Scenarios without a server, or with one that keeps nothing: what they measure is the client. */
 
-/** Chunk and hash one file; nothing is sent. */
+/** Chunk and hash files; nothing is sent. */
 export function chunkScenario(name: string, question: string, input: InputMaker): Scenario {
   return {
     name,
@@ -22,13 +22,13 @@ export function chunkScenario(name: string, question: string, input: InputMaker)
     ],
     open: async (context) => {
       const made = await input(context);
-      const path = onlyPath(made);
       const { check } = createHashCheck();
       return {
         inputBytes: made.sizeBytes,
         newData: null,
         run: async (contender) => {
-          const { sample, run } = await measure(context, contender, { op: 'chunk', path }, null);
+          const work = { op: 'chunk', paths: made.paths } as const;
+          const { sample, run } = await measure(context, contender, work, null);
           check(run);
           return sample;
         },
@@ -46,11 +46,21 @@ export function corpusInput(corpus: CorpusName): InputMaker {
   return (context) => context.inputs.corpus(corpus, context.sizeBytes);
 }
 
-/** The user's own file. */
-export const ownFile: InputMaker = async ({ filePath }) => {
-  if (filePath === null) throw new Error('expected a file of your own');
-  return inputOf([filePath]);
+/** The user's own files. */
+export const ownFiles: InputMaker = async ({ filePaths }) => {
+  if (filePaths.length === 0) throw new Error('expected a file of your own');
+  return inputOf(filePaths);
 };
+
+/** The first of them. */
+export const ownFirstFile: InputMaker = (context) =>
+  ownFiles({ ...context, filePaths: context.filePaths.slice(0, 1) });
+
+/** A sixteenth of the file, in its middle and across the ends of chunks. */
+export function middle(sizeBytes: number): { start: number; end: number } {
+  const start = Math.min(Math.floor(sizeBytes * 0.47) + 1, Math.max(0, sizeBytes - 1));
+  return { start, end: Math.min(sizeBytes, start + Math.ceil(sizeBytes / 16)) };
+}
 
 /** Upload everything in one session to a sink. `newData` says how little could be sent. */
 export function sinkScenario(

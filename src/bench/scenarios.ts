@@ -1,5 +1,6 @@
+import type { Contender } from './contender.js';
 import { type InputPair, inputOf } from './inputs.js';
-import type { BenchContext, Scenario } from './scenario.js';
+import type { BenchContext, ContenderParts, Scenario } from './scenario.js';
 import { ingestScenario } from './scenario-ingest.js';
 import { downloadScenario, readBackScenario } from './scenarios-download.js';
 import { gatewayScenario, secondVersion } from './scenarios-gateway.js';
@@ -7,7 +8,9 @@ import {
   chunkScenario,
   corpusInput,
   editedSession,
-  ownFile,
+  middle,
+  ownFiles,
+  ownFirstFile,
   plainUpload,
   twiceSession,
 } from './scenarios-local.js';
@@ -24,11 +27,17 @@ const releases = async (context: BenchContext): Promise<InputPair> => {
   return { first: await inputOf([first]), second: await inputOf([second]) };
 };
 
-/** A sixteenth of the file, in its middle and across the ends of chunks. */
-const middle = (sizeBytes: number): { start: number; end: number } => {
-  const start = Math.floor(sizeBytes * 0.47) + 1;
-  return { start, end: Math.min(sizeBytes, start + Math.ceil(sizeBytes / 16)) };
-};
+/** What lies between client and gateway in the scenarios that say so. */
+const LINKS = {
+  tls: { words: 'over TLS', link: { tls: true } },
+  far: { words: 'over a link with a round trip of 20 ms', link: { oneWayMs: 10 } },
+} as const;
+
+/** Who can be told of the certificate of a run. */
+const trusting = ({ orbweaver, peers }: ContenderParts): readonly Contender[] => [
+  orbweaver,
+  ...peers.filter((peer) => peer.abilities.includes('private-ca')),
+];
 
 const ROWS = 'One row of a hundred of an fp32 checkpoint changed';
 const INSERTS = '37 random bytes inserted into an fp32 checkpoint at every megabyte or so';
@@ -98,6 +107,25 @@ export const SCENARIOS: readonly Scenario[] = [
     `${RELEASE}, unpacked: upload it to a gateway that has the one before.`,
     releases,
   ),
+  ...(['tls', 'far'] as const).flatMap((name) =>
+    [
+      gatewayScenario(
+        `${name}-upload`,
+        `Upload a random file to an empty gateway ${LINKS[name].words}.`,
+        async (context) => ({
+          before: [],
+          input: await context.inputs.corpus('random', context.sizeBytes),
+          pair: null,
+          link: LINKS[name].link,
+        }),
+      ),
+      downloadScenario(
+        `${name}-download`,
+        `Download a random file from the gateway ${LINKS[name].words}.`,
+        { input: corpusInput('random'), link: LINKS[name].link },
+      ),
+    ].map((scenario) => (name === 'tls' ? { ...scenario, contenders: trusting } : scenario)),
+  ),
   downloadScenario('download-random', 'Download a random file from the gateway.', {
     input: corpusInput('random'),
   }),
@@ -129,9 +157,11 @@ export const SCENARIOS: readonly Scenario[] = [
 
 /** Scenarios about the user's own files. */
 export const FILE_SCENARIOS: readonly Scenario[] = [
-  chunkScenario('file-chunk', 'Cut your file into chunks and hash them.', ownFile),
-  plainUpload('file-upload', 'Upload your file to a sink, SHA-256 included.', ownFile),
-  downloadScenario('file-download', 'Download your file from the gateway.', { input: ownFile }),
+  chunkScenario('file-chunk', 'Cut your files into chunks and hash them.', ownFiles),
+  plainUpload('file-upload', 'Upload your files to a sink, SHA-256 included.', ownFiles),
+  downloadScenario('file-download', 'Download the first of your files from the gateway.', {
+    input: ownFirstFile,
+  }),
 ];
 
 /**

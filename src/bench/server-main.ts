@@ -3,16 +3,21 @@
  * gateway, with the Hub's endpoints in front of it. Talks with its parent over the IPC channel
  * (`server-process.ts`); a parent that went away ends it.
  */
+import { writeFile } from 'node:fs/promises';
 import process from 'node:process';
 import { createHubServer } from './hub-server.js';
+import { createLinkProxy, type LinkProxy } from './link-proxy.js';
 import { ownUsage } from './own-usage.js';
-import type { ServerAnswer, ServerCommand, ServerSpec } from './server-process.js';
+import { createSelfSigned } from './self-signed.js';
+import type { LinkSpec, ServerAnswer, ServerCommand, ServerSpec } from './server-process.js';
 import { createSinkServer } from './sink-server.js';
 import { createWireMeter } from './wire-meter.js';
 
 /** One store under the harness: where it listens, what it took, how it ends. */
 interface Store {
   readonly url: string;
+  readonly token: string;
+  readonly caPath: string | null;
   readonly takenBytes: () => number;
   readonly reset: () => void;
   readonly close: () => Promise<void>;
@@ -21,20 +26,48 @@ interface Store {
 const TOKEN = 'bench';
 
 async function openStore(spec: ServerSpec): Promise<Store> {
+  const nothing = { token: TOKEN, caPath: null, takenBytes: () => 0, reset: () => {} };
+  if (spec.kind === 'remote') {
+    return { ...nothing, url: spec.endpoint, token: spec.token, close: async () => {} };
+  }
   if (spec.kind === 'sink') {
-    const sink = await createSinkServer({ keepDir: spec.keepDir ?? undefined });
+    const sink = await createSinkServer({ keepDir: spec.keepDir });
     const takenBytes = (): number => sink.counts().xorbBytes + sink.counts().shardBytes;
-    return { url: sink.url, takenBytes, reset: sink.reset, close: sink.close };
+    return { ...nothing, url: sink.url, takenBytes, reset: sink.reset, close: sink.close };
   }
   // Loaded only here: a sink needs none of it.
   const { startGateway } = await import('../gateway.js');
+  let port = 0;
+  const link = spec.link === undefined ? null : await openLink(spec.link, () => port);
   const gateway = await startGateway({
     data: spec.data,
     port: 0,
     token: TOKEN,
-    workers: spec.workers ?? undefined,
+    workers: spec.workers,
+    publicUrl: link?.url,
   });
-  return { url: gateway.url, takenBytes: () => 0, reset: () => {}, close: gateway.close };
+  port = Number(new URL(gateway.url).port);
+  return {
+    ...nothing,
+    url: link?.url ?? gateway.url,
+    caPath: spec.link?.certPath ?? null,
+    close: async () => {
+      await link?.proxy.close();
+      await gateway.close();
+    },
+  };
+}
+
+/** The listener in front of a gateway, whose port is known later. */
+async function openLink(
+  { oneWayMs, certPath }: LinkSpec,
+  target: () => number,
+): Promise<{ readonly proxy: LinkProxy; readonly url: string }> {
+  const tls = certPath === undefined ? undefined : createSelfSigned();
+  if (certPath !== undefined && tls !== undefined) await writeFile(certPath, tls.cert);
+  const proxy = await createLinkProxy({ target, oneWayMs, tls });
+  ignoredPorts.add(proxy.port);
+  return { proxy, url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${proxy.port}` };
 }
 
 const send = (answer: ServerAnswer): void => {
@@ -44,9 +77,10 @@ const send = (answer: ServerAnswer): void => {
 process.on('SIGINT', () => {});
 process.on('disconnect', () => process.exit(0));
 
-const meter = createWireMeter();
+const ignoredPorts = new Set<number>();
+const meter = createWireMeter(ignoredPorts);
 const store = await openStore(JSON.parse(process.argv[2] ?? '{}') as ServerSpec);
-const hub = await createHubServer({ casUrl: store.url, token: TOKEN });
+const hub = await createHubServer({ casUrl: store.url, token: store.token });
 process.on('message', (command: ServerCommand) => {
   if (command === 'reset') {
     meter.reset();
@@ -65,4 +99,5 @@ process.on('message', (command: ServerCommand) => {
     void end();
   }
 });
-send({ type: 'ready', endpoint: store.url, hubUrl: hub.url, token: TOKEN });
+const { url: endpoint, token, caPath } = store;
+send({ type: 'ready', endpoint, hubUrl: hub.url, token, caPath });

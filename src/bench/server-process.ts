@@ -3,10 +3,24 @@ import { fileURLToPath } from 'node:url';
 import type { WireCounts } from './wire-meter.js';
 import type { ServerTarget } from './work-request.js';
 
-/** Which server to run. */
+/** Which server to run; `remote` is one that runs already, with only a Hub in front of it. */
 export type ServerSpec =
   | { readonly kind: 'sink'; readonly keepDir?: string | undefined }
-  | { readonly kind: 'gateway'; readonly data: string; readonly workers?: number | undefined };
+  | {
+      readonly kind: 'gateway';
+      readonly data: string;
+      readonly workers?: number | undefined;
+      readonly link?: LinkSpec | undefined;
+    }
+  | { readonly kind: 'remote'; readonly endpoint: string; readonly token: string };
+
+/** What lies between a gateway and its clients. */
+export interface LinkSpec {
+  /** Time of one direction. @default 0 */
+  readonly oneWayMs?: number | undefined;
+  /** Over TLS with a certificate of its own, written to this path. @default plain */
+  readonly certPath?: string | undefined;
+}
 
 /** What a server process has counted since the last reset. */
 export interface ServerCounts extends WireCounts {
@@ -58,7 +72,7 @@ export async function startServer(spec: ServerSpec): Promise<ServerProcess> {
     ]);
   const ready = await next();
   if (ready.type !== 'ready') throw new Error(`the ${spec.kind} answered "${ready.type}" first`);
-  const { endpoint, hubUrl, token } = ready;
+  const { endpoint, hubUrl, token, caPath } = ready;
 
   const ask = async (command: ServerCommand): Promise<ServerAnswer> => {
     const answer = next();
@@ -66,7 +80,7 @@ export async function startServer(spec: ServerSpec): Promise<ServerProcess> {
     return answer;
   };
   return {
-    target: { endpoint, hubUrl, token },
+    target: { endpoint, hubUrl, token, caPath },
     counts: async () => {
       const answer = await ask('counts');
       if (answer.type !== 'counts') throw new Error(`expected counts, got "${answer.type}"`);

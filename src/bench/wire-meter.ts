@@ -22,8 +22,10 @@ export interface WireMeter {
 /**
  * Counts requests and bytes at the sockets of every HTTP server in this process, whoever made it,
  * through the diagnostics channels of Node: nothing lies in the way of the bytes.
+ *
+ * @param ignoredPorts listeners that only pass bytes on to another one
  */
-export function createWireMeter(): WireMeter {
+export function createWireMeter(ignoredPorts: ReadonlySet<number> = new Set()): WireMeter {
   const open = new Set<Socket>();
   let requests = 0;
   let closedUp = 0;
@@ -32,6 +34,7 @@ export function createWireMeter(): WireMeter {
 
   const onSocket = (message: unknown): void => {
     const { socket } = message as { socket: Socket };
+    if (ignoredPorts.has(socket.localPort ?? 0)) return;
     open.add(socket);
     socket.once('close', () => {
       open.delete(socket);

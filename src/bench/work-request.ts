@@ -8,10 +8,10 @@ import { ownUsage } from './own-usage.js';
  */
 export type WorkRequest = ChunkWork | UploadWork | DownloadWork;
 
-/** Cut a file and hash it; nothing is sent. */
+/** Cut files and hash them, one after another; nothing is sent. */
 export interface ChunkWork {
   readonly op: 'chunk';
-  readonly path: string;
+  readonly paths: readonly string[];
 }
 
 /** Upload files in one session, with their SHA-256. */
@@ -39,6 +39,8 @@ export interface ServerTarget {
   /** Base URL of the Hub's endpoints in front of that store, for clients that need them. */
   readonly hubUrl: string;
   readonly token: string;
+  /** Certificate that vouches for the store, PEM; null: the built-in ones, or no TLS. */
+  readonly caPath: string | null;
 }
 
 /** What a process under measurement says at its end, in its last line. */

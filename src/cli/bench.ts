@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import {
   type BenchEvent,
   type BenchReport,
+  type BenchServer,
   type Comparison,
   compareReports,
   comparisonText,
@@ -33,21 +34,29 @@ const SCENARIO_LIST = listScenarios()
 
 export const benchCommand: Command = {
   help: `Usage: orbweaver bench [SCENARIO...] [OPTIONS]
+       orbweaver bench FILE... [--endpoint URL --token T] [OPTIONS]
 
 Measures whole processes, orbweaver's and those of the peers that are installed, on generated
 data in a memory-backed folder. A SCENARIO is a name below or the first word of several; without
 any all run, which takes a while: --size and --rounds make it shorter.
 
+With files of your own the scenarios file-... run. With --endpoint those files are sent to and
+read from your own server, by the scenarios server-...: it must be a Xet CAS endpoint, and it
+keeps what is uploaded, a fresh copy of the files for each contender and round.
+
 Options:
+  --endpoint URL        your own server
+  --token T             a token of it that writes            [$ORBWEAVER_TOKEN]
+  --ca FILE             certificate that vouches for it, PEM
   --rounds N            runs of each contender               [${DEFAULT_ROUNDS}]
   --size BYTES          of each generated input              [${bytesText(DEFAULT_SIZE_BYTES)}]
   --files N             files of upload-small                [${DEFAULT_SMALL_FILES}]
-  --file PATH           measure with a file of your own: adds the scenarios file-...,
-                        which run alone when no others are named
+  --file PATH           a file of your own, for one whose name is that of a scenario
   --pair OLD NEW        two versions of your own for the scenarios about releases
   --peers A,B           which peers take part, "none" for none [all that are found]
                         ${PEER_NAMES.join(', ')}
-  --install-peers       first install the JavaScript peers into .cache/bench-peers
+  --install-peers       install the JavaScript peers into .cache/bench-peers, and measure only
+                        when scenarios or files are named
   --out FILE            write the report as JSON
   --html FILE           write the report as a page with plots
   --compare FILE        hold the report against an older one (JSON)
@@ -75,6 +84,9 @@ async function bench(argv: readonly string[], context: CliContext): Promise<numb
     size: { type: 'string' },
     files: { type: 'string' },
     file: { type: 'string' },
+    endpoint: { type: 'string' },
+    token: { type: 'string' },
+    ca: { type: 'string' },
     peers: { type: 'string' },
     'install-peers': { type: 'boolean' },
     out: { type: 'string' },
@@ -86,27 +98,33 @@ async function bench(argv: readonly string[], context: CliContext): Promise<numb
     const value = args.text(name);
     return value === undefined ? undefined : resolve(context.cwd, value);
   };
-  const [file, older, out, html] = [path('file'), path('compare'), path('out'), path('html')];
+  const [older, out, html, caPath] = [path('compare'), path('out'), path('html'), path('ca')];
+  const { scenarios, files } = splitNames(args, context);
+  const server = ownServer(args, context, caPath);
+  if (server !== undefined && files.length === 0) throw usage('--endpoint expected a FILE as well');
   if (args.flag('fail-on-regression') && older === undefined) {
     throw usage('--fail-on-regression expected --compare FILE');
   }
   // Before the long run: what cannot be read now cannot be read later.
-  for (const input of [file, ...(pair ?? [])]) if (input !== undefined) await mustBeFile(input);
+  const inputs = [...files, ...(pair ?? []), ...(caPath === undefined ? [] : [caPath])];
+  for (const input of inputs) await mustBeFile(input);
   const before = older === undefined ? null : await readReport(older);
   const say = createSay(args, context);
   if (args.flag('install-peers')) {
     say(`installing peers into ${defaultPeersDir()}\n`);
     await installPeers(defaultPeersDir());
+    if (scenarios.length + files.length === 0) return EXIT.ok;
   }
 
   const report = await asUsage(
     runBench({
-      scenarios: args.positionals,
+      scenarios,
       rounds: args.count('rounds'),
       sizeBytes: args.bytes('size'),
       smallFileCount: args.count('files'),
       peers: peersOf(args),
-      file,
+      files,
+      server,
       pair,
       orbweaver: computeOptionsOf(args),
       signal: context.signal,
@@ -122,6 +140,46 @@ async function bench(argv: readonly string[], context: CliContext): Promise<numb
     if (comparison !== undefined) context.stdout.write(`\n${comparisonText(comparison)}`);
   }
   return exitCodeOf(report, args.flag('fail-on-regression') ? comparison : undefined);
+}
+
+/** What is no scenario is a file. */
+function splitNames(
+  args: ParsedArgs,
+  context: CliContext,
+): { readonly scenarios: readonly string[]; readonly files: readonly string[] } {
+  const known = listScenarios().map(({ name }) => name);
+  const isScenario = (name: string): boolean =>
+    known.some((one) => one === name || one.startsWith(`${name}-`));
+  const named = args.text('file');
+  const files = args.positionals.filter((name) => !isScenario(name));
+  if (named !== undefined) files.push(named);
+  return {
+    scenarios: args.positionals.filter(isScenario),
+    files: files.map((name) => resolve(context.cwd, name)),
+  };
+}
+
+function ownServer(
+  args: ParsedArgs,
+  context: CliContext,
+  caPath: string | undefined,
+): BenchServer | undefined {
+  const endpoint = args.text('endpoint');
+  const token = args.text('token');
+  if (endpoint === undefined) {
+    if (token !== undefined || caPath !== undefined) {
+      throw usage('--token and --ca expected --endpoint URL as well');
+    }
+    return undefined;
+  }
+  if (!URL.canParse(endpoint) || !/^https?:$/.test(new URL(endpoint).protocol)) {
+    throw usage(`--endpoint expected a URL such as http://127.0.0.1:8080, got "${endpoint}"`);
+  }
+  const known = token ?? context.env['ORBWEAVER_TOKEN'];
+  if (known === undefined || known === '') {
+    throw usage('--endpoint expected a token: pass --token or set ORBWEAVER_TOKEN');
+  }
+  return { endpoint, token: known, caPath };
 }
 
 /** A regression is what was asked about; else a contender that failed is worth a code. */
@@ -168,7 +226,8 @@ function eventText(event: BenchEvent): string {
 
 async function mustBeFile(path: string): Promise<void> {
   const found = await stat(path).catch((error: unknown) => {
-    throw new OrbweaverError('INPUT_NOT_FOUND', `${path} does not exist`, {}, error);
+    const message = `${path} is neither a scenario nor a file that exists`;
+    throw new OrbweaverError('INPUT_NOT_FOUND', message, {}, error);
   });
   if (!found.isFile()) throw new OrbweaverError('INPUT_IS_DIRECTORY', `${path} is no file`);
 }

@@ -99,7 +99,7 @@ export const EXIT_CODES_HELP: string = `Exit codes:
   8    the disk is full or cannot be written, or nobody read all of standard output
   9    some files failed, the others are done; bench: a contender failed
   10   bench --fail-on-regression: a figure is worse than before, beyond the noise
-  129, 130, 143  interrupted by SIGHUP, SIGINT, SIGTERM`;
+  129, 130, 143  interrupted by SIGHUP, SIGINT, SIGTERM; a second signal ends the process at once`;
 
 /** A command that parses, explains and completes itself by its table of options. */
 export function defineCommand(spec: CommandSpec): Command {

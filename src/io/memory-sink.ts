@@ -14,8 +14,9 @@ const MAX_MEMORY_BYTES: number = 2 ** 31 - 1;
 /**
  * @example
  * const sink = memorySink();
- * await client.download(hash, { to: sink, offset: 0, length: 4096 });
- * console.log(sink.bytes());
+ * await sink.write(new Uint8Array([1, 2, 3]), 0);
+ * await sink.commit(3);
+ * sink.bytes(); // Uint8Array [1, 2, 3]
  */
 export function memorySink(name = 'memory'): MemorySink {
   let buffer = new Uint8Array(0);

@@ -28,7 +28,9 @@ const COPY_BYTES: number = 1 << 18;
  * @throws OrbweaverError from its methods: `OUTPUT_UNWRITABLE` when the reader went away (EPIPE) or
  * the stream was closed, `DISK_FULL`, `STORAGE_FAILED`, `CLOSED`, `SIZE_MISMATCH`
  * @example
- * await client.download(hash, { to: streamSink(response) });
+ * const sink = streamSink(response);
+ * await sink.write(new Uint8Array([1, 2, 3]), 0);
+ * await sink.commit(3); // ends the response
  */
 export function streamSink(writable: Writable, options: StreamSinkOptions = {}): Sink {
   const { name = 'stream' } = options;

@@ -23,7 +23,7 @@ export interface ReadPriceModel {
  * costs a slow link no more than the gaps. It is why the share of gaps has a bound of its own: with
  * half, nobody reads much more than twice what is needed, however slow the link. 16 MiB: 205 MB in 18
  * ranges were read as fast as in 11, and eight of them in flight fill a link of 1 Gbit/s at 1 s.
- * docs/placement.md has the tables.
+ * bench/notes/placement.md has the tables.
  */
 export const DEFAULT_READ_PRICE: ReadPriceModel = {
   requestCostBytes: 256 * 1024,

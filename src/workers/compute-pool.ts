@@ -33,7 +33,7 @@ export interface PoolParts {
   readonly compression: CompressionPolicy;
   readonly inThreadBytes: number;
   readonly idleTimeoutMs: number | undefined;
-  readonly workerUrl: string | URL | undefined;
+  readonly workerFolder: string;
 }
 
 /**

@@ -19,6 +19,8 @@ import {
   planMemory,
 } from './memory-plan.js';
 import { createThreadKernels } from './thread-kernels.js';
+import { warnThreadless } from './threadless.js';
+import { findWorkerFolder } from './worker-files.js';
 
 /** Options of {@link createComputePool}. */
 export interface ComputePoolOptions {
@@ -106,7 +108,9 @@ export interface WorkerPool extends ComputePool {
 export async function createComputePool(options: ComputePoolOptions = {}): Promise<WorkerPool> {
   checkOptions('createComputePool', options, RULES);
   const maxMemory = options.maxMemory ?? defaultMaxMemory();
-  const threads = options.threads ?? defaultThreads();
+  const wanted = options.threads ?? defaultThreads();
+  const workerFolder = wanted === 0 ? '' : workerFolderFor(options.workerUrl);
+  const threads = workerFolder === null ? 0 : wanted;
   const plan = planMemory(maxMemory, threads);
   const memory = sharedMemoryFor(plan, options.sharedMemory);
   const kernels = await createThreadKernels({
@@ -122,8 +126,19 @@ export async function createComputePool(options: ComputePoolOptions = {}): Promi
     compression: options.compression ?? DEFAULT_COMPRESSION_POLICY,
     inThreadBytes: options.inThreadBytes ?? 0,
     idleTimeoutMs: options.idleTimeoutMs,
-    workerUrl: options.workerUrl,
+    workerFolder: workerFolder ?? '',
   });
+}
+
+/** Null: the programs of threads are missing, and everything runs on the calling thread. */
+function workerFolderFor(workerUrl: string | URL | undefined): string | null {
+  try {
+    return findWorkerFolder(workerUrl);
+  } catch (error) {
+    if (workerUrl !== undefined) throw error;
+    warnThreadless(error);
+    return null;
+  }
 }
 
 /** Null: buffers are transferred. @throws OrbweaverError `KERNEL_UNAVAILABLE` */

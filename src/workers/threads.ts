@@ -11,7 +11,7 @@ import type {
 import { SHA256_PING } from './sha256.js';
 import { createSha256Runner, type Sha256Answer } from './sha256-runner.js';
 import { ThreadExecutor } from './thread-executor.js';
-import { findWorkerFiles, type WorkerFiles } from './worker-files.js';
+import { type WorkerFiles, workerFilesIn } from './worker-files.js';
 
 /** The threads of a pool. None is started, and nothing of them loaded, before the first message. */
 export interface Threads {
@@ -25,14 +25,14 @@ export interface Threads {
 
 type ThreadsParts = Pick<
   PoolParts,
-  'plan' | 'memory' | 'threads' | 'kernels' | 'compression' | 'idleTimeoutMs' | 'workerUrl'
+  'plan' | 'memory' | 'threads' | 'kernels' | 'compression' | 'idleTimeoutMs' | 'workerFolder'
 >;
 
 export function createThreads(parts: ThreadsParts): Threads {
   const { memory, threads, idleTimeoutMs } = parts;
   let found: WorkerFiles | null = null;
   const files = (): WorkerFiles => {
-    found ??= findWorkerFiles(parts.workerUrl);
+    found ??= workerFilesIn(parts.workerFolder);
     return found;
   };
   const { setup, onExit } = taskSetup(parts);

@@ -24,8 +24,12 @@ const FIRST_PROGRAM = 'worker-main.cjs';
  *
  * @throws OrbweaverError `WORKER_FAILED` when there is no such folder
  */
-export function findWorkerFiles(workerUrl: string | URL | undefined): WorkerFiles {
-  const folder = workerUrl === undefined ? ownFolder() : named(workerUrl);
+export function findWorkerFolder(workerUrl: string | URL | undefined): string {
+  return workerUrl === undefined ? ownFolder() : named(workerUrl);
+}
+
+/** The files in that folder. @throws OrbweaverError `WORKER_FAILED` when piscina is not there */
+export function workerFilesIn(folder: string): WorkerFiles {
   return {
     path: (program) => join(folder, `${program}.cjs`),
     piscina: loadPiscina(folder),
@@ -44,14 +48,14 @@ function ownFolder(): string {
   const here = ownUrl();
   const beside = here === null ? null : join(dirname(fileURLToPath(here)), FIRST_PROGRAM);
   if (beside !== null && existsSync(beside)) return dirname(beside);
-  for (const from of [here, pathToFileURL(join(process.cwd(), 'x')).href]) {
-    if (from === null) continue;
+  // Only where this file runs: what lies in the working folder may be anybody's.
+  if (here !== null) {
     try {
-      const manifest = createRequire(from).resolve('orbweaver/package.json');
+      const manifest = createRequire(here).resolve('orbweaver/package.json');
       const folder = join(dirname(manifest), 'dist', 'workers');
       if (existsSync(join(folder, FIRST_PROGRAM))) return folder;
     } catch {
-      // Not installed where this file runs: the next place, or none.
+      // Not installed here.
     }
   }
   throw notFound(

@@ -127,17 +127,16 @@ describe('createZipWriter', () => {
     expect((await zip.finish()).entryCount).toBe(2);
   });
 
-  it('refuses 4 GiB before anything of the entry is written', async () => {
+  it('refuses what would pass maxBytes before anything of the entry is written', async () => {
     let written = 0;
     const zip = createZipWriter({
+      maxBytes: 2 ** 32,
       write: async (bytes) => {
         written += bytes.length;
       },
     });
     const sink = zip.entry('big.bin');
-    const tooLarge = expect.objectContaining({ code: 'ZIP_TOO_LARGE' });
-    await expect(sink.prepare?.(2 ** 32 - 1)).rejects.toEqual(tooLarge);
-    await expect(sink.prepare?.(2 ** 32 - 100)).rejects.toEqual(tooLarge);
+    await expect(sink.prepare?.(2 ** 32)).rejects.toMatchObject({ code: 'ZIP_TOO_LARGE' });
     expect(written).toBe(0);
     await sink.prepare?.(2 ** 31);
   });
@@ -162,18 +161,6 @@ describe('createZipWriter', () => {
     const second = zip.entry('b');
     await expect(second.write(content, 0)).rejects.toMatchObject({ code: 'ZIP_TOO_LARGE' });
     expect(written).toBe(before);
-  });
-
-  it('refuses the 65,535th entry', async () => {
-    const zip = createZipWriter({ write: async () => {} });
-    for (let i = 0; i < 65_534; i++) await zip.entry(`f${i}`).commit(0);
-    expect(() => zip.entry('last')).toThrowError(
-      expect.objectContaining({
-        code: 'ZIP_TOO_LARGE',
-        fields: expect.objectContaining({ got: 65_535 }),
-      }),
-    );
-    expect((await zip.finish()).entryCount).toBe(65_534);
   });
 
   it('is unusable after an entry was given up, had a wrong size, or the output failed', async () => {

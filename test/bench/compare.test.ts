@@ -35,13 +35,36 @@ describe('the comparison of two reports', () => {
     const noisy = report([variant('orbweaver', runs(80, 100, 120))]);
     const slower = report([variant('orbweaver', runs(110, 130, 150))]);
     expect(compareReports(noisy, slower).changes).toEqual([]);
-    const still = report([variant('orbweaver', runs(100, 100, 100))]);
-    const little = report([variant('orbweaver', runs(108, 108, 108))]);
-    const more = report([variant('orbweaver', runs(110, 110, 110))]);
+    const still = report([variant('orbweaver', runs(1000, 1000, 1000))]);
+    const little = report([variant('orbweaver', runs(1080, 1080, 1080))]);
+    const more = report([variant('orbweaver', runs(1100, 1100, 1100))]);
     expect(compareReports(still, little).changes).toEqual([]);
     expect(compareReports(still, more).changes.map(({ name }) => name)).toContain(
       wall('orbweaver'),
     );
+  });
+
+  it('does not call a regression what one build differs by from run to run', () => {
+    // Requests that vary from run to run and were the same three times by chance; a run that overlaps.
+    const before = report([
+      variant('orbweaver', [
+        sample(100, { requests: 12 }),
+        sample(101, { requests: 12 }),
+        sample(130, { requests: 12 }),
+      ]),
+    ]);
+    const after = report([
+      variant('orbweaver', [
+        sample(128, { requests: 15 }),
+        sample(129, { requests: 15 }),
+        sample(131, { requests: 15 }),
+      ]),
+    ]);
+    expect(compareReports(before, after).changes).toEqual([]);
+    // Twice as many requests are one.
+    const chatty = report([variant('orbweaver', [sample(100, { requests: 24 })])]);
+    const quiet = report([variant('orbweaver', [sample(100, { requests: 12 })])]);
+    expect(compareReports(quiet, chatty).changes).toMatchObject([{ kind: 'regression' }]);
   });
 
   it('calls bytes that were not there before a regression', () => {

@@ -141,6 +141,8 @@ describe('a run of the harness', () => {
     await expect(runBench({ rounds: 0 })).rejects.toThrow('"rounds" expected 1 or more, got 0');
     await expect(runBench({ sizeBytes: 10 })).rejects.toThrow('"sizeBytes" expected 1048576');
     await expect(runBench({ scenarios: ['file-upload'] })).rejects.toThrow('got file-upload');
+    const server = { endpoint: 'http://127.0.0.1:1', token: 't' };
+    await expect(runBench({ server })).rejects.toThrow('"files" expected at least one');
   });
 });
 

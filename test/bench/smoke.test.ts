@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type BenchReport, parseReport } from '../../src/bench/index.js';
+import { startGateway } from '../../src/gateway.js';
 import { orbweaver } from '../cli/run-binary.js';
 
 const SIZE_BYTES = 2 * 1024 * 1024;
@@ -29,7 +30,7 @@ describe('orbweaver bench', () => {
     expect(run.status).toBe(0);
     expect(run.stdout.toString()).toContain('upload-random · 2.0 MiB');
     report = parseReport(await readFile(at('report.json'), 'utf8'));
-  }, 60_000);
+  }, 240_000);
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
   it('measures an upload to the sink from the outside', () => {
@@ -90,11 +91,11 @@ describe('orbweaver bench', () => {
         kind: 'regression',
       }),
     );
-  }, 60_000);
+  }, 240_000);
 
   it('takes a file of the user', async () => {
     await writeFile(at('own.bin'), Buffer.alloc(300_000, 'orbweaver'));
-    const run = await orbweaver(['bench', '--file', at('own.bin'), ...quick, '--json']);
+    const run = await orbweaver(['bench', at('own.bin'), ...quick, '--json']);
     expect(run.status).toBe(0);
     const { scenarios } = run.json() as unknown as BenchReport;
     expect(scenarios.map(({ name, inputBytes }) => [name, inputBytes])).toEqual([
@@ -102,7 +103,47 @@ describe('orbweaver bench', () => {
       ['file-upload', 300_000],
       ['file-download', 300_000],
     ]);
-  }, 60_000);
+  }, 240_000);
+
+  it('takes a server of the user, which gets fresh copies and gives files back', async () => {
+    await writeFile(at('own.bin'), Buffer.alloc(300_000, 'orbweaver'));
+    const gateway = await startGateway({ data: at('store'), port: 0, token: 'secret', workers: 0 });
+    try {
+      const server = ['--endpoint', gateway.url, '--token', 'secret'];
+      const run = await orbweaver(['bench', at('own.bin'), ...server, ...quick, '--json']);
+      expect(run.status).toBe(0);
+      const { scenarios } = run.json() as unknown as BenchReport;
+      expect(scenarios.map(({ name, inputBytes }) => [name, inputBytes])).toEqual([
+        ['server-chunk', 300_000],
+        ['server-upload', 300_000],
+        ['server-again', 300_000],
+        ['server-download', 300_000],
+        ['server-range', 18_750],
+      ]);
+      for (const { variants } of scenarios) expect(variants[0]?.samples).toHaveLength(1);
+    } finally {
+      await gateway.close();
+    }
+  }, 240_000);
+
+  it('measures over TLS and over a link with a delay', async () => {
+    const run = await orbweaver(['bench', 'tls', 'far', ...quick, '--json']);
+    expect(run.status).toBe(0);
+    const { scenarios } = run.json() as unknown as BenchReport;
+    expect(scenarios.map(({ name }) => name)).toEqual([
+      'tls-upload',
+      'tls-download',
+      'far-upload',
+      'far-download',
+    ]);
+    for (const { name, variants } of scenarios) {
+      const [sample] = variants[0]?.samples ?? [];
+      const moved = (sample?.wireUpBytes ?? 0) + (sample?.wireDownBytes ?? 0);
+      expect(moved, name).toBeGreaterThan(SIZE_BYTES);
+      // Counted once, not again by what lies between.
+      expect(moved, name).toBeLessThan(1.1 * SIZE_BYTES);
+    }
+  }, 240_000);
 
   it('lists its scenarios, peers and exit codes in its help', async () => {
     const help = (await orbweaver(['bench', '--help'])).stdout.toString();
@@ -117,7 +158,10 @@ describe('orbweaver bench', () => {
       const run = await orbweaver(['bench', ...args, '--json']);
       return [run.status, run.errorJson()['code']];
     };
-    expect(await wrong('uplaod')).toEqual([2, 'USAGE']);
+    expect(await wrong('uplaod')).toEqual([3, 'INPUT_NOT_FOUND']);
+    expect(await wrong('--endpoint', 'http://127.0.0.1:1', '--token', 't')).toEqual([2, 'USAGE']);
+    expect(await wrong(at('report.json'), '--endpoint', '127.0.0.1:1')).toEqual([2, 'USAGE']);
+    expect(await wrong(at('report.json'), '--token', 't')).toEqual([2, 'USAGE']);
     expect(await wrong('--rounds', '0')).toEqual([2, 'USAGE']);
     expect(await wrong('--size', '10')).toEqual([2, 'USAGE']);
     expect(await wrong('--peers', 'nobody')).toEqual([2, 'USAGE']);
@@ -126,5 +170,5 @@ describe('orbweaver bench', () => {
     expect(await wrong('--pair', at('a'), at('b'))).toEqual([3, 'INPUT_NOT_FOUND']);
     expect(await wrong('--file', at('missing'))).toEqual([3, 'INPUT_NOT_FOUND']);
     expect(await wrong('--compare', at('report.html'))).toEqual([6, 'FORMAT_INVALID']);
-  }, 60_000);
+  }, 240_000);
 });

@@ -51,7 +51,13 @@ describeTarget('xet', async () => {
     target: () =>
       createXetTarget({
         openSession: (signal) =>
-          createUploadSession({ cas, pool, hasher: pool.kernels.hasher, options: { signal } }),
+          createUploadSession({
+            clock: SYSTEM_CLOCK,
+            cas,
+            pool,
+            hasher: pool.kernels.hasher,
+            options: { signal },
+          }),
       }),
     async stored({ ids }) {
       const out = join(folder, 'out.bin');

@@ -1,0 +1,48 @@
+// Runs the unit suites on other versions of Node:
+//
+//     node scripts/on-node.mjs 22+coverage 24
+//
+// "+coverage" makes the report on coverage from that run, which spares a run of its own.
+//
+// The binaries are those that the npm package `node` carries, installed below .cache/ and never as a
+// dependency, which would shadow Node in scripts. What starts whole processes of the command line, or
+// measures, has run on the oldest version already and is left out: it would test Node's own tools.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** Folders below test/ that do not run again. */
+const LEFT_OUT = new Set(['bench', 'cli', 'docs', 'architecture', 'interop', 'slow', 'support']);
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const suites = readdirSync(join(root, 'test'), { withFileTypes: true })
+  .filter((entry) => entry.isDirectory() && !LEFT_OUT.has(entry.name))
+  .map((entry) => `test/${entry.name}/`);
+
+for (const argument of process.argv.slice(2)) {
+  const [version, mode] = argument.split('+');
+  const node = install(version);
+  const actual = spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout.trim();
+  if (!actual.startsWith(`v${version}.`)) {
+    console.error(`on-node: expected Node ${version}, got "${actual}"`);
+    process.exit(1);
+  }
+  console.log(`on-node: ${actual}, ${suites.length} folders`);
+  const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
+  const config = mode === 'coverage' ? ['--config', 'vitest.coverage.config.ts'] : suites;
+  const run = spawnSync(node, [vitest, 'run', ...config], { cwd: root, stdio: 'inherit' });
+  if (run.status !== 0) process.exit(run.status ?? 1);
+}
+
+function install(version) {
+  const folder = join(root, '.cache', `node${version}`);
+  const node = join(folder, 'node_modules', 'node', 'bin', 'node');
+  if (!existsSync(node)) {
+    mkdirSync(folder, { recursive: true });
+    const args = ['install', '--no-save', '--no-audit', '--no-fund', '--prefix', folder];
+    const run = spawnSync('npm', [...args, `node@${version}`], { cwd: root, stdio: 'inherit' });
+    if (run.status !== 0) process.exit(run.status ?? 1);
+  }
+  return node;
+}
