@@ -66,7 +66,9 @@ export async function downloadFile(options: DownloadOptions): Promise<DownloadSu
     const verified = await transferAll(transfer);
     scope.check();
     const { writtenBytes: sizeBytes, fetchedBytes, requestCount } = counters;
-    await options.sink.commit(sizeBytes);
+    // A stream ends when its reader lets it; a file is renamed, which nothing may interrupt.
+    const committing = options.sink.commit(sizeBytes);
+    await (options.sink.positional ? committing : scope.race(committing));
     return { sizeBytes, fetchedBytes, requestCount, verified };
   } catch (error) {
     scope.end(error);
