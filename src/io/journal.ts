@@ -57,7 +57,9 @@ export function createJournals(folder: string): Journals {
 
   return {
     async create(first) {
-      await makeFolder(folder, 0o700);
+      await makeFolder(folder, 0o700).catch((error: unknown) => {
+        throw outputError(error, folder);
+      });
       const id = crypto.randomUUID().replaceAll('-', '').slice(0, 16);
       const path = join(folder, ownedName(id));
       const file = await open(path, 'ax', 0o600).catch((error: unknown) => {
