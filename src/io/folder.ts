@@ -6,15 +6,16 @@ import { errnoOf } from './errno.js';
  * Makes a folder and those above it. Not `mkdir` with `recursive`: below `/proc`, where a name can be
  * refused as missing for ever, that never returns.
  *
+ * @param mode rights of the folders that are made, before the umask
  * @throws Error of the system, with the path of what could not be made
  */
-export async function makeFolder(path: string): Promise<void> {
+export async function makeFolder(path: string, mode: number = 0o777): Promise<void> {
   try {
-    await mkdir(path);
+    await mkdir(path, { mode });
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' && dirname(path) !== path) {
-      await makeFolder(dirname(path));
-      await mkdir(path).catch((second: unknown) => throwUnlessFolder(path, second));
+      await makeFolder(dirname(path), mode);
+      await mkdir(path, { mode }).catch((second: unknown) => throwUnlessFolder(path, second));
     } else await throwUnlessFolder(path, error);
   }
 }
