@@ -45,10 +45,10 @@ export type OptionTable = NonNullable<ParseArgsConfig['options']>;
 export const COMMON: readonly OptionSpec[] = [
   {
     name: 'json',
-    help: 'machine-readable result: one line of JSON, the last one on standard output',
+    help: 'machine-readable result: one line of JSON, the last one on standard output; --json=stream tells the progress, too',
   },
   { name: 'quiet', short: 'q', help: 'no progress, only the result' },
-  { name: 'verbose', help: 'error details with their causes' },
+  { name: 'verbose', help: 'details: causes of errors, requests that are repeated' },
   { name: 'help', short: 'h', help: 'this text' },
 ];
 
@@ -156,7 +156,12 @@ function parse(argv: readonly string[], options: readonly OptionSpec[]): ParsedA
 export function parseWith(args: readonly string[], options: OptionTable): ParsedArgs {
   let parsed: { values: Record<string, unknown>; positionals: string[] };
   try {
-    parsed = parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
+    parsed = parseArgs({
+      args: args.map((arg, i) => (isStreamFlag(args, i) ? '--json-stream' : arg)),
+      options: { ...options, 'json-stream': { type: 'boolean' } },
+      allowPositionals: true,
+      strict: true,
+    });
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
     throw usage(text.split('. To specify')[0] as string);
@@ -171,11 +176,18 @@ export function parseWith(args: readonly string[], options: OptionTable): Parsed
   };
   return {
     positionals: parsed.positionals,
-    flag: (name) => parsed.values[name] === true,
+    flag: (name) =>
+      parsed.values[name] === true || (name === 'json' && parsed.values['json-stream'] === true),
     text,
     count: (name) => read(name, parseCount),
     bytes: (name) => read(name, parseBytes),
   };
+}
+
+/** `--json=stream`, which Node's parser does not take: `--json` alone is a flag. */
+export function isStreamFlag(args: readonly string[], index: number): boolean {
+  const end = args.indexOf('--');
+  return args[index] === '--json=stream' && (end < 0 || index < end);
 }
 
 function parseCount(name: string, value: string): number {

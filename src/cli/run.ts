@@ -3,6 +3,7 @@ import { type CommandEntry, completionCommand } from './completion.js';
 import type { CliContext } from './context.js';
 import { COMMON_HELP, EXIT_CODES_HELP } from './exit-codes.js';
 import { failureOf, flush, outputFailure, reportFailure } from './output.js';
+import { masked, secretsOf } from './secrets.js';
 import { versionText } from './version.js';
 
 /** Commands by name; the module of each, with all that it needs, is loaded only when it is called. */
@@ -91,7 +92,7 @@ export async function runCli(argv: readonly string[], context: CliContext): Prom
   const onTalkError = (): void => {};
   stdout.on('error', onOutputError);
   stderr.on('error', onTalkError);
-  const json = optionsOf(argv).includes('--json');
+  const json = optionsOf(argv).some((arg) => arg === '--json' || arg === '--json=stream');
   let code = await runCommand(argv, context, json);
   await flush(stdout);
   if (outputError !== null && code === EXIT.ok) {
@@ -133,8 +134,12 @@ async function runCommand(
     }
     return await command.run(rest, context);
   } catch (error) {
-    const failure = failureOf(error);
-    if (options.includes('--verbose') && !json) context.stderr.write(causesText(error));
+    const secrets = secretsOf(argv, context.env);
+    const thrown = failureOf(error);
+    const failure = { ...thrown, message: masked(thrown.message, secrets) };
+    if (options.includes('--verbose') && !json) {
+      context.stderr.write(masked(causesText(error), secrets));
+    }
     reportFailure(context.stderr, failure, json);
     return failure.exitCode;
   }

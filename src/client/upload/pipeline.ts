@@ -147,9 +147,8 @@ export class Pipeline implements ReadersHost {
     this.#stopListening();
   }
 
-  onRead(bytes: number): void {
-    this.#options.tally.readBytes += bytes;
-    this.#options.tally.tell();
+  onRead(file: FileTask, bytes: number): void {
+    this.#options.tally.read(file, bytes);
   }
 
   onEnd(file: FileTask): void {

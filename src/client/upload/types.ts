@@ -152,6 +152,12 @@ export interface UploadProgress {
   readonly toSendBytes: number;
   /** `shards`: all data is there, the files are being registered. */
   readonly phase: 'data' | 'shards';
+  /** The file that was read last; `sizeBytes` is undefined when it is not known. */
+  readonly file: {
+    readonly name: string;
+    readonly readBytes: number;
+    readonly sizeBytes: number | undefined;
+  } | null;
 }
 
 /** One upload of any number of files that share an index. */
