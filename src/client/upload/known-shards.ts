@@ -65,6 +65,8 @@ export class KnownShards {
   remember(shard: Uint8Array, nowSeconds: number): void {
     const put = async (): Promise<unknown> => {
       const keys = keysOfShard(shard);
+      // It lists no xorb: all of it was known.
+      if (keys.length === 0) return false;
       return this.#options.cache.put(shard, keys, Math.floor(nowSeconds) + LIFETIME_SECONDS);
     };
     // What cannot be kept is not found the next time.
