@@ -1,6 +1,7 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { OrbweaverError } from '../errors.js';
 import type { CliContext, Command } from './context.js';
+import { nearest } from './messages.js';
 
 /** One option of a command: what parses it, explains it and completes it. */
 export interface OptionSpec {
@@ -163,8 +164,7 @@ export function parseWith(args: readonly string[], options: OptionTable): Parsed
       strict: true,
     });
   } catch (error) {
-    const text = error instanceof Error ? error.message : String(error);
-    throw usage(text.split('. To specify')[0] as string);
+    throw usage(parserText(error, Object.keys(options)));
   }
   const text = (name: string): string | undefined => {
     const value = parsed.values[name];
@@ -182,6 +182,21 @@ export function parseWith(args: readonly string[], options: OptionTable): Parsed
     count: (name) => read(name, parseCount),
     bytes: (name) => read(name, parseBytes),
   };
+}
+
+/** What Node's parser found, in our words and with what was meant most likely. */
+function parserText(error: unknown, names: readonly string[]): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const name = /'(?:-\w, )?(--?[^\s'=]+)/.exec(message)?.[1] ?? '';
+  if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') {
+    const guess = name.startsWith('--') ? nearest(name.slice(2), names) : undefined;
+    return `there is no option ${name}${guess === undefined ? '' : `; did you mean --${guess}?`}`;
+  }
+  if (code !== 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE') return message;
+  if (name === '--json') return '--json expected no value, or "stream" as in --json=stream';
+  if (message.includes('does not take')) return `${name} expected no value`;
+  const dashed = `one that begins with a dash is written ${name}=-…`;
+  return `${name} expected a value${message.includes('ambiguous') ? `; ${dashed}` : ''}`;
 }
 
 /** `--json=stream`, which Node's parser does not take: `--json` alone is a flag. */

@@ -54,7 +54,7 @@ async function estimate(args: ParsedArgs, context: CliContext): Promise<number> 
           ? {}
           : { failed: result.failed.map(({ path, code, message }) => ({ path, code, message })) }),
       });
-    } else {
+    } else if (result.files.length > 0) {
       const rows = result.files.map((file) => [
         nameText(context.stdout, file.path),
         bytesText(file.sizeBytes),
