@@ -1,6 +1,7 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { OrbweaverError } from '../errors.js';
 import type { CliContext, Command } from './context.js';
+import { nearest } from './messages.js';
 
 /** One option of a command: what parses it, explains it and completes it. */
 export interface OptionSpec {
@@ -49,10 +50,10 @@ export type OptionTable = NonNullable<ParseArgsConfig['options']>;
 export const COMMON: readonly OptionSpec[] = [
   {
     name: 'json',
-    help: 'machine-readable result: one line of JSON, the last one on standard output',
+    help: 'machine-readable result: one line of JSON, the last one on standard output; --json=stream tells the progress, too',
   },
   { name: 'quiet', short: 'q', help: 'no progress, only the result' },
-  { name: 'verbose', help: 'error details with their causes' },
+  { name: 'verbose', help: 'details: causes of errors, requests that are repeated' },
   { name: 'help', short: 'h', help: 'this text' },
 ];
 
@@ -161,10 +162,14 @@ function parse(argv: readonly string[], options: readonly OptionSpec[]): ParsedA
 export function parseWith(args: readonly string[], options: OptionTable): ParsedArgs {
   let parsed: { values: Record<string, unknown>; positionals: string[] };
   try {
-    parsed = parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
+    parsed = parseArgs({
+      args: args.map((arg, i) => (isStreamFlag(args, i) ? '--json-stream' : arg)),
+      options: { ...options, 'json-stream': { type: 'boolean' } },
+      allowPositionals: true,
+      strict: true,
+    });
   } catch (error) {
-    const text = error instanceof Error ? error.message : String(error);
-    throw usage(text.split('. To specify')[0] as string);
+    throw usage(parserText(error, Object.keys(options)));
   }
   const text = (name: string): string | undefined => {
     const value = parsed.values[name];
@@ -176,7 +181,8 @@ export function parseWith(args: readonly string[], options: OptionTable): Parsed
   };
   return {
     positionals: parsed.positionals,
-    flag: (name) => parsed.values[name] === true,
+    flag: (name) =>
+      parsed.values[name] === true || (name === 'json' && parsed.values['json-stream'] === true),
     text,
     texts: (name) => {
       const value = parsed.values[name];
@@ -185,6 +191,27 @@ export function parseWith(args: readonly string[], options: OptionTable): Parsed
     count: (name) => read(name, parseCount),
     bytes: (name) => read(name, parseBytes),
   };
+}
+
+/** What Node's parser found, in our words and with what was meant most likely. */
+function parserText(error: unknown, names: readonly string[]): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const name = /'(?:-\w, )?(--?[^\s'=]+)/.exec(message)?.[1] ?? '';
+  if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') {
+    const guess = name.startsWith('--') ? nearest(name.slice(2), names) : undefined;
+    return `there is no option ${name}${guess === undefined ? '' : `; did you mean --${guess}?`}`;
+  }
+  if (code !== 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE') return message;
+  if (name === '--json') return '--json expected no value, or "stream" as in --json=stream';
+  if (message.includes('does not take')) return `${name} expected no value`;
+  const dashed = `one that begins with a dash is written ${name}=-…`;
+  return `${name} expected a value${message.includes('ambiguous') ? `; ${dashed}` : ''}`;
+}
+
+/** `--json=stream`, which Node's parser does not take: `--json` alone is a flag. */
+export function isStreamFlag(args: readonly string[], index: number): boolean {
+  const end = args.indexOf('--');
+  return args[index] === '--json=stream' && (end < 0 || index < end);
 }
 
 function parseCount(name: string, value: string): number {

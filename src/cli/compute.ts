@@ -44,7 +44,12 @@ export async function asUsage<T>(opening: Promise<T>): Promise<T> {
   try {
     return await opening;
   } catch (error) {
-    if (error instanceof TypeError || error instanceof RangeError) throw usage(error.message);
+    if (error instanceof TypeError || error instanceof RangeError) {
+      // As it is spelled here: "maxMemory" is --max-memory.
+      const dashed = (name: string): string =>
+        `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+      throw usage(error.message.replace(/^"([a-z]\w*)"/i, (_, name: string) => dashed(name)));
+    }
     throw error;
   }
 }

@@ -40,6 +40,11 @@ async function demo(args: ParsedArgs, context: CliContext): Promise<number> {
     args.positionals.length > 0
       ? args.positionals.map((path) => resolve(context.cwd, path))
       : [process.execPath];
+  for (const path of files) {
+    if ((await stat(path).catch(() => null))?.isFile() === true) continue;
+    const text = `"${path}" expected a file to demonstrate with, got none of that name`;
+    throw new OrbweaverError('INPUT_NOT_FOUND', text);
+  }
   const folder = await mkdtemp(join(tmpdir(), 'orbweaver-demo-'));
   const say = (text: string): void => {
     if (!args.flag('json') && !args.flag('quiet')) context.stderr.write(text);

@@ -1,13 +1,14 @@
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { EXIT } from '../errors.js';
-import type { ZipEntryRequest } from '../index.js';
+import type { DownloadProgress, ZipEntryRequest } from '../index.js';
 import { serverOf } from './args.js';
 import { COMPUTE, defineCommand, type ParsedArgs, SERVER, usage } from './command.js';
 import { computeOptionsOf, kernelNote, openClient } from './compute.js';
 import type { CliContext, Command } from './context.js';
 import { writeJson } from './output.js';
-import { createProgressBar } from './progress.js';
+import { createReporter } from './reporter.js';
+import { secretsOf } from './secrets.js';
 import { bytesText, printable, rateText } from './text.js';
 
 export const downloadCommand: Command = defineCommand({
@@ -52,20 +53,27 @@ async function download(args: ParsedArgs, context: CliContext): Promise<number> 
   const { endpoint, token } = serverOf(args, context);
   const json = args.flag('json');
   const toStdout = out === '-';
+  const reporter = createReporter(args, context, {
+    command: 'download',
+    label: 'downloading',
+    wireLabel: 'fetched',
+    events: toStdout ? context.stderr : context.stdout,
+    secrets: secretsOf(['--token', token ?? ''], context.env),
+  });
   const client = await openClient({
     endpoint,
     token,
     ...computeOptionsOf(args),
+    onRetry: (event) => reporter.retry(event),
   });
-  const bar = createProgressBar(context, 'downloading', json || args.flag('quiet'));
   try {
     if (args.flag('verbose')) context.stderr.write(kernelNote(client));
     const to = toStdout ? context.stdout : resolve(context.cwd, out);
     const common = {
       to,
       signal: context.signal,
-      onProgress: (progress: { writtenBytes: number; totalBytes: number | undefined }) =>
-        bar.update(progress.writtenBytes, progress.totalBytes),
+      onProgress: ({ writtenBytes, totalBytes, fetchedBytes }: DownloadProgress) =>
+        reporter.update({ doneBytes: writtenBytes, totalBytes, wireBytes: fetchedBytes }),
     };
     const result =
       zip === undefined
@@ -75,25 +83,27 @@ async function download(args: ParsedArgs, context: CliContext): Promise<number> 
             ...(length === undefined ? {} : { length }),
           })
         : await client.downloadZip(args.positionals.map(zipEntryOf), common);
-    bar.clear();
+    reporter.clear();
     const line = {
       type: 'result',
       path: out,
       sizeBytes: result.sizeBytes,
       fetchedBytes: result.fetchedBytes,
       requestCount: result.requestCount,
+      verified: result.verified,
       wallMs: Math.round(result.wallMs),
     };
+    const unchecked = result.verified ? '' : '; a range, so not held against the file hash';
     if (json) writeJson(toStdout ? context.stderr : context.stdout, line);
     else if (!args.flag('quiet')) {
       context.stderr.write(
         `${printable(out)}: ${bytesText(result.sizeBytes)}, fetched ${bytesText(result.fetchedBytes)} in ` +
-          `${result.requestCount} requests, ${rateText(result.sizeBytes, result.wallMs)}\n`,
+          `${result.requestCount} requests, ${rateText(result.sizeBytes, result.wallMs)}${unchecked}\n`,
       );
     }
     return EXIT.ok;
   } finally {
-    bar.clear();
+    reporter.clear();
     await client.close();
   }
 }

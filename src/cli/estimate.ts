@@ -1,4 +1,5 @@
 import { maybeServerOf } from './args.js';
+import { CACHE, cacheOptionsOf } from './cache.js';
 import { COMPUTE, defineCommand, type ParsedArgs, SERVER, usage } from './command.js';
 import { computeOptionsOf, openClient } from './compute.js';
 import type { CliContext, Command } from './context.js';
@@ -10,7 +11,7 @@ export const estimateCommand: Command = defineCommand({
   usage: ['estimate PATH... [--endpoint URL --token T] [OPTIONS]'],
   about: `Cuts and hashes the files as an upload would and says what would be new: among the files
 themselves and, with an endpoint, against that store. Nothing is written to the store.`,
-  options: [...SERVER, ...COMPUTE],
+  options: [...SERVER, ...CACHE, ...COMPUTE],
   run: estimate,
 });
 
@@ -21,6 +22,7 @@ async function estimate(args: ParsedArgs, context: CliContext): Promise<number> 
   const client = await openClient({
     endpoint,
     token,
+    ...cacheOptionsOf(args, context),
     ...computeOptionsOf(args),
   });
   const bar = createProgressBar(context, 'estimating', json || args.flag('quiet'));
@@ -52,7 +54,7 @@ async function estimate(args: ParsedArgs, context: CliContext): Promise<number> 
           ? {}
           : { failed: result.failed.map(({ path, code, message }) => ({ path, code, message })) }),
       });
-    } else {
+    } else if (result.files.length > 0) {
       const rows = result.files.map((file) => [
         nameText(context.stdout, file.path),
         bytesText(file.sizeBytes),

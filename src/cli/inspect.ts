@@ -42,8 +42,11 @@ async function inspect(args: ParsedArgs, context: CliContext): Promise<number> {
   if (path === undefined || others.length > 0) throw usage('inspect expected one FILE');
   const bytes = await readInput(resolve(context.cwd, path));
   const isShard = new TextDecoder('latin1').decode(bytes.subarray(0, 14)) === SHARD_TAG;
-  if (bytes.length === 0)
-    throw new OrbweaverError('FORMAT_INVALID', `${path} is empty: neither a xorb nor a shard`);
+  if (bytes.length === 0) {
+    const text = `"${path}" is empty: neither a xorb nor a shard`;
+    throw new OrbweaverError('FORMAT_INVALID', text, { hint: NAME_ONE });
+  }
+  if (!isShard) checkStart(bytes, path);
   const report = isShard ? describeShard(bytes) : await describeXorb(bytes, hashInName(path));
   if (args.flag('json')) writeJson(context.stdout, report);
   else
@@ -53,13 +56,30 @@ async function inspect(args: ParsedArgs, context: CliContext): Promise<number> {
   return EXIT.ok;
 }
 
+const NAME_ONE =
+  'Name a xorb or a shard, for example one of those below the folder of "serve --data".';
+
+/** Something else altogether is told apart from a xorb that is damaged. @throws FORMAT_INVALID */
+function checkStart(bytes: Uint8Array, path: string): void {
+  try {
+    readRecordHeader(bytes, 0);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const text = `"${path}" is neither a shard nor a xorb: at its start, ${reason}`;
+    throw new OrbweaverError('FORMAT_INVALID', text, { hint: NAME_ONE }, error);
+  }
+}
+
 async function readInput(path: string): Promise<Uint8Array> {
   try {
     const file = await open(path, 'r');
     try {
       const info = await file.stat();
       if (info.isDirectory())
-        throw new OrbweaverError('INPUT_IS_DIRECTORY', `${path} is a directory`);
+        throw new OrbweaverError(
+          'INPUT_IS_DIRECTORY',
+          `"${path}" expected a file, got a directory`,
+        );
       if (info.size > MAX_INPUT_BYTES) {
         throw new OrbweaverError(
           'LIMIT_EXCEEDED',
@@ -74,9 +94,19 @@ async function readInput(path: string): Promise<Uint8Array> {
     if (isOrbweaverError(error)) throw error;
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'ENOENT' || code === 'ENOTDIR') {
-      throw new OrbweaverError('INPUT_NOT_FOUND', `${path} does not exist`, {}, error);
+      throw new OrbweaverError(
+        'INPUT_NOT_FOUND',
+        `"${path}" expected a readable input, got no such file or folder (ENOENT)`,
+        {},
+        error,
+      );
     }
-    throw new OrbweaverError('INPUT_UNREADABLE', `${path} cannot be read (${code})`, {}, error);
+    throw new OrbweaverError(
+      'INPUT_UNREADABLE',
+      `"${path}" expected a readable input, got ${code}`,
+      {},
+      error,
+    );
   }
 }
 

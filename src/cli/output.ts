@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream';
 import { ERROR_CODES, type ErrorCode, EXIT, isOrbweaverError } from '../errors.js';
+import { sayingOf } from './messages.js';
 import { printable } from './text.js';
 
 /** One line of JSON: the machine-readable form of every command. */
@@ -19,21 +20,18 @@ export async function flush(stream: Writable): Promise<void> {
 
 /** A failure as the CLI reports it. */
 export interface Failure {
-  readonly code: string;
+  readonly code: ErrorCode;
   readonly message: string;
   readonly hint: string;
   readonly exitCode: number;
 }
 
-/** What to say about anything that was thrown. Never a stack trace. */
-export function failureOf(error: unknown): Failure {
+/** What to say about anything that was thrown, while `command` ran. Never a stack trace. */
+export function failureOf(error: unknown, command?: string): Failure {
   if (isOrbweaverError(error)) {
-    return {
-      code: error.code,
-      message: oneLine(error.message),
-      hint: error.hint,
-      exitCode: ERROR_CODES[error.code].exitCode,
-    };
+    const { code, fields } = error;
+    const saying = sayingOf({ code, message: oneLine(error.message), fields }, command);
+    return { code, ...saying, exitCode: ERROR_CODES[code].exitCode };
   }
   if (error instanceof Error && error.name === 'AbortError') {
     return rowOf('ABORTED', ERROR_CODES.ABORTED.sentence);
@@ -57,8 +55,8 @@ export function outputFailure(error: NodeJS.ErrnoException): Failure {
 }
 
 function rowOf(code: ErrorCode, message: string): Failure {
-  const { hint, exitCode } = ERROR_CODES[code];
-  return { code, message: oneLine(message), hint, exitCode };
+  const saying = sayingOf({ code, message: oneLine(message) }, undefined);
+  return { code, ...saying, exitCode: ERROR_CODES[code].exitCode };
 }
 
 /** What the system said, in words and with the path. */
@@ -89,14 +87,18 @@ export function reportFailed(
   failed: readonly (Failure & { readonly path: string })[],
   { json, doneCount }: { readonly json: boolean; readonly doneCount: number },
 ): number {
-  const [first] = failed;
+  const told = failed.map((one) => ({ ...one, ...sayingOf(one, undefined) }));
+  const [first] = told;
   if (first === undefined) return EXIT.ok;
-  if (doneCount === 0 && failed.length === 1) {
+  if (doneCount === 0 && told.length === 1) {
     reportFailure(stream, first, json);
     return first.exitCode;
   }
   if (!json) {
-    for (const { message } of failed) stream.write(`orbweaver: ${printable(message)}\n`);
+    for (const { code, message } of told) {
+      stream.write(`orbweaver: ${printable(message)} (${code})\n`);
+    }
+    for (const hint of new Set(told.map(({ hint }) => hint))) stream.write(`  ${hint}\n`);
   } else if (doneCount === 0) reportFailure(stream, first, json);
   return doneCount === 0 ? first.exitCode : EXIT.partial;
 }

@@ -1,5 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import type { Clock } from '../flow/index.js';
+import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { CliContext } from './context.js';
 import { bytesText, rateText, secondsText } from './text.js';
 
@@ -7,47 +9,105 @@ import { bytesText, rateText, secondsText } from './text.js';
 export interface ProgressBar {
   /** Draws at most ten times a second. `total` undefined: no bar, only the amount. */
   update(done: number, total: number | undefined, note?: string): void;
+  /** Writes a line above the bar, on a terminal or not. */
+  print(line: string): void;
   /** Removes the line for good: what is told after it is not drawn. */
   clear(): void;
 }
 
 const REDRAW_MS = 100;
+/** Without news the line is drawn this often, so that rate and rest stay true. */
+const IDLE_REDRAW_MS = 1000;
+/** The rate is that of so much time. */
+const RATE_WINDOW_MS = 5000;
 
 /** A bar on standard error if that is a terminal and neither --quiet nor --json was given. */
 export function createProgressBar(
   context: CliContext,
   label: string,
   silent: boolean,
-  now: () => number = () => performance.now(),
+  clock: Clock = SYSTEM_CLOCK,
 ): ProgressBar {
-  if (silent || !context.interactive) return { update: () => {}, clear: () => {} };
-  const startedAt = now();
+  const { stderr } = context;
+  const print = (line: string): void => {
+    stderr.write(`${line}\n`);
+  };
+  if (silent || !context.interactive) return { update: () => {}, print, clear: () => {} };
+  const speed = new Speed(clock.now());
+  let state: { done: number; total: number | undefined; note: string } | null = null;
   let drawnAt = Number.NEGATIVE_INFINITY;
   let drawn = false;
   let over = false;
+  let stopTimer = (): void => {};
+  const draw = (): void => {
+    stopTimer();
+    if (over || state === null) return;
+    drawn = true;
+    const { done, total, note } = state;
+    const text = `${label} ${amountText(done, total, speed.at(clock.now(), done))}  ${note}`;
+    stderr.write(`\r\u001b[K${text.slice(0, Math.max(20, context.columns - 1))}`);
+    stopTimer = clock.setTimer(IDLE_REDRAW_MS, draw);
+  };
   return {
     update(done, total, note = '') {
-      const at = now();
-      if (over || at - drawnAt < REDRAW_MS) return;
-      drawnAt = at;
-      drawn = true;
-      const text = `${label} ${amountText(done, total, at - startedAt)}  ${note}`;
-      context.stderr.write(`\r\u001b[K${text.slice(0, Math.max(20, context.columns - 1))}`);
+      if (over) return;
+      state = { done, total, note };
+      if (clock.now() - drawnAt < REDRAW_MS) return;
+      drawnAt = clock.now();
+      draw();
+    },
+    print(line) {
+      if (drawn && !over) stderr.write('\r\u001b[K');
+      print(line);
+      if (drawn) draw();
     },
     clear() {
-      if (drawn) context.stderr.write('\r\u001b[K');
-      drawn = false;
+      stopTimer();
+      if (drawn && !over) stderr.write('\r\u001b[K');
       over = true;
     },
   };
 }
 
+/** Bytes per second over the last seconds: what a stall or a faster link is to show in. */
+export class Speed {
+  readonly #samples: { readonly atMs: number; readonly done: number }[];
+
+  constructor(startMs: number) {
+    this.#samples = [{ atMs: startMs, done: 0 }];
+  }
+
+  /** The rate at this time, when `done` bytes are done. */
+  at(atMs: number, done: number): number {
+    const samples = this.#samples;
+    const last = samples.at(-1) as { atMs: number; done: number };
+    // Less than before: files that were refused are read again.
+    if (done < last.done) samples.splice(0, samples.length, { atMs: last.atMs, done });
+    samples.push({ atMs, done });
+    while (samples.length > 2 && atMs - (samples[1] as { atMs: number }).atMs >= RATE_WINDOW_MS) {
+      samples.shift();
+    }
+    const first = samples[0] as { atMs: number; done: number };
+    return atMs > first.atMs ? ((done - first.done) * 1000) / (atMs - first.atMs) : 0;
+  }
+}
+
+/** What is left of the time, seconds; undefined: not known. */
+export function secondsLeft(
+  done: number,
+  total: number | undefined,
+  bytesPerSecond: number,
+): number | undefined {
+  if (total === undefined || bytesPerSecond <= 0) return undefined;
+  return Math.max(0, total - done) / bytesPerSecond;
+}
+
 /** Bar, percentage, amount, rate and what is left of the time, as far as they are known. */
-function amountText(done: number, total: number | undefined, elapsedMs: number): string {
-  const rate = rateText(done, elapsedMs);
+function amountText(done: number, total: number | undefined, bytesPerSecond: number): string {
+  const rate = rateText(bytesPerSecond, 1000);
   if (total === undefined || total === 0) return `${bytesText(done)}  ${rate}`;
   const share = Math.min(1, done / total);
-  const left = done > 0 && share < 1 ? (elapsedMs / 1000 / share) * (1 - share) : 0;
+  const left = secondsLeft(done, total, bytesPerSecond) ?? 0;
   const eta = left > 0 ? `  ${secondsText(left)} left` : '';
   const percent = `${Math.floor(100 * share)} %`.padStart(5);
   return `${bar(share)}${percent}  ${bytesText(done)} of ${bytesText(total)}  ${rate}${eta}`;
@@ -59,15 +119,18 @@ function bar(share: number): string {
   return `[${'#'.repeat(filled)}${'-'.repeat(width - filled)}]`;
 }
 
-/** Bytes of these files together; those that are missing count as none. Undefined: not known. */
+/**
+ * Bytes of these files together; those that are missing count as none. Undefined: not known, or
+ * nobody is told.
+ */
 export async function totalBytesOf(
   paths: readonly string[],
-  context: CliContext,
+  { cwd, interactive }: Pick<CliContext, 'cwd' | 'interactive'>,
 ): Promise<number | undefined> {
-  if (!context.interactive || paths.includes('-')) return undefined;
+  if (!interactive || paths.includes('-')) return undefined;
   let total = 0;
   for (const path of paths) {
-    const stats = await stat(resolve(context.cwd, path)).catch(() => null);
+    const stats = await stat(resolve(cwd, path)).catch(() => null);
     if (stats?.isFile()) total += stats.size;
     else if (stats?.isFIFO() || stats?.isCharacterDevice()) return undefined;
   }

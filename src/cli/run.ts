@@ -2,7 +2,9 @@ import { EXIT, OrbweaverError } from '../errors.js';
 import { type CommandEntry, completionCommand } from './completion.js';
 import type { CliContext } from './context.js';
 import { COMMON_HELP, EXIT_CODES_HELP } from './exit-codes.js';
+import { nearest } from './messages.js';
 import { failureOf, flush, outputFailure, reportFailure } from './output.js';
+import { masked, secretsOf } from './secrets.js';
 import { versionText } from './version.js';
 
 /** Commands by name; the module of each, with all that it needs, is loaded only when it is called. */
@@ -111,7 +113,7 @@ export async function runCli(argv: readonly string[], context: CliContext): Prom
   const onTalkError = (): void => {};
   stdout.on('error', onOutputError);
   stderr.on('error', onTalkError);
-  const json = optionsOf(argv).includes('--json');
+  const json = optionsOf(argv).some((arg) => arg === '--json' || arg === '--json=stream');
   let code = await runCommand(argv, context, json);
   await flush(stdout);
   if (outputError !== null && code === EXIT.ok) {
@@ -137,6 +139,8 @@ async function runCommand(
     }
     if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
       const asked = COMMANDS.find((command) => command.name === rest[0]);
+      if (name === 'help' && rest[0] !== undefined && asked === undefined)
+        throw unknownName(rest[0]);
       (name === undefined ? context.stderr : context.stdout).write(
         asked === undefined ? overview() : (await asked.load()).help,
       );
@@ -144,7 +148,7 @@ async function runCommand(
     }
     const entry = COMMANDS.find((candidate) => candidate.name === name);
     if (entry === undefined) {
-      throw new OrbweaverError('USAGE', `no command "${name}"; orbweaver --help lists them`);
+      throw unknownName(name);
     }
     const command = await entry.load();
     if (options.includes('--help') || options.includes('-h')) {
@@ -153,11 +157,28 @@ async function runCommand(
     }
     return await command.run(rest, context);
   } catch (error) {
-    const failure = failureOf(error);
-    if (options.includes('--verbose') && !json) context.stderr.write(causesText(error));
+    const secrets = secretsOf(argv, context.env);
+    const thrown = failureOf(error, COMMANDS.find((entry) => entry.name === name)?.name);
+    const failure = { ...thrown, message: masked(thrown.message, secrets) };
+    if (options.includes('--verbose') && !json) {
+      context.stderr.write(masked(causesText(error), secrets));
+    }
     reportFailure(context.stderr, failure, json);
     return failure.exitCode;
   }
+}
+
+function unknownName(name: string): OrbweaverError {
+  const isOption = name.startsWith('-');
+  const names = isOption ? ['--version', '--help'] : COMMANDS.map((command) => command.name);
+  const guess = nearest(name, names);
+  const what = isOption
+    ? `orbweaver expected a command before the option ${name}`
+    : `there is no command "${name}"`;
+  return new OrbweaverError(
+    'USAGE',
+    guess === undefined ? what : `${what}; did you mean ${guess}?`,
+  );
 }
 
 /** What stands before `--`. */

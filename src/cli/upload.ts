@@ -1,11 +1,14 @@
 import { basename } from 'node:path';
-import type { PlacementName, UploadInput, UploadResult } from '../index.js';
+import type { PlacementName, UploadInput, UploadProgress, UploadResult } from '../index.js';
 import { serverOf } from './args.js';
+import { CACHE, cacheOptionsOf, cacheWarning } from './cache.js';
 import { COMPUTE, defineCommand, type ParsedArgs, SERVER, usage } from './command.js';
 import { computeOptionsOf, kernelNote, openClient } from './compute.js';
 import type { CliContext, Command } from './context.js';
 import { reportFailed, writeJson } from './output.js';
-import { createProgressBar, totalBytesOf } from './progress.js';
+import { totalBytesOf } from './progress.js';
+import { createReporter } from './reporter.js';
+import { secretsOf } from './secrets.js';
 import { bytesText, nameText, percentText, printable, rateText } from './text.js';
 import { UPLOAD_TO_OPTIONS } from './upload-to-options.js';
 
@@ -26,11 +29,7 @@ that two of them have in common is sent once. "-" reads standard input.`,
       help: `known chunks: ${PLACEMENTS.join(', ')}`,
       choices: PLACEMENTS,
     },
-    {
-      name: 'shard-cache',
-      value: 'DIR',
-      help: 'remember what was uploaded, to dedup against it without asking',
-    },
+    ...CACHE,
     ...UPLOAD_TO_OPTIONS,
     ...COMPUTE,
   ],
@@ -49,17 +48,28 @@ async function upload(args: ParsedArgs, context: CliContext): Promise<number> {
   }
   const { endpoint, token } = serverOf(args, context);
   const json = args.flag('json');
+  const reporter = createReporter(args, context, {
+    command: 'upload',
+    label: 'uploading',
+    wireLabel: 'sent',
+    secrets: secretsOf(['--token', token ?? ''], context.env),
+  });
   const client = await openClient({
     endpoint,
     token,
-    shardCacheDir: args.text('shard-cache'),
+    ...cacheOptionsOf(args, context),
     placement: args.text('placement') as PlacementName | undefined,
     ...computeOptionsOf(args),
+    onRetry: (event) => reporter.retry(event),
   });
-  const bar = createProgressBar(context, 'uploading', json || args.flag('quiet'));
   try {
+    const warning = cacheWarning(client);
+    if (warning !== null) reporter.warn(warning);
     if (args.flag('verbose')) context.stderr.write(kernelNote(client));
-    const totalBytes = args.flag('expand') ? undefined : await totalBytesOf(paths, context);
+    const interactive = context.interactive || args.flag('json-stream');
+    const totalBytes = args.flag('expand')
+      ? undefined
+      : await totalBytesOf(paths, { cwd: context.cwd, interactive });
     const inputs = paths.map(
       (path): UploadInput => (path === '-' ? { name: '-', data: context.stdin } : path),
     );
@@ -68,22 +78,31 @@ async function upload(args: ParsedArgs, context: CliContext): Promise<number> {
       expand: args.flag('expand'),
       upToStartSize: args.flag('allow-append'),
       signal: context.signal,
-      onProgress: (progress) =>
-        bar.update(
-          progress.readBytes,
-          progress.totalBytes ?? totalBytes,
-          `${bytesText(progress.sentBytes)} sent`,
-        ),
+      onProgress: ({ readBytes, totalBytes: known, sentBytes, file, ...counts }) =>
+        reporter.update({
+          doneBytes: readBytes,
+          // Files are looked up while others are read already.
+          totalBytes: totalBytes ?? known,
+          wireBytes: sentBytes,
+          doneFileCount: counts.doneFileCount,
+          fileCount: args.flag('expand') ? counts.fileCount : paths.length,
+          file: file === null ? undefined : progressOf(file),
+        }),
     });
-    bar.clear();
+    for (const file of result.files) reporter.event('file', file);
+    reporter.clear();
     const doneCount = result.files.length;
     if (json) writeJson(context.stdout, jsonOf(result));
     else if (doneCount > 0) print(result, context, args.flag('quiet'));
     return reportFailed(context.stderr, result.failed, { json, doneCount });
   } finally {
-    bar.clear();
+    reporter.clear();
     await client.close();
   }
+}
+
+function progressOf({ name, readBytes, sizeBytes }: NonNullable<UploadProgress['file']>) {
+  return { path: name, doneBytes: readBytes, totalBytes: sizeBytes };
 }
 
 /** The contract of docs/cli.md. */

@@ -1,7 +1,7 @@
 import { PassThrough, type Readable, type Writable } from 'node:stream';
 import type { DownloadProgress, UploadProgress } from '../client/index.js';
 import type { CasClient, ShardCache } from '../client/ports.js';
-import { type ErrorCode, OrbweaverError } from '../errors.js';
+import { type ErrorCode, isOrbweaverError, OrbweaverError } from '../errors.js';
 import { Budget } from '../flow/index.js';
 import { MerkleHash } from '../hash/index.js';
 import type { Exchange } from '../http/index.js';
@@ -29,8 +29,13 @@ export interface ClientOptions extends ComputeOptions {
   readonly token?: string | TokenSource | undefined;
   /** @default 'balanced' */
   readonly placement?: PlacementName | undefined;
-  /** Folder that remembers shards between runs, to dedup without asking. @default none */
+  /**
+   * Folder that remembers what was uploaded, of all endpoints, to dedup against it without asking. Any
+   * number of processes may share it. @default none
+   */
   readonly shardCacheDir?: string | undefined;
+  /** Most bytes in that folder; what was not used for longest goes first. @default 1073741824 */
+  readonly shardCacheBytes?: number | undefined;
   /** What is tried again, how often and when; what is left out has its default. */
   readonly retry?: Partial<RetryOptions> | undefined;
   /** Silence after which a connection is given up and the request repeated, ms. @default 30000 */
@@ -168,6 +173,8 @@ export interface OrbweaverClient {
   readonly tier: KernelTier;
   /** Why `tier` is not the fastest there is; null when it is, or was asked for. */
   readonly fallbackReason: string | null;
+  /** Why the folder of `shardCacheDir` is not used; null when it is, or when there is none. */
+  readonly cacheProblem: OrbweaverError | null;
   /**
    * Uploads any number of files as one session. A file that fails is in `failed`, the others go on.
    * @throws OrbweaverError when the session as a whole fails: `AUTH_REQUIRED`, `NETWORK`, `ABORTED`,
@@ -200,6 +207,7 @@ const CLIENT_RULES: OptionRules<ClientOptions> = {
   token: is.either(is.text, is.object, is.callback),
   placement: is.oneOf(['balanced', 'store-least', 'read-fast', 'reference']),
   shardCacheDir: is.text,
+  shardCacheBytes: is.integer(0),
   retry: is.object,
   stallTimeoutMs: is.number(1),
   responseTimeoutMs: is.number(1),
@@ -259,14 +267,14 @@ const DOWNLOAD_RULES: OptionRules<ClientDownloadOptions> = {
 export async function createClient(options: ClientOptions = {}): Promise<OrbweaverClient> {
   checkOptions('createClient', options, CLIENT_RULES);
   if (options.retry !== undefined) checkOptions('retry', options.retry, RETRY_RULES);
-  const { endpoint, placement = 'balanced', shardCacheDir } = options;
+  const { endpoint, placement = 'balanced' } = options;
   const budget = new Budget({ capacityBytes: RETAINED_BYTES });
   // Both ways of a transfer are loaded when they are first asked for, and workers start meanwhile, if
   // there is work for them: most of a small upload is the loading of code and the start of threads.
-  const [pool, cas, cache] = await allOpened(
+  const [pool, cas, { cache, problem }] = await allOpened(
     poolOf(options, { inThreadBytes: IN_THREAD_BYTES }),
     endpoint === undefined ? null : casOf(endpoint, options, budget),
-    shardCacheDir === undefined ? null : cacheOf(shardCacheDir),
+    cacheOf(options),
   );
   let closing: Promise<void> | null = null;
   const checkOpen = (): void => {
@@ -287,6 +295,7 @@ export async function createClient(options: ClientOptions = {}): Promise<Orbweav
     threads: pool.threads,
     tier: pool.kernels.tier,
     fallbackReason: pool.kernels.fallbackReason,
+    cacheProblem: problem,
     upload: async (inputs, uploadOptions = {}) => {
       checkOptions('upload', uploadOptions, UPLOAD_RULES);
       checkOpen();
@@ -351,15 +360,14 @@ const IN_THREAD_BYTES = 8 * 1024 * 1024;
 async function allOpened(
   opening: Promise<WorkerPool>,
   connecting: Promise<CasClient> | null,
-  caching: Promise<ShardCache> | null,
-): Promise<[WorkerPool, CasClient | null, ShardCache | null]> {
+  caching: Promise<OpenedCache>,
+): Promise<[WorkerPool, CasClient | null, OpenedCache]> {
   try {
     return await Promise.all([opening, connecting, caching]);
   } catch (error) {
     for (const opened of await Promise.allSettled([opening, connecting])) {
       if (opened.status === 'fulfilled') await opened.value?.close();
     }
-    await caching?.catch(() => undefined);
     throw error;
   }
 }
@@ -398,9 +406,23 @@ type Given<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } &
   [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
 };
 
-async function cacheOf(dir: string): Promise<ShardCache> {
+interface OpenedCache {
+  readonly cache: ShardCache | null;
+  readonly problem: OrbweaverError | null;
+}
+
+/** The shard cache; one that cannot be used is none. */
+async function cacheOf(options: ClientOptions): Promise<OpenedCache> {
+  const { endpoint, shardCacheDir: dir, shardCacheBytes: maxBytes } = options;
+  if (endpoint === undefined || dir === undefined) return { cache: null, problem: null };
   const { createShardCache } = await import('../io/index.js');
-  return createShardCache({ dir });
+  try {
+    const store = endpoint.replace(/\/+$/, '');
+    return { cache: await createShardCache({ dir, endpoint: store, maxBytes }), problem: null };
+  } catch (error) {
+    if (!isOrbweaverError(error)) throw error;
+    return { cache: null, problem: error };
+  }
 }
 
 function isList(inputs: UploadInput | readonly UploadInput[]): inputs is readonly UploadInput[] {

@@ -98,7 +98,8 @@ export async function runZipDownload(
 
 /** Where a download goes: a path, or a stream. */
 export function sinkOf(to: string | Writable): Promise<Sink> | Sink {
-  return typeof to === 'string' ? outputSink(to) : streamSink(to);
+  if (typeof to === 'string') return outputSink(to);
+  return streamSink(to, to === process.stdout ? { name: 'standard output' } : {});
 }
 
 /** A stream that a download writes to; `name` is for messages. */

@@ -37,9 +37,6 @@ const PLACEMENTS: Readonly<Record<PlacementName, () => PlacementPolicy>> = {
   reference: createReferencePlacement,
 };
 
-/** Our own shards stay usable for three weeks, as those of the reference client do. */
-const SHARD_LIFETIME_SECONDS = 21 * 24 * 60 * 60;
-
 /** Inputs that are looked up at once: thousands of files must not wait for one disk access each. */
 const LOOK_AHEAD = 32;
 
@@ -53,10 +50,10 @@ export async function runUpload(
   const { sha256 = false, expand = false, upToStartSize, onFile, ...rest } = options;
   const { signal } = rest;
   const startedAt = performance.now();
-  const learnt: Uint8Array[] = [];
   const files: UploadedFile[] = [];
   const session = createUploadSession({
     cas,
+    cache,
     pool,
     hasher: pool.kernels.hasher,
     clock: SYSTEM_CLOCK,
@@ -64,7 +61,6 @@ export async function runUpload(
       ...rest,
       signal,
       placement: PLACEMENTS[parts.placement](),
-      onShard: cache === null ? undefined : (shard) => learnt.push(shard),
       onFile: (file) => {
         if (onFile === undefined) files.push(uploadedFile(file));
         else onFile(uploadedFile(file));
@@ -73,7 +69,6 @@ export async function runUpload(
   });
   const failures: FailedUpload[] = [];
   try {
-    if (cache !== null) await learn(cache, session.addKnownShard);
     const add = async (source: Source, input: UploadInput): Promise<void> => {
       const wait = session.ready();
       if (wait !== null) await wait;
@@ -102,8 +97,6 @@ export async function runUpload(
       }
     }
     const summary = await session.finish();
-    const expiry = Math.floor(SYSTEM_CLOCK.unixMs() / 1000) + SHARD_LIFETIME_SECONDS;
-    for (const shard of learnt) await cache?.put(shard, expiry);
     return {
       files,
       failed: [...failures, ...summary.failed.map(({ name, error }) => failedUpload(name, error))],
@@ -144,17 +137,6 @@ function sourcesOf(
     }
   });
   return waits ? Promise.all(found) : (found as (Source | Error)[]);
-}
-
-/** What the cache knows; a shard that cannot be used is dropped from it. */
-async function learn(cache: ShardCache, add: (shard: Uint8Array) => unknown): Promise<void> {
-  for await (const shard of cache.load(Math.floor(SYSTEM_CLOCK.unixMs() / 1000))) {
-    try {
-      add(shard.bytes);
-    } catch {
-      await shard.drop();
-    }
-  }
 }
 
 function failedUpload(path: string, error: unknown): FailedUpload {

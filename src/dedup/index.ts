@@ -1,3 +1,4 @@
+export { CACHE_KEY_BYTES, keysOfShard, keysToFind } from './cache-keys.js';
 export { ChunkIndex, type ChunkIndexOptions, hashWords } from './chunk-index.js';
 export {
   DEFAULT_MAX_KNOWN_CHUNKS,

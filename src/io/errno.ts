@@ -73,6 +73,7 @@ export function outputErrnoError(
 const WORDS: Readonly<Record<string, string>> = {
   ENOENT: 'no such file or folder',
   ENOTDIR: 'a file where a folder should be',
+  EEXIST: 'something else of that name',
   EISDIR: 'a folder',
   EACCES: 'no permission',
   EPERM: 'no permission',

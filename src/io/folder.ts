@@ -6,9 +6,10 @@ import { errnoOf } from './errno.js';
  * Makes a folder and those above it. Not `mkdir` with `recursive`: below `/proc`, where a name can be
  * refused as missing for ever, that never returns.
  *
+ * @param mode rights of the folders that are made, before the umask
  * @throws Error of the system, with the path of what could not be made
  */
-export async function makeFolder(path: string, mode = 0o777): Promise<void> {
+export async function makeFolder(path: string, mode: number = 0o777): Promise<void> {
   try {
     await mkdir(path, { mode });
   } catch (error) {

@@ -26,6 +26,8 @@ export interface RetryEvent {
   readonly code: string;
   /** HTTP status, or null when there was no response. */
   readonly status: number | null;
+  /** What failed, in words. */
+  readonly message: string;
   /** Milliseconds until the next attempt. */
   readonly delayMs: number;
 }

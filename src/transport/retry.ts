@@ -54,6 +54,7 @@ export function createAttempts(ports: RetryPorts, call: Call): Attempts {
         operation: call.name,
         attempt: attempts,
         code: failure.error.code,
+        message: failure.error.message,
         status: failure.status,
         delayMs,
       });

@@ -94,7 +94,8 @@ async function probe<T>(
 }
 
 function tellRetry({ onRetry }: Context, { name }: Call): void {
-  onRetry?.({ operation: name, attempt: 1, code: 'STALLED', status: null, delayMs: 0 });
+  const message = `${name} expected a response, got silence`;
+  onRetry?.({ operation: name, attempt: 1, code: 'STALLED', message, status: null, delayMs: 0 });
 }
 
 /** A server that lives and says nothing to the end of the response timeout is not asked again. */

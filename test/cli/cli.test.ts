@@ -95,7 +95,12 @@ describe('the command line', () => {
       out,
       '--json',
     ]);
-    expect(whole.json()).toMatchObject({ type: 'result', path: out, sizeBytes: bytes.length });
+    expect(whole.json()).toMatchObject({
+      type: 'result',
+      path: out,
+      sizeBytes: bytes.length,
+      verified: true,
+    });
     expect((await readFile(out)).equals(bytes)).toBe(true);
 
     const part = await orbweaver([
@@ -110,8 +115,42 @@ describe('the command line', () => {
       '100001',
       '--json',
     ]);
-    expect(part.json()).toMatchObject({ sizeBytes: 100_001 });
+    expect(part.json()).toMatchObject({ sizeBytes: 100_001, verified: false });
     expect((await readFile(out)).equals(bytes.subarray(1_234_567, 1_334_568))).toBe(true);
+  });
+
+  it('says whether a download was held against its hash, to programs and to people', async () => {
+    const { files } = await upload(file);
+    const hash = files[0]?.fileHash ?? '';
+    const args = ['download', hash, '-o', at('checked'), ...server()];
+    const fromStart = await orbweaver([...args, '--offset', '0', '--json']);
+    expect(fromStart.json()).toMatchObject({ sizeBytes: bytes.length, verified: true });
+    const range = await orbweaver([...args, '--offset', '1', '--json']);
+    expect(range.json()).toMatchObject({ sizeBytes: bytes.length - 1, verified: false });
+    expect((await orbweaver(args)).stderr).not.toContain('file hash');
+    expect((await orbweaver([...args, '--length', '5'])).stderr).toContain(
+      'a range, so not held against the file hash',
+    );
+  });
+
+  it('tells events with --json=stream: the first one the version, the last one the result', async () => {
+    const run = await orbweaver(['upload', file, at('none'), ...server(), '--json=stream']);
+    expect(run.status).toBe(9);
+    const events = run.stdout
+      .toString()
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(events[0]).toEqual({ type: 'start', version: 1, command: 'upload' });
+    expect(events.at(-1)).toMatchObject({ type: 'result', failed: [{ code: 'INPUT_NOT_FOUND' }] });
+    const types = new Set(events.map(({ type }) => type));
+    expect(types).toEqual(new Set(['start', 'progress', 'file', 'result']));
+    const { fileHash } = events.find(({ type }) => type === 'file');
+    const out = ['-o', '-', '--json=stream', ...server()];
+    const download = await orbweaver(['download', fileHash, ...out]);
+    expect(download.stdout.equals(bytes)).toBe(true);
+    expect(download.errorJson()).toMatchObject({ type: 'result', verified: true });
+    expect(JSON.parse(download.stderr.split('\n')[0] ?? '')).toMatchObject({ command: 'download' });
   });
 
   it('sends no xorb for the same file again, and little for an edited copy', async () => {

@@ -22,6 +22,9 @@ export interface BinaryOptions {
 
 function start(args: readonly string[], options: BinaryOptions): ChildProcessWithoutNullStreams {
   const { ORBWEAVER_ENDPOINT: _, ORBWEAVER_TOKEN: __, ...env } = process.env;
+  // Whoever runs the tests has a cache of their own there.
+  delete env['HOME'];
+  delete env['XDG_CACHE_HOME'];
   return spawn(process.execPath, [BINARY, ...args], {
     env: { ...env, ...options.env },
     cwd: options.cwd,

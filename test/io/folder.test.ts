@@ -29,7 +29,7 @@ describe('a folder that is needed', () => {
     'is an error below /proc, where nothing can be made (skipped without /proc)',
     async () => {
       await expect(makeFolder('/proc/x/y')).rejects.toMatchObject({ code: 'ENOENT' });
-      await expect(createShardCache({ dir: '/proc/x/y' })).rejects.toMatchObject({
+      await expect(createShardCache({ dir: '/proc/x/y', endpoint: 'x' })).rejects.toMatchObject({
         code: 'OUTPUT_UNWRITABLE',
       });
     },

@@ -1,6 +1,7 @@
 import type { DedupSession } from '../../dedup/index.js';
 import { HASH_BYTES } from '../../hash/index.js';
 import type { Batch, Segment } from './batch.js';
+import type { KnownShards } from './known-shards.js';
 import type { Lookahead } from './lookahead.js';
 import type { GlobalQueries } from './queries.js';
 
@@ -10,20 +11,41 @@ export interface AskingLane {
   answers: Promise<void>;
 }
 
-/** Asks the store about the chunks of batches, in the order of their lane, before they are placed. */
+/** Who may know chunks. */
+export interface AskerOptions {
+  readonly dedup: DedupSession;
+  /** What this machine remembers; null: nothing. */
+  readonly known: KnownShards | null;
+  /** The store; null: it is not asked. */
+  readonly queries: GlobalQueries | null;
+  readonly lookahead: Lookahead;
+}
+
+/**
+ * Asks about the chunks of batches, in the order of their lane, before they are placed: first what this
+ * machine remembers, then, of what is left, the store.
+ */
 export class Asker {
   readonly #dedup: DedupSession;
+  readonly #known: KnownShards | null;
   readonly #queries: GlobalQueries | null;
   readonly #lookahead: Lookahead;
 
-  /** `queries` null: nobody is asked. */
-  constructor(dedup: DedupSession, queries: GlobalQueries | null, lookahead: Lookahead) {
+  constructor({ dedup, known, queries, lookahead }: AskerOptions) {
     this.#dedup = dedup;
+    this.#known = known;
     this.#queries = queries;
     this.#lookahead = lookahead;
   }
 
-  ask(lane: AskingLane, batch: Batch): void {
+  /** Resolves, or returns, when the store was asked; `lane.answers` settles with its responses. */
+  ask(lane: AskingLane, batch: Batch): void | Promise<void> {
+    const looking = this.#known?.lookUp(batch) ?? null;
+    if (looking === null) return this.#askStore(lane, batch);
+    return looking.then(() => this.#askStore(lane, batch));
+  }
+
+  #askStore(lane: AskingLane, batch: Batch): void {
     const queries = this.#queries;
     if (queries === null) return;
     const answers: Promise<void>[] = [];

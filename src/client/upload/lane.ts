@@ -14,7 +14,7 @@ export interface LaneHost {
   readonly pool: ComputePool;
   readonly sizes: UploadSizes;
   readonly scope: Scope;
-  onRead(bytes: number): void;
+  onRead(file: FileTask, bytes: number): void;
   /** The pool gives no memory any more: nothing can go on. */
   onFatal(error: unknown): void;
 }
@@ -64,7 +64,7 @@ export class Lane {
     batch.fill = end;
     file.readBytes = source.sizeBytes;
     batch.seal(segment, true);
-    this.#host.onRead(source.sizeBytes);
+    this.#host.onRead(file, source.sizeBytes);
     file.readToEnd();
     return true;
   }
@@ -140,7 +140,7 @@ export class Lane {
       if (count === 0) break;
       batch.fill += count;
       file.readBytes += count;
-      this.#host.onRead(count);
+      this.#host.onRead(file, count);
     }
     batch.seal(segment, true);
     if (expected === undefined) return;

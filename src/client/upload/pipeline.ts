@@ -7,6 +7,7 @@ import type { ComputePool, SegmentChunks, UploadJournal, XorbConsumer } from '..
 import { Asker, type AskingLane } from './asker.js';
 import type { Batch } from './batch.js';
 import type { FileTask } from './file-task.js';
+import type { KnownShards } from './known-shards.js';
 import { Lane } from './lane.js';
 import { Lookahead } from './lookahead.js';
 import { Packing, type Piece } from './packing.js';
@@ -22,7 +23,9 @@ export interface PipelineOptions {
   /** Where xorbs go; null: nowhere. */
   readonly consumer: XorbConsumer | null;
   readonly journal: UploadJournal;
-  /** Null: nobody is asked. */
+  /** What this machine remembers of earlier uploads; null: nothing. */
+  readonly known: KnownShards | null;
+  /** Null: the store is not asked. */
   readonly queries: GlobalQueries | null;
   readonly pool: ComputePool;
   readonly dedup: DedupSession;
@@ -81,7 +84,8 @@ export class Pipeline implements ReadersHost {
     this.#working = new Budget({ capacityBytes: sizes.batchCount * sizes.slabBytes });
     this.#packing = new Packing(pool);
     this.#lookahead = new Lookahead(pool, sizes);
-    this.#asker = new Asker(dedup, options.queries, this.#lookahead);
+    const { known, queries } = options;
+    this.#asker = new Asker({ dedup, known, queries, lookahead: this.#lookahead });
     this.#sender = new XorbSender({
       consumer,
       journal,
@@ -143,9 +147,8 @@ export class Pipeline implements ReadersHost {
     this.#stopListening();
   }
 
-  onRead(bytes: number): void {
-    this.#options.tally.readBytes += bytes;
-    this.#options.tally.tell();
+  onRead(file: FileTask, bytes: number): void {
+    this.#options.tally.read(file, bytes);
   }
 
   onEnd(file: FileTask): void {

@@ -22,6 +22,8 @@ export interface Registration {
   shardBytes: number;
   /** Hash texts of files that the target refused, for terms in xorbs that are not ours. */
   readonly refused: Map<string, Error>;
+  /** Xorbs that are not ours, of those files. */
+  readonly foreign: HashTable;
   /** Xorbs of ours that no shard lists, because the shard that did was refused. */
   readonly unlisted: HashTable;
 }
@@ -39,6 +41,7 @@ export async function registerShards(options: RegisterOptions): Promise<Registra
     shardCount: 0,
     shardBytes: 0,
     refused: new Map(),
+    foreign: new HashTable(),
     unlisted: new HashTable(),
   };
   for (const shard of options.shards) {
@@ -60,7 +63,12 @@ export async function registerShards(options: RegisterOptions): Promise<Registra
         for (const { hash } of xorbs) result.unlisted.add(hash.bytes, 0);
       }
       for (const file of files) {
-        if (!isOurs(file)) result.refused.set(file.hash.toString(), error as Error);
+        if (isOurs(file)) continue;
+        result.refused.set(file.hash.toString(), error as Error);
+        for (const { xorb } of file.terms) {
+          const isForeign = options.acknowledged.indexOf(xorb.bytes, 0) < 0;
+          if (isForeign) result.foreign.add(xorb.bytes, 0);
+        }
       }
     }
   }

@@ -6,6 +6,7 @@ import { HashTable } from '../../shard/index.js';
 import type { Source, UploadTarget } from '../ports.js';
 import { FileTask, type Sha256Plan } from './file-task.js';
 import { defaultKnowledgeBytes, Knowledge } from './knowledge.js';
+import { KnownShards } from './known-shards.js';
 import { Outcomes } from './outcomes.js';
 import { Pipeline } from './pipeline.js';
 import { GlobalQueries } from './queries.js';
@@ -69,6 +70,7 @@ class Session implements UploadSession {
   readonly #knowledge: Knowledge;
   readonly #tally: Tally;
   readonly #queries: GlobalQueries | null;
+  readonly #known: KnownShards | null;
   readonly #outcomes = new Outcomes();
   readonly #acknowledged = new HashTable();
   readonly #leaning: LeaningFile[] = [];
@@ -81,7 +83,7 @@ class Session implements UploadSession {
   #shardBytes = 0;
 
   constructor(parts: UploadSessionOptions) {
-    const { pool, hasher, cas, clock, options = {} } = parts;
+    const { pool, hasher, cas, cache = null, clock, options = {} } = parts;
     const { dryRun = false, placement, globalDedup = true } = options;
     this.#parts = parts;
     this.#options = options;
@@ -109,10 +111,20 @@ class Session implements UploadSession {
       globalDedup && cas !== null
         ? new GlobalQueries({ cas, knowledge: this.#knowledge, timeoutMs, scope: this.#scope })
         : null;
+    this.#known =
+      cache !== null && cas !== null
+        ? new KnownShards({
+            cache,
+            store: cas,
+            knowledge: this.#knowledge,
+            scope: this.#scope,
+            timeoutMs,
+          })
+        : null;
     this.#scope.onEnd(() => {
       for (const file of this.#open) file.fail(this.#scope.reason);
     });
-    this.#pipeline = this.#newPipeline(this.#queries);
+    this.#pipeline = this.#newPipeline('knowing');
   }
 
   add(source: Source, options: AddOptions = {}): Promise<FileResult> {
@@ -144,7 +156,11 @@ class Session implements UploadSession {
     this.#finishing = true;
     try {
       const registration = await this.#register();
-      if (registration.refused.size > 0) await this.#repeat(registration);
+      if (registration.refused.size > 0) {
+        await this.#known?.refused(registration.foreign);
+        await this.#repeat(registration);
+      }
+      await this.#known?.written();
       return this.#summary();
     } catch (error) {
       this.#end(error);
@@ -169,12 +185,13 @@ class Session implements UploadSession {
     );
   }
 
-  #newPipeline(queries: GlobalQueries | null): Pipeline {
+  #newPipeline(mode: 'knowing' | 'alone'): Pipeline {
     const { pool, journal = {} } = this.#parts;
     return new Pipeline({
       consumer: this.#target?.xorbs ?? null,
       journal,
-      queries,
+      known: mode === 'knowing' ? this.#known : null,
+      queries: mode === 'knowing' ? this.#queries : null,
       pool,
       dedup: this.#dedup,
       sizes: this.#sizes,
@@ -275,14 +292,20 @@ class Session implements UploadSession {
     await pipeline.sent();
     this.#tally.phase = 'shards';
     this.#tally.tell();
-    const { onShard } = this.#options;
+    const { onShard, dryRun = false } = this.#options;
+    const { clock, target } = this.#parts;
+    // What another target has taken, the store does not have.
+    const remembers = !dryRun && target === undefined;
     const registration = await registerShards({
       consumer: this.#target?.shards ?? null,
       journal: this.#parts.journal ?? {},
       shards: startedWith(first, shards),
       acknowledged: this.#acknowledged,
       scope: this.#scope,
-      onShard: (shard) => onShard !== undefined && this.#tally.call(() => onShard(shard)),
+      onShard: (shard) => {
+        if (remembers) this.#known?.remember(shard, clock.unixMs() / 1000);
+        if (onShard !== undefined) this.#tally.call(() => onShard(shard));
+      },
       onProgress: () => this.#tally.tell(),
     });
     this.#shardCount += registration.shardCount;
@@ -297,7 +320,7 @@ class Session implements UploadSession {
   async #repeat({ refused, unlisted }: Registration): Promise<void> {
     this.#dedup.startOver((xorb) => unlisted.indexOf(xorb.bytes, 0) < 0);
     this.#knowledge.forget();
-    this.#pipeline = this.#newPipeline(null);
+    this.#pipeline = this.#newPipeline('alone');
     this.#tally.phase = 'data';
     const repeats: Promise<void>[] = [];
     for (const { number, source, sha256 } of this.#leaning.splice(0)) {

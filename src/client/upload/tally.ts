@@ -6,6 +6,8 @@ export class Tally {
   fileCount = 0;
   doneFileCount = 0;
   readBytes = 0;
+  /** The file that was read last. */
+  #file: FileTask | null = null;
   newBytes = 0;
   dedupedBytes = 0;
   sentBytes = 0;
@@ -32,6 +34,12 @@ export class Tally {
     this.tell();
   }
 
+  read(file: FileTask, bytes: number): void {
+    this.readBytes += bytes;
+    this.#file = file;
+    this.tell();
+  }
+
   /** A stream has ended: now its size is known. */
   ended(file: FileTask): void {
     if (file.source.sizeBytes !== undefined) return;
@@ -47,7 +55,8 @@ export class Tally {
   tell(): void {
     const listener = this.#listener;
     if (listener === undefined) return;
-    const progress = {
+    const file = this.#file;
+    const progress: UploadProgress = {
       fileCount: this.fileCount,
       doneFileCount: this.doneFileCount,
       readBytes: this.readBytes,
@@ -57,6 +66,11 @@ export class Tally {
       sentBytes: this.sentBytes,
       toSendBytes: this.toSendBytes,
       phase: this.phase,
+      file: file && {
+        name: file.source.name,
+        readBytes: file.readBytes,
+        sizeBytes: file.source.sizeBytes,
+      },
     };
     if (!this.call(() => listener(progress))) this.#listener = undefined;
   }

@@ -1,7 +1,14 @@
 import type { FileSummary, PlacementPolicy } from '../../dedup/index.js';
 import type { Clock } from '../../flow/index.js';
 import type { Hasher } from '../../hash/ports.js';
-import type { CasClient, ComputePool, Source, UploadJournal, UploadTarget } from '../ports.js';
+import type {
+  CasClient,
+  ComputePool,
+  ShardCache,
+  Source,
+  UploadJournal,
+  UploadTarget,
+} from '../ports.js';
 
 /** Sources read at once when nothing else is said. */
 export const DEFAULT_READ_CONCURRENCY = 4;
@@ -61,6 +68,11 @@ export interface UploadSessionOptions {
   readonly target?: UploadTarget | undefined;
   /** Told of everything the target has acknowledged. @default nobody */
   readonly journal?: UploadJournal | undefined;
+  /**
+   * Shards of earlier uploads to `cas`, which are looked up before it is asked; what `cas` registers is
+   * added. @default none
+   */
+  readonly cache?: ShardCache | null | undefined;
   readonly pool: ComputePool;
   /** Keyed BLAKE3 of the calling thread. */
   readonly hasher: Hasher;
@@ -140,6 +152,12 @@ export interface UploadProgress {
   readonly toSendBytes: number;
   /** `shards`: all data is there, the files are being registered. */
   readonly phase: 'data' | 'shards';
+  /** The file that was read last; `sizeBytes` is undefined when it is not known. */
+  readonly file: {
+    readonly name: string;
+    readonly readBytes: number;
+    readonly sizeBytes: number | undefined;
+  } | null;
 }
 
 /** One upload of any number of files that share an index. */

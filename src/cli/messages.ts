@@ -1,0 +1,130 @@
+import { ERROR_CODES, type ErrorCode, type ErrorFields } from '../errors.js';
+
+/**
+ * What a person is told about a failure: the library says exactly what was expected and what came, for
+ * programs and for reports; here that becomes a sentence about the command line, with the next step.
+ */
+export interface Saying {
+  readonly message: string;
+  readonly hint: string;
+}
+
+/** What is known of a failure. */
+export interface Said {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly fields?: ErrorFields | undefined;
+}
+
+/** Hints that say more than the table can, for those who sit at a command line. */
+const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
+  AUTH_REQUIRED: 'Pass a valid token with --token T, or in ORBWEAVER_TOKEN.',
+  NETWORK: 'Check the endpoint (--endpoint, ORBWEAVER_ENDPOINT) and the network, then try again.',
+  INPUT_IS_DIRECTORY: 'Name the files inside it, as in DIR/*.',
+  OUTPUT_UNWRITABLE: 'Check that the folder is there and may be written, or choose another one.',
+};
+
+const SYSTEM_WORDS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'no server listens there',
+  ENOTFOUND: 'there is no host of that name',
+  EAI_AGAIN: 'the name of the host cannot be looked up now',
+  EHOSTUNREACH: 'the host cannot be reached',
+  ENETUNREACH: 'the network cannot be reached',
+  ETIMEDOUT: 'the connection took too long',
+  ECONNRESET: 'the connection was cut off',
+};
+
+/** `"status" of POST /v1/xorbs at host expected success, got 401: {"error":"…"}` */
+const STATUS = /^"status" of (.+) at (\S+) expected success, got (\d{3})(?:: (.*))?$/;
+/** `POST /v1/xorbs at host expected a response, got ECONNREFUSED: connect …` */
+const NO_RESPONSE = /^(.+) at (\S+) expected a response, got ([A-Z_]+): .*$/;
+
+/** The sentence and the next step for a failure of `command`, which is undefined before it is known. */
+export function sayingOf({ code, message, fields }: Said, command: string | undefined): Saying {
+  return { message: sentenceOf(message, fields), hint: hintOf(code, { message, fields, command }) };
+}
+
+function sentenceOf(message: string, fields: ErrorFields | undefined): string {
+  const refused = STATUS.exec(message);
+  if (refused !== null) {
+    const [, operation, host, status, body] = refused;
+    const said = body === undefined ? '' : `: ${serverText(body, fields)}`;
+    return `${host} refused ${operation} with status ${status}${said}`;
+  }
+  const silent = NO_RESPONSE.exec(message);
+  const words = silent === null ? undefined : SYSTEM_WORDS[silent[3] as string];
+  return silent === null || words === undefined
+    ? message
+    : `no response from ${silent[2]} to ${silent[1]}: ${words} (${silent[3]})`;
+}
+
+/** What a server said, without the JSON around it. */
+function serverText(body: string, fields: ErrorFields | undefined): string {
+  const whole = fields?.['body'];
+  try {
+    const parsed: unknown = JSON.parse(typeof whole === 'string' ? whole : body);
+    if (typeof parsed === 'object' && parsed !== null) {
+      const { error, message } = parsed as { error?: unknown; message?: unknown };
+      for (const text of [error, message]) if (typeof text === 'string') return text;
+    }
+  } catch {
+    // Not ours; as it is.
+  }
+  return body;
+}
+
+interface HintFacts {
+  readonly message: string;
+  readonly fields: ErrorFields | undefined;
+  readonly command: string | undefined;
+}
+
+function hintOf(code: ErrorCode, { message, fields, command }: HintFacts): string {
+  const own = fields?.['hint'];
+  if (typeof own === 'string') return own;
+  if (code === 'USAGE') {
+    return `See orbweaver ${command === undefined ? '' : `${command} `}--help.`;
+  }
+  if (message.includes('(EPIPE)')) {
+    return 'Its reader ended before all was written: only exit code 0 means that all is there.';
+  }
+  return HINTS[code] ?? ERROR_CODES[code].hint;
+}
+
+/** The name that was most likely meant; undefined: none is near. */
+export function nearest(name: string, names: readonly string[]): string | undefined {
+  const limit = Math.max(1, Math.floor(name.length / 3));
+  let best: string | undefined;
+  let bestDistance = limit + 1;
+  for (const candidate of names) {
+    const distance = editDistance(name, candidate);
+    if (distance < bestDistance) {
+      best = candidate;
+      bestDistance = distance;
+    }
+  }
+  return best;
+}
+
+/** Letters to insert, remove, replace or swap. */
+function editDistance(a: string, b: string): number {
+  let before: number[] = [];
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1];
+      let cost = Math.min(
+        (row[j] as number) + 1,
+        (next[j - 1] as number) + 1,
+        (row[j - 1] as number) + (same ? 0 : 1),
+      );
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      if (swapped) cost = Math.min(cost, (before[j - 2] as number) + 1);
+      next.push(cost);
+    }
+    before = row;
+    row = next;
+  }
+  return row[b.length] as number;
+}

@@ -1,0 +1,191 @@
+import { basename } from 'node:path';
+import type { Writable } from 'node:stream';
+import type { Clock } from '../flow/index.js';
+import type { RetryEvent } from '../index.js';
+import { SYSTEM_CLOCK } from '../platform/index.js';
+import type { ParsedArgs } from './command.js';
+import type { CliContext } from './context.js';
+import { writeJson } from './output.js';
+import { createProgressBar, type ProgressBar, Speed, secondsLeft } from './progress.js';
+import { masked } from './secrets.js';
+import { bytesText, percentText, printable, secondsText } from './text.js';
+
+/** The version of the events of `--json=stream`; docs/cli.md describes them. */
+export const EVENTS_VERSION = 1;
+
+/** Least and most time between two `progress` events while bytes move. */
+const MIN_EVENT_MS = 100;
+const MAX_EVENT_MS = 900;
+
+/** Where a command stands. */
+export interface ProgressState {
+  readonly doneBytes: number;
+  /** Undefined: not known. */
+  readonly totalBytes: number | undefined;
+  /** The file whose bytes moved last. */
+  readonly file?:
+    | { readonly path: string; readonly doneBytes: number; readonly totalBytes: number | undefined }
+    | undefined;
+  readonly doneFileCount?: number | undefined;
+  readonly fileCount?: number | undefined;
+  /** Bytes on the wire: sent by an upload, fetched by a download. */
+  readonly wireBytes: number;
+}
+
+/** Tells what goes on while a command runs: a bar, events, or nothing. */
+export interface Reporter {
+  update(state: ProgressState): void;
+  /** A request is repeated. */
+  retry(event: RetryEvent): void;
+  /** Something that is no failure. */
+  warn(message: string): void;
+  /** An event of its own kind, told with `--json=stream` only. */
+  event(type: string, fields: object): void;
+  /** Nothing more is drawn. Safe to call twice. */
+  clear(): void;
+}
+
+export interface ReporterOptions {
+  readonly command: string;
+  /** For the bar: "uploading". */
+  readonly label: string;
+  /** What the bytes on the wire are called: "sent". */
+  readonly wireLabel: string;
+  /** Where events go. @default standard output */
+  readonly events?: Writable | undefined;
+  readonly secrets: readonly string[];
+  readonly clock?: Clock | undefined;
+}
+
+/** How this command line wants to be told. */
+export function createReporter(
+  args: ParsedArgs,
+  context: CliContext,
+  options: ReporterOptions,
+): Reporter {
+  const isStream = args.flag('json-stream');
+  const clock = options.clock ?? SYSTEM_CLOCK;
+  const isQuiet = args.flag('json') || args.flag('quiet');
+  if (isStream) return streamReporter(options.events ?? context.stdout, options, clock);
+  const bar = createProgressBar(context, options.label, isQuiet, clock);
+  return barReporter(bar, {
+    context,
+    options,
+    clock,
+    json: args.flag('json'),
+    quiet: args.flag('quiet'),
+    verbose: args.flag('verbose'),
+  });
+}
+
+interface BarParts {
+  readonly context: CliContext;
+  readonly options: ReporterOptions;
+  readonly clock: Clock;
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+}
+
+/** A retry stands on the line until bytes move again, this long at least. */
+const RETRY_SHOWN_MS = 2000;
+
+function barReporter(bar: ProgressBar, parts: BarParts): Reporter {
+  const { context, options, clock, json, quiet, verbose } = parts;
+  let state: ProgressState = { doneBytes: 0, totalBytes: undefined, wireBytes: 0 };
+  let note: { readonly text: string; readonly untilMs: number } | null = null;
+  const draw = (): void => {
+    if (note !== null && clock.now() > note.untilMs) note = null;
+    const text = note?.text ?? fileText(state) + wireText(state, options.wireLabel);
+    bar.update(state.doneBytes, state.totalBytes, text);
+  };
+  return {
+    update(next) {
+      state = next;
+      draw();
+    },
+    retry(event) {
+      const text = masked(retryText(event), options.secrets);
+      note = { text, untilMs: clock.now() + Math.max(RETRY_SHOWN_MS, event.delayMs) };
+      draw();
+      if (verbose && !json) bar.print(`${text}: ${masked(event.message, options.secrets)}`);
+    },
+    warn(message) {
+      const text = masked(message, options.secrets);
+      if (json) writeJson(context.stderr, { type: 'warning', message: text });
+      else if (!quiet) bar.print(`orbweaver: ${text}`);
+    },
+    event: () => {},
+    clear: () => bar.clear(),
+  };
+}
+
+function streamReporter(stream: Writable, options: ReporterOptions, clock: Clock): Reporter {
+  const speed = new Speed(clock.now());
+  let state: ProgressState | null = null;
+  let toldAt = Number.NEGATIVE_INFINITY;
+  let stopTimer: (() => void) | null = null;
+  let over = false;
+  const event = (type: string, fields: object): void => {
+    if (!over) writeJson(stream, { type, ...fields });
+  };
+  const tell = (): void => {
+    stopTimer?.();
+    stopTimer = null;
+    if (state === null || over) return;
+    toldAt = clock.now();
+    event('progress', progressFields(state, speed.at(toldAt, state.doneBytes)));
+    state = null;
+  };
+  event('start', { version: EVENTS_VERSION, command: options.command });
+  return {
+    update(next) {
+      state = next;
+      const age = clock.now() - toldAt;
+      if (age >= MIN_EVENT_MS) tell();
+      // What comes too soon is told a little later, if nothing else comes.
+      else stopTimer ??= clock.setTimer(Math.min(MAX_EVENT_MS, MIN_EVENT_MS - age), tell);
+    },
+    retry(retry) {
+      event('retry', { ...retry, message: masked(retry.message, options.secrets) });
+    },
+    warn: (message) => event('warning', { message: masked(message, options.secrets) }),
+    event,
+    clear() {
+      tell();
+      over = true;
+    },
+  };
+}
+
+function progressFields(state: ProgressState, bytesPerSecond: number): object {
+  const { doneBytes, totalBytes, wireBytes, doneFileCount, fileCount, file } = state;
+  const left = secondsLeft(doneBytes, totalBytes, bytesPerSecond);
+  return {
+    doneBytes,
+    totalBytes: totalBytes ?? null,
+    wireBytes,
+    bytesPerSecond: Math.round(bytesPerSecond),
+    secondsLeft: left === undefined ? null : Math.ceil(left),
+    ...(fileCount === undefined ? {} : { doneFileCount, fileCount }),
+    ...(file === undefined ? {} : { file: { ...file, totalBytes: file.totalBytes ?? null } }),
+  };
+}
+
+/** `2 of 9 files, model.bin 37.5 %` when there are several. */
+function fileText({ file, doneFileCount = 0, fileCount = 0 }: ProgressState): string {
+  if (file === undefined || fileCount < 2) return '';
+  const { path, doneBytes, totalBytes } = file;
+  const share = totalBytes === undefined ? '' : ` ${percentText(doneBytes, totalBytes)}`;
+  return `${doneFileCount} of ${fileCount} files, ${printable(basename(path))}${share}, `;
+}
+
+function wireText({ wireBytes, doneBytes }: ProgressState, label: string): string {
+  return doneBytes === 0 && wireBytes === 0 ? '' : `${bytesText(wireBytes)} ${label}`;
+}
+
+function retryText({ operation, attempt, code, status, delayMs }: RetryEvent): string {
+  const why = status === null ? code : `${code}, status ${status}`;
+  const when = delayMs < 1000 ? 'at once' : `in ${secondsText(delayMs / 1000)}`;
+  return `${operation} failed (${why}), attempt ${attempt + 1} ${when}`;
+}
