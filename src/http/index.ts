@@ -1,5 +1,14 @@
 /** Requests, responses and bodies, as clients and servers share them. No I/O, nothing of Node. */
-export { bytesBody, drain, piecesBody, piecesOf, readAll, textBody } from './bodies.js';
+export {
+  bytesBody,
+  drain,
+  type Pulled,
+  piecesBody,
+  piecesOf,
+  pulledBody,
+  readAll,
+  textBody,
+} from './bodies.js';
 export type {
   Body,
   Exchange,
