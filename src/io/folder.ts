@@ -6,17 +6,25 @@ import { errnoOf } from './errno.js';
  * Makes a folder and those above it. Not `mkdir` with `recursive`: below `/proc`, where a name can be
  * refused as missing for ever, that never returns.
  *
+ * @param options `sync`: new folders survive a power cut; each is an entry of the one above it
  * @throws Error of the system, with the path of what could not be made
  */
-export async function makeFolder(path: string): Promise<void> {
+export async function makeFolder(
+  path: string,
+  options: { readonly sync?: boolean | undefined } = {},
+): Promise<void> {
   try {
     await mkdir(path);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' && dirname(path) !== path) {
-      await makeFolder(dirname(path));
+      await makeFolder(dirname(path), options);
       await mkdir(path).catch((second: unknown) => throwUnlessFolder(path, second));
-    } else await throwUnlessFolder(path, error);
+    } else {
+      await throwUnlessFolder(path, error);
+      return;
+    }
   }
+  if (options.sync === true) await syncFolder(dirname(path));
 }
 
 /** Read-only file systems refuse even what is there, and not as existing. */
