@@ -16,6 +16,11 @@ import { type ComputeOptions, poolOf } from './options.js';
 export interface StartGatewayOptions extends ComputeOptions {
   /** Folder that keeps xorbs, shards and files; made if missing. */
   readonly data: string;
+  /**
+   * Flush what was stored to the disk before it is acknowledged, so that it survives a power cut.
+   * @default true
+   */
+  readonly sync?: boolean | undefined;
   /** Address to listen on. @default '127.0.0.1' */
   readonly host?: string | undefined;
   /** Port to listen on; 0 picks a free one. @default DEFAULT_PORT */
@@ -78,7 +83,7 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
   }
   const half = maxMemory === undefined ? undefined : Math.floor(maxMemory / 2);
   const given = givenTokens(options);
-  const store = await createDiskStore(options.data);
+  const store = await createDiskStore(options.data, { sync: options.sync });
   const { state, detail } = (await store.check?.()) ?? { state: 'ok', detail: '' };
   if (state !== 'ok') options.onWarning?.(`the store is ${state}: ${detail}`);
   const { tokens, secret } = await secretsOf(options, given);
