@@ -1,73 +1,122 @@
+import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { EXIT } from '../errors.js';
-import { DEFAULT_PORT, startGateway } from '../gateway.js';
-import { readArgs, usage } from './args.js';
+import {
+  createGatewayLog,
+  DEFAULT_PORT,
+  type GatewayToken,
+  LOG_LEVELS,
+  type LogLevel,
+  startGateway,
+} from '../gateway.js';
+import { defineCommand, type ParsedArgs, usage } from './command.js';
 import { asUsage } from './compute.js';
 import type { CliContext, Command } from './context.js';
-import { COMMON_HELP, EXIT_CODES_HELP } from './exit-codes.js';
 import { writeJson } from './output.js';
 
-export const serveCommand: Command = {
-  help: `Usage: orbweaver serve --data DIR [OPTIONS]
+export const serveCommand: Command = defineCommand({
+  usage: ['serve --data DIR [OPTIONS]'],
+  about: `Serves the content-addressed store protocol over a folder. Prints the URL and a token of each
+scope, then serves until SIGINT or SIGTERM, which let requests in flight finish.`,
+  options: [
+    {
+      name: 'data',
+      value: 'DIR',
+      help: 'where xorbs, shards and files are kept; made if missing',
+    },
+    { name: 'host', value: 'H', help: 'address to listen on', fallback: '127.0.0.1' },
+    {
+      name: 'port',
+      value: 'N',
+      help: 'port to listen on, 0 for a free one',
+      fallback: String(DEFAULT_PORT),
+    },
+    { name: 'token', value: 'T', help: 'one token for both scopes; others can see it in ps' },
+    {
+      name: 'token-file',
+      value: 'FILE',
+      help: 'one token, or lines "read T" and "write T"',
+      fallback: 'see below',
+    },
+    {
+      name: 'workers',
+      value: 'N',
+      help: 'threads that verify uploads',
+      fallback: 'one per core',
+    },
+    {
+      name: 'max-memory',
+      value: 'BYTES',
+      help: 'for bodies, responses, caches and verifying, at least 32MiB',
+      fallback: "256MiB, and the threads' own",
+    },
+    { name: 'prefix', value: 'PATH', help: 'path below which it is served', fallback: 'none' },
+    {
+      name: 'public-url',
+      value: 'URL',
+      help: 'base of the fetch URLs it signs',
+      fallback: 'the Host of the request',
+    },
+    {
+      name: 'cors',
+      value: 'ORIGIN',
+      help: 'let web pages of this origin in, or * for all',
+      fallback: 'none',
+    },
+    {
+      name: 'log-level',
+      value: 'L',
+      help: `how much is logged: ${LOG_LEVELS.join(', ')}`,
+      fallback: 'info; with --quiet warn',
+      choices: LOG_LEVELS,
+    },
+    {
+      name: 'log-format',
+      value: 'F',
+      help: 'text or json, on standard error',
+      fallback: 'text',
+      choices: ['text', 'json'],
+    },
+  ],
+  notes: `Tokens come from --token or --token-file, else from $ORBWEAVER_READ_TOKEN and
+$ORBWEAVER_WRITE_TOKEN, else from $ORBWEAVER_TOKEN for both scopes. Without any they are made at the
+first start and kept in DIR/secrets.json, as is the secret that signs URLs unless
+$ORBWEAVER_SECRET_FILE names a file with one: 32 bytes, or 64 hexadecimal digits.
 
-Serves the content-addressed store protocol over a folder. Prints the URL and a token of each
-scope, then serves until SIGINT or SIGTERM, which let requests in flight finish.
-
-Options:
-  --data DIR            where xorbs, shards and files are kept; made if missing
-  --host H              address to listen on                 [127.0.0.1]
-  --port N              port to listen on, 0 for a free one  [${DEFAULT_PORT}]
-  --token T             one token for both scopes            [two random ones]
-  --workers N           threads that verify uploads          [one per core]
-  --max-memory BYTES    for bodies, responses, caches and
-                        verifying together, at least 32MiB   [256MiB, and the threads' own]
-  --prefix PATH         path below which it is served        [none]
-  --public-url URL      base of the fetch URLs it signs      [the Host of the request]
-  --cors ORIGIN         let web pages of this origin in,     [none]
-                        such as https://app.example, or *
-${COMMON_HELP}
-
-With --json the first line on standard output is {"url","readToken","writeToken"}.
-
-${EXIT_CODES_HELP}
-`,
+With --json the first line on standard output is {"url","readToken","writeToken"}.`,
   run: serve,
-};
+});
 
-async function serve(argv: readonly string[], context: CliContext): Promise<number> {
-  const args = readArgs(argv, {
-    data: { type: 'string' },
-    host: { type: 'string' },
-    port: { type: 'string' },
-    token: { type: 'string' },
-    workers: { type: 'string' },
-    'public-url': { type: 'string' },
-    'max-memory': { type: 'string' },
-    prefix: { type: 'string' },
-    cors: { type: 'string' },
-  });
+async function serve(args: ParsedArgs, context: CliContext): Promise<number> {
   const data = args.text('data');
   if (data === undefined) throw usage('serve expected --data DIR');
   if (args.positionals.length > 0) throw usage(`serve takes no "${args.positionals[0]}"`);
   const port = args.count('port') ?? DEFAULT_PORT;
   if (port > 65_535) throw usage(`--port expected 0 to 65535, got ${port}`);
-  const token = args.text('token');
-  if (token !== undefined && !/^[\x21-\x7e]{1,4096}$/.test(token)) {
-    throw usage('--token expected visible ASCII characters');
-  }
   const cors = args.text('cors');
+  const tokens = await tokensOf(args, context);
+  const secret = await secretOf(context);
+  const log = createGatewayLog({
+    write: (lines) => context.stderr.write(lines),
+    format: args.text('log-format') === 'json' ? 'json' : 'text',
+    level:
+      (args.text('log-level') as LogLevel | undefined) ?? (args.flag('quiet') ? 'warn' : 'info'),
+  });
   const gateway = await asUsage(
     startGateway({
       data: resolve(context.cwd, data),
       host: args.text('host'),
       port,
-      token,
+      tokens,
+      secret,
       workers: args.count('workers'),
       maxMemory: args.bytes('max-memory'),
       prefix: args.text('prefix'),
       publicUrl: args.text('public-url'),
       cors: cors === undefined ? undefined : { origins: cors === '*' ? '*' : [cors] },
-      onWarning: (message) => context.stderr.write(`warning: ${message}\n`),
+      onAccess: log.onAccess,
+      onFault: log.onFault,
+      onWarning: log.onWarning,
     }),
   );
   const { url, readToken, writeToken } = gateway;
@@ -76,11 +125,72 @@ async function serve(argv: readonly string[], context: CliContext): Promise<numb
     context.stdout.write(
       `url         ${url}\nread token  ${readToken}\nwrite token ${writeToken}\n`,
     );
-    if (!args.flag('quiet')) context.stderr.write('serving until interrupted\n');
   }
+  log.info(`serving ${url} until interrupted`);
+  log.flush();
   await aborted(context.signal);
   await gateway.close();
+  log.flush();
   return EXIT.ok;
+}
+
+/** The tokens that were given in one of the ways; undefined: those that the store keeps. */
+async function tokensOf(
+  args: ParsedArgs,
+  { cwd, env }: CliContext,
+): Promise<readonly GatewayToken[] | undefined> {
+  const token = args.text('token');
+  const file = args.text('token-file');
+  if (token !== undefined && file !== undefined) {
+    throw usage('serve takes --token or --token-file, not both');
+  }
+  if (token !== undefined) return [checked('write', token, '--token')];
+  if (file !== undefined) {
+    const text = (await readFileOf(resolve(cwd, file), '--token-file')).toString('utf8').trim();
+    const lines = text.split(/\r?\n/).map((line) => line.trim());
+    return lines.map((line) => {
+      const [, scope, named] = /^(read|write)\s+(\S+)$/.exec(line) ?? [];
+      if (scope === undefined && lines.length > 1) {
+        throw usage('--token-file expected one token, or lines "read TOKEN" and "write TOKEN"');
+      }
+      return checked(scope === 'read' ? 'read' : 'write', named ?? line, '--token-file');
+    });
+  }
+  const { ORBWEAVER_READ_TOKEN: read, ORBWEAVER_WRITE_TOKEN: write, ORBWEAVER_TOKEN: both } = env;
+  if (read || write) {
+    return [
+      ...(write ? [checked('write', write, '$ORBWEAVER_WRITE_TOKEN')] : []),
+      ...(read ? [checked('read', read, '$ORBWEAVER_READ_TOKEN')] : []),
+    ];
+  }
+  return both ? [checked('write', both, '$ORBWEAVER_TOKEN')] : undefined;
+}
+
+function checked(scope: GatewayToken['scope'], token: string, from: string): GatewayToken {
+  if (!/^[\x21-\x7e]{1,4096}$/.test(token))
+    throw usage(`${from} expected visible ASCII characters`);
+  return { token, scope, id: `${scope} token` };
+}
+
+async function secretOf({ cwd, env }: CliContext): Promise<Uint8Array | undefined> {
+  const file = env['ORBWEAVER_SECRET_FILE'];
+  if (!file) return undefined;
+  const bytes = await readFileOf(resolve(cwd, file), '$ORBWEAVER_SECRET_FILE');
+  if (bytes.length === 32) return new Uint8Array(bytes);
+  const text = bytes.toString('latin1').trim();
+  if (/^[0-9a-f]{64}$/i.test(text)) return new Uint8Array(Buffer.from(text, 'hex'));
+  throw usage(
+    `$ORBWEAVER_SECRET_FILE expected a file of 32 bytes or 64 hexadecimal digits, got ${bytes.length} bytes`,
+  );
+}
+
+async function readFileOf(path: string, from: string): Promise<Buffer> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'unreadable';
+    throw usage(`${from} expected a file that can be read: "${path}" (${code})`);
+  }
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -4,10 +4,11 @@ import {
   createDiskStore,
   createGateway,
   createNodeServer,
-  createToken,
-  type Gateway,
+  type GatewayAccess,
   type GatewayFault,
   type GatewayToken,
+  keptSecrets,
+  type TokenScope,
 } from '../gateway/index.js';
 import { type ComputeOptions, poolOf } from './options.js';
 
@@ -15,20 +16,35 @@ import { type ComputeOptions, poolOf } from './options.js';
 export interface StartGatewayOptions extends ComputeOptions {
   /** Folder that keeps xorbs, shards and files; made if missing. */
   readonly data: string;
+  /**
+   * Flush what was stored to the disk before it is acknowledged, so that it survives a power cut.
+   * @default true
+   */
+  readonly sync?: boolean | undefined;
   /** Address to listen on. @default '127.0.0.1' */
   readonly host?: string | undefined;
   /** Port to listen on; 0 picks a free one. @default DEFAULT_PORT */
   readonly port?: number | undefined;
   /** Path below which the gateway lies. @default none */
   readonly prefix?: string | undefined;
-  /** One token for both scopes. @default two random ones, one per scope */
+  /** One token for both scopes. @default those kept in `data`, one per scope */
   readonly token?: string | undefined;
+  /**
+   * All tokens that are accepted, in place of `token`. With none that may write, nobody uploads.
+   * @default those kept in `data`, one per scope: made at the first start, the same from then on
+   */
+  readonly tokens?: readonly GatewayToken[] | undefined;
+  /**
+   * 32 bytes that sign fetch URLs and derive the keys of dedup responses.
+   * @default those kept in `data`, which all gateways over that folder share
+   */
+  readonly secret?: Uint8Array | undefined;
   /** Base of the fetch URLs that responses name. @default the origin of each request and the prefix */
   readonly publicUrl?: string | undefined;
   /** Which web pages may talk to the gateway. @default none */
   readonly cors?: CorsOptions | undefined;
-  /** Told of each request before it is handled: method and path, never a query or a token. */
-  readonly onRequest?: ((request: { method: string; path: string }) => void) | undefined;
+  /** Told of each request when its response was sent: never a query or a token. */
+  readonly onAccess?: ((access: GatewayAccess) => void) | undefined;
   /** Told of each response with a status of 500 or above, and of damaged data. */
   readonly onFault?: ((fault: GatewayFault) => void) | undefined;
   /** Told at the start what an operator should know: a folder that cannot be written, a full disk. */
@@ -39,8 +55,9 @@ export interface StartGatewayOptions extends ComputeOptions {
 export interface RunningGateway {
   /** Base URL for clients on this machine. */
   readonly url: string;
+  /** Of `tokens`, the first that only reads, else one that also writes. */
   readonly readToken: string;
-  /** Reads and writes. */
+  /** Reads and writes; empty when none of `tokens` may. */
   readonly writeToken: string;
   /** Lets requests in flight finish, then stops. Safe to call twice. */
   close(): Promise<void>;
@@ -59,23 +76,17 @@ const LEAST_MEMORY_BYTES = 32 * 1024 * 1024;
  * await gateway.close();
  */
 export async function startGateway(options: StartGatewayOptions): Promise<RunningGateway> {
-  const { token, maxMemory } = options;
-  if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) {
-    throw new OrbweaverError('USAGE', '"token" expected visible ASCII characters');
-  }
+  const { maxMemory, onAccess, onFault, publicUrl, cors } = options;
   if (maxMemory !== undefined && !(maxMemory >= LEAST_MEMORY_BYTES)) {
     const message = `"maxMemory" expected at least ${LEAST_MEMORY_BYTES} bytes, got ${maxMemory}`;
     throw new OrbweaverError('USAGE', message);
   }
   const half = maxMemory === undefined ? undefined : Math.floor(maxMemory / 2);
-  const readToken = token ?? createToken();
-  const writeToken = token ?? createToken();
-  const tokens: GatewayToken[] = [{ token: writeToken, scope: 'write', id: 'write token' }];
-  if (token === undefined) tokens.push({ token: readToken, scope: 'read', id: 'read token' });
-
-  const store = await createDiskStore(options.data);
+  const given = givenTokens(options);
+  const store = await createDiskStore(options.data, { sync: options.sync });
   const { state, detail } = (await store.check?.()) ?? { state: 'ok', detail: '' };
   if (state !== 'ok') options.onWarning?.(`the store is ${state}: ${detail}`);
+  const { tokens, secret } = await secretsOf(options, given);
   const pool = await poolOf({ ...options, maxMemory: half });
   const closers = [() => pool.close(), async () => store.close?.()];
   const closeAll = async (): Promise<void> => {
@@ -88,22 +99,17 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
       codec: pool.kernels.codec,
       verifier: { receive: (pieces) => pool.receiveXorb(pieces) },
       tokens,
-      options: {
-        publicUrl: options.publicUrl,
-        onFault: options.onFault,
-        cors: options.cors,
-        maxMemory: half,
-      },
+      options: { publicUrl, onAccess, onFault, cors, secret, maxMemory: half },
     });
     closers.push(() => gateway.close());
     const { host, port, prefix } = options;
-    const server = await createNodeServer(watched(gateway, options), { host, port, prefix });
+    const server = await createNodeServer(gateway, { host, port, prefix });
     closers.push(() => server.close());
     let closing: Promise<void> | undefined;
     return {
       url: server.url + (prefix ?? '').replace(/\/+$/, ''),
-      readToken,
-      writeToken,
+      readToken: tokenFor(tokens, 'read') ?? tokenFor(tokens, 'write') ?? '',
+      writeToken: tokenFor(tokens, 'write') ?? '',
       close: () => {
         closing ??= closeAll();
         return closing;
@@ -115,19 +121,30 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
   }
 }
 
-/** The gateway, with its requests told to `onRequest`. */
-function watched(
-  gateway: Gateway,
-  { onRequest }: Pick<StartGatewayOptions, 'onRequest'>,
-): Pick<Gateway, 'mount'> {
-  if (onRequest === undefined) return gateway;
-  return {
-    mount: (prefix) => {
-      const exchange = gateway.mount(prefix);
-      return (request) => {
-        onRequest({ method: request.method, path: request.url.pathname });
-        return exchange(request);
-      };
-    },
-  };
+function givenTokens({ token, tokens }: StartGatewayOptions): readonly GatewayToken[] | undefined {
+  const given =
+    tokens ?? (token === undefined ? [] : [{ token, scope: 'write' as const, id: 'write token' }]);
+  if (!given.every((each) => /^[\x21-\x7e]+$/.test(each.token))) {
+    throw new OrbweaverError('USAGE', '"token" expected visible ASCII characters');
+  }
+  return tokens === undefined && token === undefined ? undefined : given;
+}
+
+/** What was given, and what the store keeps for the rest; nothing is kept that nobody needs. */
+async function secretsOf(
+  { data, secret, onWarning }: StartGatewayOptions,
+  given: readonly GatewayToken[] | undefined,
+): Promise<{ readonly tokens: readonly GatewayToken[]; readonly secret: Uint8Array }> {
+  if (given !== undefined && secret !== undefined) return { tokens: given, secret };
+  const kept = await keptSecrets(data);
+  if (kept.warning !== null) onWarning?.(kept.warning);
+  const tokens: readonly GatewayToken[] = [
+    { token: kept.writeToken, scope: 'write', id: 'write token' },
+    { token: kept.readToken, scope: 'read', id: 'read token' },
+  ];
+  return { tokens: given ?? tokens, secret: secret ?? kept.secret };
+}
+
+function tokenFor(tokens: readonly GatewayToken[], scope: TokenScope): string | undefined {
+  return tokens.find((each) => each.scope === scope)?.token;
 }

@@ -8,5 +8,11 @@ export interface Clock {
   /** Milliseconds since the Unix epoch, which somebody may set back: for dates of others only. */
   unixMs(): number;
   /** Calls `callback` once after `delayMs`, however long that is; the returned function cancels it. */
-  setTimer(delayMs: number, callback: () => void): () => void;
+  setTimer(delayMs: number, callback: () => void, options?: TimerOptions): () => void;
+}
+
+/** How a timer is set. */
+export interface TimerOptions {
+  /** A process with nothing else to do ends without waiting for it. @default false */
+  readonly background?: boolean | undefined;
 }

@@ -3,7 +3,7 @@
  * primitives. Pure: no I/O, nothing of Node.
  */
 export { Budget, type BudgetOptions, type Reservation } from './budget.js';
-export type { Clock } from './clock.js';
+export type { Clock, TimerOptions } from './clock.js';
 export { Deferred } from './deferred.js';
 export { type OrderedOptions, type OrderedStage, ordered } from './ordered.js';
 export { Owned } from './owned.js';

@@ -34,7 +34,7 @@ export function createBodyBuffers(clock: Clock, capacityBytes: number): BodyBuff
     giveBack({ buffer }) {
       if (closed || spare !== null) return;
       spare = buffer;
-      stopTimer = clock.setTimer(KEEP_MS, drop);
+      stopTimer = clock.setTimer(KEEP_MS, drop, { background: true });
     },
     close() {
       closed = true;

@@ -61,47 +61,40 @@ export function guardBody(body: Body, declared: number | null, rules: BodyRules)
     stopTimer = null;
   };
 
-  function wait<T>(start: () => Promise<T>): Promise<T> {
+  function read<T>(start: () => Promise<T>, sizeOf: (result: T) => number): Promise<T> {
+    const sinceMs = clock.now();
+    const rate = isScarce() ? Math.max(minRate, SCARCE_RATE) : minRate;
     return new Promise<T>((resolve, reject) => {
       const fail = (cause: unknown): void => {
+        waiting = null;
         unwatch();
         body.cancel(cause);
         const known = isOrbweaverError(cause);
         reject(known ? cause : failure(400, 'ABORTED', 'the request body broke off', cause));
       };
-      waiting = { sinceMs: clock.now(), fail };
+      waiting = { sinceMs, fail };
       if (stopTimer === null) watch(creditMs);
-      start().then(resolve, fail);
+      start().then((result) => {
+        waiting = null;
+        const count = sizeOf(result);
+        receivedBytes += count;
+        creditMs = Math.min(graceMs, creditMs - (clock.now() - sinceMs) + (1000 * count) / rate);
+        const error = faultOf(count === 0);
+        if (error !== null) fail(error);
+        else resolve(result);
+        if (count === 0) unwatch();
+      }, fail);
     });
   }
 
-  async function read<T>(start: () => Promise<T>, sizeOf: (result: T) => number): Promise<T> {
-    const sinceMs = clock.now();
-    const rate = isScarce() ? Math.max(minRate, SCARCE_RATE) : minRate;
-    try {
-      const result = await wait(start);
-      const count = sizeOf(result);
-      receivedBytes += count;
-      creditMs = Math.min(graceMs, creditMs - (clock.now() - sinceMs) + (1000 * count) / rate);
-      check(count === 0);
-      return result;
-    } finally {
-      waiting = null;
+  function faultOf(isEnd: boolean): OrbweaverError | null {
+    if (receivedBytes > limitBytes) return tooLarge(limitBytes);
+    if (creditMs <= 0) return tooSlow(minRate);
+    if (declared === null || (isEnd ? receivedBytes === declared : receivedBytes <= declared)) {
+      return null;
     }
-  }
-
-  function check(isEnd: boolean): void {
-    let error: OrbweaverError | null = null;
-    if (receivedBytes > limitBytes) error = tooLarge(limitBytes);
-    else if (creditMs <= 0) error = tooSlow(minRate);
-    else if (declared !== null && (isEnd ? receivedBytes !== declared : receivedBytes > declared)) {
-      const got = isEnd ? receivedBytes : 'more';
-      error = rejected(`the body expected ${declared} bytes ("content-length"), got ${got}`);
-    }
-    if (error !== null || isEnd) unwatch();
-    if (error === null) return;
-    body.cancel(error);
-    throw error;
+    const got = isEnd ? receivedBytes : 'more';
+    return rejected(`the body expected ${declared} bytes ("content-length"), got ${got}`);
   }
 
   const { take } = body;

@@ -17,6 +17,8 @@ export interface Call {
   readonly baseUrl: string;
   /** Null before `auth`, and for routes that ask nobody. */
   readonly principal: Principal | null;
+  /** Who asked, for the steps around `auth`. */
+  readonly seen: { principalId: string | null };
 }
 
 /** Carries a call out. */

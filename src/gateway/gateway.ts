@@ -12,7 +12,7 @@ import { createDedupResponses } from './dedup-responses.js';
 import { isFault, statusOf } from './failures.js';
 import { createFileCatalog } from './file-catalog.js';
 import { createMemory } from './memory.js';
-import { auth, budget, cors, fault, offered } from './middleware.js';
+import { access, auth, budget, cors, fault, offered } from './middleware.js';
 import { type GatewayOptions, type GatewaySettings, gatewaySettings } from './options.js';
 import type {
   Authenticate,
@@ -132,6 +132,7 @@ export function createGateway(parts: GatewayParts): Gateway {
   ]);
   let closed = false;
   const steps = [
+    access(settings.onAccess, services.clock),
     cors(settings.cors),
     fault(report),
     offered(() => closed),
@@ -153,6 +154,7 @@ export function createGateway(parts: GatewayParts): Gateway {
         match: router.match(request.method, path),
         baseUrl: settings.publicUrl ?? origin + below,
         principal: null,
+        seen: { principalId: null },
       });
       track(running, response);
       return response;

@@ -7,8 +7,19 @@
 
 export type { CorsOptions } from './cors.js';
 export { createGateway, type Gateway, type GatewayParts, type GatewayUsage } from './gateway.js';
+export {
+  createGatewayLog,
+  type GatewayLog,
+  type GatewayLogOptions,
+  LOG_LEVELS,
+  type LogLevel,
+} from './log.js';
 export { createFastifyPlugin, type FastifyLike } from './node-fastify.js';
-export { createNodeListener, type NodeListener } from './node-listener.js';
+export {
+  createNodeListener,
+  type NodeListener,
+  type NodeListenerOptions,
+} from './node-listener.js';
 export {
   createNodeServer,
   DEFAULT_PORT,
@@ -18,6 +29,7 @@ export {
 export { GATEWAY_DEFAULTS, type GatewayOptions } from './options.js';
 export type {
   Authenticate,
+  GatewayAccess,
   GatewayFault,
   GatewayToken,
   ObjectBody,
@@ -40,6 +52,8 @@ export {
   createMemoryStore,
   type DiskStoreOptions,
   isObjectKey,
+  type KeptSecrets,
+  keptSecrets,
 } from './stores/index.js';
 export { createThreadVerifier } from './thread-verifier.js';
 export { createToken } from './tokens.js';

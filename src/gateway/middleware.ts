@@ -7,7 +7,7 @@ import { type CorsOptions, corsHeaders, preflightHeaders } from './cors.js';
 import { failure } from './failures.js';
 import { type GatewayMemory, SMALL_BODY_MAX_BYTES } from './memory.js';
 import type { GatewaySettings } from './options.js';
-import type { Authenticate } from './ports.js';
+import type { Authenticate, GatewayAccess } from './ports.js';
 import { emptyResponse, errorResponse } from './responses.js';
 import type { BodyKind } from './router.js';
 import { SHARD_BODY_MAX_BYTES } from './shard-intake.js';
@@ -15,14 +15,87 @@ import { SHARD_BODY_MAX_BYTES } from './shard-intake.js';
 /**
  * What happens to every request, each concern around the next:
  *
- *     cors(fault(offered(auth(budget(route)))))
+ *     access(cors(fault(offered(auth(budget(route))))))
  *
- * `cors` is outermost, so that a page can read errors too. Paths that are not offered are answered
+ * `cors` is around the errors, so that a page can read errors too. Paths that are not offered are answered
  * before anybody is asked for a token: clients take 404, and only 404, as "not offered".
  */
 
 /** Adds one concern. */
 export type Step = (next: Handler) => Handler;
+
+/** Tells of each request when the last byte of its response was taken. */
+export function access(
+  onAccess: ((access: GatewayAccess) => void) | undefined,
+  clock: Clock,
+): Step {
+  if (onAccess === undefined) return (next) => next;
+  return (next) => async (call) => {
+    const sinceMs = clock.now();
+    const response = await next(call);
+    const { request, requestId, path, seen } = call;
+    const end = (sentBytes: number): void => {
+      const durationMs = clock.now() - sinceMs;
+      const { method, url } = request;
+      const { status } = response;
+      const principal = seen.principalId;
+      onAccess({
+        requestId,
+        method,
+        path: path || url.pathname,
+        status,
+        sentBytes,
+        durationMs,
+        principal,
+      });
+    };
+    if (response.body !== null) return { ...response, body: countedBody(response.body, end) };
+    end(0);
+    return response;
+  };
+}
+
+/** `body`, with a call of `end` when it was read, broke or is cancelled, whichever is first. */
+function countedBody(body: Body, end: (sentBytes: number) => void): Body {
+  let sentBytes = 0;
+  let over = false;
+  const finish = (): void => {
+    if (over) return;
+    over = true;
+    end(sentBytes);
+  };
+  const count = (bytes: number): void => {
+    sentBytes += bytes;
+    if (bytes === 0) finish();
+  };
+  const { sizeBytes, lend, take } = body;
+  return {
+    sizeBytes,
+    async fill(into) {
+      const bytes = await body.fill(into);
+      count(bytes);
+      return bytes;
+    },
+    ...(lend && {
+      lend(maxBytes: number) {
+        const view = lend.call(body, maxBytes);
+        count(view.length);
+        return view;
+      },
+    }),
+    ...(take && {
+      async take() {
+        const piece = await take.call(body);
+        count(piece.length);
+        return piece;
+      },
+    }),
+    cancel(reason) {
+      finish();
+      body.cancel(reason);
+    },
+  };
+}
 
 /** Headers of every response: its id, and what a web page needs to read it. */
 export function cors(options: CorsOptions | null): Step {
@@ -76,6 +149,7 @@ export function auth(authenticate: Authenticate): Step {
     const scope = match.kind === 'route' ? match.route.scope : null;
     if (scope === null) return next(call);
     const principal = await authenticate(request);
+    call.seen.principalId = principal?.id ?? null;
     if (principal === null) {
       const given = request.headers['authorization'] !== undefined;
       throw failure(

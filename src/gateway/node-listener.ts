@@ -1,9 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Clock } from '../flow/index.js';
 import type { Exchange, HttpResponse } from '../http/index.js';
+import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { Gateway } from './gateway.js';
 import { type Incoming, toRequest } from './node-request.js';
 import { createSendBuffers, sendResponse } from './node-response.js';
 import { type MountOptions, mountPrefix } from './web.js';
+
+/** Settings of {@link createNodeListener}. */
+export interface NodeListenerOptions extends MountOptions {
+  /** @default the clock of the machine */
+  readonly clock?: Clock | undefined;
+}
 
 /** A gateway as a listener of `node:http`, and of what is built on it. */
 
@@ -36,7 +44,7 @@ const BAD_REQUEST: HttpResponse = { status: 400, headers: {}, body: null };
  */
 export function createNodeListener(
   gateway: Pick<Gateway, 'mount'>,
-  options: MountOptions = {},
+  options: NodeListenerOptions = {},
 ): NodeListener {
   const handle = createIncomingHandler(gateway, options);
   return (request, response, next) => handle(incomingOf(request, response), next);
@@ -54,10 +62,11 @@ export function incomingOf(
 /** The listener over what a server keeps of a request. `isClosing`: connections are not kept. */
 export function createIncomingHandler(
   gateway: Pick<Gateway, 'mount'>,
-  options: MountOptions,
+  options: NodeListenerOptions,
   isClosing: () => boolean = () => false,
 ): (incoming: Incoming, next?: (error?: unknown) => void) => void {
   const prefix = options.prefix === undefined ? null : mountPrefix(options.prefix);
+  const clock = options.clock ?? SYSTEM_CLOCK;
   const buffers = createSendBuffers();
   let latest = { below: '', exchange: gateway.mount('') };
   const exchangeBelow = (below: string): Exchange => {
@@ -85,7 +94,7 @@ export function createIncomingHandler(
         result = { ...result, headers: { ...result.headers, connection: 'close' } };
       }
       await sendResponse(result, incoming, buffers);
-      discardRest(incoming, result.headers['connection'] === 'close');
+      discardRest(incoming, result.headers['connection'] === 'close', clock);
     } catch {
       // The response broke off: a cut connection is the only way to say so after the status.
       response.destroy();
@@ -98,7 +107,7 @@ export function createIncomingHandler(
  * bytes under way would reset it, and the client might never see the response. Bounded in bytes and
  * in time; a body that would not come is not waited for at all.
  */
-function discardRest(incoming: Incoming, isLast: boolean): void {
+function discardRest(incoming: Incoming, isLast: boolean, clock: Clock): void {
   const { request, response } = incoming;
   if (request.complete || request.destroyed) return;
   incoming.discards = true;
@@ -111,9 +120,9 @@ function discardRest(incoming: Incoming, isLast: boolean): void {
     if (response.writableFinished) cut();
     return;
   }
-  const timer = setTimeout(cut, MAX_DISCARD_MS);
-  request.once('close', () => clearTimeout(timer));
-  request.once('end', () => clearTimeout(timer));
+  const stopTimer = clock.setTimer(MAX_DISCARD_MS, cut);
+  request.once('close', stopTimer);
+  request.once('end', stopTimer);
   let discardedBytes = 0;
   request.on('data', (chunk: Uint8Array) => {
     discardedBytes += chunk.length;

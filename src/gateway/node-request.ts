@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { Deferred } from '../flow/index.js';
-import { type Body, bytesBody, type HttpRequest, piecesBody } from '../http/index.js';
+import { type Body, bytesBody, type HttpRequest, pulledBody } from '../http/index.js';
 
 /** From node:http requests to those of the exchange. */
 
@@ -110,13 +109,16 @@ function piecesOfRequest(incoming: Incoming): Body {
   const pieces: Uint8Array[] = [];
   let waitingBytes = 0;
   let end: 'ended' | Error | undefined;
-  let wake = new Deferred<void>();
+  let started = false;
+  let wake: (() => void) | undefined;
 
   const stirred = (): void => {
     incoming.waitsForClient = false;
-    wake.resolve();
+    wake?.();
+    wake = undefined;
   };
   const start = (): void => {
+    started = true;
     if (incoming.expectsContinue) {
       incoming.expectsContinue = false;
       response.writeContinue();
@@ -140,33 +142,29 @@ function piecesOfRequest(incoming: Incoming): Body {
     });
     if (request.destroyed) end ??= new Error('the client is gone');
   };
-  const arriving = async function* (): AsyncGenerator<Uint8Array> {
-    start();
-    for (;;) {
-      const piece = pieces.shift();
-      if (piece !== undefined) {
-        waitingBytes -= piece.byteLength;
-        yield piece;
-        continue;
+  return pulledBody({
+    async take() {
+      if (!started) start();
+      for (;;) {
+        const piece = pieces.shift();
+        if (piece !== undefined) {
+          waitingBytes -= piece.byteLength;
+          return piece;
+        }
+        if (end instanceof Error) throw end;
+        if (end === 'ended') return new Uint8Array(0);
+        incoming.waitsForClient = true;
+        request.resume();
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
       }
-      if (end === 'ended') return;
-      if (end !== undefined) throw end;
-      incoming.waitsForClient = true;
-      wake = new Deferred();
-      request.resume();
-      await wake.promise;
-    }
-  };
-  const { fill, take, cancel } = piecesBody(arriving());
-  return {
-    fill,
-    ...(take === undefined ? {} : { take }),
-    cancel(reason) {
+    },
+    cancel() {
       incoming.discards = true;
       pieces.length = 0;
       end ??= new Error('nobody reads the body any more');
-      wake.resolve();
-      cancel(reason);
+      wake?.();
     },
-  };
+  });
 }

@@ -1,9 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { OrbweaverError } from '../errors.js';
+import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { Gateway } from './gateway.js';
-import { createIncomingHandler, incomingOf } from './node-listener.js';
+import { createIncomingHandler, incomingOf, type NodeListenerOptions } from './node-listener.js';
 import { type Incoming, urlHost } from './node-request.js';
-import type { MountOptions } from './web.js';
 
 /**
  * A gateway on a TCP port, with backpressure both ways. There is no limit on how long a request or a
@@ -12,7 +12,7 @@ import type { MountOptions } from './web.js';
  */
 
 /** Settings of {@link createNodeServer}. */
-export interface NodeServerOptions extends MountOptions {
+export interface NodeServerOptions extends NodeListenerOptions {
   /** Address to listen on. @default '127.0.0.1' */
   readonly host?: string | undefined;
   /** 0 picks a free one. @default DEFAULT_PORT */
@@ -62,6 +62,7 @@ export async function createNodeServer(
   const host = options.host ?? '127.0.0.1';
   const idleMs = options.idleMs ?? DEFAULT_IDLE_MS;
   const drainMs = options.drainMs ?? DEFAULT_DRAIN_MS;
+  const clock = options.clock ?? SYSTEM_CLOCK;
   const latest = new WeakMap<object, Incoming>();
   let closing = false;
   const handle = createIncomingHandler(gateway, options, () => closing);
@@ -105,9 +106,9 @@ export async function createNodeServer(
         server.close(() => resolve());
       });
       server.closeIdleConnections();
-      const timer = setTimeout(() => server.closeAllConnections(), drainMs);
+      const stopTimer = clock.setTimer(drainMs, () => server.closeAllConnections());
       await closed;
-      clearTimeout(timer);
+      stopTimer();
     },
   };
 }

@@ -1,6 +1,6 @@
 import { checkOptions, is, type OptionRules } from '../options/index.js';
 import { type CorsOptions, checkCors } from './cors.js';
-import type { GatewayFault } from './ports.js';
+import type { GatewayAccess, GatewayFault } from './ports.js';
 
 /** Settings of a gateway. All have defaults ({@link GATEWAY_DEFAULTS}). */
 export interface GatewayOptions {
@@ -39,6 +39,8 @@ export interface GatewayOptions {
   readonly acceptUnverifiedShards?: boolean | undefined;
   /** Which web pages may talk to the gateway. @default none: no CORS headers */
   readonly cors?: CorsOptions | undefined;
+  /** Told about every request when its response was sent. @default nobody */
+  readonly onAccess?: ((access: GatewayAccess) => void) | undefined;
   /** Told about every response with a status of 500 or above, and about damaged data. @default nobody */
   readonly onFault?: ((fault: GatewayFault) => void) | undefined;
 }
@@ -73,6 +75,7 @@ export interface GatewaySettings extends Readonly<typeof GATEWAY_DEFAULTS> {
   readonly secret: Uint8Array | null;
   readonly acceptUnverifiedShards: boolean;
   readonly cors: CorsOptions | null;
+  readonly onAccess: ((access: GatewayAccess) => void) | undefined;
   readonly onFault: ((fault: GatewayFault) => void) | undefined;
 }
 
@@ -87,12 +90,13 @@ const RULES: OptionRules<GatewayOptions> = {
   heartbeatMs: is.integer(1),
   acceptUnverifiedShards: is.flag,
   cors: is.object,
+  onAccess: is.callback,
   onFault: is.callback,
 };
 
 /** Checks every option once. @throws TypeError, RangeError */
 export function gatewaySettings(options: GatewayOptions = {}): GatewaySettings {
-  const { publicUrl, secret, cors, onFault, ...rest } = checkOptions(
+  const { publicUrl, secret, cors, onAccess, onFault, ...rest } = checkOptions(
     'createGateway',
     options,
     RULES,
@@ -105,6 +109,7 @@ export function gatewaySettings(options: GatewayOptions = {}): GatewaySettings {
     publicUrl: publicUrl === undefined ? null : checkUrl(publicUrl, 'publicUrl'),
     secret: secret === undefined ? null : checkSecret(secret, 'secret'),
     cors: cors === undefined ? null : checkCors(cors, 'cors'),
+    onAccess,
     onFault,
   };
 }

@@ -153,6 +153,21 @@ export interface GatewayToken {
   readonly tenant?: string | undefined;
 }
 
+/** A request that is over: its response was sent, or nobody takes it. Never holds a token or a query. */
+export interface GatewayAccess {
+  readonly requestId: string;
+  readonly method: string;
+  /** Path without the query, where signatures live. */
+  readonly path: string;
+  readonly status: number;
+  /** Bytes of the body of the response that were taken. */
+  readonly sentBytes: number;
+  /** From the head of the request to the end of the response. */
+  readonly durationMs: number;
+  /** Id of the principal; null where nobody was asked or known. */
+  readonly principal: string | null;
+}
+
 /** A response that is a fault of the server or of the store. Never holds a token or a query string. */
 export interface GatewayFault {
   readonly requestId: string;

@@ -107,12 +107,17 @@ async function storeWhileReceiving(
   }
 }
 
-async function* joined(
-  first: readonly Uint8Array[],
-  rest: AsyncIterable<Uint8Array>,
-): AsyncGenerator<Uint8Array> {
-  yield* first;
-  yield* rest;
+/** `first` and then `rest`, without another generator around the many pieces of an upload. */
+function joined(first: Uint8Array[], rest: AsyncGenerator<Uint8Array>): AsyncIterable<Uint8Array> {
+  return {
+    [Symbol.asyncIterator]: () => ({
+      async next() {
+        const value = first.shift();
+        return value === undefined ? rest.next() : { done: false, value };
+      },
+      return: () => rest.return(undefined),
+    }),
+  };
 }
 
 /** The records and the footer; the end is reached only when all of it is what its name says. */

@@ -1,4 +1,4 @@
-import { type Body, type Exchange, type HttpRequest, piecesBody } from '../http/index.js';
+import { type Body, type Exchange, type HttpRequest, pulledBody } from '../http/index.js';
 
 /** Between web Requests and Responses and the exchange. */
 
@@ -24,20 +24,26 @@ export async function viaExchange(exchange: Exchange, request: Request): Promise
 function fromWebRequest(request: Request): HttpRequest {
   const { method, signal } = request;
   const headers = Object.fromEntries(request.headers);
-  const body = request.body === null ? null : piecesBody(iterate(request.body));
+  const body = request.body === null ? null : streamBody(request.body);
   return { method, url: new URL(request.url), headers, body, signal };
 }
 
-/** Leaving early cancels the stream, and does not wait for what the other side does about it. */
-async function* iterate(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const reader = body.getReader();
-  let ended = false;
-  try {
-    for (let step = await reader.read(); !step.done; step = await reader.read()) yield step.value;
-    ended = true;
-  } finally {
-    if (!ended) reader.cancel().catch(() => undefined);
-  }
+/** Cancelling does not wait for what the other side does about it. */
+function streamBody(stream: ReadableStream<Uint8Array>): Body {
+  let reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
+  return pulledBody({
+    async take() {
+      reader ??= stream.getReader();
+      for (;;) {
+        const step = await reader.read();
+        if (step.done) return new Uint8Array(0);
+        if (step.value.length > 0) return step.value;
+      }
+    },
+    cancel(reason) {
+      (reader ?? stream).cancel(reason).catch(() => undefined);
+    },
+  });
 }
 
 /** At most; large enough that system calls do not show. */

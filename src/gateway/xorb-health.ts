@@ -61,7 +61,12 @@ export function createXorbHealth(parts: {
   readonly onDamage: () => void;
 }): XorbHealth {
   const { store, xorbs, verifier, buffers } = parts;
-  const verdicts = new LRUCache<string, Verdict>({ max: MAX_VERDICTS });
+  // By size and not by `max`, for which it would make lists of that length at once: a megabyte on the
+  // heap that has the collector mark all of it again for every few bodies.
+  const verdicts = new LRUCache<string, Verdict>({
+    maxSize: MAX_VERDICTS,
+    sizeCalculation: () => 1,
+  });
   const once = createFlights<XorbState>();
   const turns = createTurns(CONCURRENT_READS);
 

@@ -127,44 +127,69 @@ async function filled(body: Body, into: Uint8Array): Promise<Uint8Array> {
   return into.subarray(0, await body.fill(into));
 }
 
+/** What {@link pulledBody} is made of. */
+export interface Pulled {
+  /** The next piece, the caller's for good; an empty one is the end, and is not asked for again. */
+  readonly take: () => Promise<Uint8Array>;
+  /** Called at most once, and not after the end. */
+  readonly cancel: (reason: unknown) => void;
+  readonly sizeBytes?: number | undefined;
+}
+
+/** A body of pieces that come in memory of their own, for readers of both kinds. */
+export function pulledBody({ take, cancel, sizeBytes }: Pulled): Body {
+  let rest: Uint8Array = NOTHING;
+  let ended = false;
+  const next = async (): Promise<Uint8Array> => {
+    if (rest.length > 0) {
+      const piece = rest;
+      rest = NOTHING;
+      return piece;
+    }
+    if (ended) return NOTHING;
+    const piece = await take();
+    if (piece.length === 0) ended = true;
+    return piece;
+  };
+  return {
+    sizeBytes,
+    take: next,
+    async fill(into) {
+      const piece = await next();
+      const count = Math.min(piece.length, into.length);
+      into.set(count < piece.length ? piece.subarray(0, count) : piece);
+      rest = piece.subarray(count);
+      return count;
+    },
+    cancel(reason) {
+      rest = NOTHING;
+      if (ended) return;
+      ended = true;
+      cancel(reason);
+    },
+  };
+}
+
 /**
  * A body of pieces that are made or come when they are wanted: nothing is asked of `pieces` before
  * the first read, and a reader that goes away ends them. Each piece is the body's for good.
  */
 export function piecesBody(pieces: AsyncIterable<Uint8Array>, sizeBytes?: number): Body {
   let iterator: AsyncIterator<Uint8Array> | null = null;
-  let rest: Uint8Array = NOTHING;
-  let ended = false;
-  const take = async (): Promise<Uint8Array> => {
-    if (rest.length > 0) {
-      const piece = rest;
-      rest = NOTHING;
-      return piece;
-    }
-    iterator ??= pieces[Symbol.asyncIterator]();
-    while (!ended) {
-      const step = await iterator.next();
-      if (step.done === true) ended = true;
-      else if (step.value.length > 0) return step.value;
-    }
-    return NOTHING;
-  };
-  return {
+  return pulledBody({
     sizeBytes,
-    take,
-    async fill(into) {
-      const piece = await take();
-      const count = Math.min(piece.length, into.length);
-      into.set(count < piece.length ? piece.subarray(0, count) : piece);
-      rest = piece.subarray(count);
-      return count;
+    async take() {
+      iterator ??= pieces[Symbol.asyncIterator]();
+      for (;;) {
+        const step = await iterator.next();
+        if (step.done === true) return NOTHING;
+        if (step.value.length > 0) return step.value;
+      }
     },
     cancel() {
-      ended = true;
-      rest = NOTHING;
       Promise.resolve(iterator?.return?.()).catch(() => undefined);
     },
-  };
+  });
 }
 
 /**

@@ -1,5 +1,15 @@
 /** Requests, responses and bodies, as clients and servers share them. No I/O, nothing of Node. */
-export { bytesBody, drain, joinedBody, piecesBody, piecesOf, readAll, textBody } from './bodies.js';
+export {
+  bytesBody,
+  drain,
+  joinedBody,
+  type Pulled,
+  piecesBody,
+  piecesOf,
+  pulledBody,
+  readAll,
+  textBody,
+} from './bodies.js';
 export type {
   Body,
   Exchange,

@@ -6,18 +6,27 @@ import { errnoOf } from './errno.js';
  * Makes a folder and those above it. Not `mkdir` with `recursive`: below `/proc`, where a name can be
  * refused as missing for ever, that never returns.
  *
- * @param mode rights of the folders that are made, before the umask
+ * @param options `mode`: rights of the folders that are made, before the umask; `sync`: they survive a
+ * power cut, each being an entry of the one above it
  * @throws Error of the system, with the path of what could not be made
  */
-export async function makeFolder(path: string, mode: number = 0o777): Promise<void> {
+export async function makeFolder(
+  path: string,
+  options: { readonly mode?: number | undefined; readonly sync?: boolean | undefined } = {},
+): Promise<void> {
+  const { mode = 0o777 } = options;
   try {
     await mkdir(path, { mode });
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' && dirname(path) !== path) {
-      await makeFolder(dirname(path), mode);
+      await makeFolder(dirname(path), options);
       await mkdir(path, { mode }).catch((second: unknown) => throwUnlessFolder(path, second));
-    } else await throwUnlessFolder(path, error);
+    } else {
+      await throwUnlessFolder(path, error);
+      return;
+    }
   }
+  if (options.sync === true) await syncFolder(dirname(path));
 }
 
 /** Read-only file systems refuse even what is there, and not as existing. */

@@ -57,7 +57,7 @@ export function createJournals(folder: string): Journals {
 
   return {
     async create(first) {
-      await makeFolder(folder, 0o700).catch((error: unknown) => {
+      await makeFolder(folder, { mode: 0o700 }).catch((error: unknown) => {
         throw outputError(error, folder);
       });
       const id = crypto.randomUUID().replaceAll('-', '').slice(0, 16);

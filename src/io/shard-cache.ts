@@ -82,7 +82,7 @@ export async function createShardCache(options: ShardCacheOptions): Promise<Shar
   }
   const folder = join(dir, await digestOf(new TextEncoder().encode(endpoint)));
   try {
-    await makeFolder(folder, 0o700);
+    await makeFolder(folder, { mode: 0o700 });
     await access(folder, constants.W_OK);
   } catch (error) {
     throw outputError(error, folder);

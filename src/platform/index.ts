@@ -11,7 +11,7 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 export const SYSTEM_CLOCK: Clock = {
   now: () => performance.now(),
   unixMs: () => Date.now(),
-  setTimer(delayMs, callback) {
+  setTimer(delayMs, callback, { background = false } = {}) {
     let timer: ReturnType<typeof setTimeout>;
     const start = (leftMs: number): void => {
       const stepMs = Math.min(leftMs, LONGEST_TIMER_MS);
@@ -19,6 +19,7 @@ export const SYSTEM_CLOCK: Clock = {
         if (leftMs > stepMs) start(leftMs - stepMs);
         else callback();
       }, stepMs);
+      if (background) timer.unref();
     };
     start(Math.max(0, delayMs));
     return () => clearTimeout(timer);

@@ -22,6 +22,7 @@ const edited = new Uint8Array([
 let folder = '';
 let data = '';
 let gateway: RunningGateway;
+let client: OrbweaverClient;
 let faults: GatewayFault[] = [];
 
 async function start(): Promise<void> {
@@ -29,8 +30,22 @@ async function start(): Promise<void> {
     data,
     port: 0,
     workers: 0,
+    sync: false,
     onFault: (fault) => faults.push(fault),
   });
+  // It has no cache: no upload knows of another but by asking the gateway.
+  client = await createClient({
+    endpoint: gateway.url,
+    token: gateway.writeToken,
+    workers: 0,
+    maxMemory: 16 << 20,
+    retry: { retries: 0 },
+  } as Parameters<typeof createClient>[0]);
+}
+
+async function stop(): Promise<void> {
+  await client.close();
+  await gateway.close();
 }
 
 beforeAll(async () => {
@@ -44,43 +59,19 @@ beforeEach(async () => {
   data = await mkdtemp(join(folder, 'store-'));
   await start();
 });
-afterEach(async () => {
-  await gateway.close();
-});
-
-/** A client that remembers nothing of the last one. */
-async function withClient<Result>(
-  run: (client: OrbweaverClient) => Promise<Result>,
-): Promise<Result> {
-  const client = await createClient({
-    endpoint: gateway.url,
-    token: gateway.writeToken,
-    workers: 0,
-    maxMemory: 16 << 20,
-    retry: { retries: 0 },
-  } as Parameters<typeof createClient>[0]);
-  try {
-    return await run(client);
-  } finally {
-    await client.close();
-  }
-}
+afterEach(stop);
 
 async function upload(bytes: Uint8Array): Promise<{ hash: string; newBytes: number }> {
-  return withClient(async (client) => {
-    const { files, failed } = await client.upload(bytes);
-    expect(failed).toEqual([]);
-    const [file] = files;
-    return { hash: file?.fileHash ?? '', newBytes: file?.newBytes ?? -1 };
-  });
+  const { files, failed } = await client.upload(bytes);
+  expect(failed).toEqual([]);
+  const [file] = files;
+  return { hash: file?.fileHash ?? '', newBytes: file?.newBytes ?? -1 };
 }
 
 async function download(hash: string): Promise<Buffer> {
-  return withClient(async (client) => {
-    const pieces: Uint8Array[] = [];
-    for await (const piece of client.stream(hash)) pieces.push(piece);
-    return Buffer.concat(pieces);
-  });
+  const pieces: Uint8Array[] = [];
+  for await (const piece of client.stream(hash)) pieces.push(piece);
+  return Buffer.concat(pieces);
 }
 
 async function only(kind: string): Promise<string> {
@@ -131,7 +122,7 @@ describe('damage', () => {
     expect((await download(hash)).equals(original)).toBe(true);
     await spoil(await only(folderName));
     if (then === 'starts anew') {
-      await gateway.close();
+      await stop();
       await start();
     }
     const again = await upload(original);

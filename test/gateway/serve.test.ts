@@ -1,4 +1,4 @@
-import { mkdtemp, rm, symlink } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -24,6 +24,10 @@ interface Run {
 }
 
 function serve(...args: string[]): Run {
+  return serveWith({}, ...args);
+}
+
+function serveWith(env: Readonly<Record<string, string>>, ...args: string[]): Run {
   const stopping = new AbortController();
   let errors = '';
   let firstLine = (_line: string): void => undefined;
@@ -32,7 +36,7 @@ function serve(...args: string[]): Run {
   });
   const context = {
     cwd: folder,
-    env: {},
+    env,
     signal: stopping.signal,
     stdout: { write: (text: string) => firstLine(text) },
     stderr: {
@@ -59,7 +63,7 @@ describe('serve', () => {
     expect(response.headers.get('access-control-allow-origin')).toBe('https://app.example');
     run.stop();
     expect(await run.status).toBe(0);
-    expect(run.stderr()).toBe('');
+    expect(run.stderr()).toMatch(/^\S+Z info {2}serving \S+\/xet until interrupted\n$/);
   });
 
   it.each([
@@ -107,4 +111,164 @@ describe('startGateway', () => {
       await gateway.close();
     },
   );
+});
+
+/** Starts, asks for the head of a file with each token, stops; what was printed and the statuses. */
+async function startOnce(
+  env: Readonly<Record<string, string>>,
+  ...args: string[]
+): Promise<{ url: string; readToken: string; writeToken: string; errors: string }> {
+  const run = serveWith(env, '--json', ...args);
+  const said = JSON.parse(await Promise.race([run.firstLine, run.status.then(String)])) as {
+    url: string;
+    readToken: string;
+    writeToken: string;
+  };
+  for (const token of [said.readToken, said.writeToken].filter((each) => each !== '')) {
+    expect(await statusWith(said.url, token)).toBe(404);
+  }
+  expect(await statusWith(said.url, 'something else')).toBe(401);
+  run.stop();
+  expect(await run.status).toBe(0);
+  return { ...said, errors: run.stderr() };
+}
+
+async function statusWith(url: string, token: string): Promise<number> {
+  const headers = { authorization: `Bearer ${token}` };
+  const path = `/v1/files/${'ab'.repeat(32)}`;
+  return (await fetch(url + path, { method: 'HEAD', headers })).status;
+}
+
+describe('tokens and the URL secret', () => {
+  it('are the same after a restart, in a file of their owner', async () => {
+    const first = await startOnce({}, '--data', 'kept');
+    const second = await startOnce({}, '--data', 'kept');
+    expect([second.readToken, second.writeToken]).toEqual([first.readToken, first.writeToken]);
+    expect(first.readToken).not.toBe(first.writeToken);
+    const path = join(folder, 'kept', 'secrets.json');
+    if (process.platform !== 'win32') expect((await stat(path)).mode & 0o777).toBe(0o600);
+    const kept = JSON.parse(await readFile(path, 'utf8')) as { secret: string };
+    expect(kept.secret).toMatch(/^[0-9a-f]{64}$/);
+    // Nothing of the making is left.
+    expect((await readdir(join(folder, 'kept'))).filter((name) => /secrets/.test(name))).toEqual([
+      'secrets.json',
+    ]);
+    await chmod(path, 0o644);
+    if (process.platform === 'win32') return;
+    expect((await startOnce({}, '--data', 'kept')).errors).toMatch(/warn .*chmod 600/);
+  });
+
+  it('are shared by gateways that start over one folder at the same time', async () => {
+    const data = join(folder, 'shared');
+    const gateways = await Promise.all(
+      Array.from({ length: 4 }, () => startGateway({ data, port: 0, workers: 0 })),
+    );
+    const tokens = new Set(gateways.flatMap((each) => [each.readToken, each.writeToken]));
+    expect(tokens.size).toBe(2);
+    for (const { url } of gateways) {
+      for (const token of tokens) expect(await statusWith(url, token)).toBe(404);
+    }
+    for (const gateway of gateways) await gateway.close();
+  });
+
+  it('come from files and the environment, and then none is kept', async () => {
+    await writeFile(join(folder, 'one'), 'token-of-a-file\n');
+    await writeFile(join(folder, 'two'), 'read reading-token\nwrite writing-token\n');
+    await writeFile(join(folder, 'secret'), `${'5a'.repeat(32)}\n`);
+    const secret = { ORBWEAVER_SECRET_FILE: 'secret' };
+    const cases: [Record<string, string>, string[], string, string][] = [
+      [{}, ['--token-file', 'one'], 'token-of-a-file', 'token-of-a-file'],
+      [{}, ['--token-file', 'two'], 'reading-token', 'writing-token'],
+      [{ ORBWEAVER_TOKEN: 'both' }, [], 'both', 'both'],
+      [{ ORBWEAVER_READ_TOKEN: 'r', ORBWEAVER_WRITE_TOKEN: 'w' }, [], 'r', 'w'],
+      [{ ORBWEAVER_READ_TOKEN: 'r' }, [], 'r', ''],
+      [{ ORBWEAVER_TOKEN: 'both' }, ['--token', 'line'], 'line', 'line'],
+    ];
+    for (const [env, args, readToken, writeToken] of cases) {
+      const said = await startOnce({ ...env, ...secret }, '--data', 'given', ...args);
+      expect(said).toMatchObject({ readToken, writeToken });
+    }
+    expect(await readdir(join(folder, 'given'))).not.toContain('secrets.json');
+  });
+
+  it.each([
+    [{}, ['--token', 'a', '--token-file', 'b'], /--token or --token-file/],
+    [{}, ['--token-file', 'absent'], /--token-file expected a file .*ENOENT/],
+    [{ ORBWEAVER_SECRET_FILE: 'absent' }, [], /SECRET_FILE expected a file .*ENOENT/],
+    [{ ORBWEAVER_TOKEN: 'a b' }, [], /ORBWEAVER_TOKEN expected visible ASCII/],
+  ])('%j %j is refused', async (env, args, message) => {
+    const { status } = serveWith(env, '--data', 'refused', ...args);
+    await expect(status).rejects.toMatchObject({ code: 'USAGE', message });
+  });
+
+  it('that were damaged stop the start, by a sentence that shows none of them', async () => {
+    const data = join(folder, 'garbled');
+    await (await startGateway({ data, port: 0, workers: 0 })).close();
+    const path = join(data, 'secrets.json');
+    const kept = await readFile(path, 'utf8');
+    await writeFile(path, kept.slice(0, -20));
+    const { writeToken } = JSON.parse(kept) as { writeToken: string };
+    const failed = await startGateway({ data, port: 0, workers: 0 }).catch((error) => error);
+    expect(failed).toMatchObject({ code: 'STORAGE_FAILED', message: /secrets\.json expected/ });
+    expect(String(failed)).not.toContain(writeToken.slice(4, 20));
+  });
+});
+
+describe('the log', () => {
+  it.each(['text', 'json'])('(%s) has a line per request and no secret', async (format) => {
+    const run = serve('--data', `log-${format}`, '--json', '--log-format', format);
+    const said = JSON.parse(await run.firstLine) as { url: string; readToken: string };
+    const seeded = ['seeded-token', 'seeded-signature', 'seeded-user'];
+    await statusWith(said.url, said.readToken);
+    await statusWith(said.url, 'seeded-token');
+    const query = 'X-Signature=seeded-signature&token=seeded-token';
+    await (await fetch(`${said.url}/v1/fetch/${'cd'.repeat(32)}?${query}`)).text();
+    await (await fetch(`${said.url}/nowhere?user=seeded-user`)).text();
+    await (await fetch(`${said.url}/${said.readToken}`)).text();
+    await (await fetch(`${said.url}/health`)).text();
+    run.stop();
+    await run.status;
+    const text = run.stderr();
+    for (const secret of [...seeded, said.readToken]) expect(text).not.toContain(secret);
+    const lines = text.trimEnd().split('\n').slice(1);
+    expect(lines).toHaveLength(5);
+    expect(text).not.toMatch(/error|\/health/);
+    if (format === 'json') {
+      expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+        {
+          level: 'info',
+          event: 'request',
+          method: 'HEAD',
+          path: `/v1/files/${'ab'.repeat(32)}`,
+          status: 404,
+          sentBytes: 0,
+          requestId: expect.stringMatching(/^[0-9a-f]{16}$/),
+          principal: 'read token',
+        },
+        { status: 401, principal: null },
+        { path: `/v1/fetch/${'cd'.repeat(32)}` },
+        { path: '/nowhere', status: 404, sentBytes: expect.any(Number) },
+        { status: 404 },
+      ]);
+    } else {
+      expect(lines[0]).toMatch(
+        /Z info {2}[0-9a-f]{16} HEAD \/v1\/files\/\w+ 404 0 B \S+ ms read token$/,
+      );
+    }
+  });
+
+  it('says less when it is asked to', async () => {
+    const run = serve('--data', 'quiet', '--json', '--log-level', 'error');
+    const { url } = JSON.parse(await run.firstLine) as { url: string };
+    await (await fetch(`${url}/nowhere`)).text();
+    run.stop();
+    await run.status;
+    expect(run.stderr()).toBe('');
+    await expect(
+      (async () => serve('--data', 'x', '--log-level', 'loud').status)(),
+    ).rejects.toMatchObject({
+      code: 'USAGE',
+      message: '--log-level expected one of error, warn, info, debug, got "loud"',
+    });
+  });
 });

@@ -49,7 +49,7 @@ describe('with the native client', () => {
     gateway = await startGateway({
       data: await mkdtemp(join(folder, 'store-')),
       port: 0,
-      onRequest: ({ method, path }) => {
+      onAccess: ({ method, path }) => {
         if (method === 'POST' && path.startsWith('/v1/xorbs/')) xorbUploads++;
       },
     });

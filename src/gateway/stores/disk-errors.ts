@@ -8,6 +8,28 @@ export function systemCode(error: unknown): string {
     : '';
 }
 
+/** System error code behind an error of a store, or of the error itself. */
+function systemCodeBehind(error: unknown): string {
+  const system = isOrbweaverError(error) ? error.fields['system'] : undefined;
+  return typeof system === 'string' ? system : systemCode(error);
+}
+
+/** True when the system says that nothing can be written here. */
+export function isReadOnly(error: unknown): boolean {
+  return ['EACCES', 'EPERM', 'EROFS'].includes(systemCodeBehind(error));
+}
+
+/**
+ * True when `link` failed for want of hard links. File systems and sandboxes say so in many ways
+ * (EPERM, EACCES, EXDEV, EINVAL, ENOSYS, ENOTSUP, EMLINK…), so it is the others that are listed: those
+ * of a disk or a place that is at fault itself.
+ */
+export function lacksHardLinks(error: unknown): boolean {
+  return !['EEXIST', 'ENOENT', 'ENOTDIR', 'ENOSPC', 'EDQUOT', 'EIO', 'EROFS', ''].includes(
+    systemCode(error),
+  );
+}
+
 /** Turns what node:fs throws into the two codes of a store. Errors that have a code pass. */
 export function storageError(error: unknown, doing: string): unknown {
   if (isOrbweaverError(error) || error instanceof RangeError) return error;

@@ -1,55 +1,10 @@
 import { read, type Stats } from 'node:fs';
-import { type FileHandle, mkdir, open, opendir, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { type FileHandle, open, opendir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { OrbweaverError } from '../../errors.js';
 import { guarded, systemCode } from './disk-errors.js';
 
 /** What the disk store does with files, each with the errors of a store. */
-
-/**
- * Makes a folder and, when asked, flushes the entries of all that are new. One folder after another:
- * `mkdir` with `recursive` never ends where the system has a folder and says that it has none (/proc).
- */
-export async function makeFolder(folder: string, { sync }: { sync: boolean }): Promise<void> {
-  const missing: string[] = [];
-  for (let at = folder; !(await isFolder(at)); at = dirname(at)) {
-    missing.push(at);
-    if (dirname(at) === at) break;
-  }
-  for (const path of missing.reverse()) {
-    try {
-      await mkdir(path);
-    } catch (error) {
-      // Somebody else made it.
-      if (systemCode(error) !== 'EEXIST' || !(await isFolder(path))) throw error;
-    }
-    // New folders are entries of their parents, which have to reach the disk as well.
-    if (sync) await syncFolder(dirname(path));
-  }
-}
-
-async function isFolder(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isDirectory();
-  } catch (error) {
-    if (isMissing(error)) return false;
-    throw error;
-  }
-}
-
-/** Flushes the entries of a folder. */
-export async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r').catch(() => null);
-  if (handle === null) return; // Windows opens no folders; its renames are journaled.
-  try {
-    await handle.sync();
-  } catch (error) {
-    // Some file systems refuse it for folders; the file itself is flushed.
-    if (!['EINVAL', 'EPERM', 'ENOTSUP'].includes(systemCode(error))) throw error;
-  } finally {
-    await handle.close();
-  }
-}
 
 /** Writes all of `piece` at the end. */
 export async function writeFully(file: FileHandle, piece: Uint8Array): Promise<void> {

@@ -1,24 +1,16 @@
 import { type FileHandle, link, open, rename, unlink } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import type { Clock } from '../../flow/index.js';
+import { makeFolder, syncFolder } from '../../io/index.js';
 import type { ObjectBody, PutOptions } from '../ports.js';
-import { systemCode } from './disk-errors.js';
-import { makeFolder, statOrNull, syncFolder, writeFully } from './disk-files.js';
+import { lacksHardLinks, systemCode } from './disk-errors.js';
+import { isMissing, statOrNull, writeFully } from './disk-files.js';
 import { seal } from './disk-seal.js';
 import type { TemporaryFiles } from './disk-tmp.js';
 import type { OpenFiles } from './open-files.js';
 import { bodyPieces } from './store-body.js';
 
 /** How a file gets its name: complete, flushed, and in one step. */
-
-/** `link` says by one of these that a file system has no hard links. */
-const NO_HARD_LINKS: ReadonlySet<string> = new Set([
-  'EPERM',
-  'ENOTSUP',
-  'EOPNOTSUPP',
-  'ENOSYS',
-  'EMLINK',
-]);
 
 export interface PutPlace {
   readonly temporary: TemporaryFiles;
@@ -40,14 +32,12 @@ export async function putObject(
   const temporary = place.temporary.newPath();
   try {
     await writeObject(temporary, basename(path), body, place);
-    await makeFolder(dirname(path), place);
-    let inserted = true;
-    if (replace) {
+    const inserted = await inFolder(path, place, async () => {
+      if (!replace) return nameAtomically(temporary, path);
       await rename(temporary, path);
       await place.files.forget(path);
-    } else {
-      inserted = await nameAtomically(temporary, path);
-    }
+      return true;
+    });
     if (place.sync) await syncFolder(dirname(path));
     return inserted;
   } finally {
@@ -77,24 +67,40 @@ async function writeObject(
 
 /** Nothing to write: creating the name is the whole, atomic, act. */
 async function putEmpty(path: string, place: PutPlace): Promise<boolean> {
-  await makeFolder(dirname(path), { sync: false });
+  return inFolder(path, { sync: false }, async () => {
+    try {
+      await (await place.files.withRoom(() => open(path, 'wx'))).close();
+      return true;
+    } catch (error) {
+      if (systemCode(error) === 'EEXIST') return false;
+      throw error;
+    }
+  });
+}
+
+/** Runs what needs the folder of `path`, once more when that had to be made: most are there. */
+async function inFolder(
+  path: string,
+  options: { readonly sync: boolean },
+  run: () => Promise<boolean>,
+): Promise<boolean> {
   try {
-    await (await place.files.withRoom(() => open(path, 'wx'))).close();
-    return true;
+    return await run();
   } catch (error) {
-    if (systemCode(error) === 'EEXIST') return false;
-    throw error;
+    if (!isMissing(error)) throw error;
+    await makeFolder(dirname(path), { sync: options.sync });
+    return run();
   }
 }
 
+/** True when the name is new. A file system without hard links may have it written twice. */
 async function nameAtomically(temporary: string, path: string): Promise<boolean> {
   try {
     await link(temporary, path);
     return true;
   } catch (error) {
-    const code = systemCode(error);
-    if (code === 'EEXIST') return false;
-    if (!NO_HARD_LINKS.has(code)) throw error;
+    if (systemCode(error) === 'EEXIST') return false;
+    if (!lacksHardLinks(error)) throw error;
   }
   if ((await statOrNull(path)) !== null) return false;
   await rename(temporary, path);

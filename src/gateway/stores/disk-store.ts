@@ -2,17 +2,11 @@ import type { Stats } from 'node:fs';
 import { open, unlink } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import type { Clock } from '../../flow/index.js';
+import { makeFolder } from '../../io/index.js';
 import { SYSTEM_CLOCK } from '../../platform/index.js';
 import type { ObjectInfo, ObjectStore, StoreState } from '../ports.js';
-import { diskSpace, guarded, systemCode } from './disk-errors.js';
-import {
-  filesBelow,
-  isMissing,
-  makeFolder,
-  openExisting,
-  readFully,
-  statOrNull,
-} from './disk-files.js';
+import { diskSpace, guarded, isReadOnly, systemCode } from './disk-errors.js';
+import { filesBelow, isMissing, openExisting, readFully, statOrNull } from './disk-files.js';
 import { putObject } from './disk-put.js';
 import { isSealed, seal } from './disk-seal.js';
 import { openTemporaryFiles } from './disk-tmp.js';
@@ -45,9 +39,6 @@ export interface DiskStoreOptions {
   readonly clock?: Clock | undefined;
 }
 
-/** Codes by which the system says that nothing can be written here. */
-const READ_ONLY: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'EROFS']);
-
 /**
  * Opens (and makes) a store in `directory` and removes leftovers of crashed writers. A folder that
  * is there and can only be read is opened all the same; `check` says so.
@@ -70,7 +61,7 @@ export async function createDiskStore(
       await makeFolder(tmp, { sync });
       await temporary.clean();
     } catch (error) {
-      if (!READ_ONLY.has(systemCode(error))) throw error;
+      if (!isReadOnly(error)) throw error;
     }
   });
   const pathOf = (key: string): string => join(folder, ...pathSegments(keySegments(key)));
@@ -192,8 +183,7 @@ async function checkFolder(folder: string, probe: string): Promise<StoreState> {
     await guarded('writing a file', () => writeProbe(probe), folder);
   } catch (error) {
     const detail = `${folder}: ${(error as Error).message}`;
-    const code = systemCode((error as Error).cause);
-    if (READ_ONLY.has(code)) return { state: 'read-only', detail, freeBytes };
+    if (isReadOnly(error)) return { state: 'read-only', detail, freeBytes };
     const isFull = systemCode(error) === 'DISK_FULL';
     return { state: isFull ? 'full' : 'failing', detail, freeBytes };
   }

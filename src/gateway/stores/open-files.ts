@@ -59,12 +59,13 @@ export function createOpenFiles(clock: Clock): OpenFiles {
     await Promise.all([...idle].filter(isDue).map(closeEntry));
   };
   const watch = (): void => {
-    stopWatch ??= clock.setTimer(KEEP_OPEN_MS, () => {
+    const look = (): void => {
       stopWatch = null;
       const beforeMs = clock.now() - KEEP_OPEN_MS;
       closeWhere((entry) => entry.idleSinceMs <= beforeMs).catch(() => undefined);
       if (idle.size > 0) watch();
-    });
+    };
+    stopWatch ??= clock.setTimer(KEEP_OPEN_MS, look, { background: true });
   };
   const rest = async (entry: Entry): Promise<void> => {
     entry.users--;
