@@ -194,20 +194,35 @@ export function piecesBody(pieces: AsyncIterable<Uint8Array>, sizeBytes?: number
 
 /**
  * All of a body, which grows as bytes arrive: an announced length that never comes costs nothing.
+ * `beforeTaking` is waited for before memory is taken, with the bytes there will be in all; what it
+ * throws ends the reading.
  * @throws OrbweaverError `LIMIT_EXCEEDED` when there are more than `limitBytes`; what the body throws
  */
-export async function readAll(body: Body | null, limitBytes: number): Promise<Uint8Array> {
+export async function readAll(
+  body: Body | null,
+  limitBytes: number,
+  beforeTaking: (totalBytes: number) => Promise<void> | void = () => {},
+): Promise<Uint8Array> {
   if (body === null) return NOTHING;
   const { sizeBytes } = body;
   if (sizeBytes !== undefined && sizeBytes > limitBytes) {
     body.cancel();
     throw tooLong(limitBytes, String(sizeBytes));
   }
-  let bytes = new Uint8Array(Math.min(sizeBytes ?? READ_BYTES, READ_BYTES, limitBytes) + 1);
+  const take = async (totalBytes: number): Promise<Uint8Array> => {
+    try {
+      await beforeTaking(totalBytes);
+    } catch (error) {
+      body.cancel(error);
+      throw error;
+    }
+    return new Uint8Array(totalBytes);
+  };
+  let bytes = await take(Math.min(sizeBytes ?? READ_BYTES, READ_BYTES, limitBytes) + 1);
   let length = 0;
   for (;;) {
     if (length === bytes.length) {
-      const grown = new Uint8Array(Math.min(2 * bytes.length, limitBytes + 1));
+      const grown = await take(Math.min(2 * bytes.length, limitBytes + 1));
       grown.set(bytes);
       bytes = grown;
     }

@@ -20,6 +20,7 @@ import { watchdog } from './watchdog.js';
 import { createWire } from './wires/choose.js';
 import type { Wire } from './wires/connect.js';
 import { createWriteSizes } from './write-sizes.js';
+import { hasXorb } from './xorb-query.js';
 import { createXorbUpload } from './xorb-upload.js';
 
 /**
@@ -42,16 +43,19 @@ export function createCasClient(options: CasClientOptions): CasClient {
   const readRanges = createReadRanges(context);
 
   return {
-    async queryDedup(chunk, signal) {
+    async queryDedup(chunk, signal, admit) {
       // A closed client is one more failure that is a miss.
       const missWhenClosed = (error: unknown): null => {
         if (signal?.aborted !== true && scopes.closed) return null;
         throw error;
       };
-      return within(scopes, signal, (scope) => queryDedup(chunk, scope)).catch(missWhenClosed);
+      return within(scopes, signal, (scope) => queryDedup(chunk, scope, admit)).catch(
+        missWhenClosed,
+      );
     },
     putXorb: (xorb, body, { signal, onSent } = {}) =>
       within(scopes, signal, (scope) => putXorb(xorb, body, { scope, onSent })),
+    hasXorb: (xorb, signal) => within(scopes, signal, (scope) => hasXorb(context, xorb, scope)),
     putShard: (shard, { signal, onProgress } = {}) =>
       within(scopes, signal, (scope) => putShard(shard, { scope, onProgress })),
     getReconstruction: (file, range, signal) =>

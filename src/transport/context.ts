@@ -114,28 +114,30 @@ const FIRST_BYTES = 64 * 1024;
 
 /**
  * All of a body, while `use` makes something of it. Its bytes are taken from the budget as they
- * arrive: what a server announces and does not send costs nothing.
+ * arrive: what a server announces and does not send costs nothing. `beforeTaking` may refuse them
+ * before that, by throwing; it is told how many there will be in all.
  *
- * @throws AttemptFailure `PROTOCOL` when it is longer than `limitBytes`
+ * @throws AttemptFailure `PROTOCOL` when it is longer than `limitBytes`; what `beforeTaking` throws
  */
 export async function withHeldBody<T>(
   context: Context,
   { call, response }: Received,
-  limitBytes: number,
+  {
+    limitBytes,
+    beforeTaking,
+  }: {
+    readonly limitBytes: number;
+    readonly beforeTaking?: ((totalBytes: number) => void) | undefined;
+  },
   use: (bytes: Uint8Array) => T,
 ): Promise<T> {
-  const { body } = response;
   const reservation = await context.budget.acquire(FIRST_BYTES, call.scope);
-  const counted: Body | null = body && {
-    ...body,
-    fill: async (into) => {
-      // The array that `into` is a view of is what is held.
-      await grow(context, call, reservation, into.buffer.byteLength);
-      return body.fill(into);
-    },
+  const count = (totalBytes: number): Promise<void> => {
+    beforeTaking?.(totalBytes);
+    return grow(context, call, reservation, totalBytes);
   };
   try {
-    return use(await readAll(counted, limitBytes));
+    return use(await readAll(response.body, limitBytes, count));
   } catch (exception) {
     if (!isTooLong(exception)) throw exception;
     throw failure(call, 'PROTOCOL', `${exception.message} (${call.name})`, {
@@ -185,7 +187,7 @@ export async function readJson<T>(
   limitBytes: number,
   use: (json: unknown) => T,
 ): Promise<T> {
-  return withHeldBody(context, received, limitBytes, (bytes) => {
+  return withHeldBody(context, received, { limitBytes }, (bytes) => {
     const text = decoded(bytes);
     let json: unknown;
     try {

@@ -19,7 +19,17 @@ const FIRST_QUIET_MS = 30_000;
 const LONGEST_QUIET_MS = 600_000;
 const DRAIN_BYTES = 64 * 1024;
 
-export type DedupQuery = (chunk: MerkleHash, scope: Scope) => Promise<Uint8Array | null>;
+/** Says whether there is memory for so many bytes of a response in all. */
+type Admit = (totalBytes: number) => boolean;
+
+export type DedupQuery = (
+  chunk: MerkleHash,
+  scope: Scope,
+  admit?: Admit,
+) => Promise<Uint8Array | null>;
+
+/** The caller has no memory for the response: a miss, and nobody's failure. */
+class NotAdmitted extends Error {}
 
 export function createDedupQuery(context: Context, timeoutMs: number): DedupQuery {
   let failuresInRow = 0;
@@ -45,7 +55,7 @@ export function createDedupQuery(context: Context, timeoutMs: number): DedupQuer
   };
 
   /** The shard, or null for a miss. Throws for everything else. */
-  const ask = async (chunk: MerkleHash, scope: Scope): Promise<Uint8Array | null> => {
+  const ask: DedupQuery = async (chunk, scope, admit) => {
     const path = `v1/chunks/default-merkledb/${chunk}`;
     const call = casCall(context, {
       method: 'GET',
@@ -61,21 +71,26 @@ export function createDedupQuery(context: Context, timeoutMs: number): DedupQuer
       return null;
     }
     if (status !== 200) throw await statusFailure(context, received);
+    const beforeTaking = (totalBytes: number): void => {
+      if (admit?.(totalBytes) === false) throw new NotAdmitted();
+    };
     // From here on the bytes are the caller's, who counts what it keeps.
-    return withHeldBody(context, received, MAX_RESPONSE_BYTES, (bytes) => bytes);
+    const limits = { limitBytes: MAX_RESPONSE_BYTES, beforeTaking };
+    return withHeldBody(context, received, limits, (bytes) => bytes);
   };
 
-  return async (chunk, scope) => {
+  return async (chunk, scope, admit) => {
     scope.check();
     if (context.clock.now() < quietUntil) return null;
     const limited = scope.child({ what: 'the dedup query' });
     limited.after(timeoutMs, () => limited.close());
     try {
-      const shard = await ask(chunk, limited);
+      const shard = await ask(chunk, limited, admit);
       succeeded();
       return shard;
     } catch (exception) {
       scope.check();
+      if (exception instanceof NotAdmitted) return null;
       const isFailure = exception instanceof AttemptFailure;
       // A mistake of this program is not a miss.
       if (!isFailure && !isOrbweaverError(exception)) throw exception;

@@ -1,8 +1,8 @@
 import type { Scope } from '../flow/index.js';
-import { drain } from '../http/index.js';
 import type { Call } from './call.js';
-import { type Context, casCall, sendToCas } from './context.js';
+import type { Context } from './context.js';
 import { AttemptFailure, failure } from './failures.js';
+import { headOf } from './xorb-query.js';
 
 /**
  * What to do when a server was sent a body and says nothing. It may be checking what it got, which
@@ -15,7 +15,7 @@ import { AttemptFailure, failure } from './failures.js';
  *                            more beside it, in case the first never arrived: what is sent is named
  *                            by its content, so twice is the same as once. Who is done first counts.
  *
- * Silence so costs at most the stall timeout and `PROBE_TIMEOUT_MS` (45 s) until something is done
+ * Silence so costs at most the stall timeout and `HEAD_TIMEOUT_MS` (45 s) until something is done
  * about it. A server that lives is asked again after each stall timeout, until the response timeout.
  */
 export interface SilenceOptions<T> {
@@ -28,10 +28,6 @@ export interface SilenceOptions<T> {
   /** The result when the probe says that it is stored; null when a 200 there says nothing. */
   readonly stored: (() => T) | null;
 }
-
-/** Limit for the probe; with the default stall timeout 45 s in all. */
-export const PROBE_TIMEOUT_MS = 15_000;
-const DRAIN_BYTES = 64 * 1024;
 
 export async function watchingSilence<T>(context: Context, options: SilenceOptions<T>): Promise<T> {
   const { call } = options;
@@ -57,7 +53,8 @@ export async function watchingSilence<T>(context: Context, options: SilenceOptio
         });
       };
       const look = async (): Promise<void> => {
-        const found = await probe(context, options, scope);
+        const { probePath: path, probeLabel: label } = options;
+        const found = await headOf(context, { path, label, scope });
         if (scope.ended) return;
         if (found === 'stored' && options.stored !== null) resolve(options.stored());
         else if (found === 'out of reach') reject(silent(call));
@@ -68,26 +65,6 @@ export async function watchingSilence<T>(context: Context, options: SilenceOptio
       };
       start();
     });
-  } finally {
-    scope.close();
-  }
-}
-
-async function probe<T>(
-  context: Context,
-  { probePath, probeLabel }: SilenceOptions<T>,
-  parent: Scope,
-): Promise<'stored' | 'alive' | 'out of reach'> {
-  const scope = parent.child();
-  scope.after(PROBE_TIMEOUT_MS, () => scope.close());
-  try {
-    const call = casCall(context, { method: 'HEAD', path: probePath, label: probeLabel, scope });
-    const { response } = await sendToCas(context, call);
-    await drain(response.body, DRAIN_BYTES);
-    return response.status === 200 ? 'stored' : 'alive';
-  } catch (exception) {
-    if (exception instanceof AttemptFailure || scope.ended) return 'out of reach';
-    throw exception;
   } finally {
     scope.close();
   }
