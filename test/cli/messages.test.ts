@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { nearest, sayingOf } from '../../src/cli/messages.js';
 import { runCli } from '../../src/cli/run.js';
@@ -221,7 +222,7 @@ describe('what a wrong command line or a fault is answered with', () => {
     expect(said).toMatch(matcher(message));
     expect((lines[1] ?? '').trim()).toMatch(matcher(hint));
     expect(lines.join()).not.toContain(gateway.writeToken);
-    expect(String(context.stdout.read() ?? '')).toBe('');
+    expect(String((context.stdout as PassThrough).read() ?? '')).toBe('');
   });
 
   it('says each file that failed, with its code, and each next step once', async () => {
