@@ -7,6 +7,7 @@ import { MerkleHash } from '../hash/index.js';
 import type { Exchange } from '../http/index.js';
 import type { KernelTier } from '../kernels/index.js';
 import { checkOptions, is, type OptionRules } from '../options/index.js';
+import { SYSTEM_CLOCK } from '../platform/index.js';
 import type {
   CasClientOptions,
   RequestDispatcher,
@@ -411,17 +412,29 @@ interface OpenedCache {
   readonly problem: OrbweaverError | null;
 }
 
+/** A folder that takes longer to open is not used: a file server may be gone. */
+const CACHE_OPEN_MS = 2000;
+
 /** The shard cache; one that cannot be used is none. */
 async function cacheOf(options: ClientOptions): Promise<OpenedCache> {
   const { endpoint, shardCacheDir: dir, shardCacheBytes: maxBytes } = options;
   if (endpoint === undefined || dir === undefined) return { cache: null, problem: null };
   const { createShardCache } = await import('../io/index.js');
+  let stop = (): void => {};
   try {
-    const store = endpoint.replace(/\/+$/, '');
-    return { cache: await createShardCache({ dir, endpoint: store, maxBytes }), problem: null };
+    const opening = createShardCache({ dir, endpoint: endpoint.replace(/\/+$/, ''), maxBytes });
+    const late = new Promise<never>((_, reject) => {
+      stop = SYSTEM_CLOCK.setTimer(CACHE_OPEN_MS, () => {
+        const text = `"${dir}" expected to open within ${CACHE_OPEN_MS} ms, did not`;
+        reject(new OrbweaverError('OUTPUT_UNWRITABLE', text, { path: dir }));
+      });
+    });
+    return { cache: await Promise.race([opening, late]), problem: null };
   } catch (error) {
     if (!isOrbweaverError(error)) throw error;
     return { cache: null, problem: error };
+  } finally {
+    stop();
   }
 }
 

@@ -3,9 +3,12 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { unzipSync, zipSync } from 'fflate';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { generate } from '../support/generators.js';
 import { type BinaryRun, orbweaver, type Served, serve } from './run-binary.js';
+
+// A run of the binary takes 0.2 s, and a hundred times that on a machine with much else to do.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 interface UploadJson {
   readonly type: string;

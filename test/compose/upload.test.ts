@@ -70,6 +70,29 @@ describe('options of an upload', () => {
   });
 });
 
+describe('a shard cache', () => {
+  const open = async (shardCacheDir: string, more: object = {}): Promise<OrbweaverClient> => {
+    const endpoint = 'http://127.0.0.1:1';
+    const made = await createClient({ workers: 0, endpoint, shardCacheDir, ...more });
+    clients.push(made);
+    return made;
+  };
+
+  it('that cannot be used is none, and the client says why', async () => {
+    const plain = join(dir, 'plain');
+    await writeFile(plain, '');
+    const without = await open(join(plain, 'cache'));
+    expect(without.cacheProblem).toMatchObject({ code: 'OUTPUT_UNWRITABLE' });
+    expect(without.cacheProblem?.message).toContain(plain);
+    expect((await open(join(dir, 'cache'))).cacheProblem).toBeNull();
+    expect((await client()).cacheProblem).toBeNull();
+  });
+
+  it('has a size that is checked', async () => {
+    await expect(open(join(dir, 'cache'), { shardCacheBytes: -1 })).rejects.toThrow(RangeError);
+  });
+});
+
 describe('a closed client', () => {
   it('takes no upload', async () => {
     const uploader = await client();
