@@ -19,7 +19,7 @@ beforeAll(async () => {
     data: folder,
     port: 0,
     workers: 0,
-    onRequest: ({ method, path }) => onRequest(`${method} ${path}`),
+    onAccess: ({ method, path }) => onRequest(`${method} ${path}`),
   });
 });
 afterAll(async () => {
