@@ -62,7 +62,7 @@ describe('options of an upload', () => {
     const upload = (options: object) =>
       uploader.upload(new Uint8Array(1), { ...dryRun, ...options });
     await expect(upload({ sha265: true })).rejects.toThrow(
-      /^"sha265" is no option of upload: sha256/,
+      /^"sha265" is no option of upload, which takes sha256/,
     );
     await expect(upload({ sha256: 'yes' })).rejects.toThrow(/"sha256" expected true or false/);
     await expect(upload({ signal: 5 })).rejects.toThrow(/"signal" expected an AbortSignal/);
