@@ -143,6 +143,7 @@ export interface ClientDownloadOptions {
   /** Bytes of a range; cut at the end of the file. @default all that follow */
   readonly length?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** A listener that throws is not called again; the download goes on. */
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
 }
 

@@ -232,6 +232,37 @@ describe('downloadFile', () => {
     }
   });
 
+  it.each([
+    [
+      'throws',
+      (): unknown => {
+        throw new Error('no window');
+      },
+    ],
+    ['rejects', (): unknown => Promise.reject(new Error('no window'))],
+  ])('goes on when a listener %s, and does not call it again', async (_, fails) => {
+    const { file, xorbs } = plainFile(chunksOf(30, 60_000));
+    const unhandled: unknown[] = [];
+    const note = (error: unknown): void => void unhandled.push(error);
+    process.on('unhandledRejection', note);
+    let calls = 0;
+    const onProgress = ((): unknown => {
+      calls++;
+      return fails();
+    }) as () => void;
+    const sink = testSink(true);
+    const common = { cas: fakeCas([file], xorbs), pool: testPool(SMALLEST), hasher };
+    try {
+      const done = await downloadFile({ ...common, fileHash: file.hash, sink, onProgress });
+      expect(done.sizeBytes).toBe(file.bytes.length);
+      await new Promise(setImmediate);
+    } finally {
+      process.off('unhandledRejection', note);
+    }
+    expect(unhandled).toEqual([]);
+    expect(calls).toBe(1);
+  });
+
   it('tells the pool how many bytes will come as soon as it knows', async () => {
     const { file, xorbs } = plainFile(chunksOf(5, 1000));
     const expected: number[] = [];

@@ -22,6 +22,8 @@ export interface Transfer {
   /** Null where the sink has no holes. */
   readonly isZero: ZeroCheck | null;
   readonly counters: { writtenBytes: number; fetchedBytes: number; requestCount: number };
+  /** Until it has failed once. */
+  onProgress: DownloadOptions['onProgress'];
   /** Bytes of the whole output, once they are known. */
   totalBytes: number | undefined;
   /** Finished blocks, while there is memory for them: where to look for damage. */

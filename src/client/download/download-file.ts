@@ -4,6 +4,7 @@ import { Budget, Scope } from '../../flow/index.js';
 import { createMerkleTree } from '../../hash/index.js';
 import type { PlacedTerm } from '../../plan/index.js';
 import { RECORD_HEADER_BYTES } from '../../xorb/index.js';
+import { callListener } from '../listener.js';
 import { type Block, openBlock, type Transfer } from './block.js';
 import { LedgerChain } from './chunk-ledger.js';
 import { repair } from './damage.js';
@@ -90,6 +91,7 @@ function transferOf(options: DownloadOptions): Transfer {
     known: knownChunkHashes === undefined ? null : chunkCheck(knownChunkHashes),
     isZero: sink.positional && sink.skip !== undefined ? zeroCheck(hasher) : null,
     counters: { writtenBytes: 0, fetchedBytes: 0, requestCount: 0 },
+    onProgress: options.onProgress,
     totalBytes: undefined,
     kept: [],
   };
@@ -193,10 +195,18 @@ async function prepare(transfer: Transfer, sizeBytes: number, isFinal: boolean):
   await transfer.scope.race(Promise.resolve(transfer.options.sink.prepare?.(sizeBytes)));
 }
 
-function noteWritten({ counters, totalBytes, options }: Transfer, bytes: number): void {
+function noteWritten(transfer: Transfer, bytes: number): void {
+  const { counters, totalBytes } = transfer;
   counters.writtenBytes += bytes;
   const { writtenBytes, fetchedBytes } = counters;
-  options.onProgress?.({ writtenBytes, fetchedBytes, totalBytes });
+  const { onProgress } = transfer;
+  if (onProgress === undefined) return;
+  callListener(
+    () => onProgress({ writtenBytes, fetchedBytes, totalBytes }),
+    () => {
+      transfer.onProgress = undefined;
+    },
+  );
 }
 
 function checkWritten({ counters, options }: Transfer, expected: number): void {

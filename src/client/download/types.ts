@@ -46,7 +46,10 @@ export interface DownloadOptions {
    */
   readonly knownChunkHashes?: KnownChunkHashes | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Called after each batch of chunks (a slab, some MiB); keep it cheap. */
+  /**
+   * Called after each batch of chunks (a slab, some MiB); keep it cheap. One that throws is not called
+   * again, and the download goes on.
+   */
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
   /**
    * Ranged requests in flight. The pool's slabs bound them too.

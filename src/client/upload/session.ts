@@ -348,9 +348,14 @@ class Session implements UploadSession {
     const outcomes = this.#outcomes;
     const { onFile } = this.#options;
     if (onFile !== undefined) {
-      this.#tally.call(() => {
-        for (const file of outcomes.results()) onFile(file);
-      });
+      let failed = false;
+      const noted = (): void => {
+        failed = true;
+      };
+      for (const file of outcomes.results()) {
+        if (failed) break;
+        this.#tally.call(() => onFile(file), noted);
+      }
     }
     let files: readonly FileResult[] | null = null;
     const { xorbCount, xorbBytes, knownXorbCount, listenerError } = this.#tally;

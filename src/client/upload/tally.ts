@@ -1,3 +1,4 @@
+import { callListener } from '../listener.js';
 import type { FileTask } from './file-task.js';
 import type { UploadProgress } from './types.js';
 
@@ -72,17 +73,19 @@ export class Tally {
         sizeBytes: file.source.sizeBytes,
       },
     };
-    if (!this.call(() => listener(progress))) this.#listener = undefined;
+    this.call(
+      () => listener(progress),
+      () => {
+        this.#listener = undefined;
+      },
+    );
   }
 
   /** Calls a listener. What it throws is no failure of the upload: it is kept for the summary. */
-  call(listener: () => void): boolean {
-    try {
-      listener();
-      return true;
-    } catch (error) {
-      this.listenerError ??= error instanceof Error ? error : new Error(String(error));
-      return false;
-    }
+  call(listener: () => unknown, onError?: () => void): void {
+    callListener(listener, (error) => {
+      this.listenerError ??= error;
+      onError?.();
+    });
   }
 }

@@ -227,6 +227,26 @@ describe('a listener that throws', () => {
       expect(calls).toBe(1);
     });
   });
+
+  it('(async onProgress) may reject: nothing is left unhandled', async () => {
+    const unhandled: unknown[] = [];
+    const note = (error: unknown): void => void unhandled.push(error);
+    process.on('unhandledRejection', note);
+    try {
+      await withPool({}, async (pool) => {
+        const onProgress = async (): Promise<void> => Promise.reject(new Error('no window'));
+        const session = sessionOn(pool, new FakeCas(kernels), { onProgress });
+        session.enqueue(new MemorySource(random(1, MIB)));
+        const { failed, listenerError } = await session.finish();
+        expect(failed).toEqual([]);
+        expect(listenerError?.message).toBe('no window');
+      });
+      await new Promise(setImmediate);
+    } finally {
+      process.off('unhandledRejection', note);
+    }
+    expect(unhandled).toEqual([]);
+  });
 });
 
 describe('dedup responses', () => {
