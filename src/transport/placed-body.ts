@@ -50,6 +50,12 @@ export function placedBody(received: Received, asked: readonly ByteRange[]): Pla
     const message = `"content-length" of xorb data expected ${range.end - range.start} as in Content-Range, got ${lengthBytes}`;
     throw failure(call, 'PROTOCOL', message, { retry: false });
   }
+  // Where the bytes belong must be readable, or not be said at all: a range carries no hash.
+  if (status === 206 && headers['content-range'] !== undefined) {
+    response.body?.cancel();
+    const message = '"content-range" of xorb data expected a byte range, got something else';
+    throw failure(call, 'PROTOCOL', message, { retry: false });
+  }
   // 200: some servers respond to a URL that stands for one range with just that range. The whole
   // object cannot be that short, because the range ends inside of it.
   const isJustIt = asked.length === 1 && lengthBytes === first.end - first.start;

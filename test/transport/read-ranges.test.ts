@@ -384,6 +384,15 @@ describe('refusals of data URLs', () => {
     expect((await failureOf(collect(ONE))).code).toBe('PROTOCOL');
   });
 
+  it('refuses a Content-Range that cannot be read', async () => {
+    await start((_request, response) => {
+      const range = 'bytes 1000-99999999999999999999/300000';
+      response.writeHead(206, { 'content-range': range, 'content-length': 249_000 });
+      response.end(Buffer.alloc(249_000));
+    });
+    expect((await failureOf(collect(ONE))).code).toBe('PROTOCOL');
+  });
+
   it('follows a redirect of a GET to another host without any credential', async () => {
     const other = await startServer((request, response) =>
       sendRange(response, rangesOf(request)[0] as ByteRange),
