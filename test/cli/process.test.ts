@@ -233,7 +233,7 @@ describe('the process of the command line', () => {
         .trim();
     expect(complete('up')).toBe('upload');
     expect(complete('upload', '--sh')).toBe('--sha256 --shard-cache');
-    expect(complete('upload', '--no')).toBe('--no-cache');
+    expect(complete('upload', '--no')).toBe('--no-cache --no-resume');
     expect(complete('upload', '--placement', 'st')).toBe('store-least');
     expect(complete('serve', '--da')).toBe('--data');
     for (const shell of ['zsh', 'fish']) {
