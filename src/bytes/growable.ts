@@ -46,7 +46,7 @@ export class GrowableU32 {
   }
 
   pushAll(values: Uint32Array): void {
-    this.#reserve(this.#length + values.length);
+    this.#values = withRoom(this.#values, this.#length + values.length);
     this.#values.set(values, this.#length);
     this.#length += values.length;
   }
@@ -63,13 +63,6 @@ export class GrowableU32 {
   /** What was pushed: a view, valid until the next push. */
   view(): Uint32Array {
     return this.#values.subarray(0, this.#length);
-  }
-
-  #reserve(length: number): void {
-    if (length <= this.#values.length) return;
-    const grown = new Uint32Array(Math.max(length, this.#values.length * 2));
-    grown.set(this.#values);
-    this.#values = grown;
   }
 }
 
