@@ -4,6 +4,6 @@ export default defineConfig({
   test: {
     include: ['test/slow/**/*.test.ts'],
     testTimeout: 300_000,
-    maxWorkers: 1,
+    maxWorkers: 2,
   },
 });
