@@ -1,7 +1,14 @@
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { OrbweaverError } from '../errors.js';
-import type { Body, Exchange, HttpHeaders, HttpRequest, HttpResponse } from '../http/index.js';
+import {
+  type Body,
+  type Exchange,
+  type HttpRequest,
+  type HttpResponse,
+  joinedHeaders,
+  piecesBody,
+} from '../http/index.js';
 
 /**
  * An {@link Exchange} of `node:http` for upload targets, without a middleware: no repeats (the targets
@@ -77,8 +84,9 @@ async function send(request: HttpRequest, open: Open): Promise<HttpResponse> {
   } else await sending;
   return {
     status: response.statusCode ?? 0,
-    headers: headersOf(response),
-    body: incomingBody(response),
+    headers: joinedHeaders(response.headers),
+    // Ending its pieces would wait for the next one; a broken connection ends at once.
+    body: piecesBody(response, undefined, () => response.destroy()),
   };
 }
 
@@ -102,35 +110,4 @@ async function pump(body: Body | null, outgoing: ReturnType<typeof httpRequest>)
     }
   }
   outgoing.end();
-}
-
-function headersOf(response: IncomingMessage): HttpHeaders {
-  const headers: Record<string, string> = {};
-  for (const [name, value] of Object.entries(response.headers)) {
-    if (value !== undefined) headers[name] = Array.isArray(value) ? value.join(', ') : value;
-  }
-  return headers;
-}
-
-function incomingBody(response: IncomingMessage): Body {
-  const pieces = response[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
-  let rest: Uint8Array = new Uint8Array(0);
-  let ended = false;
-  return {
-    async fill(into) {
-      while (rest.length === 0 && !ended) {
-        const { value, done } = await pieces.next();
-        if (done === true) ended = true;
-        else rest = value;
-      }
-      const count = Math.min(rest.length, into.length);
-      into.set(rest.subarray(0, count));
-      rest = rest.subarray(count);
-      return count;
-    },
-    cancel() {
-      ended = true;
-      response.destroy();
-    },
-  };
 }

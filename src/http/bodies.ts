@@ -172,9 +172,14 @@ export function pulledBody({ take, cancel, sizeBytes }: Pulled): Body {
 
 /**
  * A body of pieces that are made or come when they are wanted: nothing is asked of `pieces` before
- * the first read, and a reader that goes away ends them. Each piece is the body's for good.
+ * the first read, and a reader that goes away ends them, or does what `cancel` says instead. Each piece
+ * is the body's for good.
  */
-export function piecesBody(pieces: AsyncIterable<Uint8Array>, sizeBytes?: number): Body {
+export function piecesBody(
+  pieces: AsyncIterable<Uint8Array>,
+  sizeBytes?: number,
+  cancel?: () => void,
+): Body {
   let iterator: AsyncIterator<Uint8Array> | null = null;
   return pulledBody({
     sizeBytes,
@@ -186,9 +191,7 @@ export function piecesBody(pieces: AsyncIterable<Uint8Array>, sizeBytes?: number
         if (step.value.length > 0) return step.value;
       }
     },
-    cancel() {
-      Promise.resolve(iterator?.return?.()).catch(() => undefined);
-    },
+    cancel: cancel ?? (() => void Promise.resolve(iterator?.return?.()).catch(() => undefined)),
   });
 }
 

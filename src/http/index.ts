@@ -10,6 +10,7 @@ export {
   readAll,
   textBody,
 } from './bodies.js';
+export { joinedHeaders } from './headers.js';
 export type {
   Body,
   Exchange,

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { OrbweaverError } from '../errors.js';
-import { type Body, type Exchange, type HttpHeaders, piecesOf } from '../http/index.js';
+import { type Exchange, joinedHeaders, piecesBody, piecesOf } from '../http/index.js';
 
 /**
  * A test server on a port of this machine. An {@link Exchange} that throws cuts the connection, which
@@ -74,11 +74,13 @@ async function serveOne(
 ): Promise<void> {
   const controller = new AbortController();
   response.once('close', () => controller.abort());
+  const length = request.headers['content-length'];
   const { status, headers, body } = await exchange({
     method: request.method ?? 'GET',
     url: new URL(request.url ?? '/', `http://${request.headers.host ?? 'localhost'}`),
-    headers: headersOf(request),
-    body: incomingBody(request),
+    headers: joinedHeaders(request.headers),
+    // Ending its pieces would break the connection before the response.
+    body: piecesBody(request, length === undefined ? undefined : Number(length), () => {}),
     signal: controller.signal,
   });
   response.writeHead(status, {
@@ -105,37 +107,4 @@ function discard(request: IncomingMessage): void {
     if (bytes > MAX_DISCARDED_BYTES) request.socket.destroy();
   });
   request.resume();
-}
-
-function headersOf(request: IncomingMessage): HttpHeaders {
-  const headers: Record<string, string> = {};
-  for (const [name, value] of Object.entries(request.headers)) {
-    if (value !== undefined) headers[name] = Array.isArray(value) ? value.join(', ') : value;
-  }
-  return headers;
-}
-
-function incomingBody(request: IncomingMessage): Body {
-  const length = request.headers['content-length'];
-  const pieces = request[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
-  let rest: Uint8Array = new Uint8Array(0);
-  let ended = false;
-  return {
-    ...(length === undefined ? {} : { sizeBytes: Number(length) }),
-    async fill(into) {
-      while (rest.length === 0 && !ended) {
-        const { value, done } = await pieces.next();
-        if (done === true) ended = true;
-        else rest = value;
-      }
-      const count = Math.min(rest.length, into.length);
-      into.set(rest.subarray(0, count));
-      rest = rest.subarray(count);
-      return count;
-    },
-    cancel() {
-      ended = true;
-      rest = rest.subarray(rest.length);
-    },
-  };
 }

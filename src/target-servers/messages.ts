@@ -44,29 +44,3 @@ export class ConnectionCut extends Error {
     super('the connection was cut');
   }
 }
-
-/** A body that comes in pieces; an error of theirs breaks it. */
-export function bodyOfPieces(pieces: AsyncIterable<Uint8Array>, sizeBytes: number): Body {
-  const input = pieces[Symbol.asyncIterator]();
-  let rest: Uint8Array = new Uint8Array(0);
-  let over = false;
-  return {
-    sizeBytes,
-    async fill(into) {
-      while (rest.length === 0 && !over) {
-        const next = await input.next();
-        if (next.done === true) over = true;
-        else rest = next.value;
-      }
-      const count = Math.min(rest.length, into.length);
-      into.set(rest.subarray(0, count));
-      rest = rest.subarray(count);
-      return count;
-    },
-    cancel() {
-      over = true;
-      rest = rest.subarray(rest.length);
-      void input.return?.();
-    },
-  };
-}

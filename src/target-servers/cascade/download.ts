@@ -2,9 +2,9 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SEVEN_ZIP_HEAD_BYTES } from '../../archive/index.js';
-import type { HttpRequest, HttpResponse } from '../../http/index.js';
+import { type HttpRequest, type HttpResponse, piecesBody } from '../../http/index.js';
 import { digitId } from '../ids.js';
-import { bodyOfPieces, ConnectionCut } from '../messages.js';
+import { ConnectionCut } from '../messages.js';
 import { GoaError } from './goa-error.js';
 import type { CascadeDownload, CascadeFile, CascadeState } from './model.js';
 
@@ -145,7 +145,7 @@ export function serveFile(state: CascadeState, id: string, request: HttpRequest)
       'accept-ranges': 'bytes',
       ...(range === null ? {} : { 'content-range': `bytes ${start}-${end - 1}/${file.sizeBytes}` }),
     },
-    body: bodyOfPieces(served(state, file, start, end), end - start),
+    body: piecesBody(served(state, file, start, end), end - start),
   };
 }
 

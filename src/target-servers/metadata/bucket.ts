@@ -3,9 +3,15 @@ import { createReadStream } from 'node:fs';
 import { open, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../../flow/index.js';
-import { type HttpRequest, type HttpResponse, piecesOf, textBody } from '../../http/index.js';
+import {
+  type HttpRequest,
+  type HttpResponse,
+  piecesBody,
+  piecesOf,
+  textBody,
+} from '../../http/index.js';
 import { hexId } from '../ids.js';
-import { bodyOfPieces, ConnectionCut } from '../messages.js';
+import { ConnectionCut } from '../messages.js';
 import type { MetadataFaults } from './faults.js';
 
 /** Cloud storage that takes a PUT by a signed URL, in the manner of Google's V4 signatures. */
@@ -201,6 +207,6 @@ function get(bucket: BucketState, object: string): HttpResponse {
   return {
     status: 200,
     headers: { 'content-type': contentType },
-    body: bodyOfPieces(pieces, sizeBytes),
+    body: piecesBody(pieces, sizeBytes),
   };
 }

@@ -40,18 +40,6 @@ export function sizeOf(headers: HttpHeaders): number | undefined {
   return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
 }
 
-/** Headers as parsers of Node give them. */
-export function joinedHeaders(
-  headers: Readonly<Record<string, string | readonly string[] | undefined>>,
-): HttpHeaders {
-  const joined: Record<string, string> = {};
-  for (const name in headers) {
-    const value = headers[name];
-    if (value !== undefined) joined[name] = typeof value === 'string' ? value : value.join(', ');
-  }
-  return joined;
-}
-
 /**
  * The body in writes, as it is lent or through a buffer. Their memory is borrowed until the next one
  * is asked for.

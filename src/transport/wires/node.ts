@@ -1,14 +1,13 @@
 import { type ClientRequest, Agent as HttpAgent, type IncomingMessage, request } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Body, Exchange, HttpRequest, HttpResponse } from '../../http/index.js';
 import {
-  bodyOfPieces,
-  isBodiless,
+  type Body,
+  type Exchange,
+  type HttpRequest,
+  type HttpResponse,
   joinedHeaders,
-  type PieceReader,
-  sizeOf,
-  writesOf,
-} from './bodies.js';
+} from '../../http/index.js';
+import { bodyOfPieces, isBodiless, type PieceReader, sizeOf, writesOf } from './bodies.js';
 import {
   type ConnectOptions,
   limitConnecting,

@@ -1,6 +1,11 @@
-import type { Exchange, HttpRequest, HttpResponse } from '../../http/index.js';
+import {
+  type Exchange,
+  type HttpRequest,
+  type HttpResponse,
+  joinedHeaders,
+} from '../../http/index.js';
 import type { RequestDispatcher } from '../ports.js';
-import { bodyOfPieces, isBodiless, joinedHeaders, sizeOf, writesOf } from './bodies.js';
+import { bodyOfPieces, isBodiless, sizeOf, writesOf } from './bodies.js';
 import type { Wire } from './connect.js';
 
 /**
