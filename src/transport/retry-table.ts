@@ -143,17 +143,22 @@ export function backoffMs(retry: number, random: RandomSource, options: RetryOpt
   return Math.floor(random() * ceilingMs);
 }
 
+/** `Retry-After` in ms: seconds or a date; null when it is missing or neither. */
+export function retryAfterMs(headers: HttpHeaders, unixMs: number): number | null {
+  const value = headers['retry-after']?.trim();
+  if (value === undefined || value === '') return null;
+  if (/^\d+(?:\.\d+)?$/.test(value)) return Number(value) * 1000;
+  const date = Date.parse(value);
+  return Number.isFinite(date) ? Math.max(0, date - unixMs) : null;
+}
+
 /**
  * How long the server asks to wait, or null when it does not say: `Retry-After` (seconds or a
  * date), else the reset of the rate-limit headers (`RateLimit: …;t=`, `(X-)RateLimit-Reset`).
  */
 export function requestedPauseMs(headers: HttpHeaders, unixMs: number): number | null {
-  const retryAfter = headers['retry-after']?.trim();
-  if (retryAfter !== undefined && retryAfter !== '') {
-    if (/^\d+(?:\.\d+)?$/.test(retryAfter)) return Number(retryAfter) * 1000;
-    const date = Date.parse(retryAfter);
-    if (Number.isFinite(date)) return Math.max(0, date - unixMs);
-  }
+  const afterMs = retryAfterMs(headers, unixMs);
+  if (afterMs !== null) return afterMs;
   const structured = /(?:^|;)\s*t=(\d+)/.exec(headers['ratelimit'] ?? '');
   if (structured !== null) return Number(structured[1]) * 1000;
   const reset = (headers['ratelimit-reset'] ?? headers['x-ratelimit-reset'] ?? '').trim();

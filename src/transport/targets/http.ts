@@ -4,8 +4,10 @@ import { type Body, type Exchange, type HttpHeaders, readAll } from '../../http/
 import type { RandomSource } from '../../platform/index.js';
 import { createMasker, type Masker } from '../mask.js';
 import type { TokenSource } from '../ports.js';
+import { retryAfterMs } from '../retry-table.js';
 import { createTokens } from '../token.js';
 import { targetError } from './errors.js';
+import { pauseFor } from './pause.js';
 import type { TargetErrorClass, TargetIds, TargetKind } from './ports.js';
 
 /**
@@ -127,12 +129,7 @@ export function createTargetHttp(options: TargetHttpOptions): TargetHttp {
     afterMs: number | null,
   ): Promise<void> => {
     const ownMs = random() * Math.min(MAX_DELAY_MS, BASE_DELAY_MS * 2 ** retry);
-    const scope = new Scope({ clock, signal: request.signal, what: 'the transfer' });
-    try {
-      await scope.sleep(Math.max(ownMs, afterMs ?? 0));
-    } finally {
-      scope.close();
-    }
+    await pauseFor(Math.max(ownMs, afterMs ?? 0), clock, request.signal);
   };
 
   return {
@@ -161,7 +158,7 @@ export function createTargetHttp(options: TargetHttpOptions): TargetHttp {
         if (!mayRepeat || !isLater(response.status) || request.isFinal?.(response) === true) {
           return response;
         }
-        const afterMs = retryAfterMs(response.headers, clock);
+        const afterMs = retryAfterMs(response.headers, clock.unixMs());
         if (afterMs !== null && afterMs > MAX_RETRY_AFTER_MS) return response;
         await pause(request, retry, afterMs);
       }
@@ -170,7 +167,7 @@ export function createTargetHttp(options: TargetHttpOptions): TargetHttp {
       const { status } = response;
       const said = masker.maskCut(messageOf(response), MESSAGE_CHARS);
       const fields: Record<string, string | number> = { status };
-      const afterMs = retryAfterMs(response.headers, clock);
+      const afterMs = retryAfterMs(response.headers, clock.unixMs());
       if (afterMs !== null) fields['retryAfterMs'] = afterMs;
       return targetError({
         kind,
@@ -247,13 +244,4 @@ function messageOf({ json, text }: TargetResponse): string {
     }
   }
   return text.replace(/\s+/g, ' ').trim();
-}
-
-/** `Retry-After` in ms: seconds or a date; null when it is missing or neither. */
-function retryAfterMs(headers: HttpHeaders, clock: Clock): number | null {
-  const value = headers['retry-after']?.trim();
-  if (value === undefined || value === '') return null;
-  if (/^\d+(?:\.\d+)?$/.test(value)) return Number(value) * 1000;
-  const date = Date.parse(value);
-  return Number.isFinite(date) ? Math.max(0, date - clock.unixMs()) : null;
 }

@@ -1,10 +1,10 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { isOrbweaverError } from '../../../errors.js';
-import { Scope } from '../../../flow/index.js';
 import { targetError } from '../errors.js';
 import type { TargetResponse } from '../http.js';
 import { numberOf, objectOf, textOf } from '../json-fields.js';
 import { filePartBody, multipartType } from '../multipart-body.js';
+import { pauseFor } from '../pause.js';
 import type { PartBody, StepContext, TargetNote } from '../ports.js';
 import { type CascadeApi, classOfUpload } from './api.js';
 import type { CascadeSettings } from './options.js';
@@ -116,12 +116,7 @@ async function pause(
   repeat: number,
   signal: AbortSignal,
 ): Promise<void> {
-  const scope = new Scope({ clock: settings.clock, signal, what: 'the transfer' });
-  try {
-    await scope.sleep((1 + settings.random()) * 1000 * 2 ** repeat);
-  } finally {
-    scope.close();
-  }
+  await pauseFor((1 + settings.random()) * 1000 * 2 ** repeat, settings.clock, signal);
 }
 
 /** @throws OrbweaverError `PROTOCOL` */

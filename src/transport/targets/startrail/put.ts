@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { isOrbweaverError } from '../../../errors.js';
-import { Scope } from '../../../flow/index.js';
 import { piecesOf } from '../../../http/index.js';
 import { targetError } from '../errors.js';
 import type { TargetResponse } from '../http.js';
 import { textOf } from '../json-fields.js';
+import { pauseFor } from '../pause.js';
 import type { PartBody, StepContext } from '../ports.js';
 import type { FileState, SignedUrl, StartrailApi } from './api.js';
 import type { StartrailSettings } from './options.js';
@@ -161,11 +161,6 @@ async function pause(
   attempt: number,
   signal: AbortSignal,
 ): Promise<void> {
-  const scope = new Scope({ clock: settings.clock, signal, what: 'the transfer' });
-  try {
-    const ceilingMs = Math.min(MAX_PAUSE_MS, BASE_PAUSE_MS * 2 ** attempt);
-    await scope.sleep(ceilingMs * (0.5 + settings.random() / 2));
-  } finally {
-    scope.close();
-  }
+  const ceilingMs = Math.min(MAX_PAUSE_MS, BASE_PAUSE_MS * 2 ** attempt);
+  await pauseFor(ceilingMs * (0.5 + settings.random() / 2), settings.clock, signal);
 }
