@@ -4,7 +4,6 @@ import {
   type OptionTable,
   type ParsedArgs,
   parseWith,
-  SERVER,
   tableOf,
   usage,
 } from './command.js';
@@ -12,8 +11,7 @@ import type { CliContext } from './context.js';
 
 export { type ParsedArgs, usage } from './command.js';
 
-/** Tables for commands that write their help by hand. */
-export const SERVER_OPTIONS: OptionTable = tableOf(SERVER);
+/** For commands that write their help by hand. */
 export const COMPUTE_OPTIONS: OptionTable = tableOf(COMPUTE);
 
 /** Strict parse with the common options added. @throws OrbweaverError USAGE */

@@ -1,4 +1,4 @@
-import { COMMON, COMPUTE, optionsHelp, SERVER } from './command.js';
+import { COMMON, COMPUTE, optionsHelp } from './command.js';
 
 /** Parts of the help for commands that write it by hand. */
 
@@ -6,9 +6,6 @@ export { EXIT_CODES_HELP } from './command.js';
 
 /** Options that every command understands. */
 export const COMMON_HELP: string = optionsHelp(COMMON);
-
-/** Options of commands that talk to a server. */
-export const SERVER_HELP: string = optionsHelp(SERVER);
 
 /** Options of commands that compute. */
 export const COMPUTE_HELP: string = optionsHelp(COMPUTE);

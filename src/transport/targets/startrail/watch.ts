@@ -1,4 +1,3 @@
-import { isOrbweaverError } from '../../../errors.js';
 import { targetError } from '../errors.js';
 import { numberOf } from '../json-fields.js';
 import type { Done, Failed, Pending, StepContext } from '../ports.js';
@@ -88,9 +87,4 @@ function stalled(filename: string, finalUrl: string, waitedMs: number): Error {
     message: `${filename} is stored, and its hash is still being calculated after ${Math.round(waitedMs / 60_000)} minutes: ask the vendor`,
     ids: { filename, finalUrl },
   });
-}
-
-/** A look that failed for a while says nothing about the file. */
-export function isPassing(error: unknown): boolean {
-  return isOrbweaverError(error) && error.retryable;
 }
