@@ -14,6 +14,14 @@ import type { FileHandle } from 'node:fs/promises';
  */
 const MICROS = 1_000_000;
 
+/**
+ * How far above a whole microsecond the time is set, and moved before it is cut to one: a quarter. A
+ * time in seconds is off by up to 0.12 microseconds as a double, one in milliseconds by the same, and
+ * multiplying by a thousand adds 0.125. Node to 22 stores whole microseconds, Node from 24 nanoseconds,
+ * so what is read is 0 to 0.37 above the whole: with a quarter more it stays below the next.
+ */
+const ABOVE = 0.25;
+
 /** FNV-1a over name, length and seconds, as microseconds. */
 function sealOf(name: string, sizeBytes: number, seconds: number): number {
   let hash = 0x811c9dc5;
@@ -32,14 +40,13 @@ export async function seal(
   unixMs: number,
 ): Promise<void> {
   const seconds = Math.floor(unixMs / 1000);
-  // Half a microsecond more: the system cuts off what is below one.
-  const time = seconds + (sealOf(name, sizeBytes, seconds) + 0.5) / MICROS;
+  const time = seconds + (sealOf(name, sizeBytes, seconds) + ABOVE) / MICROS;
   await file.utimes(time, time);
 }
 
 /** True for a file that nothing has written to since it was sealed. */
 export function isSealed(name: string, { size, mtimeMs }: Stats): boolean {
-  const micros = Math.floor(mtimeMs * 1000 + 0.25);
+  const micros = Math.floor(mtimeMs * 1000 + ABOVE);
   const seconds = Math.floor(micros / MICROS);
   return micros - seconds * MICROS === sealOf(name, size, seconds);
 }
