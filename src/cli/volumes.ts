@@ -6,6 +6,7 @@ import { asUsage } from './compute.js';
 import type { CliContext, Command } from './context.js';
 import { COMMON_HELP, EXIT_CODES_HELP } from './exit-codes.js';
 import { writeJson } from './output.js';
+import { pluralText } from './text.js';
 
 export const volumesCommand: Command = {
   help: `Usage: orbweaver volumes FILE --size BYTES -o DIR [OPTIONS]
@@ -66,9 +67,7 @@ async function volumes(argv: readonly string[], context: CliContext): Promise<nu
       context.stdout.write(`${sha256}  ${name}  ${sizeBytes}\n`);
     }
     if (!args.flag('quiet')) {
-      context.stderr.write(
-        `${manifest.name}: ${manifest.volumes.length} ${manifest.volumes.length === 1 ? 'volume' : 'volumes'}\n`,
-      );
+      context.stderr.write(`${manifest.name}: ${pluralText(manifest.volumes.length, 'volume')}\n`);
     }
   }
   return EXIT.ok;
