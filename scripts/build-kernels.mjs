@@ -14,8 +14,8 @@ const TARGETS = ['shared', 'plain'];
 const LINE_CHARS = 100;
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-const room = join(root, 'src', 'kernels');
-const generated = join(room, 'generated');
+const home = join(root, 'src', 'kernels');
+const generated = join(home, 'generated');
 const require = createRequire(join(root, 'package.json'));
 const compilerManifest = require.resolve('assemblyscript/package.json');
 const compiler = join(dirname(compilerManifest), 'bin', 'asc.js');
@@ -24,9 +24,9 @@ const compilerVersion = JSON.parse(readFileSync(compilerManifest, 'utf8')).versi
 /** SHA-256 over the compiler's version, the configuration and each source with its name. */
 function hashSources() {
   const hash = createHash('sha256').update(`assemblyscript ${compilerVersion}\n`);
-  const sources = readdirSync(join(room, 'assembly')).filter((name) => name.endsWith('.ts'));
+  const sources = readdirSync(join(home, 'assembly')).filter((name) => name.endsWith('.ts'));
   for (const path of ['asconfig.json', ...sources.sort().map((name) => `assembly/${name}`)]) {
-    const text = readFileSync(join(room, path), 'utf8').replaceAll('\r\n', '\n');
+    const text = readFileSync(join(home, path), 'utf8').replaceAll('\r\n', '\n');
     hash.update(`${path}\n${Buffer.byteLength(text)}\n${text}`);
   }
   return hash.digest('hex');
@@ -39,10 +39,10 @@ function compile(target, folder) {
     // AS112 warns that v128 values cannot be handed to JavaScript; none is, exports take numbers.
     [
       compiler,
-      ...['--config', join(room, 'asconfig.json'), '--target', target, '--outFile', outFile],
+      ...['--config', join(home, 'asconfig.json'), '--target', target, '--outFile', outFile],
       ...['--disableWarning', 'AS112'],
     ],
-    { cwd: room, encoding: 'utf8' },
+    { cwd: home, encoding: 'utf8' },
   );
   if (run.status !== 0) {
     process.stderr.write(`${run.stdout}${run.stderr}`);

@@ -1,11 +1,11 @@
-// Builds dist/ from src/: tsc compiles, then each room becomes one file (scripts/bundle-rooms.mjs).
+// Builds dist/ from src/: tsc compiles, then each module becomes one file (scripts/bundle-modules.mjs).
 // The kernels are committed as generated modules (scripts/build-kernels.mjs).
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { bundleRooms } from './bundle-rooms.mjs';
+import { bundleModules } from './bundle-modules.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const require = createRequire(join(root, 'package.json'));
@@ -17,6 +17,6 @@ const run = spawnSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.json')]
   stdio: 'inherit',
 });
 if (run.status !== 0) process.exit(run.status ?? 1);
-await bundleRooms(join(root, 'dist'));
+await bundleModules(join(root, 'dist'));
 const bin = join(root, 'dist', 'cli', 'main.js');
 if (existsSync(bin)) chmodSync(bin, 0o755);

@@ -4,7 +4,7 @@
  * never the text and never `instanceof` (a second copy of the package would break that).
  * Programmer mistakes (a wrong option type) are plain `TypeError`/`RangeError` instead.
  *
- * This file imports nothing, so that every room may import it.
+ * This file imports nothing, so that every module may import it.
  */
 
 /** What the table says about one code. */
@@ -134,8 +134,8 @@ export const ERROR_CODES = {
     7,
   ),
   QUOTA_EXCEEDED: row(
-    'The server has no room left for this account.',
-    'Free some room there, or ask for more.',
+    'The quota of this account is used up.',
+    'Delete something there, or ask for a larger quota.',
     7,
   ),
   PAYMENT_REQUIRED: row(
@@ -152,7 +152,11 @@ export const ERROR_CODES = {
   RATE_LIMITED: row('The server asks for fewer requests.', 'Try again later.', 7, true),
   NETWORK: row('The connection failed.', 'Check the endpoint and the network.', 7, true),
   STALLED: row('No byte moved for too long.', 'Check the network; try again.', 7, true),
-  PROTOCOL: row('The server answered with something unexpected.', 'Check the endpoint URL.', 7),
+  PROTOCOL: row(
+    'The response of the server is not what the protocol says.',
+    'Check the endpoint URL.',
+    7,
+  ),
   UNSAFE_URL: row(
     'A URL from the server points where it must not.',
     'Check the endpoint; allow the host if you trust it.',

@@ -26,6 +26,7 @@ export {
   type StoredTransfer,
 } from './compose/transfers.js';
 export {
+  MIN_VOLUME_BYTES,
   type Volume,
   type VolumeFormat,
   type VolumeManifest,

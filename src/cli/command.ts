@@ -129,7 +129,9 @@ export function optionsHelp(options: readonly OptionSpec[]): string {
     .map(({ name, short, value, help, fallback }) => {
       const both = `  ${short === undefined ? '' : `-${short}, `}--${name}${value === undefined ? '' : ` ${value}`}`;
       const left = both.length < NAME_WIDTH ? both.padEnd(NAME_WIDTH) : `${both}  `;
-      return `${left}${fallback === undefined ? help : `${help.padEnd(HELP_WIDTH)}[${fallback}]`}`;
+      if (fallback === undefined) return `${left}${help}`;
+      const right = help.length < HELP_WIDTH ? help.padEnd(HELP_WIDTH) : `${help}  `;
+      return `${left}${right}[${fallback}]`;
     })
     .join('\n');
 }

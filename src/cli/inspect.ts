@@ -20,7 +20,7 @@ import { loadKernels } from '../index.js';
 import { defineCommand, type ParsedArgs, usage } from './command.js';
 import type { CliContext, Command } from './context.js';
 import { writeJson } from './output.js';
-import { bytesText, percentText, tableText } from './text.js';
+import { bytesText, percentText, pluralText, tableText } from './text.js';
 
 export const inspectCommand: Command = defineCommand({
   usage: ['inspect FILE [OPTIONS]'],
@@ -290,7 +290,7 @@ function describeShard(bytes: Uint8Array): ShardReport {
 
 function shardText(report: ShardReport): string {
   const lines = [
-    `shard of ${report.sizeBytes} bytes: ${report.files.length} files, ${report.xorbs.length} xorbs`,
+    `shard of ${report.sizeBytes} bytes: ${pluralText(report.files.length, 'file')}, ${pluralText(report.xorbs.length, 'xorb')}`,
   ];
   if (report.footer === null) lines.push('  no footer (upload body)');
   else {
@@ -302,7 +302,7 @@ function shardText(report: ShardReport): string {
   }
   for (const file of report.files) {
     lines.push(
-      `file ${file.hash}  ${bytesText(file.sizeBytes)}, ${file.terms.length} terms` +
+      `file ${file.hash}  ${bytesText(file.sizeBytes)}, ${pluralText(file.terms.length, 'term')}` +
         `${file.verified ? '' : ', no range hashes'}${file.sha256 === null ? '' : `, sha256 ${file.sha256}`}`,
     );
     for (const term of file.terms) {

@@ -9,7 +9,8 @@ export const targetServerCommand: Command = {
   help: `Usage: orbweaver target-server KIND [OPTIONS]
 
 Runs a test server of another upload system (${TARGET_SERVER_KINDS.join(', ')}), weaknesses included, until
-it is interrupted. For people who integrate; what it takes is gone when it ends.
+it is interrupted. For people who integrate; what it takes is gone when it ends. It prints what
+"upload" needs: --to, --token and --set. The one of kind metadata is what --to startrail: speaks to.
 
 Options:
   --port N              port to listen on, 0 for a free one  [0]

@@ -30,6 +30,11 @@ export function countText(count: number): string {
   return count.toLocaleString('en-US');
 }
 
+/** `1 file`, `2 files`. */
+export function pluralText(count: number, one: string): string {
+  return `${countText(count)} ${one}${count === 1 ? '' : 's'}`;
+}
+
 /** `75` → `1 min 15 s`. */
 export function secondsText(seconds: number): string {
   const whole = Math.ceil(seconds);

@@ -88,7 +88,7 @@ function list(found: readonly StoredTransfer[], args: ParsedArgs, context: CliCo
     const when = new Date(changedMs).toISOString();
     context.stdout.write(
       `${id}  ${busy ? 'running' : stage}  ${bytesText(sizeBytes)}  ${path}\n` +
-        `  ${when}  ${to}  ${names.join(' ')}\n`,
+        `  ${[when, to, ...names].join('  ')}\n`,
     );
   }
   if (found.length === 0 && !args.flag('quiet')) context.stderr.write('nothing is unfinished\n');

@@ -25,6 +25,9 @@ export async function uploadTo(
   const json = args.flag('json');
   const quiet = args.flag('quiet');
   const kind = to.slice(0, Math.max(0, to.indexOf(':')));
+  if (paths.includes('-') && args.bytes('size') === undefined) {
+    throw usage('"-" with --to expected --size BYTES: no such system takes a pipe of unknown size');
+  }
   const stateDir = args.text('state-dir');
   const bar = createProgressBar(context, 'uploading', json || quiet);
   let outcomes: readonly TargetOutcome[];

@@ -1,11 +1,12 @@
 import { resolve } from 'node:path';
 import { EXIT } from '../errors.js';
-import { type VolumeFormat, writeVolumes } from '../targets.js';
+import { MIN_VOLUME_BYTES, type VolumeFormat, writeVolumes } from '../targets.js';
 import { readArgs, usage } from './args.js';
 import { asUsage } from './compute.js';
 import type { CliContext, Command } from './context.js';
 import { COMMON_HELP, EXIT_CODES_HELP } from './exit-codes.js';
 import { writeJson } from './output.js';
+import { pluralText } from './text.js';
 
 export const volumesCommand: Command = {
   help: `Usage: orbweaver volumes FILE --size BYTES -o DIR [OPTIONS]
@@ -42,6 +43,9 @@ async function volumes(argv: readonly string[], context: CliContext): Promise<nu
   const volumeBytes = args.bytes('size');
   const folder = args.text('output');
   if (volumeBytes === undefined) throw usage('volumes expected --size BYTES');
+  if (volumeBytes < MIN_VOLUME_BYTES) {
+    throw usage(`--size expected at least ${MIN_VOLUME_BYTES} bytes, got ${volumeBytes}`);
+  }
   if (folder === undefined) throw usage('volumes expected -o DIR');
   const formatText = args.text('format') ?? 'slices';
   const format = FORMATS.find((name) => name === formatText);
@@ -63,7 +67,7 @@ async function volumes(argv: readonly string[], context: CliContext): Promise<nu
       context.stdout.write(`${sha256}  ${name}  ${sizeBytes}\n`);
     }
     if (!args.flag('quiet')) {
-      context.stderr.write(`${manifest.name}: ${manifest.volumes.length} volumes\n`);
+      context.stderr.write(`${manifest.name}: ${pluralText(manifest.volumes.length, 'volume')}\n`);
     }
   }
   return EXIT.ok;

@@ -67,7 +67,7 @@ export async function startTargetServer(
   if (starter === undefined) {
     throw new OrbweaverError(
       'USAGE',
-      `the server expected one of ${TARGET_SERVER_KINDS.join(', ')}, got "${kind}"`,
+      `target-server expected one of ${TARGET_SERVER_KINDS.join(', ')}, got "${kind}"`,
     );
   }
   try {

@@ -43,7 +43,8 @@ export interface VolumeManifest {
   readonly volumes: readonly Volume[];
 }
 
-const MIN_VOLUME_BYTES = 64;
+/** Smallest `volumeBytes` that is taken. */
+export const MIN_VOLUME_BYTES = 64;
 /** The number of a volume has three digits, and more when they do not do. */
 const MAX_VOLUMES = 999_999;
 const READ_BYTES: number = 1024 * 1024;

@@ -28,7 +28,7 @@ export interface ReceiveHost extends Pick<ComputePool, 'acquire' | 'threads'> {
  * their own: uploads that wait for memory never wait for each other in a circle. Leaving early gives
  * everything back.
  *
- * @throws OrbweaverError as `verifyXorb` of the xorb room, except that the root is for the caller to
+ * @throws OrbweaverError as `verifyXorb` of the xorb module, except that the root is for the caller to
  * compare; `WORKER_FAILED`, `CLOSED`; what `pieces` throws
  */
 export async function* receiveXorbInPool(

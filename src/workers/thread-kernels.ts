@@ -22,7 +22,7 @@ export interface ThreadKernelsOptions {
 }
 
 /**
- * The kernels of one thread with the core's readable twins handed in, which the kernels' own room
+ * The kernels of one thread with the core's readable twins handed in, which the kernels' own module
  * may not import. Used by every worker, by the thread that owns the pool, and by callers without
  * one.
  *

@@ -220,7 +220,10 @@ describe('orbweaver upload --to multipart:URL', () => {
       input: bytes.subarray(0, 1000),
       env: { ORBWEAVER_MULTIPART_TOKEN: TOKEN },
     });
-    expect(run.errorJson()).toMatchObject({ code: 'UNSUPPORTED' });
+    expect(run.errorJson()).toMatchObject({
+      code: 'USAGE',
+      message: expect.stringContaining('--size BYTES'),
+    });
   });
 });
 

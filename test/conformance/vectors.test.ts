@@ -34,7 +34,7 @@ import { generate } from '../support/generators.js';
 import { tiersUnderTest } from '../support/tiers.js';
 import { dictionaryHash, specOf, type Vector, vectorOf, vectorsOf } from '../support/vectors.js';
 
-/** Every verified vector of the hash and chunker groups; other rooms walk theirs. */
+/** Every verified vector of the hash and chunker groups; other modules walk theirs. */
 
 const hex = (hash: MerkleHash): string => hash.toString();
 const ascii = (text: string): Uint8Array => new TextEncoder().encode(text);

@@ -1,5 +1,5 @@
 /**
- * The compiled rooms. Worker threads load compiled modules, so whatever starts threads is tested on
+ * The compiled modules. Worker threads load compiled modules, so whatever starts threads is tested on
  * the build; `npm test` builds first.
  */
 const dist = new URL('../../dist/', import.meta.url);

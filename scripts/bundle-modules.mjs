@@ -1,5 +1,5 @@
-// Joins the compiled files of each room of dist/ into one, in place: `dist/hash/index.js` holds all of
-// hash/, and so on. Every room keeps its door, its path and its declarations, so nothing outside
+// Joins the compiled files of each module of dist/ into one, in place: `dist/hash/index.js` holds all of
+// hash/, and so on. Every module keeps its entry points, its path and its declarations, so nothing outside
 // notices; Node loads about 40 files instead of 250, in every worker again. Loading modules one by
 // one took a third of the start-up (bench/notes/performance.md has the figures). Nothing is minified, and
 // dependencies stay what they are.
@@ -7,8 +7,8 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { build } from 'esbuild';
 
-/** Rooms whose files are the doors themselves: each is loaded when it is asked for. */
-const OPEN_ROOMS = new Set(['cli', 'compose']);
+/** Modules whose files are the entry points themselves: each is loaded when it is asked for. */
+const OPEN_MODULES = new Set(['cli', 'compose']);
 /** Programs of threads: each becomes one CommonJS file with all that it needs of this package. */
 const THREADS = ['workers/worker-main.js', 'workers/sha256-main.js', 'workers/digest-main.js'];
 /** Programs that are started by path, in a thread or process of their own. */
@@ -16,26 +16,27 @@ const PROGRAM = /^(.*-main|run-.*)\.js$/;
 const IMPORT = /(?:from|import)\s*\(?\s*'(\.{1,2}\/[^']+\.js)'/g;
 
 /** @param {string} dist the folder that tsc has written */
-export async function bundleRooms(dist) {
+export async function bundleModules(dist) {
   for (const program of THREADS) await bundleThread(join(dist, program));
   const files = filesBelow(dist).filter((file) => file.endsWith('.js'));
-  const rooms = new Map();
+  const modules = new Map();
   for (const entry of readdirSync(dist, { withFileTypes: true })) {
-    if (entry.isDirectory() && !OPEN_ROOMS.has(entry.name))
-      rooms.set(join(dist, entry.name), new Set());
+    if (entry.isDirectory() && !OPEN_MODULES.has(entry.name))
+      modules.set(join(dist, entry.name), new Set());
   }
-  const roomOf = (file) => [...rooms.keys()].find((room) => file.startsWith(room + sep));
+  const moduleOf = (file) => [...modules.keys()].find((module) => file.startsWith(module + sep));
   for (const file of files) {
-    const room = roomOf(file);
-    if (room !== undefined && PROGRAM.test(file.slice(room.length + 1))) rooms.get(room).add(file);
+    const module = moduleOf(file);
+    if (module !== undefined && PROGRAM.test(file.slice(module.length + 1)))
+      modules.get(module).add(file);
     for (const [, specifier] of readFileSync(file, 'utf8').matchAll(IMPORT)) {
       const target = resolve(dirname(file), specifier);
-      const home = roomOf(target);
-      if (home !== undefined && home !== room) rooms.get(home).add(target);
+      const home = moduleOf(target);
+      if (home !== undefined && home !== module) modules.get(home).add(target);
     }
-    if (room !== undefined && file === join(room, 'index.js')) rooms.get(room).add(file);
+    if (module !== undefined && file === join(module, 'index.js')) modules.get(module).add(file);
   }
-  for (const [room, doors] of rooms) await bundleRoom(room, [...doors], files);
+  for (const [module, entries] of modules) await bundleModule(module, [...entries], files);
 }
 
 /**
@@ -58,14 +59,15 @@ async function bundleThread(program) {
   rmSync(program);
 }
 
-async function bundleRoom(room, doors, files) {
-  for (const door of doors) {
-    if (dirname(door) !== room) throw new Error(`${relative(room, door)} is a door inside a room`);
+async function bundleModule(module, entries, files) {
+  for (const entry of entries) {
+    if (dirname(entry) !== module)
+      throw new Error(`${relative(module, entry)} is an entry point inside a folder of the module`);
   }
   const { outputFiles } = await build({
-    entryPoints: doors,
-    outdir: room,
-    outbase: room,
+    entryPoints: entries,
+    outdir: module,
+    outbase: module,
     bundle: true,
     splitting: true,
     format: 'esm',
@@ -77,25 +79,25 @@ async function bundleRoom(room, doors, files) {
     legalComments: 'inline',
     logLevel: 'warning',
     write: false,
-    plugins: [outsideIsExternal(room)],
+    plugins: [outsideIsExternal(module)],
   });
-  for (const file of files) if (file.startsWith(room + sep)) rmSync(file);
+  for (const file of files) if (file.startsWith(module + sep)) rmSync(file);
   for (const output of outputFiles) {
     mkdirSync(dirname(output.path), { recursive: true });
     writeFileSync(output.path, output.contents);
   }
 }
 
-/** Other rooms stay imports. All outputs lie in the room's folder itself, so one path does for all. */
-function outsideIsExternal(room) {
+/** Other modules stay imports. All outputs lie in the module's folder itself, so one path does for all. */
+function outsideIsExternal(module) {
   return {
     name: 'outside-is-external',
     setup(bundler) {
       bundler.onResolve({ filter: /^\.{1,2}\// }, ({ path, resolveDir, kind }) => {
         if (kind === 'entry-point') return undefined;
         const target = resolve(resolveDir, path);
-        if (target.startsWith(room + sep)) return undefined;
-        const specifier = relative(room, target).split(sep).join('/');
+        if (target.startsWith(module + sep)) return undefined;
+        const specifier = relative(module, target).split(sep).join('/');
         return { path: specifier.startsWith('.') ? specifier : `./${specifier}`, external: true };
       });
     },

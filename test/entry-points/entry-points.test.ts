@@ -11,8 +11,8 @@ import * as gateway from 'orbweaver/gateway';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { generate } from '../support/generators.js';
 
-describe('the doors of the package', () => {
-  it('lead to what the README names', () => {
+describe('the entry points of the package', () => {
+  it('export what the README names', () => {
     expect(typeof client.createClient).toBe('function');
     expect(typeof client.chunkInput).toBe('function');
     expect(typeof gateway.startGateway).toBe('function');
@@ -36,7 +36,7 @@ describe('the client of the package', () => {
   let ours: client.OrbweaverClient;
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'orbweaver-doors-'));
+    folder = await mkdtemp(join(tmpdir(), 'orbweaver-entry-points-'));
     running = await gateway.startGateway({ data: join(folder, 'store'), port: 0, workers: 1 });
     ours = await client.createClient({
       endpoint: running.url,
