@@ -1,6 +1,6 @@
 /** The process that is measured when `@huggingface/xetchunk-wasm` is. */
 import { open } from 'node:fs/promises';
-import { answerWork, readWork } from './work-request.js';
+import { readWork, reportWork } from './work-request.js';
 
 interface Chunk {
   readonly hash: Uint8Array;
@@ -39,4 +39,4 @@ for (const path of work.paths) {
   fileHash(chunks);
 }
 // Its cuts are not those of the reference, so its hashes cannot be compared: they are computed only.
-answerWork({ hashes: [] });
+reportWork({ hashes: [] });

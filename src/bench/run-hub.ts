@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { pathToFileURL } from 'node:url';
-import { answerWork, type DownloadWork, readWork, type UploadWork } from './work-request.js';
+import { type DownloadWork, readWork, reportWork, type UploadWork } from './work-request.js';
 
 /** What we use of its public surface. */
 interface HubModule {
@@ -33,7 +33,7 @@ const hub = (await import(settings['entry'] as string)) as HubModule;
 if (work.op === 'upload') await upload(work);
 else if (work.op === 'download') await download(work);
 else throw new Error(`no ${work.op}`);
-answerWork({ hashes: [] });
+reportWork({ hashes: [] });
 
 async function upload({ server, paths }: UploadWork): Promise<void> {
   await hub.uploadFiles({

@@ -2,13 +2,13 @@
 import { readFile } from 'node:fs/promises';
 import { chunkInput, createClient, type OrbweaverClient } from '../index.js';
 import type { OrbweaverSettings } from './contender-orbweaver.js';
-import { answerWork, readWork, type WorkRequest } from './work-request.js';
+import { readWork, reportWork, type WorkRequest } from './work-request.js';
 
 const { work, settings } = (await readWork()) as {
   work: WorkRequest;
   settings: OrbweaverSettings;
 };
-answerWork({ hashes: await run() });
+reportWork({ hashes: await run() });
 
 async function run(): Promise<string[]> {
   if (work.op === 'chunk' && settings.chunkOn !== 'pool') {

@@ -25,7 +25,7 @@ export interface ProcessRun {
 }
 
 const DEFAULT_TIMEOUT_MS = 30 * 60_000;
-/** What is kept of either output: the end, where the answer and the reason of a failure are. */
+/** What is kept of either output: the end, where the reply and the reason of a failure are. */
 const KEPT_OUTPUT_BYTES = 8 * 1024 * 1024;
 
 /**

@@ -9,7 +9,7 @@ import { createHubServer } from './hub-server.js';
 import { createLinkProxy, type LinkProxy } from './link-proxy.js';
 import { ownUsage } from './own-usage.js';
 import { createSelfSigned } from './self-signed.js';
-import type { LinkSpec, ServerAnswer, ServerCommand, ServerSpec } from './server-process.js';
+import type { LinkSpec, ServerCommand, ServerReply, ServerSpec } from './server-process.js';
 import { createSinkServer } from './sink-server.js';
 import { createWireMeter } from './wire-meter.js';
 
@@ -70,8 +70,8 @@ async function openLink(
   return { proxy, url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${proxy.port}` };
 }
 
-const send = (answer: ServerAnswer): void => {
-  process.send?.(answer);
+const send = (reply: ServerReply): void => {
+  process.send?.(reply);
 };
 // The parent decides when it ends: an interrupt from the terminal reaches both.
 process.on('SIGINT', () => {});

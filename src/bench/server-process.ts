@@ -31,7 +31,7 @@ export interface ServerCounts extends WireCounts {
 }
 
 export type ServerCommand = 'reset' | 'counts' | 'stop';
-export type ServerAnswer =
+export type ServerReply =
   | ({ readonly type: 'ready' } & ServerTarget)
   | { readonly type: 'done' }
   | { readonly type: 'counts'; readonly counts: ServerCounts };
@@ -63,9 +63,9 @@ export async function startServer(spec: ServerSpec): Promise<ServerProcess> {
     child.once('close', () => resolve());
     child.once('error', () => resolve());
   });
-  const next = (): Promise<ServerAnswer> =>
+  const next = (): Promise<ServerReply> =>
     Promise.race([
-      new Promise<ServerAnswer>((resolve) => child.once('message', resolve)),
+      new Promise<ServerReply>((resolve) => child.once('message', resolve)),
       ended.then((): never => {
         throw new Error(`the ${spec.kind} ended: ${said.trim() || 'it said nothing'}`);
       }),
@@ -74,17 +74,17 @@ export async function startServer(spec: ServerSpec): Promise<ServerProcess> {
   if (ready.type !== 'ready') throw new Error(`the ${spec.kind} answered "${ready.type}" first`);
   const { endpoint, hubUrl, token, caPath } = ready;
 
-  const ask = async (command: ServerCommand): Promise<ServerAnswer> => {
-    const answer = next();
+  const ask = async (command: ServerCommand): Promise<ServerReply> => {
+    const reply = next();
     post(child, command);
-    return answer;
+    return reply;
   };
   return {
     target: { endpoint, hubUrl, token, caPath },
     counts: async () => {
-      const answer = await ask('counts');
-      if (answer.type !== 'counts') throw new Error(`expected counts, got "${answer.type}"`);
-      return answer.counts;
+      const reply = await ask('counts');
+      if (reply.type !== 'counts') throw new Error(`expected counts, got "${reply.type}"`);
+      return reply.counts;
     },
     reset: async () => {
       await ask('reset');

@@ -28,7 +28,7 @@ export interface SinkOptions {
 
 /**
  * A store that takes everything and keeps nothing: the cheapest server that every client can upload
- * to, so that what is measured is the client. It answers as one without upload grants and global
+ * to, so that what is measured is the client. It responds as one without upload grants and global
  * dedup does, and lets every token pass.
  *
  * @example
@@ -75,13 +75,13 @@ export async function createSinkServer(options: SinkOptions = {}): Promise<SinkS
       take(request, response, `xorb-${xorb}`, (bytes) => {
         xorbCount++;
         xorbBytes += bytes;
-        answer(response, 200, { was_inserted: true });
+        respond(response, 200, { was_inserted: true });
       });
     } else if (posted === '/v2/shards' || posted === '/v1/shards' || posted === '/shards') {
       take(request, response, `shard-${keptShards++}`, (bytes) => {
         shardCount++;
         shardBytes += bytes;
-        if (posted !== '/v2/shards') answer(response, 200, { result: 1 });
+        if (posted !== '/v2/shards') respond(response, 200, { result: 1 });
         else {
           response.writeHead(200, { 'content-type': 'application/x-ndjson' });
           response.end('{"type":"result","result":1}\n');
@@ -89,7 +89,7 @@ export async function createSinkServer(options: SinkOptions = {}): Promise<SinkS
       });
     } else {
       const known = posted === '/v1/telemetry';
-      take(request, response, null, () => answer(response, known ? 200 : 404, known ? {} : null));
+      take(request, response, null, () => respond(response, known ? 200 : 404, known ? {} : null));
     }
   };
 
@@ -118,7 +118,7 @@ export async function createSinkServer(options: SinkOptions = {}): Promise<SinkS
   };
 }
 
-function answer(response: ServerResponse, status: number, body: object | null): void {
+function respond(response: ServerResponse, status: number, body: object | null): void {
   const text = body === null ? '' : `${JSON.stringify(body)}\n`;
   response.writeHead(status, {
     'content-type': 'application/json',

@@ -39,7 +39,7 @@ export interface NewData {
   readonly packedBytes: number;
 }
 
-/** One question, and what each contender answered. */
+/** One question, and the result of each contender. */
 export interface ScenarioReport {
   readonly name: string;
   /** The question in one sentence. */

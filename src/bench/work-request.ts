@@ -44,7 +44,7 @@ export interface ServerTarget {
 }
 
 /** What a process under measurement says at its end, in its last line. */
-export interface WorkAnswer {
+export interface WorkResult {
   /** Of the files, in the order of the paths, where the program tells. */
   readonly hashes: readonly string[];
 }
@@ -57,7 +57,7 @@ export async function readWork(): Promise<{
   return JSON.parse(await text(process.stdin));
 }
 
-/** Answers, with the own account of time and memory. To be called last. */
-export function answerWork(answer: WorkAnswer): void {
-  process.stdout.write(`${JSON.stringify({ ...answer, ...ownUsage() })}\n`);
+/** Prints the result, with the own account of time and memory. To be called last. */
+export function reportWork(reply: WorkResult): void {
+  process.stdout.write(`${JSON.stringify({ ...reply, ...ownUsage() })}\n`);
 }

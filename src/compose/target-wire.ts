@@ -23,7 +23,7 @@ export interface TargetWire {
 /** A body that does not lie in memory is sent in pieces of this size. */
 const PIECE_BYTES: number = 256 * 1024;
 /** A body that does is handed to the socket in pieces of this size, so that progress can be told. */
-const LENT_BYTES: number = 1024 * 1024;
+const VIEW_BYTES: number = 1024 * 1024;
 
 export function createTargetWire(): TargetWire {
   const http = new HttpAgent({ keepAlive: true });
@@ -95,9 +95,9 @@ async function pump(body: Body | null, outgoing: ReturnType<typeof httpRequest>)
     new Promise((resolve, reject) => {
       outgoing.write(bytes, (error) => (error == null ? resolve() : reject(error)));
     });
-  if (body?.lend !== undefined) {
+  if (body?.nextView !== undefined) {
     for (;;) {
-      const view = body.lend(LENT_BYTES);
+      const view = body.nextView(VIEW_BYTES);
       if (view.length === 0) break;
       await write(view);
     }

@@ -9,7 +9,7 @@ import {
   type PlacementPolicy,
 } from '../dedup/index.js';
 import { ERROR_CODES, isOrbweaverError } from '../errors.js';
-import { createDiskPace } from '../io/index.js';
+import { createDiskLatency } from '../io/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { WorkerPool } from '../workers/index.js';
 import type {
@@ -84,7 +84,7 @@ export async function runUpload(
         }
       }
     } else {
-      const sourceOptions = { pace: createDiskPace(), upToStartSize };
+      const sourceOptions = { latency: createDiskLatency(), upToStartSize };
       for (let start = 0; start < inputs.length; start += LOOK_AHEAD) {
         const group = inputs.slice(start, start + LOOK_AHEAD);
         for (const [i, source] of (await sourcesOf(group, sourceOptions)).entries()) {

@@ -5,7 +5,7 @@ import { RECORD_BYTES, SHARD_MAX_BYTES } from '../shard/index.js';
 
 /**
  * Largest shard that a session makes unless told otherwise: 16 MiB, a quarter of the limit, so that
- * a lost upload repeats little, and as much as a gateway puts into one dedup answer.
+ * a lost upload repeats little, and as much as a gateway puts into one dedup response.
  */
 export const DEFAULT_SHARD_BYTES: number = 16 * 1024 * 1024;
 
@@ -28,7 +28,7 @@ export const OUTSIDE_CHUNK_BYTES = 48;
 
 /**
  * Most different keys in use. Each costs one keyed hash per chunk that is looked up, so a server
- * with a fresh key per answer would make an upload quadratic; the key that served longest ago goes.
+ * with a fresh key per response would make an upload quadratic; the key that served longest ago goes.
  */
 export const MAX_KEYS = 64;
 

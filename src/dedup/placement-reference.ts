@@ -54,7 +54,7 @@ function openFile(): FilePlacement {
   return { choose, accepts, placed };
 }
 
-/** Finished xorbs are asked before the open one, the first answer counts. */
+/** Finished xorbs are asked before the open one, the first that knows it counts. */
 function choose(runs: readonly KnownRun[]): number {
   const closed = runs.findIndex((run) => !run.open);
   return closed === -1 ? 0 : closed;

@@ -3,7 +3,7 @@ import { QUERY_SPACING_CHUNKS } from './constants.js';
 
 /**
  * What to ask globally. A server can be asked for a file's first chunk and for one in 1024 others
- * (by hash); an answer brings whole xorbs around it. A question costs a round trip, so: only for
+ * (by hash); a response brings whole xorbs around it. A question costs a round trip, so: only for
  * chunks that nobody knows yet, and at least {@link QUERY_SPACING_CHUNKS} apart in a file. Only
  * questions move that limit; chunks that are known do not, and neither does the first chunk, which
  * every file asks for: a new version that begins with something new would otherwise learn nothing

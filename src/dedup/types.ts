@@ -69,7 +69,7 @@ export interface FileSummary {
   /** `sessionBytes + localBytes + globalBytes`. */
   readonly dedupedBytes: number;
   readonly dedupedChunks: number;
-  /** Known from this session (the file itself included), from local shards, from answers. */
+  /** Known from this session (the file itself included), from local shards, from responses. */
   readonly sessionBytes: number;
   readonly localBytes: number;
   readonly globalBytes: number;

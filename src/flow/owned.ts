@@ -49,8 +49,8 @@ export class Owned<T> {
     };
   }
 
-  /** Lends it to `use` until what it returns has settled. */
-  async lend<R>(use: (value: T) => Promise<R>): Promise<R> {
+  /** Borrows it for `use` until what it returns has settled. */
+  async borrowFor<R>(use: (value: T) => Promise<R>): Promise<R> {
     const end = this.borrow();
     try {
       return await use(this.value);

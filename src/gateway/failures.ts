@@ -31,7 +31,7 @@ export function rejected(message: string, cause?: unknown): OrbweaverError {
 
 /**
  * The status of damaged or lost data. No client repeats a request that got 410, and none takes it
- * for an endpoint that is not offered, as they do with 404: the same question has the same answer
+ * for an endpoint that is not offered, as they do with 404: the same request has the same response
  * until somebody uploads the content again.
  */
 export const DAMAGED_STATUS = 410;

@@ -5,7 +5,7 @@ import { createShardReader, encodeShard, type ShardFile } from '../shard/index.j
 import { damaged } from './failures.js';
 import { fileKey, piecesOfObject } from './keys.js';
 import type { ObjectStore } from './ports.js';
-import { createFlights, createPacer } from './turns.js';
+import { createFlights, createYielder } from './turns.js';
 
 /**
  * File records: `files/<hash>` is a shard in stored form with this one file and no xorbs. No format
@@ -99,7 +99,7 @@ export async function readRecord(store: ObjectStore, hash: MerkleHash): Promise<
 }
 
 async function compact({ hash, terms }: ShardFile): Promise<CatalogFile> {
-  const pace = createPacer(TERMS_PER_TURN);
+  const yieldAfter = createYielder(TERMS_PER_TURN);
   const indexes = new Map<string, number>();
   const xorbs: MerkleHash[] = [];
   const column = (): Uint32Array => new Uint32Array(terms.length);
@@ -123,7 +123,7 @@ async function compact({ hash, terms }: ShardFile): Promise<CatalogFile> {
     chunkEnds[at] = term.chunkEnd;
     unpackedBytes[at] = term.unpackedBytes;
     sizeBytes += term.unpackedBytes;
-    await pace(1);
+    await yieldAfter(1);
   }
   const termCount = terms.length;
   return { hash, sizeBytes, termCount, xorbs, termXorbs, chunkStarts, chunkEnds, unpackedBytes };

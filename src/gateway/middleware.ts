@@ -17,7 +17,7 @@ import { SHARD_BODY_MAX_BYTES } from './shard-intake.js';
  *
  *     access(cors(fault(offered(auth(budget(route))))))
  *
- * `cors` is around the errors, so that a page can read errors too. Paths that are not offered are answered
+ * `cors` is around the errors, so that a page can read errors too. Paths that are not offered respond
  * before anybody is asked for a token: clients take 404, and only 404, as "not offered".
  */
 
@@ -68,7 +68,7 @@ function countedBody(body: Body, end: (sentBytes: number) => void): Body {
     sentBytes += bytes;
     if (bytes === 0) finish();
   };
-  const { sizeBytes, lend, take } = body;
+  const { sizeBytes, nextView, take } = body;
   return {
     sizeBytes,
     async fill(into) {
@@ -76,9 +76,9 @@ function countedBody(body: Body, end: (sentBytes: number) => void): Body {
       count(bytes);
       return bytes;
     },
-    ...(lend && {
-      lend(maxBytes: number) {
-        const view = lend.call(body, maxBytes);
+    ...(nextView && {
+      nextView(maxBytes: number) {
+        const view = nextView.call(body, maxBytes);
         count(view.length);
         return view;
       },

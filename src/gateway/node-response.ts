@@ -59,7 +59,7 @@ export async function sendResponse(
   response.once('close', stop);
   try {
     response.writeHead(status, headers);
-    if (body.lend !== undefined) await sendLent(body, incoming);
+    if (body.nextView !== undefined) await sendViews(body, incoming);
     else if (body.sizeBytes !== undefined) await sendSized(body, body.sizeBytes, incoming, buffers);
     else await sendPieces(body, incoming, buffers);
   } finally {
@@ -69,9 +69,9 @@ export async function sendResponse(
 }
 
 /** Bytes in memory go out as they are; what fits in one write goes together with its head. */
-async function sendLent(body: Body, incoming: Incoming): Promise<void> {
+async function sendViews(body: Body, incoming: Incoming): Promise<void> {
   const { response } = incoming;
-  const next = (): Uint8Array => body.lend?.(SEND_BUFFER_BYTES) ?? new Uint8Array(0);
+  const next = (): Uint8Array => body.nextView?.(SEND_BUFFER_BYTES) ?? new Uint8Array(0);
   let piece = next();
   if (piece.length === 0) response.end();
   while (piece.length > 0 && !response.destroyed) {

@@ -24,7 +24,7 @@ export interface GatewayOptions {
    * @default 268435456
    */
   readonly maxMemory?: number | undefined;
-  /** Requests that may wait for body memory; the next is answered 503. @default 256 */
+  /** Requests that may wait for body memory; the next gets 503. @default 256 */
   readonly maxWaitingCount?: number | undefined;
   /** Slowest body that is waited for, in bytes per second. @default 1024 */
   readonly minBodyRate?: number | undefined;

@@ -2,7 +2,7 @@ import type { MerkleHash } from '../hash/index.js';
 import { coalesceRanges, type FetchRange, type Term } from '../plan/index.js';
 import { damaged } from './failures.js';
 import { type CatalogFile, termOf } from './file-catalog.js';
-import { createPacer, mapLimited } from './turns.js';
+import { createYielder, mapLimited } from './turns.js';
 import { type CatalogXorb, endOf, rawBytesOf, type XorbCatalog } from './xorb-catalog.js';
 
 /**
@@ -37,11 +37,11 @@ export async function planReconstruction(
   catalog: XorbCatalog,
   parts: readonly { readonly file: CatalogFile; readonly start: number; readonly end: number }[],
 ): Promise<ReconstructionPlan> {
-  const pace = createPacer(TERMS_PER_TURN);
+  const yieldAfter = createYielder(TERMS_PER_TURN);
   const files: PlannedFile[] = [];
   const byXorb = new Map<string, { xorb: MerkleHash; terms: Map<number, Term> }>();
   for (const { file, start, end } of parts) {
-    const planned = await planFile(catalog, file, { start, end }, pace);
+    const planned = await planFile(catalog, file, { start, end }, yieldAfter);
     files.push(planned);
     for (let index = 0; index < planned.termCount; index++) {
       const term = planned.term(index);
@@ -50,7 +50,7 @@ export async function planReconstruction(
       byXorb.set(name, group);
       // The zeros of a disk image are one range of chunks, named thousands of times.
       group.terms.set(term.chunkStart * 2 ** 26 + term.chunkEnd, term);
-      await pace(1);
+      await yieldAfter(1);
     }
   }
   const fetches = await mapLimited([...byXorb.values()], CONCURRENT_FOOTERS, async (group) => ({
@@ -71,7 +71,7 @@ async function planFile(
   catalog: XorbCatalog,
   file: CatalogFile,
   asked: { readonly start: number; readonly end: number },
-  pace: ReturnType<typeof createPacer>,
+  yieldAfter: ReturnType<typeof createYielder>,
 ): Promise<PlannedFile> {
   const end = Math.min(asked.end, file.sizeBytes);
   let position = 0;
@@ -81,13 +81,13 @@ async function planFile(
     position + (file.unpackedBytes[first] as number) <= asked.start
   ) {
     position += file.unpackedBytes[first++] as number;
-    await pace(1);
+    await yieldAfter(1);
   }
   let offset = asked.start - position;
   let last = first;
   while (last < file.termCount && position < end) {
     position += file.unpackedBytes[last++] as number;
-    await pace(1);
+    await yieldAfter(1);
   }
   const termCount = last - first;
   if (termCount === 0)

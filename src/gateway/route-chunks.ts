@@ -47,8 +47,8 @@ function lentBody({ bytes, giveBack }: Loan): Body {
       if (count === 0) giveBack();
       return count;
     },
-    lend(maxBytes) {
-      const view = body.lend?.(maxBytes) ?? new Uint8Array(0);
+    nextView(maxBytes) {
+      const view = body.nextView?.(maxBytes) ?? new Uint8Array(0);
       if (view.length === 0) giveBack();
       return view;
     },

@@ -23,7 +23,7 @@ import { pause } from './turns.js';
 
 /**
  * Reconstructions: version 2 and 1 of one file, with an optional byte range, and the batch forms
- * (POST with a JSON list, GET with repeated `file_id`), which answer in the shapes of version 1.
+ * (POST with a JSON list, GET with repeated `file_id`), which respond in the shapes of version 1.
  */
 export function reconstructionRoutes(services: GatewayServices): Route[] {
   const one = (version: 1 | 2): Route => ({

@@ -24,7 +24,7 @@ export type RouteMatch =
 
 /**
  * Finds the endpoint for a request. Paths that the gateway does not offer are `unknown`, with any
- * method: they must be answered 404 whatever the token, because clients of the protocol take 404,
+ * method: they must respond 404 whatever the token, because clients of the protocol take 404,
  * and only 404, as "not offered" (a 401 or 405 for an upload grant ends their session).
  */
 export function createRouter(routes: readonly Route[]): {

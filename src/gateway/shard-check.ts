@@ -10,7 +10,7 @@ import {
 import { failure, isDamage, rejected } from './failures.js';
 import type { UploadedShard } from './shard-intake.js';
 import { createOutlineBuilder, type OutlineBuilder, type ShardOutline } from './shard-outline.js';
-import { createPacer } from './turns.js';
+import { createYielder } from './turns.js';
 import { type CatalogXorb, endOf, rawBytesOf } from './xorb-catalog.js';
 import type { XorbHealth } from './xorb-health.js';
 
@@ -106,8 +106,8 @@ function createCheck(shard: UploadedShard, options: ShardCheckOptions): Check {
   const { health, hasher, signal, onProgress } = options;
   const outline = createOutlineBuilder();
   const total = shard.xorbs.length + shard.files.reduce((sum, file) => sum + file.terms.length, 0);
-  const paceChunks = createPacer(CHUNKS_PER_TURN);
-  const paceEntries = createPacer(ENTRIES_PER_TURN);
+  const yieldAfterChunks = createYielder(CHUNKS_PER_TURN);
+  const yieldAfterEntries = createYielder(ENTRIES_PER_TURN);
   const allowance = { bytes: MAX_PROOF_BYTES };
   const known = new Map<string, KnownXorb>();
   let latest: KnownXorb | null = null;
@@ -133,7 +133,7 @@ function createCheck(shard: UploadedShard, options: ShardCheckOptions): Check {
   }
   async function done(chunkCount: number): Promise<void> {
     onProgress?.(++verified, total);
-    await (paceChunks(chunkCount) ?? paceEntries(1));
+    await (yieldAfterChunks(chunkCount) ?? yieldAfterEntries(1));
     if (signal.aborted) throw failure(400, 'ABORTED', 'the client is gone');
   }
 

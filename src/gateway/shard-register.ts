@@ -11,7 +11,7 @@ import type { ObjectStore } from './ports.js';
 import type { GatewaySecrets } from './secrets.js';
 import { type CheckedShard, MAX_PROOF_BYTES } from './shard-check.js';
 import { indexedChunks, type ShardOutlines } from './shard-outline.js';
-import { createPacer, mapLimited } from './turns.js';
+import { createYielder, mapLimited } from './turns.js';
 import { rawBytesOf, type XorbCatalog } from './xorb-catalog.js';
 import type { XorbHealth } from './xorb-health.js';
 
@@ -89,7 +89,7 @@ const CHUNKS_PER_TURN = 8192;
 /** Whether the record that is there, another way to build the file, still builds it. */
 async function isGood(parts: RegisterParts, hash: MerkleHash): Promise<boolean> {
   const { health, xorbs, store, hasher } = parts;
-  const pace = createPacer(CHUNKS_PER_TURN);
+  const yieldAfter = createYielder(CHUNKS_PER_TURN);
   const allowance = { bytes: MAX_PROOF_BYTES };
   try {
     const { terms } = await readRecord(store, hash);
@@ -102,7 +102,7 @@ async function isGood(parts: RegisterParts, hash: MerkleHash): Promise<boolean> 
         const bytes = rawBytesOf(known.rawEnds, chunk, chunk + 1);
         tree.push(known.chunkHashes, chunk * HASH_BYTES, bytes);
       }
-      await pace(chunkEnd - chunkStart);
+      await yieldAfter(chunkEnd - chunkStart);
     }
     return tree.fileHash().equals(hash);
   } catch (error) {

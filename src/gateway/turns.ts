@@ -30,7 +30,7 @@ export function pause(): Promise<void> {
 }
 
 /** Pauses after every `perTurn` units of work. */
-export function createPacer(perTurn: number): (units: number) => Promise<void> | undefined {
+export function createYielder(perTurn: number): (units: number) => Promise<void> | undefined {
   let done = 0;
   return (units) => {
     done += units;

@@ -10,7 +10,7 @@ export function bytesBody(bytes: Uint8Array | readonly Uint8Array[]): Body {
   for (const piece of pieces) sizeBytes += piece.length;
   let index = 0;
   let at = 0;
-  const lend = (maxBytes: number): Uint8Array => {
+  const nextView = (maxBytes: number): Uint8Array => {
     for (let piece = pieces[index]; piece !== undefined; piece = pieces[index]) {
       if (at < piece.length) {
         const view = piece.subarray(at, at + maxBytes);
@@ -24,11 +24,11 @@ export function bytesBody(bytes: Uint8Array | readonly Uint8Array[]): Body {
   };
   return {
     sizeBytes,
-    lend,
+    nextView,
     async fill(into) {
       let filled = 0;
       while (filled < into.length) {
-        const view = lend(into.length - filled);
+        const view = nextView(into.length - filled);
         if (view.length === 0) break;
         into.set(view, filled);
         filled += view.length;
@@ -53,7 +53,7 @@ export function textBody(text: string): Body {
 }
 
 /**
- * Bodies one after another as one: a form around a file. It can lend and be sent again when all of
+ * Bodies one after another as one: a form around a file. It has views and can be sent again when all of
  * them can, and its size is known when all of theirs are.
  */
 export function joinedBody(bodies: readonly Body[]): Body {
@@ -65,9 +65,9 @@ export function joinedBody(bodies: readonly Body[]): Body {
         ? undefined
         : sizeBytes + body.sizeBytes;
   }
-  const lend = (maxBytes: number): Uint8Array => {
+  const nextView = (maxBytes: number): Uint8Array => {
     for (let body = bodies[index]; body !== undefined; body = bodies[++index]) {
-      const view = body.lend?.(maxBytes) ?? NOTHING;
+      const view = body.nextView?.(maxBytes) ?? NOTHING;
       if (view.length > 0) return view;
     }
     return NOTHING;
@@ -85,7 +85,7 @@ export function joinedBody(bodies: readonly Body[]): Body {
       }
       return 0;
     },
-    ...(bodies.every((body) => body.lend !== undefined) ? { lend } : {}),
+    ...(bodies.every((body) => body.nextView !== undefined) ? { nextView } : {}),
     ...(bodies.every((body) => body.rewind !== undefined) ? { rewind } : {}),
     cancel(reason) {
       for (const body of bodies) body.cancel(reason);

@@ -28,7 +28,7 @@ export interface Body {
    * For bodies that lie in memory: the next bytes, at most `maxBytes`, without a copy; an empty view
    * is the end. The view stays valid until the body is read to its end or cancelled.
    */
-  lend?(maxBytes: number): Uint8Array;
+  nextView?(maxBytes: number): Uint8Array;
   /**
    * For bodies that come in memory of their own (sockets, streams): the next piece without a copy,
    * the caller's for good; an empty one is the end. The same rules as for `fill`.

@@ -1,7 +1,7 @@
 export { type WriteFileAtomicOptions, writeFileAtomic } from './atomic-write.js';
 export { blobSource } from './blob-source.js';
 export { bytesRandomAccess, bytesSource } from './bytes-source.js';
-export { createDiskPace, type DiskPace } from './disk-pace.js';
+export { createDiskLatency, type DiskLatency } from './disk-latency.js';
 export { inputError, outputError } from './errno.js';
 export { type FileSinkOptions, fileSink } from './file-sink.js';
 export { makeFolder, syncFolder } from './folder.js';

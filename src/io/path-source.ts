@@ -13,7 +13,7 @@ import type { Source, SourceReader } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
 import { copyInto } from '../platform/index.js';
 import { raceAbort, throwIfAborted } from './abort.js';
-import type { DiskPace } from './disk-pace.js';
+import type { DiskLatency } from './disk-latency.js';
 import { inputError } from './errno.js';
 import { checkUnchanged, inputChanged } from './input-size.js';
 
@@ -28,7 +28,7 @@ export interface PathSourceOptions {
   /** Name in results and messages. @default the path */
   readonly name?: string | undefined;
   /** Shared by the inputs of one upload, so that small files are read the cheaper way. */
-  readonly pace?: DiskPace | undefined;
+  readonly latency?: DiskLatency | undefined;
   /**
    * For files that grow (logs): reads as many bytes as there were when it was looked up, and lets what
    * is added meanwhile be. Fails only when it became shorter or another file took its place.
@@ -48,7 +48,7 @@ interface FileInput {
 /**
  * A path as a source. A regular file has a known size and is read straight into the views it is
  * given (shared memory too), by position, once. A pipe, a device (`/dev/stdin`) and the files of
- * `/proc`, which claim to be empty, have an unknown size and are read to their end. With a `pace`
+ * `/proc`, which claim to be empty, have an unknown size and are read to their end. With a `latency`
  * small files are read by blocking calls as long as these are quick.
  *
  * @throws OrbweaverError `INPUT_NOT_FOUND`, `INPUT_IS_DIRECTORY`, `INPUT_UNREADABLE`; while it is
@@ -60,7 +60,7 @@ export async function pathSource(path: string, options: PathSourceOptions = {}):
   const now = pathSourceNow(path, options);
   if (now !== null) return now;
   const find = (): Promise<Stats> => stat(path);
-  const found = options.pace === undefined ? find() : options.pace.learn(path, find);
+  const found = options.latency === undefined ? find() : options.latency.learn(path, find);
   const stats = await found.catch((error: unknown) => {
     throw inputError(error, options.name ?? path);
   });
@@ -72,11 +72,11 @@ export async function pathSource(path: string, options: PathSourceOptions = {}):
  * no promises. Null: use {@link pathSource}. @throws what it throws
  */
 export function pathSourceNow(path: string, options: PathSourceOptions): Source | null {
-  const { pace } = options;
-  if (pace === undefined || !pace.isQuick(path)) return null;
+  const { latency } = options;
+  if (latency === undefined || !latency.isQuick(path)) return null;
   let stats: Stats;
   try {
-    stats = pace.measure(() => statSync(path));
+    stats = latency.measure(() => statSync(path));
   } catch (error) {
     throw inputError(error, options.name ?? path);
   }
@@ -84,29 +84,29 @@ export function pathSourceNow(path: string, options: PathSourceOptions): Source 
 }
 
 function sourceFor(path: string, stats: Stats, options: PathSourceOptions): Source {
-  const { name = path, pace, upToStartSize = false } = options;
+  const { name = path, latency, upToStartSize = false } = options;
   if (stats.isDirectory()) throw isDirectory(name);
   const isFile = stats.isFile();
   const input: FileInput = { path, name, sizeBytes: stats.size, mayGrow: upToStartSize };
   return isFile && stats.size > 0
-    ? sizedSource(input, pace)
+    ? sizedSource(input, latency)
     : { name, reopenable: isFile, open: (signal) => openUnsized(input, stats.isFIFO(), signal) };
 }
 
 /** A function of its own, so that thousands of sources do not keep what `stat` said besides. */
-function sizedSource(file: FileInput, pace: DiskPace | undefined): Source {
+function sizedSource(file: FileInput, latency: DiskLatency | undefined): Source {
   const { name, sizeBytes } = file;
   return {
     name,
     sizeBytes,
     reopenable: true,
     open: (signal) => openSized(file, signal),
-    ...(pace === undefined || sizeBytes > SMALL_FILE_BYTES
+    ...(latency === undefined || sizeBytes > SMALL_FILE_BYTES
       ? {}
       : {
           readNow(into) {
-            if (!pace.isQuick(file.path)) return false;
-            pace.measure(() => readSmall(file, into));
+            if (!latency.isQuick(file.path)) return false;
+            latency.measure(() => readSmall(file, into));
             return true;
           },
         }),

@@ -25,7 +25,7 @@ export async function sourceOf(input: UploadInput, options: SourceOptions = {}):
 }
 
 /**
- * The same where nothing has to be waited for: for anything but a path, and for a path while `pace`
+ * The same where nothing has to be waited for: for anything but a path, and for a path while `latency`
  * is quick. Null: use {@link sourceOf}. @throws what it throws
  */
 export function sourceNow(input: UploadInput, options: SourceOptions): Source | null {

@@ -152,7 +152,7 @@ class Watch {
     const writes = writeSizes.start(clock.now());
     this.#writes = writes;
     let lentBytes = 0;
-    const lend = (maxBytes: number): Uint8Array => {
+    const nextView = (maxBytes: number): Uint8Array => {
       if (lentBytes > 0) {
         this.#sentBytes += lentBytes;
         lentBytes = 0;
@@ -161,7 +161,7 @@ class Watch {
       }
       if (this.#sendingOver) return NOTHING;
       const limitBytes = Math.min(maxBytes, writes.next(this.#sentBytes, clock.now()));
-      const bytes = body.lend?.(limitBytes) ?? NOTHING;
+      const bytes = body.nextView?.(limitBytes) ?? NOTHING;
       lentBytes = bytes.length;
       if (lentBytes === 0 && this.#phase === 'sending') {
         this.#phase = 'waiting for the response';
@@ -171,9 +171,9 @@ class Watch {
     };
     return {
       sizeBytes: body.sizeBytes,
-      lend,
+      nextView,
       async fill(into) {
-        const bytes = lend(into.length);
+        const bytes = nextView(into.length);
         into.set(bytes);
         return bytes.length;
       },

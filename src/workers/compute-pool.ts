@@ -6,7 +6,7 @@ import type { Kernels, WasmMemory } from '../kernels/index.js';
 import type { VerifiedXorb } from '../xorb/index.js';
 import { createInThreadExecutor, type Executor } from './executor.js';
 import type { MemoryPlan } from './memory-plan.js';
-import { bytesOf, type ReplyOf, type SlabRef, type Task, type WorkerAnswer } from './messages.js';
+import { bytesOf, type ReplyOf, type SlabRef, type Task, type WorkerReply } from './messages.js';
 import type { WorkerPool } from './pool.js';
 import { receiveXorbInPool } from './receive-xorb.js';
 import { createSha256Streams } from './sha256.js';
@@ -37,7 +37,7 @@ export interface PoolParts {
 }
 
 /**
- * The pool: makes tasks of what it is asked for, lends them their slabs and chooses where they run.
+ * The pool: makes tasks of what it is asked for, borrows their slabs and chooses where they run.
  *
  * A thread takes 50 ms of processor time before its first task, in which the calling thread hashes
  * 50 MB. So the first tasks run on the calling thread while they are few and small; everything after
@@ -52,7 +52,7 @@ export class ThreadedPool implements WorkerPool {
   readonly kernels: Kernels;
   readonly createSha256: ComputePool['createSha256'];
   readonly #slabs: Slabs;
-  readonly #inThread: Executor<Task, WorkerAnswer>;
+  readonly #inThread: Executor<Task, WorkerReply>;
   readonly #inThreadBytes: number;
   #leftBytes: number;
   readonly #threads: Threads;
@@ -207,13 +207,13 @@ export class ThreadedPool implements WorkerPool {
     await Promise.all([this.#inThread.close(), this.#threads.close()]);
   }
 
-  /** Lends the slabs to a task and runs it; `here`: on the calling thread, whatever comes. */
+  /** Borrows the slabs for a task and runs it; `here`: on the calling thread, whatever comes. */
   async #run<T extends Task>(
     slabs: readonly Slab[],
     makeTask: (refs: SlabRef[]) => T,
     here = false,
   ): Promise<ReplyOf<T>> {
-    const { outcome } = await this.#slabs.lend(slabs, (refs, transfer) => {
+    const { outcome } = await this.#slabs.borrow(slabs, (refs, transfer) => {
       const task = makeTask(refs);
       return (here ? this.#inThread : this.#executorFor(task)).run(task, transfer);
     });
@@ -222,7 +222,7 @@ export class ThreadedPool implements WorkerPool {
     throw new OrbweaverError(outcome.code, outcome.message, outcome.fields);
   }
 
-  #executorFor(task: Task): Executor<Task, WorkerAnswer> {
+  #executorFor(task: Task): Executor<Task, WorkerReply> {
     if (this.threads === 0) return this.#inThread;
     if (!this.#threadsWanted) {
       const bytes = bytesOf(task);

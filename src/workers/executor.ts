@@ -6,7 +6,7 @@ export interface Executor<Message, Reply> {
   readonly threadCount: number;
   /**
    * Messages start in the order of the calls. Once the promise has settled nobody works on the
-   * message any more: what was lent to it may be used again.
+   * message any more: what it borrowed may be used again.
    * @throws OrbweaverError `WORKER_FAILED` when the thread died, `CLOSED` after {@link close}
    */
   run(message: Message, transfer: ArrayBuffer[]): Promise<Reply>;

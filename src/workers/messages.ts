@@ -117,7 +117,7 @@ export interface TaskSuccess {
 export type TaskOutcome = TaskSuccess | TaskFailure;
 
 /** What a worker sends back: the outcome, and the buffers that travelled with the task. */
-export interface WorkerAnswer {
+export interface WorkerReply {
   readonly outcome: TaskOutcome;
   readonly buffers: readonly Uint8Array[];
 }

@@ -3,7 +3,7 @@ import type { Sha256Task, TaskFailure } from './messages.js';
 import { failureOf } from './task-failure.js';
 
 /** What a step of a SHA-256 gives back: the digest at the end, null before. */
-export interface Sha256Answer {
+export interface Sha256Reply {
   readonly outcome: { readonly ok: true; readonly digest: Uint8Array | null } | TaskFailure;
   readonly buffers: readonly Uint8Array[];
 }
@@ -14,7 +14,7 @@ export interface Sha256Answer {
  */
 export function createSha256Runner(
   memory: { readonly buffer: ArrayBufferLike } | null,
-): (task: Sha256Task) => Sha256Answer {
+): (task: Sha256Task) => Sha256Reply {
   const streams = new Map<number, { hash: Sha256; nextSequence: number }>();
 
   const step = (task: Sha256Task): Uint8Array | null => {

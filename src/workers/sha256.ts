@@ -2,7 +2,7 @@ import type { Sha256Stream, Slab } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
 import type { Executor } from './executor.js';
 import type { Sha256Task, SlabRef } from './messages.js';
-import type { Sha256Answer } from './sha256-runner.js';
+import type { Sha256Reply } from './sha256-runner.js';
 import type { Slabs } from './slabs.js';
 
 /** What the streams of a pool share. */
@@ -10,7 +10,7 @@ export interface Sha256Parts {
   readonly slabs: Slabs;
   readonly sharedMemory: boolean;
   /** One thread, or none: the state of a hash cannot move. */
-  readonly executor: Executor<Sha256Task, Sha256Answer>;
+  readonly executor: Executor<Sha256Task, Sha256Reply>;
   /** Told whether there is state that its thread must keep. */
   readonly keepIdle: (keep: boolean) => void;
 }
@@ -48,13 +48,13 @@ function createStream(
     step: (ref: SlabRef) => Sha256Task,
   ): Promise<Uint8Array | null> => {
     const before = last;
-    const answer = slabs.lend(used, async ([ref = 0], transfer) => {
+    const reply = slabs.borrow(used, async ([ref = 0], transfer) => {
       // A slab that travels may be away when its turn comes: the next step must not overtake.
       if (!sharedMemory) await before;
       return executor.run(step(ref), transfer);
     });
-    last = answer.catch(() => undefined);
-    const { outcome } = await answer;
+    last = reply.catch(() => undefined);
+    const { outcome } = await reply;
     if (outcome.ok) return outcome.digest;
     throw new OrbweaverError('WORKER_FAILED', `SHA-256: ${outcome.message}`, outcome.fields);
   };

@@ -113,7 +113,7 @@ export class Slabs {
    * leave, so each task waits for the one before on the same slab, and puts back what came home; a
    * buffer that died with its thread is replaced by an empty one.
    */
-  async lend<A extends { readonly buffers: readonly Uint8Array[] }>(
+  async borrow<A extends { readonly buffers: readonly Uint8Array[] }>(
     slabs: readonly Slab[],
     work: (refs: SlabRef[], transfer: ArrayBuffer[]) => Promise<A>,
   ): Promise<A> {
@@ -142,14 +142,14 @@ export class Slabs {
     const refs = blocks.map((block) => block.bytes);
     const sizes = refs.map((bytes) => bytes.length);
     try {
-      const answer = await work(
+      const reply = await work(
         refs,
         refs.map((bytes) => bytes.buffer as ArrayBuffer),
       );
-      answer.buffers.forEach((bytes, i) => {
+      reply.buffers.forEach((bytes, i) => {
         (blocks[i] as Block).bytes = bytes;
       });
-      return answer;
+      return reply;
     } finally {
       blocks.forEach((block, i) => {
         if (block.bytes.length === 0) block.bytes = new Uint8Array(sizes[i] as number);

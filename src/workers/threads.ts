@@ -5,19 +5,19 @@ import type {
   Sha256Task,
   SharedSetup,
   Task,
-  WorkerAnswer,
+  WorkerReply,
   WorkerSetup,
 } from './messages.js';
 import { SHA256_PING } from './sha256.js';
-import { createSha256Runner, type Sha256Answer } from './sha256-runner.js';
+import { createSha256Runner, type Sha256Reply } from './sha256-runner.js';
 import { ThreadExecutor } from './thread-executor.js';
 import { type WorkerFiles, workerFilesIn } from './worker-files.js';
 
 /** The threads of a pool. None is started, and nothing of them loaded, before the first message. */
 export interface Threads {
-  readonly tasks: Executor<Task, WorkerAnswer>;
+  readonly tasks: Executor<Task, WorkerReply>;
   /** One thread, in which the states of all streams are; the calling one in a pool without threads. */
-  readonly sha256: Executor<Sha256Task, Sha256Answer>;
+  readonly sha256: Executor<Sha256Task, Sha256Reply>;
   /** While true, the thread of SHA-256 does not end although it is idle. */
   readonly keepSha256: (keep: boolean) => void;
   close(): Promise<void>;
@@ -36,7 +36,7 @@ export function createThreads(parts: ThreadsParts): Threads {
     return found;
   };
   const { setup, onExit } = taskSetup(parts);
-  const tasks = new ThreadExecutor<Task, WorkerAnswer>({
+  const tasks = new ThreadExecutor<Task, WorkerReply>({
     files,
     program: 'worker-main',
     handler: 'handleTask',
@@ -50,7 +50,7 @@ export function createThreads(parts: ThreadsParts): Threads {
     const sha256 = createInThreadExecutor(() => createSha256Runner(memory));
     return { tasks, sha256, keepSha256: () => {}, close: () => sha256.close() };
   }
-  const sha256 = new ThreadExecutor<Sha256Task, Sha256Answer>({
+  const sha256 = new ThreadExecutor<Sha256Task, Sha256Reply>({
     files,
     program: 'sha256-main',
     handler: 'handleSha256',

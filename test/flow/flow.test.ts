@@ -167,11 +167,11 @@ describe('Owned', () => {
     expect(giveBack).toHaveBeenCalledTimes(1);
   });
 
-  it('is lent until what uses it has settled, also when that fails', async () => {
+  it('is borrowed until what uses it has settled, also when that fails', async () => {
     const giveBack = vi.fn();
     const owned = new Owned(1, giveBack);
     const task = new Deferred<number>();
-    const using = owned.lend(() => task.promise);
+    const using = owned.borrowFor(() => task.promise);
     owned.release();
     expect(giveBack).not.toHaveBeenCalled();
     task.reject(new Error('died'));

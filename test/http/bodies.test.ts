@@ -30,7 +30,7 @@ function countingBody(
 
 describe('a body of bytes', () => {
   it.each([1, 3, 64, 1000])(
-    'gives the same bytes filled %i at a time, lent, and again after rewind',
+    'gives the same bytes filled %i at a time, in views, and again after rewind',
     async (step) => {
       const bytes = bytesOf(200);
       const body = bytesBody([bytes.subarray(0, 0), bytes.subarray(0, 70), bytes.subarray(70)]);
@@ -43,23 +43,23 @@ describe('a body of bytes', () => {
         }
         expect(Uint8Array.from(filled)).toEqual(bytes);
         body.rewind?.();
-        const lent: number[] = [];
+        const viewed: number[] = [];
         for (
-          let view = body.lend?.(step);
+          let view = body.nextView?.(step);
           view !== undefined && view.length > 0;
-          view = body.lend?.(step)
+          view = body.nextView?.(step)
         ) {
-          lent.push(...view);
+          viewed.push(...view);
         }
-        expect(Uint8Array.from(lent)).toEqual(bytes);
+        expect(Uint8Array.from(viewed)).toEqual(bytes);
         body.rewind?.();
       }
     },
   );
 
-  it('lends views of the bytes themselves', () => {
+  it('gives views of the bytes themselves', () => {
     const bytes = bytesOf(10);
-    expect(bytesBody(bytes).lend?.(4).buffer).toBe(bytes.buffer);
+    expect(bytesBody(bytes).nextView?.(4).buffer).toBe(bytes.buffer);
   });
 
   it('is at its end when it is cancelled', async () => {

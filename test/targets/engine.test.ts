@@ -109,13 +109,13 @@ describe('the engine of upload targets', () => {
 
   it('streams a part that is larger than the whole budget', async () => {
     const budget = new Budget({ capacityBytes: 15_000 });
-    const lends: boolean[] = [];
+    const hadViews: boolean[] = [];
     const got: Uint8Array[] = [];
     const target = memoryTarget(
       {
         async send(_plan, { index }, part) {
           const body = await part.open();
-          lends.push(body.lend !== undefined);
+          hadViews.push(body.nextView !== undefined);
           got.push(await readAll(body, 1 << 20));
           return { index };
         },
@@ -124,7 +124,7 @@ describe('the engine of upload targets', () => {
     );
     const result = await run(target, { budget });
     expect(result.verified).toBe(true);
-    expect(lends).toEqual([false, false, false]);
+    expect(hadViews).toEqual([false, false, false]);
     expect(Buffer.compare(Buffer.concat(got), bytes)).toBe(0);
     expect(budget.peakBytes).toBe(0);
   });

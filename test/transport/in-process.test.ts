@@ -86,15 +86,15 @@ describe('an exchange in the same process as a wire', () => {
 
   it('gets the body of an upload without a copy, and may respond before it has read it', async () => {
     const memory = new SharedArrayBuffer(1000);
-    let lent: Uint8Array | undefined;
+    let viewed: Uint8Array | undefined;
     const { cas } = clientOf(async ({ body }) => {
-      lent = body?.lend?.(10_000);
+      viewed = body?.nextView?.(10_000);
       return { status: 413, headers: {}, body: null };
     });
     const pieces = [new Uint8Array(memory)];
     const error = await failureOf(cas.putXorb(someHash(), { sizeBytes: 1000, pieces }));
     expect(error).toMatchObject({ code: 'REJECTED', fields: { status: 413 } });
-    expect(lent?.buffer).toBe(memory);
+    expect(viewed?.buffer).toBe(memory);
   });
 
   it('is given up when it is silent, also one that does not look at its signal', async () => {

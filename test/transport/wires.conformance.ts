@@ -24,7 +24,7 @@ export interface WireUnderTest {
 
 export type Scenario =
   | 'sends bodies'
-  | 'lends bodies'
+  | 'sends views'
   | 'refusal with a cut'
   | 'bare LF'
   | 'early hints'

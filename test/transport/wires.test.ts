@@ -53,7 +53,7 @@ const WIRES: readonly WireUnderTest[] = [
     mostConnections: 1,
     skips: {
       'sends bodies': 'it is for reads; requests with a body go over node:http',
-      'lends bodies': 'it is for reads; requests with a body go over node:http',
+      'sends views': 'it is for reads; requests with a body go over node:http',
       'refusal with a cut': 'it is for reads; requests with a body go over node:http',
     },
   },
@@ -82,7 +82,7 @@ const WIRES: readonly WireUnderTest[] = [
     },
     mostConnections: 4,
     skips: {
-      'lends bodies': 'fetch takes memory of its own, so the body is copied',
+      'sends views': 'fetch takes memory of its own, so the body is copied',
       'refusal with a cut': OWN_SOCKETS,
       'bare LF': 'its parser refuses such heads, at once',
       connecting: 'fetch resolves names by itself',
@@ -414,26 +414,30 @@ for (const wire of WIRES) {
         expect(got.equals(object)).toBe(true);
       });
 
-      scenario('lends bodies', 'sends a lent body without a copy, shared memory too', async () => {
-        const shared = new Uint8Array(new SharedArrayBuffer(object.length));
-        shared.set(object);
-        const inner = bytesBody(shared);
-        const body: Body = {
-          sizeBytes: object.length,
-          lend: (most) => inner.lend?.(Math.min(most, 500_000)) as Uint8Array,
-          fill: () => Promise.reject(new Error('this would be a copy')),
-          cancel: () => {},
-        };
-        let got: Buffer = Buffer.alloc(0);
-        const url = await serve((socket) =>
-          received(socket, (bytes) => {
-            got = bytes;
-            socket.write(OK);
-          }),
-        );
-        await bytesOf((await ask(make(), url, { ...post, body })).body);
-        expect(got.equals(object)).toBe(true);
-      });
+      scenario(
+        'sends views',
+        'sends views of a body without a copy, shared memory too',
+        async () => {
+          const shared = new Uint8Array(new SharedArrayBuffer(object.length));
+          shared.set(object);
+          const inner = bytesBody(shared);
+          const body: Body = {
+            sizeBytes: object.length,
+            nextView: (most) => inner.nextView?.(Math.min(most, 500_000)) as Uint8Array,
+            fill: () => Promise.reject(new Error('this would be a copy')),
+            cancel: () => {},
+          };
+          let got: Buffer = Buffer.alloc(0);
+          const url = await serve((socket) =>
+            received(socket, (bytes) => {
+              got = bytes;
+              socket.write(OK);
+            }),
+          );
+          await bytesOf((await ask(make(), url, { ...post, body })).body);
+          expect(got.equals(object)).toBe(true);
+        },
+      );
 
       scenario('sends bodies', 'gives a response that comes before the body is sent', async () => {
         const url = await serve((socket) => {

@@ -14,25 +14,25 @@ const codec = createReadableCodec();
 /** The smallest that a pool has; longer than any record. */
 const SLAB_BYTES = 512 * 1024;
 
-/** A pool of plain memory that counts what it lent. */
+/** A pool of plain memory that counts what is borrowed from it. */
 function createHost(slabCount = 3) {
   const free = Array.from({ length: slabCount }, () => new Uint8Array(SLAB_BYTES));
   const waiting: (() => void)[] = [];
   const host = {
     threads: 1,
     hasher,
-    lentCount: 0,
-    mostLent: 0,
+    borrowedCount: 0,
+    mostBorrowed: 0,
     failAt: Number.POSITIVE_INFINITY,
     taskCount: 0,
     async acquire(): Promise<Slab[]> {
       while (free.length === 0) await new Promise<void>((resolve) => waiting.push(resolve));
       const bytes = free.pop() as Uint8Array<ArrayBuffer>;
       bytes.fill(0xee);
-      host.lentCount++;
-      host.mostLent = Math.max(host.mostLent, host.lentCount);
+      host.borrowedCount++;
+      host.mostBorrowed = Math.max(host.mostBorrowed, host.borrowedCount);
       const giveBack = (): void => {
-        host.lentCount--;
+        host.borrowedCount--;
         free.push(bytes);
         waiting.shift()?.();
       };
@@ -94,7 +94,7 @@ describe('a xorb that is verified while it arrives', () => {
           expect(verified.recordEnds).toEqual(built.recordEnds);
           expect(verified.rawEnds).toEqual(built.rawEnds);
           expect(Buffer.compare(verified.chunkHashes, built.chunkHashes)).toBe(0);
-          expect(host.lentCount).toBe(0);
+          expect(host.borrowedCount).toBe(0);
         },
       ),
       { numRuns: 25, seed: 5 },
@@ -129,7 +129,7 @@ describe('a xorb that is verified while it arrives', () => {
       const host = createHost();
       const expected = await codeOf(() => verifyXorb({ codec, hasher }, body));
       expect(await codeOf(() => receive(host, cut(body, [64_000])))).toBe(expected);
-      expect(host.lentCount).toBe(0);
+      expect(host.borrowedCount).toBe(0);
     }
   });
 
@@ -140,7 +140,7 @@ describe('a xorb that is verified while it arrives', () => {
       await expect(receive(host, cut(records, [60_000]))).rejects.toMatchObject({
         code: 'WORKER_FAILED',
       });
-      expect(host.lentCount).toBe(0);
+      expect(host.borrowedCount).toBe(0);
     }
   });
 
@@ -151,7 +151,7 @@ describe('a xorb that is verified while it arrives', () => {
       throw new Error('the client is gone');
     })();
     await expect(receive(host, broken)).rejects.toThrow('the client is gone');
-    expect(host.lentCount).toBe(0);
+    expect(host.borrowedCount).toBe(0);
   });
 
   it('ends when nobody wants the rest: the body is left and all memory given back', async () => {
@@ -166,19 +166,19 @@ describe('a xorb that is verified while it arrives', () => {
     })();
     for await (const _piece of receiveXorbInPool(host, pieces)) break;
     expect(left).toBe(true);
-    expect(host.lentCount).toBe(0);
+    expect(host.borrowedCount).toBe(0);
   });
 
   it('takes no more than what is filled and two per thread, and more uploads than slabs end', async () => {
     const alone = createHost(10);
     await receive(alone, cut(records, [60_000]));
-    expect(alone.mostLent).toBeLessThanOrEqual(3);
+    expect(alone.mostBorrowed).toBeLessThanOrEqual(3);
     const shared = createHost(2);
     const all = Array.from({ length: 6 }, () => receive(shared, cut(records, [60_000])));
     for (const { verified } of await Promise.all(all)) {
       expect(verified.hash.equals(built.hash)).toBe(true);
     }
-    expect(shared.lentCount).toBe(0);
+    expect(shared.borrowedCount).toBe(0);
   });
 
   it('refuses more than any xorb has, before it is held', async () => {
@@ -189,6 +189,6 @@ describe('a xorb that is verified while it arrives', () => {
       while (true) yield piece;
     })();
     await expect(receive(host, endless)).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
-    expect(host.lentCount).toBe(0);
+    expect(host.borrowedCount).toBe(0);
   }, 60_000);
 });

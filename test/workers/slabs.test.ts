@@ -84,7 +84,7 @@ describe('the slabs of a pool', () => {
     const [first] = await slabs.acquire(1);
     if (first === undefined) throw new Error('no slab');
     const turn = new Deferred<{ buffers: readonly Uint8Array[] }>();
-    const task = slabs.lend([first], ([offset], transfer) => {
+    const task = slabs.borrow([first], ([offset], transfer) => {
       expect([offset, transfer]).toEqual([0, []]);
       return turn.promise;
     });
@@ -102,7 +102,7 @@ describe('the slabs of a pool', () => {
   it('of another pool are refused', async () => {
     const [slab] = await makeSlabs(1).slabs.acquire(1);
     if (slab === undefined) throw new Error('no slab');
-    const run = makeSlabs(1).slabs.lend([slab], async () => ({ buffers: [] }));
+    const run = makeSlabs(1).slabs.borrow([slab], async () => ({ buffers: [] }));
     await expect(run).rejects.toBeInstanceOf(TypeError);
   });
 

@@ -8,7 +8,7 @@ import type { GlobalQueries } from './queries.js';
 /** What a lane knows of its questions. */
 export interface AskingLane {
   /** Settles when the questions asked so far have been answered, or took too long. */
-  answers: Promise<void>;
+  responses: Promise<void>;
 }
 
 /** Who may know chunks. */
@@ -38,7 +38,7 @@ export class Asker {
     this.#lookahead = lookahead;
   }
 
-  /** Resolves, or returns, when the store was asked; `lane.answers` settles with its responses. */
+  /** Resolves, or returns, when the store was asked; `lane.responses` settles when they have come. */
   ask(lane: AskingLane, batch: Batch): void | Promise<void> {
     const looking = this.#known?.lookUp(batch) ?? null;
     if (looking === null) return this.#askStore(lane, batch);
@@ -48,19 +48,19 @@ export class Asker {
   #askStore(lane: AskingLane, batch: Batch): void {
     const queries = this.#queries;
     if (queries === null) return;
-    const answers: Promise<void>[] = [];
+    const responses: Promise<void>[] = [];
     const putOff: Segment[] = [];
     for (const segment of batch.segments) {
       const isWhole = segment.isLast && segment.fileOffset === 0;
       const turn = isWhole ? queries.turnOf(segment.end - segment.start) : 'now';
-      if (turn === 'now') this.#askFor(queries, segment, batch, answers);
+      if (turn === 'now') this.#askFor(queries, segment, batch, responses);
       else if (turn === 'later') putOff.push(segment);
     }
     this.#lookahead.asked(batch);
-    if (answers.length === 0 && putOff.length === 0) return;
-    const before = lane.answers;
+    if (responses.length === 0 && putOff.length === 0) return;
+    const before = lane.responses;
     const all = async (): Promise<void> => {
-      await queries.wait(putOff.length === 0 ? answers : queries.open);
+      await queries.wait(putOff.length === 0 ? responses : queries.open);
       const more: Promise<void>[] = [];
       for (const segment of putOff) {
         if (queries.turnOf(segment.end - segment.start) === 'never') continue;
@@ -70,16 +70,21 @@ export class Asker {
       await before;
     };
     // A question that cannot be asked is none.
-    lane.answers = all().catch(() => undefined);
+    lane.responses = all().catch(() => undefined);
   }
 
-  #askFor(queries: GlobalQueries, segment: Segment, batch: Batch, answers: Promise<void>[]): void {
+  #askFor(
+    queries: GlobalQueries,
+    segment: Segment,
+    batch: Batch,
+    responses: Promise<void>[],
+  ): void {
     const { file, chunkStart, chunkEnd } = segment;
     if (file.error !== null || chunkStart === chunkEnd) return;
     file.handle ??= this.#dedup.openFile();
     const hashes = batch.hashes.subarray(HASH_BYTES * chunkStart, HASH_BYTES * chunkEnd);
     const lengths = batch.lengths.subarray(chunkStart, chunkEnd);
     const indices = this.#dedup.queriesFor(file.handle, hashes, lengths);
-    if (indices.length > 0) queries.ask(hashes, indices, answers);
+    if (indices.length > 0) queries.ask(hashes, indices, responses);
   }
 }

@@ -137,8 +137,8 @@ export class KnownShards {
         ? Promise.reject(asking.reason)
         : asking.call((signal) => (store.hasXorb as Has).call(store, xorb, signal));
     try {
-      const answers = await Promise.all(xorbs.map((xorb) => this.#checks.add(ask(xorb))));
-      return answers.every((isThere) => isThere === true);
+      const responses = await Promise.all(xorbs.map((xorb) => this.#checks.add(ask(xorb))));
+      return responses.every((isThere) => isThere === true);
     } catch {
       return null;
     } finally {

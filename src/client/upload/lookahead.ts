@@ -20,7 +20,7 @@ const MAX_WINDOWS = 4;
 
 /**
  * Lets hashing and asking run ahead of placing. A server can be asked for a file's first chunk and
- * for one in 1024 others: when a new version of a file begins with something new, the answer comes
+ * for one in 1024 others: when a new version of a file begins with something new, the response comes
  * megabytes later, and all before it would be stored again. So a batch of a file that goes on is
  * held until `windowBytes` behind it have been asked for, or the file has ended, or anything of it
  * was found; after {@link MAX_WINDOWS} without a find none is held any more.

@@ -161,7 +161,7 @@ export class Pipeline implements ReadersHost {
   createLane(): Lane {
     const { scope } = this;
     const limit = Number.POSITIVE_INFINITY;
-    const lane: AskingLane = { answers: Promise.resolve() };
+    const lane: AskingLane = { responses: Promise.resolve() };
     /** The unfinished chunk between two slabs. */
     const tail = new Uint8Array(DEFAULT_PARAMS.maxBytes);
     const place = ordered<Batch, void>({
@@ -264,7 +264,7 @@ export class Pipeline implements ReadersHost {
   async #unhurried(batch: Batch, lane: AskingLane): Promise<void> {
     if (this.#options.queries?.isPatient === true) await this.#lookahead.turn(batch);
     // Responses to what was asked further on are worth as much as those to its own questions.
-    await lane.answers;
+    await lane.responses;
     await batch.unused();
   }
 

@@ -64,7 +64,7 @@ export class GlobalQueries {
   /** Bytes of small files since the last question about one. */
   #unaskedBytes = 0;
   #queryCount = 0;
-  #answerCount = 0;
+  #responseCount = 0;
 
   constructor(options: GlobalQueriesOptions) {
     this.#options = options;
@@ -76,8 +76,8 @@ export class GlobalQueries {
   }
 
   /** Responses that taught at least one xorb. */
-  get answerCount(): number {
-    return this.#answerCount;
+  get responseCount(): number {
+    return this.#responseCount;
   }
 
   /** Responses that are still to come: what they say decides about small files put off. */
@@ -101,24 +101,24 @@ export class GlobalQueries {
     return this.#timeouts < MAX_TIMEOUTS && this.#options.timeoutMs > 0;
   }
 
-  /** Asks for chunks `indices` of `hashes`; adds to `answers` what settles with each response. */
-  ask(hashes: Uint8Array, indices: readonly number[], answers: Promise<void>[]): void {
+  /** Asks for chunks `indices` of `hashes`; adds to `responses` what settles with each response. */
+  ask(hashes: Uint8Array, indices: readonly number[], responses: Promise<void>[]): void {
     for (const index of indices) {
       const at = HASH_BYTES * index;
       if (this.#queue.size >= MAX_QUEUED || this.#wasAsked(hashes, at)) continue;
       const chunk = MerkleHash.from(hashes, at);
       this.#queryCount++;
-      const answer = this.#queue.add(() => this.#askFor(chunk));
-      this.#open.add(answer);
-      void answer.then(() => this.#open.delete(answer));
-      answers.push(answer);
+      const response = this.#queue.add(() => this.#askFor(chunk));
+      this.#open.add(response);
+      void response.then(() => this.#open.delete(response));
+      responses.push(response);
     }
   }
 
-  /** Resolves when all of `answers` are there, or when it took too long. */
-  async wait(answers: readonly Promise<void>[]): Promise<void> {
+  /** Resolves when all of `responses` are there, or when it took too long. */
+  async wait(responses: readonly Promise<void>[]): Promise<void> {
     const { timeoutMs, scope } = this.#options;
-    if (answers.length === 0 || scope.ended || !this.isPatient) return;
+    if (responses.length === 0 || scope.ended || !this.isPatient) return;
     await new Promise<void>((resolve) => {
       const stop = scope.after(timeoutMs, () => {
         this.#timeouts++;
@@ -132,7 +132,7 @@ export class GlobalQueries {
         forget();
         resolve();
       };
-      void Promise.all(answers).then(() => {
+      void Promise.all(responses).then(() => {
         if (over) return;
         end();
         if (++this.#inTime % WAITS_PER_TIMEOUT === 0 && this.#timeouts > 0) this.#timeouts--;
@@ -174,7 +174,7 @@ export class GlobalQueries {
 
   #learn(shard: Uint8Array): void {
     if (this.#options.knowledge.learn(shard, 'global').xorbs === 0) return;
-    this.#answerCount++;
+    this.#responseCount++;
     this.#missesInARow = 0;
   }
 

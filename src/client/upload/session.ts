@@ -371,7 +371,7 @@ class Session implements UploadSession {
       shardCount: this.#shardCount,
       shardBytes: this.#shardBytes,
       queryCount: this.#queries?.queryCount ?? 0,
-      answerCount: this.#queries?.answerCount ?? 0,
+      responseCount: this.#queries?.responseCount ?? 0,
       indexBytes: this.#dedup.stats().indexBytes,
       knowledgePeakBytes: this.#knowledge.budget.peakBytes,
       ...(listenerError === null ? {} : { listenerError }),

@@ -62,7 +62,7 @@ export interface UploadOptions {
 
 /** What an upload session is made of. */
 export interface UploadSessionOptions {
-  /** Answers dedup queries, and takes xorbs and shards. Null: there is no server. */
+  /** Serves dedup queries, and takes xorbs and shards. Null: there is no server. */
   readonly cas: Pick<CasClient, 'queryDedup' | 'putXorb' | 'hasXorb' | 'putShard'> | null;
   /** Takes xorbs and shards instead of `cas`. @default `cas`; without one nothing is sent */
   readonly target?: UploadTarget | undefined;
@@ -125,9 +125,9 @@ export interface UploadSummary {
   readonly knownXorbCount: number;
   readonly shardCount: number;
   readonly shardBytes: number;
-  /** Dedup queries sent, and answers that taught something. */
+  /** Dedup queries sent, and responses that taught something. */
   readonly queryCount: number;
-  readonly answerCount: number;
+  readonly responseCount: number;
   /** Memory of the chunk index at the end. */
   readonly indexBytes: number;
   /** The most that was ever taken of {@link UploadOptions.knowledgeMaxBytes}. */

@@ -145,7 +145,7 @@ function counted(body: Body, onCount: (bytes: number) => void): Body {
     onCount(bytes);
   };
   onCount(0);
-  const { lend, rewind } = body;
+  const { nextView, rewind } = body;
   return {
     ...(body.sizeBytes === undefined ? {} : { sizeBytes: body.sizeBytes }),
     async fill(into) {
@@ -153,11 +153,11 @@ function counted(body: Body, onCount: (bytes: number) => void): Body {
       add(count);
       return count;
     },
-    ...(lend === undefined
+    ...(nextView === undefined
       ? {}
       : {
-          lend(maxBytes: number): Uint8Array {
-            const view = lend.call(body, maxBytes);
+          nextView(maxBytes: number): Uint8Array {
+            const view = nextView.call(body, maxBytes);
             add(view.length);
             return view;
           },

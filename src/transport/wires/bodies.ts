@@ -41,15 +41,15 @@ export function sizeOf(headers: HttpHeaders): number | undefined {
 }
 
 /**
- * The body in writes, as it is lent or through a buffer. Their memory is borrowed until the next one
+ * The body in writes, as it is borrowed or through a buffer. Their memory is borrowed until the next one
  * is asked for.
  */
 export async function* writesOf(body: Body): AsyncGenerator<Uint8Array, void, undefined> {
-  const buffer = body.lend === undefined ? new Uint8Array(BUFFER_BYTES) : null;
+  const buffer = body.nextView === undefined ? new Uint8Array(BUFFER_BYTES) : null;
   for (;;) {
     const bytes =
       buffer === null
-        ? (body.lend?.(MOST_WRITE_BYTES) as Uint8Array)
+        ? (body.nextView?.(MOST_WRITE_BYTES) as Uint8Array)
         : buffer.subarray(0, await body.fill(buffer));
     if (bytes.length === 0) return;
     yield bytes;
@@ -57,5 +57,5 @@ export async function* writesOf(body: Body): AsyncGenerator<Uint8Array, void, un
 }
 
 const BUFFER_BYTES = 64 * 1024;
-/** A body that is measured lends less where the link is slow (`write-sizes.ts`). */
+/** A body that is measured gives smaller views where the link is slow (`write-sizes.ts`). */
 const MOST_WRITE_BYTES = 4 * 1024 * 1024;

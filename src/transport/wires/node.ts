@@ -205,7 +205,7 @@ function readToTheEnd(socket: Socket): void {
 }
 
 /**
- * Sends what the body lends, each write when the one before is taken.
+ * Sends the views of the body, each write when the one before is taken.
  * @throws when the connection breaks, which the request tells as well
  */
 async function sendBody(outgoing: ClientRequest, body: Body): Promise<void> {

@@ -1,4 +1,4 @@
-import type { ReplyOf, SlabRef, Task, WorkerAnswer } from '../messages.js';
+import type { ReplyOf, SlabRef, Task, WorkerReply } from '../messages.js';
 import { failureOf } from '../task-failure.js';
 import { runChunk } from './chunk.js';
 import type { TaskContext } from './context.js';
@@ -10,7 +10,7 @@ import { runPack, runVerify } from './records.js';
  * Runs one task on this thread and gives back what came of it, with the buffers that travelled. Never
  * throws: a thrown error would lose its code on the way out.
  */
-export function runTask(context: TaskContext, task: Task): WorkerAnswer {
+export function runTask(context: TaskContext, task: Task): WorkerReply {
   const buffers = slabsOf(task).filter((slab) => typeof slab !== 'number');
   try {
     return { outcome: { ok: true, reply: replyTo(context, task) }, buffers };

@@ -187,7 +187,7 @@ describe('dedup answers', () => {
       const file = await second.add(new MemorySource(bytes));
       const summary = await second.finish();
       expect(file).toMatchObject({ newBytes: 0, globalBytes: bytes.length });
-      expect(summary).toMatchObject({ xorbCount: 0, answerCount: 1 });
+      expect(summary).toMatchObject({ xorbCount: 0, responseCount: 1 });
       expect(cas.xorbPuts).toBe(puts);
     });
   });

@@ -160,8 +160,8 @@ describe('many small files', () => {
         }
       }
       cas.behaviour.query = async (hash) => answers.get(hash) ?? null;
-      const { files: done, answerCount } = await upload(pool, cas);
-      expect(answerCount).toBeGreaterThan(0);
+      const { files: done, responseCount } = await upload(pool, cas);
+      expect(responseCount).toBeGreaterThan(0);
       expect(done.reduce((sum, { newBytes }) => sum + newBytes, 0)).toBe(0);
     });
   });
@@ -195,7 +195,7 @@ describe('a new version whose first chunk is new', () => {
       const session = sessionOn(pool, cas);
       const file = await session.add(new MemorySource(changed), { sha256: true });
       const summary = await session.finish();
-      expect(summary).toMatchObject({ queryCount: 2, answerCount: 1 });
+      expect(summary).toMatchObject({ queryCount: 2, responseCount: 1 });
       // The insert, and what the old chunk around it had.
       expect(file.newBytes).toBeLessThan(30_000 + 2 * 131_072);
       expect(file.globalBytes).toBe(changed.length - file.newBytes);

@@ -11,7 +11,7 @@ import { createSlowShare } from './slow-share.js';
  *
  * One of these serves all small files of an upload.
  */
-export interface DiskPace {
+export interface DiskLatency {
   /** True: a blocking call is the cheaper one now, for a file of this path. */
   isQuick(path: string): boolean;
   /** Runs a blocking call and notes how long it took. */
@@ -32,7 +32,7 @@ const PROMPT_MS = 50;
 /** Folders that are remembered. */
 const MAX_FOLDERS = 4096;
 
-export function createDiskPace(nowMs: () => number = () => performance.now()): DiskPace {
+export function createDiskLatency(nowMs: () => number = () => performance.now()): DiskLatency {
   const share = createSlowShare({ mostSlow: MOST_SLOW, weight: 1 / 16, retryAfter: 1024 });
   const folders = new Set<string>();
   return {
