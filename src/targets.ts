@@ -9,6 +9,12 @@ export type {
   TransferJournal,
 } from './client/ports.js';
 export { type DigestInputOptions, type DigestListing, digestInput } from './compose/digest.js';
+export type {
+  StoredDownload,
+  StoredTargetUpload,
+  StoredTransfer,
+  StoredUpload,
+} from './compose/stored-transfer.js';
 export {
   type RunningTargetServer,
   startTargetServer,
@@ -23,7 +29,6 @@ export {
   findTransfer,
   forgetTransfer,
   listTransfers,
-  type StoredTransfer,
 } from './compose/transfers.js';
 export {
   MIN_VOLUME_BYTES,

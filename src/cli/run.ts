@@ -51,7 +51,7 @@ const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'transfers',
-    summary: 'list, finish or give up unfinished uploads to other systems',
+    summary: 'list, resume or drop unfinished uploads and downloads',
     load: async () => (await import('./transfers.js')).transfersCommand,
   },
   {

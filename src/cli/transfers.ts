@@ -6,91 +6,172 @@ import {
   findTransfer,
   forgetTransfer,
   listTransfers,
+  type StoredDownload,
   type StoredTransfer,
+  type StoredUpload,
 } from '../targets.js';
-import { type ParsedArgs, readArgs, usage } from './args.js';
-import { tableOf } from './command.js';
+import { defineCommand, type ParsedArgs, usage } from './command.js';
 import type { CliContext, Command } from './context.js';
-import { COMMON_HELP, EXIT_CODES_HELP } from './exit-codes.js';
 import { writeJson } from './output.js';
-import { bytesText } from './text.js';
+import { bytesText, printable } from './text.js';
 import { settingsOf, tokenOf, uploadTo } from './upload-to.js';
 import { UPLOAD_TO_OPTIONS } from './upload-to-options.js';
 
-export const transfersCommand: Command = {
-  help: `Usage: orbweaver transfers [list]
-       orbweaver transfers finish ID [OPTIONS]
-       orbweaver transfers cancel ID [OPTIONS]
-       orbweaver transfers forget ID
+/** The former names of two actions. */
+const FORMER_NAMES: Readonly<Record<string, string>> = { finish: 'resume', forget: 'drop' };
 
-Uploads to other systems (upload --to) that are not finished: lists them, goes on with one, gives
-one up at the target, or only forgets it here. Where the outcome of a step is unknown, finish looks
-first.
-
-Options:
-  --token T             the token of the target              [$ORBWEAVER_<KIND>_TOKEN]
-  --token-file FILE     the same, read from a file
-  --set NAME=VALUE      a setting of the target; settings are not remembered
-  --state-dir DIR       where transfers are remembered       [$XDG_STATE_HOME/orbweaver]
-${COMMON_HELP}
-
-With --json: {"transfers":[{"id","to","path","sizeBytes","changedMs","busy","stage","partCount","ids":{…}}]};
-finish prints what upload prints, cancel {"id","outcome"}, forget {"id"}.
-
-${EXIT_CODES_HELP}
-`,
+export const transfersCommand: Command = defineCommand({
+  usage: [
+    'transfers [list]',
+    'transfers resume ID [OPTIONS]',
+    'transfers drop ID',
+    'transfers cancel ID [OPTIONS]',
+  ],
+  about: `Uploads and downloads that are not finished, those to other systems (upload --to) included: lists
+them, goes on with one, or forgets it here. cancel gives an upload up at another system, too. Where
+the outcome of a step is unknown, resume looks first. finish and forget are former names of resume
+and drop.`,
+  options: [
+    {
+      name: 'token',
+      value: 'T',
+      help: 'the token of the store or target',
+      fallback: '$ORBWEAVER_TOKEN, $ORBWEAVER_<KIND>_TOKEN',
+    },
+    { name: 'token-file', value: 'FILE', help: 'the same, read from a file' },
+    {
+      name: 'set',
+      value: 'NAME=VALUE',
+      help: 'a setting of the target; settings are not remembered',
+      isRepeatable: true,
+    },
+    {
+      name: 'state-dir',
+      value: 'DIR',
+      help: 'where transfers are remembered',
+      fallback: '$XDG_STATE_HOME/orbweaver',
+    },
+    { name: 'max-memory', value: 'BYTES', help: 'bound on all buffers, such as 96MiB' },
+    // What `resume` hands on to an upload that goes to another system.
+    ...UPLOAD_TO_OPTIONS.filter(({ name }) => name === 'size' || name === 'accept-cost'),
+  ],
+  notes: `With --json: a line for each, {"kind":"upload","id","endpoint","path","paths","pathCount","sizeBytes",
+"doneBytes","changedMs","busy","options"}, {"kind":"download",…,"fileHash"} or {"kind":"upload-to",…,"to",
+"stage","partCount","ids":{…}}; resume prints what the command prints, cancel {"id","outcome"}, drop {"id"}.`,
   run: transfers,
-};
+});
 
-async function transfers(argv: readonly string[], context: CliContext): Promise<number> {
-  const args = readArgs(argv, {
-    ...tableOf(UPLOAD_TO_OPTIONS),
-    token: { type: 'string' },
-    'max-memory': { type: 'string' },
-  });
-  const [action = 'list', id, ...others] = args.positionals;
+async function transfers(args: ParsedArgs, context: CliContext): Promise<number> {
+  const [given = 'list', id, ...others] = args.positionals;
   if (others.length > 0) throw usage(`transfers takes no "${others[0]}"`);
+  const action = FORMER_NAMES[given] ?? given;
   const stateDir = args.text('state-dir');
   const folder =
     stateDir === undefined ? defaultJournalFolder(context.env) : resolve(context.cwd, stateDir);
   if (action === 'list') return list(await listTransfers(folder), args, context);
-  if (!['finish', 'cancel', 'forget'].includes(action)) {
-    throw usage(`transfers expected list, finish, cancel or forget, got "${action}"`);
+  if (!['resume', 'cancel', 'drop'].includes(action)) {
+    throw usage(`transfers expected list, resume, drop or cancel, got "${given}"`);
   }
-  if (id === undefined) throw usage(`transfers ${action} expected an ID`);
-  const { to, path } = await findTransfer(folder, id);
-  if (action === 'finish') return uploadTo(args, context, { to, paths: [path] });
+  if (id === undefined) throw usage(`transfers ${given} expected an ID`);
+  const found = await findTransfer(folder, id);
   const json = args.flag('json');
-  if (action === 'forget') {
+  if (action === 'drop') {
     await forgetTransfer(folder, id);
     if (json) writeJson(context.stdout, { id });
     return EXIT.ok;
   }
-  const outcome = await cancelStoredTransfer({
-    journalFolder: folder,
-    id,
-    token: await tokenOf(args, context, to.slice(0, to.indexOf(':'))),
-    settings: settingsOf(args.texts('set')),
-    signal: context.signal,
+  if (action === 'cancel') {
+    const outcome = await cancelStoredTransfer({
+      journalFolder: folder,
+      id,
+      token:
+        found.kind === 'upload-to' ? await tokenOf(args, context, kindOf(found.to)) : undefined,
+      settings: settingsOf(args.texts('set')),
+      signal: context.signal,
+    });
+    if (json) writeJson(context.stdout, { id, outcome });
+    else context.stdout.write(`${outcome}\n`);
+    return EXIT.ok;
+  }
+  if (found.kind === 'upload-to') {
+    return uploadTo(args, context, { to: found.to, paths: [found.path] });
+  }
+  const argv = [...argvOf(found), '--state-dir', folder, ...handedOn(args)];
+  if (found.kind === 'upload') {
+    return (await import('./upload.js')).uploadCommand.run(argv, context);
+  }
+  return (await import('./download.js')).downloadCommand.run(argv, context);
+}
+
+/** The command line that began a transfer, without what it read from elsewhere. @throws USAGE */
+function argvOf(found: StoredUpload | StoredDownload): readonly string[] {
+  const { endpoint, options, path } = found;
+  if (found.kind === 'download') {
+    return [found.fileHash, '--output', path, '--endpoint', endpoint, ...options];
+  }
+  if (found.paths.length < found.pathCount) {
+    throw usage(
+      `the transfer "${found.id}" has ${found.pathCount} paths, more than were written down: run its command again`,
+    );
+  }
+  // A path may begin with a dash only when it is relative, and these are not.
+  return [...found.paths, '--endpoint', endpoint, ...options];
+}
+
+/** What this command line says that concerns any transfer. */
+function handedOn(args: ParsedArgs): readonly string[] {
+  const flags = ['json-stream', 'json', 'quiet', 'verbose'].filter((name) => args.flag(name));
+  const texts = ['token', 'token-file', 'max-memory'].flatMap((name) => {
+    const value = args.text(name);
+    return value === undefined ? [] : [`--${name}=${value}`];
   });
-  if (json) writeJson(context.stdout, { id, outcome });
-  else context.stdout.write(`${outcome}\n`);
-  return EXIT.ok;
+  const isStream = flags.includes('json-stream');
+  return [
+    ...flags
+      .filter((name) => name !== 'json-stream')
+      .map((name) => (name === 'json' && isStream ? '--json=stream' : `--${name}`)),
+    ...texts,
+  ];
+}
+
+function kindOf(to: string): string {
+  return to.slice(0, to.indexOf(':'));
 }
 
 function list(found: readonly StoredTransfer[], args: ParsedArgs, context: CliContext): number {
   if (args.flag('json')) {
-    writeJson(context.stdout, { transfers: found });
+    for (const transfer of found) writeJson(context.stdout, transfer);
     return EXIT.ok;
   }
-  for (const { id, to, path, sizeBytes, stage, busy, changedMs, ids } of found) {
-    const names = Object.entries(ids).map(([name, value]) => `${name}=${value}`);
+  for (const transfer of found) {
+    const { id, path, busy, changedMs } = transfer;
     const when = new Date(changedMs).toISOString();
     context.stdout.write(
-      `${id}  ${busy ? 'running' : stage}  ${bytesText(sizeBytes)}  ${path}\n` +
-        `  ${[when, to, ...names].join('  ')}\n`,
+      `${id}  ${busy ? 'running' : stageOf(transfer)}  ${printable(path)}${othersOf(transfer)}\n` +
+        `  ${[when, ...placesOf(transfer)].join('  ')}\n`,
     );
   }
   if (found.length === 0 && !args.flag('quiet')) context.stderr.write('nothing is unfinished\n');
   return EXIT.ok;
+}
+
+/** How far it got: `upload, 1.2 GB of 3.0 GB`. */
+function stageOf(transfer: StoredTransfer): string {
+  const { kind, sizeBytes } = transfer;
+  if (kind === 'upload-to') return `${transfer.stage}  ${bytesText(transfer.sizeBytes)}`;
+  const done = kind === 'upload' ? 'sent' : 'verified';
+  const all = sizeBytes === null ? '' : ` of ${bytesText(sizeBytes)}`;
+  return `${kind}  ${bytesText(transfer.doneBytes)} ${done}${all}`;
+}
+
+function othersOf(transfer: StoredTransfer): string {
+  if (transfer.kind !== 'upload' || transfer.pathCount === 1) return '';
+  return ` and ${transfer.pathCount - 1} more`;
+}
+
+function placesOf(transfer: StoredTransfer): readonly string[] {
+  if (transfer.kind === 'upload') return [transfer.endpoint];
+  if (transfer.kind === 'download') return [transfer.endpoint, transfer.fileHash];
+  const { to, ids } = transfer;
+  return [to, ...Object.entries(ids).map(([name, value]) => `${name}=${value}`)];
 }

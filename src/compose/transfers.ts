@@ -1,38 +1,18 @@
-import type { JournalEntry, JournalSummary } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
 import type { Exchange } from '../http/index.js';
 import { createJournals } from '../io/index.js';
 import { SYSTEM_CLOCK, systemRandom } from '../platform/index.js';
-import { cancelTransfer, replay, type TargetIds } from '../transport/targets.js';
+import { cancelTransfer } from '../transport/targets.js';
+import { type StoredTransfer, storedTransferOf } from './stored-transfer.js';
 import { createTarget, parseTargetAddress } from './target-factories.js';
 import { createTargetWire } from './target-wire.js';
 
-/** An upload to another system that is not finished, as its journal tells. */
-export interface StoredTransfer {
-  readonly id: string;
-  /** `KIND:URL` */
-  readonly to: string;
-  /** Absolute. */
-  readonly path: string;
-  readonly sizeBytes: number;
-  /** Milliseconds since the Unix epoch of the last entry. */
-  readonly changedMs: number;
-  /** A process that still runs is at it. */
-  readonly busy: boolean;
-  /** `begun`, `sending`, `committing` (whose outcome may be unknown), `pending` over there. */
-  readonly stage: 'begun' | 'sending' | 'committing' | 'pending';
-  /** Parts that are there. */
-  readonly partCount: number;
-  /** What is needed to look at the target. */
-  readonly ids: TargetIds;
-}
-
 /**
- * Unfinished uploads to other systems, newest first.
+ * Unfinished transfers, newest first.
  * @throws OrbweaverError `STORAGE_FAILED`, `OUTPUT_UNWRITABLE` for a folder that cannot be read
  */
 export async function listTransfers(journalFolder: string): Promise<readonly StoredTransfer[]> {
-  const stored = (await createJournals(journalFolder).list()).map(storedOf);
+  const stored = (await createJournals(journalFolder).list()).map(storedTransferOf);
   return stored.filter((transfer) => transfer !== null);
 }
 
@@ -71,8 +51,12 @@ export async function cancelStoredTransfer(
   options: CancelStoredOptions,
 ): Promise<'cancelled' | 'too-late' | 'unsupported'> {
   const { journalFolder, id, token, settings = {} } = options;
-  const { to } = await findTransfer(journalFolder, id);
-  const { kind, url } = parseTargetAddress(to);
+  const found = await findTransfer(journalFolder, id);
+  if (found.kind !== 'upload-to') {
+    const text = `the transfer "${id}" expected an upload to another system, is ${found.kind === 'upload' ? 'an upload' : 'a download'}: forget it instead`;
+    throw new OrbweaverError('USAGE', text);
+  }
+  const { kind, url } = parseTargetAddress(found.to);
   const wire = options.exchange === undefined ? createTargetWire() : null;
   const exchange = options.exchange ?? (wire as { exchange: Exchange }).exchange;
   const target = createTarget(kind, {
@@ -95,36 +79,6 @@ export async function cancelStoredTransfer(
     await target.close?.();
     wire?.close();
   }
-}
-
-/** Null: the journal of something else. */
-function storedOf({ id, changedMs, busy, entries }: JournalSummary): StoredTransfer | null {
-  const [first] = entries;
-  if (first?.type !== 'begin') return null;
-  const { to, path, sizeBytes } = first as JournalEntry & Record<string, unknown>;
-  if (typeof to !== 'string' || typeof path !== 'string' || typeof sizeBytes !== 'number')
-    return null;
-  const { prior } = replay(entries);
-  const stage =
-    prior === null
-      ? 'begun'
-      : prior.pending !== null
-        ? 'pending'
-        : prior.commitStarted
-          ? 'committing'
-          : 'sending';
-  const ids = { ...prior?.ids, ...prior?.pending?.ids };
-  return {
-    id,
-    to,
-    path,
-    sizeBytes,
-    changedMs,
-    busy,
-    stage,
-    partCount: prior?.acks.length ?? 0,
-    ids,
-  };
 }
 
 function isBusy(id: string): OrbweaverError {

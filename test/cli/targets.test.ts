@@ -177,22 +177,29 @@ describe('orbweaver upload --to multipart:URL', () => {
       server.plan({ on: 'chunk', nth: 2, do: { kind: 'respond', status: 401 } });
       const to = ['--to', `multipart:${listening.url}`];
       expect((await inProcess(['upload', path, ...to, ...state], { env })).status).toBe(4);
-      const { transfers } = (await inProcess(['transfers', ...state])).json() as {
-        transfers: { id: string; path: string }[];
-      };
+      const lines = (await inProcess(['transfers', ...state])).stdout.toString().trimEnd();
+      const transfers = lines.split('\n').map((line) => JSON.parse(line));
       const found = transfers.find((transfer) => transfer.path === path);
-      expect(found).toMatchObject({ stage: 'sending', busy: false, sizeBytes: 2_500_000 });
+      expect(found).toMatchObject({
+        ...{ kind: 'upload-to', to: `multipart:${listening.url}` },
+        ...{ stage: 'sending', busy: false, sizeBytes: 2_500_000 },
+      });
       return found?.id ?? '';
     };
     const finished = await begin('one');
-    const run = await inProcess(['transfers', 'finish', finished, ...state], { env });
+    const run = await inProcess(['transfers', 'resume', finished, ...state], { env });
     expect(run.json()).toMatchObject({ files: [{ target: { state: 'done', verified: true } }] });
     const cancelled = await begin('three');
     const cancel = await inProcess(['transfers', 'cancel', cancelled, ...state], { env });
     expect(cancel.json()).toEqual({ id: cancelled, outcome: 'cancelled' });
     const forgotten = await begin('fifteen');
     expect((await inProcess(['transfers', 'forget', forgotten, ...state])).status).toBe(0);
-    expect((await inProcess(['transfers', ...state])).json()).toEqual({ transfers: [] });
+    const dropped = await begin('seventeen, dropped');
+    expect((await inProcess(['transfers', 'drop', dropped, ...state])).json()).toEqual({
+      id: dropped,
+    });
+    expect((await inProcess(['transfers', ...state])).stdout.toString()).toBe('');
+    expect((await inProcess(['transfers', ...state.slice(0, 2)])).stderr).toContain('nothing');
     expect((await inProcess(['transfers', 'finish', forgotten, ...state])).status).toBe(2);
     expect((await inProcess(['transfers', 'burn'])).status).toBe(2);
   });

@@ -1,0 +1,173 @@
+import type { JournalEntry, JournalSummary } from '../client/ports.js';
+import { replay, type TargetIds } from '../transport/targets.js';
+
+/**
+ * What the first entry of a journal says a transfer is, and what the list of unfinished ones shows of
+ * it. Three kinds share one folder:
+ *
+ *     {"type":"begin","kind":"upload","endpoint",…}      to a store of the CAS protocol
+ *     {"type":"begin","kind":"download","endpoint",…}    from one
+ *     {"type":"begin","to":"multipart:…",…}              to another upload system (`upload-to`)
+ *
+ * Progress of the first two is in `{"type":"ack","bytes"}` entries: bytes that are certain since the
+ * last one. Secrets are in none of them.
+ */
+
+/** An unfinished transfer of any kind, as its journal tells. */
+export type StoredTransfer = StoredUpload | StoredDownload | StoredTargetUpload;
+
+interface Stored {
+  readonly id: string;
+  /** Absolute path that is read or written, the first one of several; "-" is standard input. */
+  readonly path: string;
+  /** Bytes in all; null: not known. */
+  readonly sizeBytes: number | null;
+  /** Milliseconds since the Unix epoch of the last entry. */
+  readonly changedMs: number;
+  /** A process that still runs is at it. */
+  readonly busy: boolean;
+}
+
+/** An upload to a store. */
+export interface StoredUpload extends Stored {
+  readonly kind: 'upload';
+  readonly endpoint: string;
+  /** Absolute; fewer than `pathCount` when all of them would have been too long to write down. */
+  readonly paths: readonly string[];
+  readonly pathCount: number;
+  /** Bytes of xorbs that the store has acknowledged. */
+  readonly doneBytes: number;
+  /** What else the command line said, as options of the command. */
+  readonly options: readonly string[];
+}
+
+/** A download from a store. */
+export interface StoredDownload extends Stored {
+  readonly kind: 'download';
+  readonly endpoint: string;
+  readonly fileHash: string;
+  /** Bytes of the file that are verified on disk. */
+  readonly doneBytes: number;
+  readonly options: readonly string[];
+}
+
+/** An upload to another system. */
+export interface StoredTargetUpload extends Stored {
+  readonly kind: 'upload-to';
+  /** `KIND:URL` */
+  readonly to: string;
+  readonly sizeBytes: number;
+  /** `begun`, `sending`, `committing` (whose outcome may be unknown), `pending` over there. */
+  readonly stage: 'begun' | 'sending' | 'committing' | 'pending';
+  /** Parts that are there. */
+  readonly partCount: number;
+  /** What is needed to look at the target. */
+  readonly ids: TargetIds;
+}
+
+/** Characters of paths that a first entry holds; who gives more has to give them again. */
+const MAX_PATHS_LENGTH = 1024 * 1024;
+
+/** The first entry of the journal of an upload to a store. `key` tells the same inputs again. */
+export function uploadBegin(facts: {
+  readonly endpoint: string;
+  readonly key: string;
+  readonly paths: readonly string[];
+  readonly sizeBytes: number | null;
+  readonly options: readonly string[];
+}): JournalEntry {
+  const { paths, ...rest } = facts;
+  let length = 0;
+  const kept = paths.filter((path) => {
+    length += path.length;
+    return length <= MAX_PATHS_LENGTH;
+  });
+  return { type: 'begin', kind: 'upload', ...rest, paths: kept, pathCount: paths.length };
+}
+
+/** The first entry of the journal of a download from a store. */
+export function downloadBegin(facts: {
+  readonly endpoint: string;
+  readonly fileHash: string;
+  readonly path: string;
+  readonly sizeBytes: number | null;
+  readonly options: readonly string[];
+}): JournalEntry {
+  return { type: 'begin', kind: 'download', ...facts };
+}
+
+/** What a journal is about; null: something that this version does not know. */
+export function storedTransferOf(summary: JournalSummary): StoredTransfer | null {
+  const [first] = summary.entries;
+  if (first?.type !== 'begin') return null;
+  if (first['kind'] === 'upload') return storedUploadOf(summary, first);
+  if (first['kind'] === 'download') return storedDownloadOf(summary, first);
+  return first['kind'] === undefined ? storedTargetUploadOf(summary, first) : null;
+}
+
+function storedUploadOf(summary: JournalSummary, first: JournalEntry): StoredUpload | null {
+  const { id, changedMs, busy, entries } = summary;
+  const { endpoint, pathCount } = first;
+  const paths = textsOf(first['paths']);
+  const [path] = paths;
+  if (typeof endpoint !== 'string' || typeof pathCount !== 'number' || path === undefined) {
+    return null;
+  }
+  return {
+    ...{ kind: 'upload', id, endpoint, path, paths, pathCount },
+    ...{ sizeBytes: sizeOf(first), doneBytes: doneBytesOf(entries), changedMs, busy },
+    options: textsOf(first['options']),
+  };
+}
+
+function storedDownloadOf(summary: JournalSummary, first: JournalEntry): StoredDownload | null {
+  const { id, changedMs, busy, entries } = summary;
+  const { endpoint, fileHash, path } = first;
+  if (typeof endpoint !== 'string' || typeof fileHash !== 'string' || typeof path !== 'string') {
+    return null;
+  }
+  return {
+    ...{ kind: 'download', id, endpoint, fileHash, path },
+    ...{ sizeBytes: sizeOf(first), doneBytes: doneBytesOf(entries), changedMs, busy },
+    options: textsOf(first['options']),
+  };
+}
+
+function storedTargetUploadOf(
+  { id, changedMs, busy, entries }: JournalSummary,
+  { to, path, sizeBytes }: JournalEntry,
+): StoredTargetUpload | null {
+  if (typeof to !== 'string' || typeof path !== 'string' || typeof sizeBytes !== 'number') {
+    return null;
+  }
+  const { prior } = replay(entries);
+  const stage =
+    prior === null
+      ? 'begun'
+      : prior.pending !== null
+        ? 'pending'
+        : prior.commitStarted
+          ? 'committing'
+          : 'sending';
+  return {
+    ...{ kind: 'upload-to', id, to, path, sizeBytes, changedMs, busy, stage },
+    partCount: prior?.acks.length ?? 0,
+    ids: { ...prior?.ids, ...prior?.pending?.ids },
+  };
+}
+
+function doneBytesOf(entries: readonly JournalEntry[]): number {
+  let sum = 0;
+  for (const { type, bytes } of entries) {
+    if (type === 'ack' && typeof bytes === 'number') sum += bytes;
+  }
+  return sum;
+}
+
+function sizeOf({ sizeBytes }: JournalEntry): number | null {
+  return typeof sizeBytes === 'number' ? sizeBytes : null;
+}
+
+function textsOf(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.filter((text) => typeof text === 'string') : [];
+}
