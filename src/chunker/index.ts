@@ -19,4 +19,10 @@ export {
 export type { ChunkCutter, CutJob, GearScanner } from './ports.js';
 export { createPushChunker, type PushChunker, type PushChunkerOptions } from './push-chunker.js';
 export { createReadableScanner, GEAR_WINDOW_BYTES } from './readable-scanner.js';
-export { type ByteSpan, dirtyWindows, nextStableBoundary } from './stable.js';
+export {
+  type ByteSpan,
+  createWindowScanner,
+  dirtyWindows,
+  nextStableBoundary,
+  type WindowScanner,
+} from './stable.js';

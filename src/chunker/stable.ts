@@ -48,14 +48,64 @@ function firstAtOrAbove(sorted: ArrayLike<number>, value: number): number {
   return low;
 }
 
+/** Sorts the chunks of a file, in order, into those of windows and those between them. */
+export interface WindowScanner {
+  /**
+   * Takes the length of the next chunk. `opens`: it is the first of a window; `inside`: it belongs to
+   * the window that is open; `outside`: to none.
+   */
+  push(lengthBytes: number): 'opens' | 'inside' | 'outside';
+  /** Windows so far; the last one may still be open and then ends with the last chunk pushed. */
+  readonly windows: readonly ByteSpan[];
+}
+
 /**
- * The windows that must be chunked again when the bytes in `dirty` change: each opens with the
+ * Finds the windows that must be chunked again when the bytes in `dirty` change: each opens with the
  * first chunk that a dirty range touches and closes behind two telling clean chunks in a row (or at
- * the end of the file). Windows lie on chunk boundaries, in order, and do not touch each other.
+ * the end of the file). Windows lie on chunk boundaries, in order, and do not touch each other
+ * unless a dirty range begins right behind one.
+ *
+ * @param dirty in any order, may overlap; what lies past the end of the file opens nothing.
+ * @throws RangeError when a range ends before it starts.
+ */
+export function createWindowScanner(
+  dirty: readonly ByteSpan[],
+  params: ChunkerParams = DEFAULT_PARAMS,
+): WindowScanner {
+  const ranges = sortedRanges(dirty);
+  const windows: { start: number; end: number }[] = [];
+  let nextRange = 0;
+  let open: { start: number; end: number } | null = null;
+  let tellingCount = 0;
+  let start = 0;
+  return {
+    windows,
+    push(lengthBytes) {
+      const end = start + lengthBytes;
+      while (nextRange < ranges.length && (ranges[nextRange] as ByteSpan).end <= start) nextRange++;
+      const isDirty = nextRange < ranges.length && (ranges[nextRange] as ByteSpan).start < end;
+      const opens = isDirty && open === null;
+      if (opens) {
+        open = { start, end };
+        windows.push(open);
+      }
+      start = end;
+      if (open === null) return 'outside';
+      open.end = end;
+      tellingCount = !isDirty && isTelling(lengthBytes, params) ? tellingCount + 1 : 0;
+      if (tellingCount === 2) {
+        open = null;
+        tellingCount = 0;
+      }
+      return opens ? 'opens' : 'inside';
+    },
+  };
+}
+
+/**
+ * The windows of {@link createWindowScanner} over a list of all chunks of a file.
  *
  * @param chunkLengths of all chunks of the file, in order.
- * @param dirty in any order, may overlap; what lies past the end of the file is cut off, and when
- *   nothing is left there is no window.
  * @throws RangeError when a range ends before it starts.
  */
 export function dirtyWindows(
@@ -63,32 +113,9 @@ export function dirtyWindows(
   dirty: readonly ByteSpan[],
   params: ChunkerParams = DEFAULT_PARAMS,
 ): ByteSpan[] {
-  const ranges = sortedRanges(dirty);
-  const windows: ByteSpan[] = [];
-  let nextRange = 0;
-  let openedAt = -1;
-  let tellingCount = 0;
-  let start = 0;
-  for (let i = 0; i < chunkLengths.length; i++) {
-    const lengthBytes = chunkLengths[i] as number;
-    const end = start + lengthBytes;
-    while (nextRange < ranges.length && (ranges[nextRange] as ByteSpan).end <= start) nextRange++;
-    const isDirty = nextRange < ranges.length && (ranges[nextRange] as ByteSpan).start < end;
-    if (isDirty) {
-      if (openedAt < 0) openedAt = start;
-      tellingCount = 0;
-    } else if (openedAt >= 0) {
-      tellingCount = isTelling(lengthBytes, params) ? tellingCount + 1 : 0;
-      if (tellingCount === 2) {
-        windows.push({ start: openedAt, end });
-        openedAt = -1;
-        tellingCount = 0;
-      }
-    }
-    start = end;
-  }
-  if (openedAt >= 0) windows.push({ start: openedAt, end: start });
-  return windows;
+  const scanner = createWindowScanner(dirty, params);
+  for (let i = 0; i < chunkLengths.length; i++) scanner.push(chunkLengths[i] as number);
+  return [...scanner.windows];
 }
 
 /** Ascending and without overlap, so that one moving index is enough. */

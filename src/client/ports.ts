@@ -27,10 +27,12 @@ export type { RandomAccess, Source, SourceReader } from './ports/source.js';
 export type {
   ByteRange,
   CasClient,
+  ChunkHashes,
   DedupQueries,
   RangeReader,
   RangeSource,
   ReadRangesOptions,
+  ReconstructionOptions,
   Reconstructions,
   ShardRegistry,
   XorbBody,

@@ -21,6 +21,7 @@ import type {
   XorbReceiver,
   XorbVerifier,
 } from './ports.js';
+import { chunkHashRoutes } from './route-chunk-hashes.js';
 import { chunkRoutes } from './route-chunks.js';
 import { fetchRoutes } from './route-fetch.js';
 import { fileRoutes } from './route-files.js';
@@ -94,6 +95,7 @@ export interface Gateway {
  * | /v1/reconstructions/{file}, /v2/reconstructions/{file} | GET | read |
  * | /v1/reconstructions | POST, GET | read |
  * | /v1/chunks/{prefix}/{chunk} | GET | read |
+ * | /v2/file-chunk-hashes/{file} | GET | read |
  * | /v1/files/{file} | HEAD | read |
  * | /v1/fetch/{xorb} | GET, HEAD | a signed URL |
  * | /v1/telemetry | POST | read |
@@ -126,6 +128,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     ...shardRoutes(services),
     ...reconstructionRoutes(services),
     ...chunkRoutes(services),
+    ...chunkHashRoutes(services),
     ...fileRoutes(services),
     ...fetchRoutes(services),
     ...serviceRoutes(services),

@@ -156,7 +156,8 @@ export function fetchRanges(
   });
 }
 
-async function storedXorb(catalog: XorbCatalog, hash: MerkleHash): Promise<CatalogXorb> {
+/** @throws OrbweaverError `INTEGRITY` when it is missing */
+export async function storedXorb(catalog: XorbCatalog, hash: MerkleHash): Promise<CatalogXorb> {
   const xorb = await catalog.get(hash);
   if (xorb === null) throw damaged(`xorb ${hash} of a registered file is missing`);
   return xorb;

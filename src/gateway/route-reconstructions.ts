@@ -14,12 +14,18 @@ import { type Call, hashParam } from './call.js';
 import { failure, rejected } from './failures.js';
 import type { CatalogFile } from './file-catalog.js';
 import { parseRange } from './ranges.js';
-import { type PlannedFile, planReconstruction, type ReconstructionPlan } from './reconstruct.js';
+import {
+  type PlannedFile,
+  planReconstruction,
+  type ReconstructionPlan,
+  storedXorb,
+} from './reconstruct.js';
 import { bytesResponse, emptyResponse } from './responses.js';
 import type { Route } from './router.js';
 import type { GatewayServices } from './services.js';
 import { signUrl, splitForUrls } from './signed-url.js';
-import { pause } from './turns.js';
+import { createYielder, pause } from './turns.js';
+import { rawBytesOf } from './xorb-catalog.js';
 
 /**
  * Reconstructions: version 2 and 1 of one file, with an optional byte range, and the batch forms
@@ -74,7 +80,8 @@ async function getOne(
     range = single;
   }
   const plan = await planInTurn(services, call, [{ file, ...range }]);
-  const [planned] = plan.files as [PlannedFile];
+  const [found] = plan.files as [PlannedFile];
+  const planned = wantsChunkSizes(call, range) ? await withChunkSizes(services, found) : found;
   const reconstruction = {
     offsetIntoFirstTerm: 0,
     terms: [],
@@ -89,6 +96,33 @@ async function getOne(
     yield* termsJson(planned);
     yield `,${tail}}`;
   });
+}
+
+/** Larger ranges are not given the sizes of their chunks: what the protocol says. */
+const MAX_SIZED_RANGE_BYTES = 1024 ** 3;
+
+function wantsChunkSizes({ request }: Call, range: { start: number; end: number }): boolean {
+  const asked = request.url.searchParams.get('chunk_byte_sizes') === 'true';
+  return asked && range.end - range.start <= MAX_SIZED_RANGE_BYTES;
+}
+
+/** The same terms with the sizes of their chunks. */
+async function withChunkSizes(
+  { xorbs }: GatewayServices,
+  planned: PlannedFile,
+): Promise<PlannedFile> {
+  const terms: Term[] = [];
+  const yieldAfter = createYielder(TERMS_PER_SLICE);
+  for (let index = 0; index < planned.termCount; index++) {
+    const term = planned.term(index);
+    const { rawEnds } = await storedXorb(xorbs, term.xorb);
+    const chunkBytes = Uint32Array.from({ length: term.chunkEnd - term.chunkStart }, (_, i) =>
+      rawBytesOf(rawEnds, term.chunkStart + i, term.chunkStart + i + 1),
+    );
+    terms.push({ ...term, chunkBytes });
+    await yieldAfter(1);
+  }
+  return { ...planned, term: (index) => terms[index] as Term };
 }
 
 /** Files in one batch; a list of more is cut by nobody we know. */
@@ -210,7 +244,10 @@ function parseJson(bytes: Uint8Array): unknown {
   }
 }
 
-async function registeredFile(services: GatewayServices, hash: MerkleHash): Promise<CatalogFile> {
+export async function registeredFile(
+  services: Pick<GatewayServices, 'files'>,
+  hash: MerkleHash,
+): Promise<CatalogFile> {
   const known = await services.files.get(hash);
   if (known === null) throw failure(404, 'NOT_FOUND', `file ${hash} is not registered`);
   return known;

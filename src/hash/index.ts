@@ -13,6 +13,7 @@ export {
   type SubtreeEnds,
   type SubtreeLevel,
   subtreeRoot,
+  subtreeSizeBytes,
 } from './subtree.js';
 export { type SubtreeJson, subtreeFromJSON, subtreeToJSON } from './subtree-json.js';
 export type { SubtreeNode } from './subtree-split.js';

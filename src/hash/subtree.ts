@@ -117,6 +117,16 @@ export function subtreeRoot(subtree: MerkleSubtree): MerkleHash {
   return root.hash;
 }
 
+/** Bytes of all chunks of a part. */
+export function subtreeSizeBytes(subtree: MerkleSubtree): number {
+  let sizeBytes = 0;
+  for (const { left, right } of subtree.levels) {
+    for (const { size } of left) sizeBytes += size;
+    for (const { size } of right) sizeBytes += size;
+  }
+  return sizeBytes;
+}
+
 /**
  * Joins `a`, then `between` (nodes of level 0), then `b`. Per level, what is left of `a`'s upper
  * levels stays left and what is right of `b`'s stays right; everything in the middle lies side by

@@ -1,5 +1,11 @@
 export { OrderedAssembler, type OrderedPiece } from './assembler.js';
 export { type AskedBytes, checkTerms, outputBytesOf, type PlacedTerm } from './check-terms.js';
+export {
+  encodeFileChunkHashes,
+  type FileChunkHashes,
+  type FileChunkHashesJson,
+  parseFileChunkHashes,
+} from './chunk-hashes-json.js';
 export { type CoalescedRange, type CoalesceOptions, coalesceRanges } from './coalesce.js';
 export {
   type DownloadPlan,

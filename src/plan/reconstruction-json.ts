@@ -9,6 +9,7 @@ import type { FetchEntry, FetchRange, Reconstruction, Term, XorbFetch } from './
  *
  *     offset_into_first_range   bytes to drop first
  *     terms[]                   hash, unpacked_length, range {start, end}           chunks, end exclusive
+ *                               chunk_byte_sizes [u32]                              optional
  *     V2  xorbs                 hash → [{ url, ranges: [{ chunks {start, end}, bytes {start, end} }] }]
  *     V1  fetch_info            hash → [{ range {start, end}, url, url_range {start, end} }]
  *
@@ -37,6 +38,8 @@ export interface ReconstructionHeadJson {
     readonly hash: string;
     readonly unpacked_length: number;
     readonly range: JsonRange;
+    /** Uncompressed bytes of each chunk; only when asked for with `?chunk_byte_sizes=true`. */
+    readonly chunk_byte_sizes?: readonly number[];
   }[];
 }
 
@@ -147,6 +150,7 @@ function encodeHead(reconstruction: Reconstruction): ReconstructionHeadJson {
       hash: term.xorb.toString(),
       unpacked_length: term.unpackedBytes,
       range: { start: term.chunkStart, end: term.chunkEnd },
+      ...(term.chunkBytes === undefined ? {} : { chunk_byte_sizes: [...term.chunkBytes] }),
     })),
   };
 }
@@ -155,12 +159,41 @@ function parseTerm(value: unknown, field: string, internHash: HashInterner): Ter
   const term = objectField(value, field);
   const { start: chunkStart, end: chunkEnd } = parseChunks(term['range'], `${field}.range`);
   const mostBytes = Math.min(MAX_U32, (chunkEnd - chunkStart) * MAX_CHUNK_BYTES);
+  const length = `${field}.unpacked_length`;
+  const unpackedBytes = integerField(term['unpacked_length'], length, 1, mostBytes);
+  const sizes = term['chunk_byte_sizes'];
   return {
     xorb: internHash(term['hash'], `${field}.hash`),
-    unpackedBytes: integerField(term['unpacked_length'], `${field}.unpacked_length`, 1, mostBytes),
+    unpackedBytes,
     chunkStart,
     chunkEnd,
+    ...(sizes === undefined || sizes === null
+      ? {}
+      : {
+          chunkBytes: parseChunkBytes(sizes, `${field}.chunk_byte_sizes`, {
+            chunkCount: chunkEnd - chunkStart,
+            unpackedBytes,
+          }),
+        }),
   };
+}
+
+/** One size per chunk of the term, which add up to its bytes. */
+function parseChunkBytes(
+  value: unknown,
+  field: string,
+  { chunkCount, unpackedBytes }: { readonly chunkCount: number; readonly unpackedBytes: number },
+): Uint32Array {
+  const list = arrayField(value, field, chunkCount);
+  if (list.length !== chunkCount) throw unexpected(field, `${chunkCount} elements`, list.length);
+  const sizes = new Uint32Array(chunkCount);
+  let total = 0;
+  for (const [index, size] of list.entries()) {
+    sizes[index] = integerField(size, `${field}[${index}]`, 1, MAX_CHUNK_BYTES);
+    total += sizes[index] as number;
+  }
+  if (total !== unpackedBytes) throw unexpected(field, `${unpackedBytes} bytes in all`, total);
+  return sizes;
 }
 
 function parseFetches(

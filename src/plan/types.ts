@@ -14,6 +14,8 @@ export interface Term {
   readonly unpackedBytes: number;
   readonly chunkStart: number;
   readonly chunkEnd: number;
+  /** Bytes of each chunk after decoding, where the store was asked for them and told. */
+  readonly chunkBytes?: Uint32Array | undefined;
 }
 
 /** Records of chunks `[chunkStart, chunkEnd)` are stored bytes `[byteStart, byteEnd)` of a xorb. */

@@ -2,6 +2,7 @@ import type { CasClient } from '../client/ports.js';
 import type { Scope } from '../flow/index.js';
 import type { Send } from './call.js';
 import { type CallScopes, createCallScopes } from './call-scopes.js';
+import { createChunkHashesQuery } from './chunk-hashes-query.js';
 import type { Context } from './context.js';
 import { createDedupQuery } from './dedup-query.js';
 import { createHostLimiter, limit } from './host-limiter.js';
@@ -40,6 +41,7 @@ export function createCasClient(options: CasClientOptions): CasClient {
   const putXorb = createXorbUpload(context);
   const putShard = createShardUpload(context);
   const getReconstruction = createReconstructionQuery(context);
+  const getChunkHashes = createChunkHashesQuery(context);
   const readRanges = createReadRanges(context);
 
   return {
@@ -58,8 +60,12 @@ export function createCasClient(options: CasClientOptions): CasClient {
     hasXorb: (xorb, signal) => within(scopes, signal, (scope) => hasXorb(context, xorb, scope)),
     putShard: (shard, { signal, onProgress } = {}) =>
       within(scopes, signal, (scope) => putShard(shard, { scope, onProgress })),
-    getReconstruction: (file, range, signal) =>
-      within(scopes, signal, (scope) => getReconstruction(file, range, scope)),
+    getReconstruction: (file, range, signal, reconstructionOptions = {}) =>
+      within(scopes, signal, (scope) =>
+        getReconstruction(file, range, scope, reconstructionOptions),
+      ),
+    getChunkHashes: (file, dirty, signal) =>
+      within(scopes, signal, (scope) => getChunkHashes(file, dirty, scope)),
     readRanges: (url, ranges, { signal, onRequest } = {}) =>
       readRanges(url, ranges, { onRequest, openScope: () => scopes.open(signal) }),
     async close() {

@@ -176,6 +176,7 @@ export function fakeCas(
     putXorb: unused,
     putShard: unused,
     async close() {},
+    getChunkHashes: async () => null,
     async getReconstruction(hash, range) {
       const file = files.find((each) => each.hash.equals(hash));
       cas.reconstructions.push(range);

@@ -64,8 +64,21 @@ describe('reading reconstruction answers', () => {
   it('ignores fields it does not know, also inside of terms', () => {
     const json = v2();
     Object.assign(json, { more: 1 });
-    Object.assign(json.terms[0] as object, { chunk_byte_sizes: [1, 2] });
+    Object.assign(json.terms[0] as object, { chunk_color: [1, 2] });
     expect(parseReconstruction(json).terms).toHaveLength(1);
+  });
+
+  it('takes chunk sizes that add up, and no others', () => {
+    const parse = (sizes: unknown) => {
+      const json = v2();
+      Object.assign(json.terms[0] as object, { chunk_byte_sizes: sizes });
+      return parseReconstruction(json).terms[0]?.chunkBytes;
+    };
+    expect(parse([100, 200])).toEqual(Uint32Array.of(100, 200));
+    expect(parse(null)).toBeUndefined();
+    for (const wrong of [[100], [100, 201], [100, 100, 100], [300, 0], [-1, 301], 'x', [{}, 1]]) {
+      expect(() => parse(wrong)).toThrow('chunk_byte_sizes');
+    }
   });
 
   it('takes an empty file with or without an empty fetch list', () => {

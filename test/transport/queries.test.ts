@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { MerkleHash } from '../../src/hash/index.js';
 import { encodeReconstructionV1, encodeReconstructionV2 } from '../../src/plan/index.js';
 import { createCasClient } from '../../src/transport/index.js';
 import { sampleReconstruction } from '../plan/support.js';
@@ -346,5 +347,115 @@ describe('the limiter over real calls', () => {
     }
     await Promise.all([first, ...others]);
     expect(rig.server.seen).toHaveLength(4);
+  });
+});
+
+describe('asking for chunk sizes', () => {
+  it.each([1, 2] as const)(
+    'puts it into the query of version %i, and reads them',
+    async (version) => {
+      rig = await startRig((request, response) => {
+        if (!request.path.startsWith(`/v${version}`)) return response.writeHead(404).end();
+        const sample = sampleReconstruction();
+        const terms = sample.terms.map((term) => ({
+          ...term,
+          chunkBytes: Uint32Array.from({ length: term.chunkEnd - term.chunkStart }, (_, i) =>
+            i === 0 ? term.unpackedBytes - (term.chunkEnd - term.chunkStart - 1) : 1,
+          ),
+        }));
+        const encode = version === 1 ? encodeReconstructionV1 : encodeReconstructionV2;
+        return sendJson(response, 200, encode({ ...sample, terms }));
+      });
+      const asked = { chunkBytes: true };
+      const answer = await rig.cas.getReconstruction(file, undefined, undefined, asked);
+      expect(rig.server.seen.at(-1)?.path).toBe(
+        `/v${version}/reconstructions/${file}?chunk_byte_sizes=true`,
+      );
+      expect(answer?.terms.map(({ chunkBytes }) => [...(chunkBytes ?? [])])).toEqual([
+        [299, 1],
+        [50],
+        [400],
+        [100],
+      ]);
+    },
+  );
+});
+
+describe('asking for chunk hashes', () => {
+  const hash = someHash(4).toString();
+  const node = (size: number) => ({
+    nodes: [{ hash, size }],
+    levels: [[1, 0]],
+    at_start: false,
+    at_end: false,
+  });
+  const sample = {
+    totalChunks: 3,
+    fileSize: 300,
+    windows: [{ dirtyByteRange: [100, 180] }],
+    hashRanges: [node(100), node(120)],
+    gapVerification: [hash],
+    later: 'unknown',
+  };
+
+  it('sends the ranges with inclusive ends', async () => {
+    rig = await startRig((_request, response) => sendJson(response, 200, sample));
+    const found = await rig.cas.getChunkHashes(file, [
+      { start: 150, end: 160 },
+      { start: 3, end: 4 },
+    ]);
+    expect(rig.server.seen[0]?.headers['x-range-dirty']).toBe('bytes=150-159,3-3');
+    expect(rig.server.seen[0]?.path).toBe(`/v2/file-chunk-hashes/${file}`);
+    expect(found?.windows).toEqual([{ start: 100, end: 180 }]);
+    expect(found?.gaps.map((gap) => [gap?.atStart, gap?.atEnd])).toEqual([
+      [true, false],
+      [false, true],
+    ]);
+    expect(found?.gapVerification).toEqual([MerkleHash.parse(hash)]);
+  });
+
+  it('does not ask again for a while where only the file is there', async () => {
+    rig = await startRig((request, response) => {
+      response.writeHead(request.method === 'HEAD' ? 200 : 404).end();
+    });
+    const dirty = [{ start: 0, end: 1 }];
+    expect(await rig.cas.getChunkHashes(file, dirty)).toBeNull();
+    expect(await rig.cas.getChunkHashes(file, dirty)).toBeNull();
+    expect(rig.server.seen.map(({ method }) => method)).toEqual(['GET', 'HEAD']);
+    rig.clock.advance(11 * 60_000);
+    expect(await rig.cas.getChunkHashes(file, dirty)).toBeNull();
+    expect(rig.server.seen).toHaveLength(4);
+  });
+
+  it('asks again when it was the file that was missing', async () => {
+    rig = await startRig((request, response) => {
+      if (request.path.includes(someHash(9).toString())) return response.writeHead(404).end();
+      return sendJson(response, 200, sample);
+    });
+    const dirty = [{ start: 0, end: 1 }];
+    expect(await rig.cas.getChunkHashes(someHash(9), dirty)).toBeNull();
+    expect((await rig.cas.getChunkHashes(file, dirty))?.fileSizeBytes).toBe(300);
+  });
+
+  it.each([
+    ['windows that do not ascend', { windows: [{ dirtyByteRange: [180, 100] }] }],
+    ['a window behind the end', { windows: [{ dirtyByteRange: [100, 301] }] }],
+    ['too few gaps', { hashRanges: [node(100)] }],
+    ['a gap of other bytes', { hashRanges: [node(99), node(120)] }],
+    ['a missing gap', { hashRanges: [null, node(120)] }],
+    ['a gap that is no subtree', { hashRanges: [{ nodes: 1 }, node(120)] }],
+    ['a hash that is none', { gapVerification: ['12'] }],
+    ['more chunks than bytes', { totalChunks: 301 }],
+  ])('refuses %s with PROTOCOL', async (_name, change) => {
+    rig = await startRig((_request, response) => sendJson(response, 200, { ...sample, ...change }));
+    const asking = rig.cas.getChunkHashes(file, [{ start: 0, end: 1 }]);
+    expect((await failureOf(asking)).code).toBe('PROTOCOL');
+  });
+
+  it('is REJECTED with ranges behind the end, and throws for none', async () => {
+    rig = await startRig((_request, response) => response.writeHead(400).end('none'));
+    const asking = rig.cas.getChunkHashes(file, [{ start: 400, end: 401 }]);
+    expect((await failureOf(asking)).code).toBe('REJECTED');
+    await expect(rig.cas.getChunkHashes(file, [])).rejects.toThrow(RangeError);
   });
 });

@@ -1,5 +1,5 @@
 import type { MerkleHash } from '../../hash/index.js';
-import type { Reconstruction } from '../../plan/index.js';
+import type { FileChunkHashes, Reconstruction } from '../../plan/index.js';
 
 /** A serialized xorb: its records in order, in pieces that stay valid until `putXorb` settles. */
 export interface XorbBody {
@@ -59,7 +59,33 @@ export interface Reconstructions {
     file: MerkleHash,
     range?: ByteRange,
     signal?: AbortSignal,
+    options?: ReconstructionOptions,
   ): Promise<Reconstruction | null>;
+}
+
+/** What a reconstruction is asked for beside its terms. */
+export interface ReconstructionOptions {
+  /**
+   * The size of each chunk of each term. Servers that do not know this, and those that are asked for
+   * more than 1 GiB, leave it out. @default false
+   */
+  readonly chunkBytes?: boolean | undefined;
+}
+
+/** Says which hashes the chunks of a file have, without their bytes. */
+export interface ChunkHashes {
+  /**
+   * The windows of whole chunks around `dirty` ranges (any order; at least one; cut at the end of the
+   * file), and what the chunks outside of them hash to. Null: the server does not offer that, or has no
+   * such file.
+   * @throws OrbweaverError `REJECTED` when no range lies in the file; `PROTOCOL`
+   * @throws RangeError for ranges that cannot be, and for more than fit into a header (about 250)
+   */
+  getChunkHashes(
+    file: MerkleHash,
+    dirty: readonly ByteRange[],
+    signal?: AbortSignal,
+  ): Promise<FileChunkHashes | null>;
 }
 
 /** Gives the bytes of fetch URLs. */
@@ -77,6 +103,7 @@ export interface CasClient
     XorbStore,
     ShardRegistry,
     Reconstructions,
+    ChunkHashes,
     RangeSource {
   close(): Promise<void>;
 }

@@ -56,6 +56,10 @@ export class FakeCas implements CasClient {
     return (await this.behaviour.query?.(chunk.toString(), signal)) ?? null;
   }
 
+  async getChunkHashes(): Promise<null> {
+    return null;
+  }
+
   async putXorb(
     hash: Parameters<CasClient['putXorb']>[0],
     body: Parameters<CasClient['putXorb']>[1],

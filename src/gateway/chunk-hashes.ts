@@ -1,0 +1,129 @@
+import { type ByteSpan, createWindowScanner } from '../chunker/index.js';
+import {
+  buildSubtree,
+  HASH_BYTES,
+  type MerkleHash,
+  type MerkleSubtree,
+  mergeSubtrees,
+  rangeHash,
+} from '../hash/index.js';
+import type { Hasher } from '../hash/ports.js';
+import type { FileChunkHashes } from '../plan/index.js';
+import { type CatalogFile, termOf } from './file-catalog.js';
+import { storedXorb } from './reconstruct.js';
+import { createYielder, mapLimited } from './turns.js';
+import { type CatalogXorb, rawBytesOf, type XorbCatalog } from './xorb-catalog.js';
+
+/**
+ * What a client needs to edit a file, or to prove a range of it, without reading the rest: one walk over
+ * the chunks of the file in order, from the footers of its xorbs. Chunks of windows are left out, those
+ * between them are folded as they come, so that memory does not grow with the file.
+ */
+export async function fileChunkHashes(
+  { xorbs, hasher }: { readonly xorbs: XorbCatalog; readonly hasher: Hasher },
+  file: CatalogFile,
+  dirty: readonly ByteSpan[],
+): Promise<FileChunkHashes> {
+  const scanner = createWindowScanner(dirty);
+  const footers = createFooters(xorbs, file);
+  const yieldAfter = createYielder(CHUNKS_PER_TURN);
+  const gaps: (MerkleSubtree | null)[] = [];
+  const gapVerification: MerkleHash[] = [];
+  let gap = createGap(hasher, true);
+  let chunkCount = 0;
+  let sizeBytes = 0;
+  for (let index = 0; index < file.termCount; index++) {
+    const { chunkStart, chunkEnd } = termOf(file, index);
+    const { chunkHashes, rawEnds } = await footers.get(index);
+    let isOutside = true;
+    for (let chunk = chunkStart; chunk < chunkEnd; chunk++) {
+      const lengthBytes = rawBytesOf(rawEnds, chunk, chunk + 1);
+      const place = scanner.push(lengthBytes);
+      if (place === 'opens') {
+        gaps.push(gap.finish(false));
+        gap = createGap(hasher, false);
+      }
+      if (place === 'outside') gap.push(chunkHashes, chunk * HASH_BYTES, lengthBytes);
+      else isOutside = false;
+      sizeBytes += lengthBytes;
+    }
+    if (isOutside) gapVerification.push(rangeHash(hasher, chunkHashes, chunkStart, chunkEnd));
+    chunkCount += chunkEnd - chunkStart;
+    await yieldAfter(chunkEnd - chunkStart);
+  }
+  gaps.push(gap.finish(true));
+  return { fileSizeBytes: sizeBytes, chunkCount, windows: scanner.windows, gaps, gapVerification };
+}
+
+/** Chunks between two pauses: a few milliseconds of hashing. */
+const CHUNKS_PER_TURN = 4096;
+/** Chunks that are folded at once. */
+const BATCH_CHUNKS = 4096;
+
+/** Folds the chunks between two windows while they come. */
+interface Gap {
+  push(hashes: Uint8Array, offset: number, lengthBytes: number): void;
+  /** Null when there were none. `atEnd`: they are the last ones of the file. */
+  finish(atEnd: boolean): MerkleSubtree | null;
+}
+
+function createGap(hasher: Hasher, atStart: boolean): Gap {
+  let hashes = new Uint8Array(16 * HASH_BYTES);
+  const sizes: number[] = [];
+  let folded: MerkleSubtree | null = null;
+  const fold = (atEnd: boolean): void => {
+    const bytes = hashes.subarray(0, sizes.length * HASH_BYTES);
+    const ends = { atStart: atStart && folded === null, atEnd };
+    const part = buildSubtree(hasher, bytes, sizes, ends);
+    folded = folded === null ? part : mergeSubtrees(hasher, [folded, part]);
+    sizes.length = 0;
+  };
+  return {
+    push(from, offset, lengthBytes) {
+      // Only when another one comes is it certain that these are not the last ones.
+      if (sizes.length === BATCH_CHUNKS) fold(false);
+      const at = sizes.length * HASH_BYTES;
+      if (at === hashes.length) {
+        const longer = new Uint8Array(2 * at);
+        longer.set(hashes);
+        hashes = longer;
+      }
+      hashes.set(from.subarray(offset, offset + HASH_BYTES), at);
+      sizes.push(lengthBytes);
+    },
+    finish(atEnd) {
+      if (sizes.length > 0) fold(atEnd);
+      return folded;
+    },
+  };
+}
+
+/** Footers that are read at a time, and held. */
+const FOOTERS_AHEAD = 16;
+
+/** The footers of the xorbs of a file in the order of its terms, read a few at a time. */
+function createFooters(
+  catalog: XorbCatalog,
+  file: CatalogFile,
+): { get(term: number): Promise<CatalogXorb> } {
+  let group = new Map<number, CatalogXorb>();
+  return {
+    async get(term) {
+      const xorb = file.termXorbs[term] as number;
+      const known = group.get(xorb);
+      if (known !== undefined) return known;
+      const wanted = new Set<number>();
+      for (let at = term; at < file.termCount && wanted.size < FOOTERS_AHEAD; at++) {
+        wanted.add(file.termXorbs[at] as number);
+        if (at - term > FOOTERS_AHEAD * FOOTERS_AHEAD) break;
+      }
+      group = new Map(
+        await mapLimited([...wanted], FOOTERS_AHEAD, async (index) => {
+          const footer = await storedXorb(catalog, file.xorbs[index] as MerkleHash);
+          return [index, footer] as const;
+        }),
+      );
+      return group.get(xorb) as CatalogXorb;
+    },
+  };
+}
