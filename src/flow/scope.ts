@@ -32,6 +32,8 @@ export class Scope {
   readonly #what: string;
   readonly #listeners = new Set<() => void>();
   readonly #tracked = new Set<Promise<unknown>>();
+  #ended = false;
+  /** Made when somebody asks: most scopes close without anybody waiting, and an error costs its stack. */
   #error: OrbweaverError | null = null;
   #detach: () => void = () => {};
 
@@ -49,40 +51,46 @@ export class Scope {
   }
 
   get ended(): boolean {
-    return this.#error !== null;
+    return this.#ended;
   }
 
   /** Why it ended. @throws TypeError before that */
   get reason(): OrbweaverError {
-    if (this.#error === null) throw new TypeError('"scope" expected an ended one');
+    if (!this.#ended) throw new TypeError('"scope" expected an ended one');
+    this.#error ??= new OrbweaverError('CLOSED', `${this.#what} is over`);
     return this.#error;
   }
 
   /** The first reason stays. An OrbweaverError is kept, anything else becomes `ABORTED`. */
   end(reason: unknown): void {
-    if (this.#error !== null) return;
+    if (this.#ended) return;
     this.#error = isOrbweaverError(reason)
       ? reason
       : new OrbweaverError('ABORTED', `${this.#what} was cancelled`, {}, reason);
+    this.#finish();
+  }
+
+  /** All went well: lets go of the caller's signal, and ends what may still run with `CLOSED`. */
+  close(): void {
+    if (!this.#ended) this.#finish();
+  }
+
+  #finish(): void {
+    this.#ended = true;
     this.#detach();
     const listeners = [...this.#listeners];
     this.#listeners.clear();
     for (const listener of listeners) listener();
   }
 
-  /** All went well: lets go of the caller's signal, and ends what may still run with `CLOSED`. */
-  close(): void {
-    this.end(new OrbweaverError('CLOSED', `${this.#what} is over`));
-  }
-
   /** @throws OrbweaverError the reason, once it has ended */
   check(): void {
-    if (this.#error !== null) throw this.#error;
+    if (this.#ended) throw this.reason;
   }
 
   /** Calls back once when it ends, at once when it has. The returned function takes that back. */
   onEnd(listener: () => void): () => void {
-    if (this.#error !== null) {
+    if (this.#ended) {
       listener();
       return () => {};
     }
@@ -164,7 +172,7 @@ export class Scope {
   /** Calls back after `delayMs` unless the scope ends before. The returned function cancels it. */
   after(delayMs: number, callback: () => void): () => void {
     if (this.#clock === undefined) throw new TypeError('"scope" expected one with a clock');
-    if (this.#error !== null) return () => {};
+    if (this.#ended) return () => {};
     let forget = (): void => {};
     const stop = this.#clock.setTimer(delayMs, () => {
       forget();

@@ -1,4 +1,4 @@
-import type { BigIntStats } from 'node:fs';
+import type { BigIntStats, Stats } from 'node:fs';
 import { OrbweaverError } from '../errors.js';
 
 /** `INPUT_CHANGED`: an input ended elsewhere than it said. `got` is a number or a phrase. */
@@ -32,4 +32,22 @@ export function checkUnchanged(
   const got =
     after.size === before.size ? 'as many that were written meanwhile' : Number(after.size);
   throw inputChanged(name, sizeBytes, got);
+}
+
+/** What changes with any write to a file, and with another file in its place. Milliseconds with a fraction. */
+export type FileVersion = Pick<Stats, 'dev' | 'ino' | 'size' | 'mtimeMs' | 'ctimeMs'>;
+
+export function versionOf({ dev, ino, size, mtimeMs, ctimeMs }: Stats): FileVersion {
+  return { dev, ino, size, mtimeMs, ctimeMs };
+}
+
+/** True: nothing was written to the file between the two looks, to a quarter of a microsecond. */
+export function isVersion(found: FileVersion, now: FileVersion): boolean {
+  return (
+    now.ctimeMs === found.ctimeMs &&
+    now.mtimeMs === found.mtimeMs &&
+    now.size === found.size &&
+    now.ino === found.ino &&
+    now.dev === found.dev
+  );
 }

@@ -15,7 +15,13 @@ import { copyInto } from '../platform/index.js';
 import { raceAbort, throwIfAborted } from './abort.js';
 import type { DiskLatency } from './disk-latency.js';
 import { inputError } from './errno.js';
-import { checkUnchanged, inputChanged } from './input-size.js';
+import {
+  checkUnchanged,
+  type FileVersion,
+  inputChanged,
+  isVersion,
+  versionOf,
+} from './input-size.js';
 
 /** Pipes and devices are read through a buffer of this size. */
 const PIPE_BUFFER_BYTES: number = 1 << 16;
@@ -89,49 +95,60 @@ function sourceFor(path: string, stats: Stats, options: PathSourceOptions): Sour
   const isFile = stats.isFile();
   const input: FileInput = { path, name, sizeBytes: stats.size, mayGrow: upToStartSize };
   return isFile && stats.size > 0
-    ? sizedSource(input, latency)
+    ? sizedSource(input, stats, latency)
     : { name, reopenable: isFile, open: (signal) => openUnsized(input, stats.isFIFO(), signal) };
 }
 
-/** A function of its own, so that thousands of sources do not keep what `stat` said besides. */
-function sizedSource(file: FileInput, latency: DiskLatency | undefined): Source {
+function sizedSource(file: FileInput, stats: Stats, latency: DiskLatency | undefined): Source {
   const { name, sizeBytes } = file;
-  return {
+  const source: Source = {
     name,
     sizeBytes,
     reopenable: true,
     open: (signal) => openSized(file, signal),
-    ...(latency === undefined || sizeBytes > SMALL_FILE_BYTES
-      ? {}
-      : {
-          readNow(into) {
-            if (!latency.isQuick(file.path)) return false;
-            latency.measure(() => readSmall(file, into));
-            return true;
-          },
-        }),
+  };
+  if (latency === undefined || sizeBytes > SMALL_FILE_BYTES) return source;
+  // Not `stats` itself: there are thousands of sources, and it holds three times as much.
+  const found = versionOf(stats);
+  return {
+    ...source,
+    readNow(into) {
+      if (!latency.isQuick(file.path)) return false;
+      latency.measure(() => readSmall(file, found, into));
+      return true;
+    },
   };
 }
 
-/** Five blocking calls as a rule, of which two look whether it is still the same. */
-function readSmall(input: FileInput, into: Uint8Array): void {
-  const { path, name, sizeBytes } = input;
+/**
+ * Four blocking calls as a rule, the last of which looks whether the file is still what it was when it
+ * was looked up. If not, it may have been written to before it was opened, which is nobody's fault: it is
+ * read again, with a look before and one after.
+ */
+function readSmall(input: FileInput, found: FileVersion, into: Uint8Array): void {
+  const { path, name } = input;
   try {
     const file = openSync(path, 'r');
     try {
+      readWhole(file, input, into);
+      if (isVersion(found, fstatSync(file))) return;
       const before = fstatSync(file, { bigint: true });
       checkSize(input, before);
-      for (let position = 0; position < sizeBytes; ) {
-        const count = readSync(file, into, position, sizeBytes - position, position);
-        if (count === 0) throw inputChanged(name, sizeBytes, position);
-        position += count;
-      }
+      readWhole(file, input, into);
       checkUnchanged(input, before, fstatSync(file, { bigint: true }));
     } finally {
       closeSync(file);
     }
   } catch (error) {
     throw inputError(error, name);
+  }
+}
+
+function readWhole(file: number, { name, sizeBytes }: FileInput, into: Uint8Array): void {
+  for (let position = 0; position < sizeBytes; ) {
+    const count = readSync(file, into, position, sizeBytes - position, position);
+    if (count === 0) throw inputChanged(name, sizeBytes, position);
+    position += count;
   }
 }
 
