@@ -146,8 +146,12 @@ try {
     const app = join(work, 'app');
     mkdirSync(app);
     writeFileSync(join(app, 'package.json'), '{"name":"app","private":true,"type":"module"}\n');
-    const install = ['install', '--no-audit', '--no-fund', '--prefer-offline', tarball];
-    if (run('install in an empty folder', app, 'npm', install) !== null) {
+    const flags = ['--no-audit', '--no-fund', '--prefer-offline', '--foreground-scripts'];
+    const said = run('install in an empty folder', app, 'npm', ['install', ...flags, tarball]);
+    if (said !== null) {
+      // Its "prepare" is for clones and Git: a consumer neither needs nor runs it.
+      const ran = /^> orbweaver@.*$/m.exec(said)?.[0];
+      if (ran !== undefined) problems.push(`the install of the package ran a script: ${ran}`);
       checkFormats(join(app, 'node_modules/orbweaver/dist'));
       consumers({ app, tools, run });
     }

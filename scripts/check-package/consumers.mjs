@@ -33,6 +33,7 @@ import { createClient, isOrbweaverError, type OrbweaverClient, type UploadResult
 import { runBench, type BenchReport } from 'orbweaver/bench';
 import { decodeShard, findCuts, merkleRoot } from 'orbweaver/formats';
 import { createGateway, startGateway } from 'orbweaver/gateway';
+import { digestInput, uploadToTarget } from 'orbweaver/targets';
 
 export async function send(path: string): Promise<UploadResult> {
   const client: OrbweaverClient = await createClient({ endpoint: 'http://127.0.0.1:1', token: 't' });
@@ -45,19 +46,19 @@ export async function send(path: string): Promise<UploadResult> {
     await client.close();
   }
 }
-export const all = [decodeShard, findCuts, merkleRoot, createGateway, startGateway];
+export const all = [decodeShard, findCuts, merkleRoot, createGateway, startGateway, digestInput, uploadToTarget];
 export const bench = (): Promise<BenchReport> => runBench({ scenarios: ['chunk'] });
 `;
 
 const IMPORTS = `
-for (const name of ['', '/formats', '/gateway', '/bench']) {
+for (const name of ['', '/formats', '/gateway', '/targets', '/bench']) {
   const module = await import('orbweaver' + name);
   if (Object.keys(module).length === 0) throw new Error(name + ' exports nothing');
 }
 `;
 
 const REQUIRES = `
-for (const name of ['', '/formats', '/gateway', '/bench']) {
+for (const name of ['', '/formats', '/gateway', '/targets', '/bench']) {
   if (Object.keys(require('orbweaver' + name)).length === 0) throw new Error(name);
 }
 const { chunkInput } = require('orbweaver');

@@ -21,7 +21,7 @@ async function run(): Promise<string[]> {
   const { workers, maxMemory, tier, placement } = settings;
   const compute = { workers, maxMemory, tier, placement };
   if (work.op === 'chunk') {
-    const client = await createClient({ ...compute, compression: 'none' });
+    const client = await createClient({ ...compute, endpoint: null, compression: 'none' });
     return upload(client, work.paths, { sha256: false, dryRun: true });
   }
   const { endpoint, token, caPath } = work.server;

@@ -31,22 +31,11 @@ export function serverOf(
   return { endpoint, token };
 }
 
-/** The same where an endpoint is not needed. @throws USAGE for one that is no URL */
+/** The same where an endpoint is not needed. */
 export function maybeServerOf(
   args: ParsedArgs,
   context: CliContext,
 ): { endpoint: string | undefined; token: string | undefined } {
   const endpoint = args.text('endpoint') ?? (context.env['ORBWEAVER_ENDPOINT'] || undefined);
-  if (endpoint !== undefined) checkEndpoint(endpoint);
   return { endpoint, token: args.text('token') ?? (context.env['ORBWEAVER_TOKEN'] || undefined) };
-}
-
-function checkEndpoint(endpoint: string): void {
-  if (/^https?:\/\/./i.test(endpoint) && URL.canParse(endpoint)) return;
-  const guess = `http://${endpoint}`;
-  const isHost = /^[^\s/:]+(:\d+)?(\/|$)/.test(endpoint) && URL.canParse(guess);
-  throw usage(
-    `the endpoint expected a URL such as https://cas.example.com, got "${endpoint}"` +
-      (isHost ? `; did you mean ${guess}?` : ''),
-  );
 }

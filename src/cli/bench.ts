@@ -23,7 +23,7 @@ import { EXIT, OrbweaverError } from '../errors.js';
 import { COMPUTE_OPTIONS, type ParsedArgs, readArgs, usage } from './args.js';
 import { asUsage, computeOptionsOf } from './compute.js';
 import type { CliContext, Command } from './context.js';
-import { COMMON_HELP, COMPUTE_HELP, EXIT_CODES_HELP } from './exit-codes.js';
+import { COMMON_HELP, COMPUTE_HELP, EXIT_CODES_LINE } from './exit-codes.js';
 import { writeJson } from './output.js';
 import { bytesText } from './text.js';
 
@@ -71,7 +71,7 @@ With --json the result is the report, with "comparison" added when there is one.
 Scenarios:
 ${SCENARIO_LIST}
 
-${EXIT_CODES_HELP}
+${EXIT_CODES_LINE}
 `,
   run: bench,
 };

@@ -6,7 +6,7 @@ import { computeOptionsOf } from './compute.js';
 import type { CliContext, Command } from './context.js';
 import { writeJson } from './output.js';
 import { createProgressBar, totalBytesOf } from './progress.js';
-import { printable } from './text.js';
+import { pluralText, printable } from './text.js';
 
 export const chunkCommand: Command = defineCommand({
   usage: ['chunk FILE [OPTIONS]'],
@@ -37,7 +37,7 @@ async function chunk(args: ParsedArgs, context: CliContext): Promise<number> {
     }
     if (!args.flag('quiet')) {
       context.stderr.write(
-        `${listing.fileHash}  ${printable(path)}  ${listing.sizeBytes} bytes, ${listing.chunks.length} chunks\n`,
+        `${listing.fileHash}  ${printable(path)}  ${listing.sizeBytes} bytes, ${pluralText(listing.chunks.length, 'chunk')}\n`,
       );
     }
   }

@@ -26,7 +26,7 @@ export interface CommandSpec {
   /** What it does. */
   readonly about: string;
   readonly options: readonly OptionSpec[];
-  /** What else the help says, between the options and the exit codes. */
+  /** What else the help says, after the options. */
   readonly notes?: string;
   readonly run: (args: ParsedArgs, context: CliContext) => Promise<number>;
 }
@@ -75,19 +75,21 @@ export const TIER: OptionSpec = {
   choices: ['auto', 'simd', 'portable', 'readable'],
 };
 
+export const MAX_MEMORY: OptionSpec = {
+  name: 'max-memory',
+  value: 'BYTES',
+  help: 'bound on all buffers, such as 96MiB',
+  fallback: 'smaller of 96 MiB and 1/8 of memory',
+};
+
 /** Options of every command that computes. */
 export const COMPUTE: readonly OptionSpec[] = [
   { name: 'workers', value: 'N', help: 'worker threads, 0 for none', fallback: 'one per core' },
-  {
-    name: 'max-memory',
-    value: 'BYTES',
-    help: 'bound on all buffers, such as 96MiB',
-    fallback: 'smaller of 96 MiB and 1/8 of memory',
-  },
+  MAX_MEMORY,
   TIER,
 ];
 
-/** The table of exit codes as every command's help repeats it; the numbers live in errors.ts. */
+/** The table of exit codes, in the overview; the numbers live in errors.ts. */
 export const EXIT_CODES_HELP: string = `Exit codes:
   0    done
   1    a fault of orbweaver itself
@@ -102,6 +104,10 @@ export const EXIT_CODES_HELP: string = `Exit codes:
   10   bench --fail-on-regression: a figure is worse than before, beyond the noise
   129, 130, 143  interrupted by SIGHUP, SIGINT, SIGTERM; a second signal ends the process at once`;
 
+/** What the help of one command says of them. */
+export const EXIT_CODES_LINE =
+  'Exit codes: 0 is done, all others are failures; orbweaver --help lists them.';
+
 /** A command that parses, explains and completes itself by its table of options. */
 export function defineCommand(spec: CommandSpec): Command {
   const own = spec.options.map(({ name }) => name);
@@ -114,7 +120,7 @@ export function defineCommand(spec: CommandSpec): Command {
       spec.about,
       `Options:\n${optionsHelp(options)}`,
       ...(spec.notes === undefined ? [] : [spec.notes]),
-      `${EXIT_CODES_HELP}\n`,
+      `${EXIT_CODES_LINE}\n`,
     ].join('\n\n'),
     run: (argv, context) => spec.run(parse(argv, options), context),
   };

@@ -37,7 +37,8 @@ export function completionCommand(entries: readonly CommandEntry[]): Command {
       const [shell, ...others] = positionals;
       const write = shell === undefined ? undefined : SHELLS[shell];
       if (write === undefined || others.length > 0) {
-        throw usage(`completion expected one of ${Object.keys(SHELLS).join(', ')}`);
+        const got = positionals.length === 0 ? 'none' : `"${positionals.join(' ')}"`;
+        throw usage(`completion expected one of ${Object.keys(SHELLS).join(', ')}, got ${got}`);
       }
       const commands = entries.map(async ({ name, summary, load }) => {
         const { options, help } = await load();

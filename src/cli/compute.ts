@@ -45,9 +45,11 @@ export async function asUsage<T>(opening: Promise<T>): Promise<T> {
     return await opening;
   } catch (error) {
     if (error instanceof TypeError || error instanceof RangeError) {
-      // As it is spelled here: "maxMemory" is --max-memory.
+      // As it is spelled here: "maxMemory" is --max-memory. An endpoint may come from the environment.
       const dashed = (name: string): string =>
-        `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+        name === 'endpoint'
+          ? 'the endpoint'
+          : `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
       throw usage(error.message.replace(/^"([a-z]\w*)"/i, (_, name: string) => dashed(name)));
     }
     throw error;

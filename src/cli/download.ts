@@ -9,7 +9,7 @@ import type { CliContext, Command } from './context.js';
 import { writeJson } from './output.js';
 import { createReporter } from './reporter.js';
 import { secretsOf } from './secrets.js';
-import { bytesText, printable, rateText } from './text.js';
+import { bytesText, pluralText, printable, rateText } from './text.js';
 
 export const downloadCommand: Command = defineCommand({
   usage: [
@@ -98,7 +98,7 @@ async function download(args: ParsedArgs, context: CliContext): Promise<number> 
     else if (!args.flag('quiet')) {
       context.stderr.write(
         `${printable(out)}: ${bytesText(result.sizeBytes)}, fetched ${bytesText(result.fetchedBytes)} in ` +
-          `${result.requestCount} requests, ${rateText(result.sizeBytes, result.wallMs)}${unchecked}\n`,
+          `${pluralText(result.requestCount, 'request')}, ${rateText(result.sizeBytes, result.wallMs)}${unchecked}\n`,
       );
     }
     return EXIT.ok;

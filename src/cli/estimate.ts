@@ -20,7 +20,7 @@ async function estimate(args: ParsedArgs, context: CliContext): Promise<number> 
   const { endpoint, token } = maybeServerOf(args, context);
   const json = args.flag('json');
   const client = await openClient({
-    endpoint,
+    endpoint: endpoint ?? null,
     token,
     ...cacheOptionsOf(args, context),
     ...computeOptionsOf(args),

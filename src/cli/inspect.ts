@@ -201,7 +201,7 @@ function xorbText(report: XorbReport): string {
   const schemes = [...counts].map(([name, count]) => `${count} ${name}`).join(', ');
   return (
     `xorb ${report.hash}\n` +
-    `  ${report.chunkCount} chunks (${schemes}), ${bytesText(report.rawBytes)} raw, ` +
+    `  ${pluralText(report.chunkCount, 'chunk')} (${schemes}), ${bytesText(report.rawBytes)} raw, ` +
     `${bytesText(report.recordsBytes)} packed (${percentText(report.recordsBytes, report.rawBytes)})` +
     `${report.footerBytes > 0 ? `, footer of ${report.footerBytes} bytes` : ', no footer'}\n` +
     `  ${report.checkedAgainst.length > 0 ? `checked against its ${report.checkedAgainst.join(' and ')}` : 'decoded; there is no hash to check it against'}\n` +
@@ -313,7 +313,7 @@ function shardText(report: ShardReport): string {
   }
   for (const xorb of report.xorbs) {
     lines.push(
-      `xorb ${xorb.hash}  ${xorb.chunkCount} chunks, ${bytesText(xorb.rawBytes)} raw, ` +
+      `xorb ${xorb.hash}  ${pluralText(xorb.chunkCount, 'chunk')}, ${bytesText(xorb.rawBytes)} raw, ` +
         `${bytesText(xorb.serializedBytes)} packed`,
     );
   }

@@ -44,7 +44,16 @@ export function sayingOf({ code, message, fields }: Said, command: string | unde
   return { message: sentenceOf(message, fields), hint: hintOf(code, { message, fields, command }) };
 }
 
-function sentenceOf(message: string, fields: ErrorFields | undefined): string {
+/** What the library calls a setting, as the command line spells it. */
+const SPELLINGS: readonly (readonly [RegExp, string])[] = [
+  [/^"settings\.(\w+)"/, '--set $1=VALUE'],
+  [/^"acceptCost" expected true/, '--accept-cost was expected'],
+  [/^"token" \(the (\w+)\)/, 'the token (--token-file, here the $1)'],
+];
+
+function sentenceOf(said: string, fields: ErrorFields | undefined): string {
+  let message = said;
+  for (const [pattern, text] of SPELLINGS) message = message.replace(pattern, text);
   const refused = STATUS.exec(message);
   if (refused !== null) {
     const [, operation, host, status, body] = refused;
@@ -84,6 +93,10 @@ function hintOf(code: ErrorCode, { message, fields, command }: HintFacts): strin
   if (typeof own === 'string') return own;
   if (code === 'USAGE') {
     return `See orbweaver ${command === undefined ? '' : `${command} `}--help.`;
+  }
+  const target = fields?.['target'];
+  if (code === 'AUTH_REQUIRED' && typeof target === 'string') {
+    return `Pass a valid token for ${target} in ORBWEAVER_${target.toUpperCase()}_TOKEN, or with --token-file FILE.`;
   }
   if (message.includes('(EPIPE)')) {
     return 'Its reader ended before all was written: only exit code 0 means that all is there.';

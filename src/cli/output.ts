@@ -1,5 +1,11 @@
 import type { Writable } from 'node:stream';
-import { ERROR_CODES, type ErrorCode, EXIT, isOrbweaverError } from '../errors.js';
+import {
+  ERROR_CODES,
+  type ErrorCode,
+  type ErrorFields,
+  EXIT,
+  isOrbweaverError,
+} from '../errors.js';
 import { sayingOf } from './messages.js';
 import { printable } from './text.js';
 
@@ -81,10 +87,16 @@ export function reportFailure(stream: Writable, failure: Failure, json: boolean)
   else stream.write(`orbweaver: ${printable(message)} (${code})\n  ${hint}\n`);
 }
 
+/** A failure of one file among several; `fields` are those of the error, where they are known. */
+export interface FailedFile extends Failure {
+  readonly path: string;
+  readonly fields?: ErrorFields;
+}
+
 /** Exit code and report when all or some of several files failed. */
 export function reportFailed(
   stream: Writable,
-  failed: readonly (Failure & { readonly path: string })[],
+  failed: readonly FailedFile[],
   { json, doneCount }: { readonly json: boolean; readonly doneCount: number },
 ): number {
   const told = failed.map((one) => ({ ...one, ...sayingOf(one, undefined) }));

@@ -90,7 +90,7 @@ ${list}
 
 Options:
 ${COMMON_HELP}
-  --version             the version
+  -V, --version         the version
 
 ${EXIT_CODES_HELP}
 
@@ -133,7 +133,7 @@ async function runCommand(
   const [name, ...rest] = argv;
   const options = optionsOf(argv);
   try {
-    if (name === '--version' || name === '-v') {
+    if (name === '--version' || name === '-V' || name === '-v') {
       context.stdout.write(`${versionText()}\n`);
       return EXIT.ok;
     }

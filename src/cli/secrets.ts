@@ -14,7 +14,7 @@ export function masked(text: string, secrets: readonly string[] = []): string {
     if (secret.length >= MIN_SECRET_CHARS) out = out.replaceAll(secret, MASK);
   }
   return out
-    .replace(/\bBearer\s+(?!token\b)[^\s"',]+/gi, `Bearer ${MASK}`)
+    .replace(/\bBearer\s+(?!token(?![\w+/=~-]))[^\s"',]+/gi, `Bearer ${MASK}`)
     .replace(/(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/"'@]+@/gi, `$1${MASK}@`)
     .replace(/(\b[a-z][a-z0-9+.-]*:\/\/[^\s"'?#]+\?)[^\s"']+/gi, `$1${MASK}`);
 }

@@ -1,45 +1,42 @@
 import { EXIT } from '../errors.js';
 import { startTargetServer, TARGET_SERVER_KINDS } from '../targets.js';
-import { readArgs, usage } from './args.js';
+import { defineCommand, type ParsedArgs, usage } from './command.js';
 import type { CliContext, Command } from './context.js';
-import { COMMON_HELP, EXIT_CODES_HELP } from './exit-codes.js';
 import { writeJson } from './output.js';
 
-export const targetServerCommand: Command = {
-  help: `Usage: orbweaver target-server KIND [OPTIONS]
-
-Runs a test server of another upload system (${TARGET_SERVER_KINDS.join(', ')}), weaknesses included, until
+export const targetServerCommand: Command = defineCommand({
+  usage: ['target-server KIND [OPTIONS]'],
+  about: `Runs a test server of another upload system (${TARGET_SERVER_KINDS.join(', ')}), weaknesses included, until
 it is interrupted. For people who integrate; what it takes is gone when it ends. It prints what
-"upload" needs: --to, --token and --set. The one of kind metadata is what --to startrail: speaks to.
+"upload" needs: --to, --token and --set. The one of kind metadata is what --to startrail: speaks to.`,
+  options: [
+    { name: 'port', value: 'N', help: 'port to listen on, 0 for a free one', fallback: '0' },
+    { name: 'host', value: 'H', help: 'address to listen on', fallback: '127.0.0.1' },
+    { name: 'token', value: 'T', help: 'the token that it takes', fallback: 'test-token' },
+    {
+      name: 'generation',
+      value: 'G',
+      help: 'which server it behaves like; multipart: g0, g1, g1a, g2',
+    },
+    {
+      name: 'fault',
+      value: 'JSON',
+      help: 'a fault to plan, see below; may be given several times',
+      isRepeatable: true,
+    },
+  ],
+  notes: `Faults are JSON, such as '{"on":"chunk","nth":3,"do":{"kind":"cut"}}' (multipart) or
+'{"loseStartResponse":true}' (cascade, metadata); docs/targets.md lists them.
 
-Options:
-  --port N              port to listen on, 0 for a free one  [0]
-  --host H              address to listen on                 [127.0.0.1]
-  --token T             the token that it takes              [test-token]
-  --generation G        which server it behaves like; multipart: g0, g1, g1a, g2
-  --fault JSON          a fault to plan, such as '{"on":"chunk","nth":3,"do":{"kind":"cut"}}'
-                        (multipart) or '{"loseStartResponse":true}' (cascade, metadata);
-                        may be given several times
-${COMMON_HELP}
-
-With --json the first line on standard output is {"url","to","token","settings"}.
-
-${EXIT_CODES_HELP}
-`,
+With --json the first line on standard output is {"url","to","token","settings"}.`,
   run: targetServer,
-};
+});
 
-async function targetServer(argv: readonly string[], context: CliContext): Promise<number> {
-  const args = readArgs(argv, {
-    port: { type: 'string' },
-    host: { type: 'string' },
-    token: { type: 'string' },
-    generation: { type: 'string' },
-    fault: { type: 'string', multiple: true },
-  });
+async function targetServer(args: ParsedArgs, context: CliContext): Promise<number> {
   const [kind, ...others] = args.positionals;
   if (kind === undefined || others.length > 0) {
-    throw usage(`target-server expected one of ${TARGET_SERVER_KINDS.join(', ')}`);
+    const got = kind === undefined ? 'none' : `"${args.positionals.join(' ')}"`;
+    throw usage(`target-server expected one of ${TARGET_SERVER_KINDS.join(', ')}, got ${got}`);
   }
   const port = args.count('port') ?? 0;
   if (port > 65_535) throw usage(`--port expected 0 to 65535, got ${port}`);

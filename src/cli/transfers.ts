@@ -10,7 +10,7 @@ import {
   type StoredTransfer,
   type StoredUpload,
 } from '../targets.js';
-import { defineCommand, type ParsedArgs, usage } from './command.js';
+import { defineCommand, MAX_MEMORY, type ParsedArgs, usage } from './command.js';
 import type { CliContext, Command } from './context.js';
 import { writeJson } from './output.js';
 import { bytesText, printable } from './text.js';
@@ -51,7 +51,7 @@ and drop.`,
       help: 'where transfers are remembered',
       fallback: '$XDG_STATE_HOME/orbweaver',
     },
-    { name: 'max-memory', value: 'BYTES', help: 'bound on all buffers, such as 96MiB' },
+    MAX_MEMORY,
     // What `resume` hands on to an upload that goes to another system.
     ...UPLOAD_TO_OPTIONS.filter(({ name }) => name === 'size' || name === 'accept-cost'),
   ],

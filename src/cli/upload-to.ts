@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { ERROR_CODES, EXIT, isOrbweaverError } from '../errors.js';
+import { isOrbweaverError } from '../errors.js';
 import {
   defaultJournalFolder,
   type TargetOutcome,
@@ -9,7 +9,7 @@ import {
 } from '../targets.js';
 import { type ParsedArgs, usage } from './args.js';
 import type { CliContext } from './context.js';
-import { failureOf, reportFailure, writeJson } from './output.js';
+import { type FailedFile, failureOf, reportFailed, reportFailure, writeJson } from './output.js';
 import { createProgressBar } from './progress.js';
 import { bytesText } from './text.js';
 
@@ -110,11 +110,7 @@ function report(
     return;
   }
   for (const outcome of outcomes) {
-    if ('error' in outcome) {
-      const { message } = failureOf(outcome.error);
-      context.stderr.write(`orbweaver: ${outcome.path}: ${message}\n`);
-      continue;
-    }
+    if ('error' in outcome) continue;
     const { ids, verified, deduplicated, sizeBytes } = outcome.result;
     const names = Object.entries(ids).map(([name, id]) => `${name}=${id}`);
     context.stdout.write(`${names.join(' ')}  ${outcome.path}\n`);
@@ -147,17 +143,32 @@ function jsonOf(outcomes: readonly TargetOutcome[]): object {
   return { type: 'result', files, ...(failed.length === 0 ? {} : { failed }) };
 }
 
+/** Says what failed, each file once, and what the exit code is. */
 function exitCodeOf(
   outcomes: readonly TargetOutcome[],
   context: CliContext,
   json: boolean,
 ): number {
-  const errors = outcomes.flatMap((outcome) => ('error' in outcome ? [outcome.error] : []));
-  const [first] = errors;
-  if (first === undefined) return EXIT.ok;
-  const interrupted = errors.some((error) => isOrbweaverError(error) && error.code === 'ABORTED');
-  if (errors.length < outcomes.length && !interrupted) return EXIT.partial;
-  const failure = failureOf(first);
-  reportFailure(context.stderr, failure, json);
-  return interrupted ? ERROR_CODES.ABORTED.exitCode : failure.exitCode;
+  const failed = outcomes.flatMap((outcome) =>
+    'error' in outcome ? [failedOf(outcome.path, outcome.error)] : [],
+  );
+  const interrupted = failed.find((failure) => failure.code === 'ABORTED');
+  if (interrupted !== undefined) {
+    reportFailure(context.stderr, interrupted, json);
+    return interrupted.exitCode;
+  }
+  const doneCount = outcomes.length - failed.length;
+  return reportFailed(context.stderr, failed, { json, doneCount });
+}
+
+/** A failure that names its file, which those of servers do not. */
+function failedOf(path: string, error: unknown): FailedFile {
+  const failure = failureOf(error);
+  const message = failure.message.includes(path) ? failure.message : `${path}: ${failure.message}`;
+  return {
+    ...failure,
+    path,
+    message,
+    ...(isOrbweaverError(error) ? { fields: error.fields } : {}),
+  };
 }

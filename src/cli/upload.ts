@@ -9,13 +9,16 @@ import { reportFailed, writeJson } from './output.js';
 import { totalBytesOf } from './progress.js';
 import { createReporter } from './reporter.js';
 import { secretsOf } from './secrets.js';
-import { bytesText, nameText, percentText, printable, rateText } from './text.js';
+import { bytesText, nameText, percentText, pluralText, printable, rateText } from './text.js';
 import { UPLOAD_TO_OPTIONS } from './upload-to-options.js';
 
 const PLACEMENTS: readonly PlacementName[] = ['balanced', 'store-least', 'read-fast', 'reference'];
 
 export const uploadCommand: Command = defineCommand({
-  usage: ['upload PATH... --endpoint URL --token T [OPTIONS]'],
+  usage: [
+    'upload PATH... --endpoint URL --token T [OPTIONS]',
+    'upload PATH... --to KIND:URL [--token-file FILE] [--set NAME=VALUE]... [OPTIONS]',
+  ],
   about: `Uploads files and prints the hash of each. All files of one call share one index: data
 that two of them have in common is sent once. "-" reads standard input.`,
   options: [
@@ -133,9 +136,9 @@ function print(result: UploadResult, context: CliContext, quiet: boolean): void 
   const what =
     result.files.length === 1
       ? printable(basename(result.files[0]?.path ?? ''))
-      : `${result.files.length} files`;
+      : pluralText(result.files.length, 'file');
   context.stderr.write(
     `${what}: ${bytesText(sizeBytes)}, ${bytesText(newBytes)} new (${percentText(newBytes, sizeBytes)}), ` +
-      `sent ${bytesText(result.xorbBytes)} in ${result.xorbCount} xorbs, ${rateText(sizeBytes, result.wallMs)}\n`,
+      `sent ${bytesText(result.xorbBytes)} in ${pluralText(result.xorbCount, 'xorb')}, ${rateText(sizeBytes, result.wallMs)}\n`,
   );
 }

@@ -1,43 +1,36 @@
 import { resolve } from 'node:path';
 import { EXIT } from '../errors.js';
 import { MIN_VOLUME_BYTES, type VolumeFormat, writeVolumes } from '../targets.js';
-import { readArgs, usage } from './args.js';
+import { defineCommand, type ParsedArgs, usage } from './command.js';
 import { asUsage } from './compute.js';
 import type { CliContext, Command } from './context.js';
-import { COMMON_HELP, EXIT_CODES_HELP } from './exit-codes.js';
 import { writeJson } from './output.js';
 import { pluralText } from './text.js';
 
-export const volumesCommand: Command = {
-  help: `Usage: orbweaver volumes FILE --size BYTES -o DIR [OPTIONS]
-
-Cuts a file into volumes: NAME.001, NAME.002, … which are the file when they are joined, or with
---format 7z a stored archive NAME.7z.001, … which 7-Zip opens as it lies there. NAME.volumes.json
-lists sizes and SHA-256 digests. "-" reads standard input.
-
-Options:
-  --size BYTES          bytes of each volume, such as 100MiB
-  -o, --output DIR      where they go; made if missing
-  --format F            slices or 7z                         [slices]
-  --name NAME           what they are named after            [the name of FILE]
-${COMMON_HELP}
-
-With --json: {"format","name","sizeBytes","sha256","volumeBytes","volumes":[{"name","sizeBytes","sha256"}]}.
-
-${EXIT_CODES_HELP}
-`,
-  run: volumes,
-};
-
 const FORMATS: readonly VolumeFormat[] = ['slices', '7z'];
 
-async function volumes(argv: readonly string[], context: CliContext): Promise<number> {
-  const args = readArgs(argv, {
-    size: { type: 'string' },
-    output: { type: 'string', short: 'o' },
-    format: { type: 'string' },
-    name: { type: 'string' },
-  });
+export const volumesCommand: Command = defineCommand({
+  usage: ['volumes FILE --size BYTES -o DIR [OPTIONS]'],
+  about: `Cuts a file into volumes: NAME.001, NAME.002, … which are the file when they are joined, or with
+--format 7z a stored archive NAME.7z.001, … which 7-Zip opens as it lies there. NAME.volumes.json
+lists sizes and SHA-256 digests. "-" reads standard input.`,
+  options: [
+    { name: 'size', value: 'BYTES', help: 'bytes of each volume, such as 100MiB' },
+    { name: 'output', short: 'o', value: 'DIR', help: 'where they go; made if missing' },
+    { name: 'format', value: 'F', help: 'slices or 7z', fallback: 'slices', choices: FORMATS },
+    {
+      name: 'name',
+      value: 'NAME',
+      help: 'what they are named after',
+      fallback: 'the name of FILE',
+    },
+  ],
+  notes:
+    'With --json: {"format","name","sizeBytes","sha256","volumeBytes","volumes":[{"name","sizeBytes","sha256"}]}.',
+  run: volumes,
+});
+
+async function volumes(args: ParsedArgs, context: CliContext): Promise<number> {
   const [path, ...others] = args.positionals;
   if (path === undefined || others.length > 0) throw usage('volumes expected one FILE');
   const volumeBytes = args.bytes('size');
@@ -47,11 +40,7 @@ async function volumes(argv: readonly string[], context: CliContext): Promise<nu
     throw usage(`--size expected at least ${MIN_VOLUME_BYTES} bytes, got ${volumeBytes}`);
   }
   if (folder === undefined) throw usage('volumes expected -o DIR');
-  const formatText = args.text('format') ?? 'slices';
-  const format = FORMATS.find((name) => name === formatText);
-  if (format === undefined) {
-    throw usage(`--format expected one of ${FORMATS.join(', ')}, got "${formatText}"`);
-  }
+  const format = args.text('format') as VolumeFormat | undefined;
   const manifest = await asUsage(
     writeVolumes(path === '-' ? { name: '-', data: context.stdin } : resolve(context.cwd, path), {
       volumeBytes,

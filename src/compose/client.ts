@@ -24,8 +24,8 @@ export type PlacementName = 'balanced' | 'store-least' | 'read-fast' | 'referenc
 
 /** What {@link createClient} is told. */
 export interface ClientOptions extends ComputeOptions {
-  /** Base URL of the store. Without one only dry runs work. */
-  readonly endpoint?: string | undefined;
+  /** Base URL of the store, such as `https://cas.example.com`; null for dry runs without a store. */
+  readonly endpoint: string | null;
   /** Bearer token, or where to get one and a newer one. @default none is sent */
   readonly token?: string | TokenSource | undefined;
   /** @default 'balanced' */
@@ -203,9 +203,13 @@ export interface OrbweaverClient {
   close(): Promise<void>;
 }
 
+/** Asked for at once: a variable that was never set would show in the first upload only. */
+const ENDPOINT_EXPECTED =
+  'the URL of a store such as https://cas.example.com, or null for dry runs without one';
+
 const CLIENT_RULES: OptionRules<ClientOptions> = {
   ...COMPUTE_RULES,
-  endpoint: is.text,
+  endpoint: is.required({ ...is.either(is.text, is.none), expected: ENDPOINT_EXPECTED }),
   token: is.either(is.text, is.object, is.callback),
   placement: is.oneOf(['balanced', 'store-least', 'read-fast', 'reference']),
   shardCacheDir: is.text,
@@ -266,7 +270,7 @@ const DOWNLOAD_RULES: OptionRules<ClientDownloadOptions> = {
  * await client.download(files[0].fileHash, { to: 'copy.safetensors' });
  * await client.close();
  */
-export async function createClient(options: ClientOptions = {}): Promise<OrbweaverClient> {
+export async function createClient(options: ClientOptions): Promise<OrbweaverClient> {
   checkOptions('createClient', options, CLIENT_RULES);
   if (options.retry !== undefined) checkOptions('retry', options.retry, RETRY_RULES);
   const { endpoint, placement = 'balanced' } = options;
@@ -275,7 +279,7 @@ export async function createClient(options: ClientOptions = {}): Promise<Orbweav
   // there is work for them: most of a small upload is the loading of code and the start of threads.
   const [pool, cas, { cache, problem }] = await allOpened(
     poolOf(options, { inThreadBytes: IN_THREAD_BYTES }),
-    endpoint === undefined ? null : casOf(endpoint, options, budget),
+    endpoint === null ? null : casOf(endpoint, options, budget),
     cacheOf(options),
   );
   let closing: Promise<void> | null = null;
@@ -289,7 +293,12 @@ export async function createClient(options: ClientOptions = {}): Promise<Orbweav
   };
   const needCas = (): CasClient => {
     checkOpen();
-    if (cas === null) throw new OrbweaverError('USAGE', '"endpoint" expected a URL, got none');
+    if (cas === null) {
+      throw new OrbweaverError(
+        'USAGE',
+        'the client expected an endpoint for anything but dry runs, got null',
+      );
+    }
     return cas;
   };
 
@@ -302,9 +311,8 @@ export async function createClient(options: ClientOptions = {}): Promise<Orbweav
       checkOptions('upload', uploadOptions, UPLOAD_RULES);
       checkOpen();
       if (uploadOptions.dryRun !== true) needCas();
-      const list = isList(inputs) ? inputs : [inputs];
-      const { checkInputs, expectedBytes } = await import('./input.js');
-      checkInputs(list);
+      const { inputList, expectedBytes } = await import('./input.js');
+      const list = inputList(inputs);
       void expectedBytes(list, pool.threads * pool.slabBytes).then((bytes) =>
         pool.expectBytes(bytes),
       );
@@ -419,7 +427,7 @@ const CACHE_OPEN_MS = 2000;
 /** The shard cache; one that cannot be used is none. */
 async function cacheOf(options: ClientOptions): Promise<OpenedCache> {
   const { endpoint, shardCacheDir: dir, shardCacheBytes: maxBytes } = options;
-  if (endpoint === undefined || dir === undefined) return { cache: null, problem: null };
+  if (endpoint === null || dir === undefined) return { cache: null, problem: null };
   const { createShardCache } = await import('../io/index.js');
   let stop = (): void => {};
   try {
@@ -437,8 +445,4 @@ async function cacheOf(options: ClientOptions): Promise<OpenedCache> {
   } finally {
     stop();
   }
-}
-
-function isList(inputs: UploadInput | readonly UploadInput[]): inputs is readonly UploadInput[] {
-  return Array.isArray(inputs);
 }

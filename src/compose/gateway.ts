@@ -1,6 +1,7 @@
 import { OrbweaverError } from '../errors.js';
 import {
   type CorsOptions,
+  checkListen,
   createDiskStore,
   createGateway,
   createNodeServer,
@@ -83,6 +84,7 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
   }
   const half = maxMemory === undefined ? undefined : Math.floor(maxMemory / 2);
   const given = givenTokens(options);
+  await checkListen(options);
   const store = await createDiskStore(options.data, { sync: options.sync });
   const { state, detail } = (await store.check?.()) ?? { state: 'ok', detail: '' };
   if (state !== 'ok') options.onWarning?.(`the store is ${state}: ${detail}`);

@@ -26,11 +26,18 @@ export type UploadInput = BareInput | NamedInput;
 /** How inputs are read. */
 export type InputOptions = Omit<SourceOptions, 'name'>;
 
+/** One input or several, as several. @throws TypeError as {@link checkInputs} does */
+export function inputList(inputs: UploadInput | readonly UploadInput[]): readonly UploadInput[] {
+  const list = Array.isArray(inputs) ? (inputs as readonly UploadInput[]) : [inputs as UploadInput];
+  checkInputs(list);
+  return list;
+}
+
 /**
  * Refuses what is no input, before anything is read.
  * @throws TypeError that says which one, and what is expected
  */
-export function checkInputs(inputs: readonly UploadInput[]): void {
+function checkInputs(inputs: readonly UploadInput[]): void {
   for (const [i, input] of inputs.entries()) {
     const data: unknown = isNamed(input) ? input.data : input;
     if (isData(data)) continue;

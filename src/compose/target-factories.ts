@@ -22,8 +22,10 @@ export interface TargetParts {
   /** The secret of this target: a token, passphrase or key. */
   readonly token: string | undefined;
   /** Settings of this kind of target, by name, as texts. */
-  readonly settings: Readonly<Record<string, string>>;
+  readonly settings: Settings;
 }
+
+type Settings = Readonly<Record<string, string>>;
 
 type Factory = (parts: TargetParts) => UploadTarget;
 
@@ -32,9 +34,9 @@ const FACTORIES: Readonly<Partial<Record<TargetKind, Factory>>> = {
   multipart: ({ settings, ...parts }) =>
     createMultipartTarget({
       ...parts,
-      dedup: settings['dedup'] !== 'false',
-      hash: settings['hash'] === 'md5-full' ? 'md5-full' : 'auto',
-      trustFastHash: settings['trustFastHash'] === 'true',
+      dedup: flagOf(settings, 'dedup'),
+      hash: oneOf(settings, 'hash', ['auto', 'md5-full']),
+      trustFastHash: flagOf(settings, 'trustFastHash'),
       chunkBytes: numberOf(settings, 'chunkBytes'),
       parallelParts: numberOf(settings, 'parallelParts'),
       contentType: settings['contentType'],
@@ -50,14 +52,14 @@ const FACTORIES: Readonly<Partial<Record<TargetKind, Factory>>> = {
       ...commandWallet(settings),
       passphrase: token,
       pastelId: settings['pastelId'] ?? '',
-      acceptCost: settings['acceptCost'] === 'true',
-      makePublic: settings['makePublic'] === 'true',
+      acceptCost: flagOf(settings, 'acceptCost') ?? false,
+      makePublic: flagOf(settings, 'makePublic'),
       spendableAddress: settings['spendableAddress'],
-      safeName: settings['safeName'] === 'true',
-      startWhenAbsent: settings['startWhenAbsent'] === 'true',
+      safeName: flagOf(settings, 'safeName'),
+      startWhenAbsent: flagOf(settings, 'startWhenAbsent'),
       maxFee: numberOf(settings, 'maxFee'),
       lookupMs: numberOf(settings, 'lookupMs'),
-      openSocket: settings['sockets'] === 'true' ? openUndiciSocket : undefined,
+      openSocket: flagOf(settings, 'sockets') === true ? openUndiciSocket : undefined,
       pollMs: pollMsOf(settings),
     }),
   startrail: ({ settings, token = '', ...parts }) =>
@@ -67,9 +69,9 @@ const FACTORIES: Readonly<Partial<Record<TargetKind, Factory>>> = {
       issuer: settings['issuer'] ?? '',
       // Checked by the target.
       category: settings['category'] as StartrailCategory | undefined,
-      uniqueName: settings['uniqueName'] === 'true',
-      safeName: settings['safeName'] === 'true',
-      strictCid: settings['strictCid'] === 'true',
+      uniqueName: flagOf(settings, 'uniqueName'),
+      safeName: flagOf(settings, 'safeName'),
+      strictCid: flagOf(settings, 'strictCid'),
       maxBytes: numberOf(settings, 'maxBytes'),
       pollMs: pollMsOf(settings),
     }),
@@ -156,21 +158,46 @@ export function createTarget(kind: TargetKind, parts: TargetParts): UploadTarget
     return factory(parts);
   } catch (error) {
     if (error instanceof TypeError || error instanceof RangeError) {
-      throw new OrbweaverError('USAGE', error.message, {}, error);
+      throw new OrbweaverError('USAGE', settingText(error.message, known), {}, error);
     }
     throw error;
   }
 }
 
+/** A message about an option of a target in the words of who gives settings and a token. */
+function settingText(message: string, known: readonly string[]): string {
+  return message.replace(/^"(\w+)"/, (quoted, name: string) => {
+    if (known.includes(name)) return `"settings.${name}"`;
+    return name === 'passphrase' || name === 'apiKey' ? `"token" (the ${name})` : quoted;
+  });
+}
+
 /** The first pause between two looks; the longest stays a minute. */
-function pollMsOf(
-  settings: Readonly<Record<string, string>>,
-): { first: number; most: number } | undefined {
+function pollMsOf(settings: Settings): { first: number; most: number } | undefined {
   const first = numberOf(settings, 'pollMs');
   return first === undefined ? undefined : { first, most: Math.max(first, 60_000) };
 }
 
-function numberOf(settings: Readonly<Record<string, string>>, name: string): number | undefined {
+function numberOf(settings: Settings, name: string): number | undefined {
   const text = settings[name];
-  return text === undefined ? undefined : Number(text);
+  if (text === undefined) return undefined;
+  const number = text.trim() === '' ? Number.NaN : Number(text);
+  if (Number.isFinite(number)) return number;
+  throw new TypeError(`"${name}" expected a number, got "${text}"`);
+}
+
+function flagOf(settings: Settings, name: string): boolean | undefined {
+  const text = oneOf(settings, name, ['true', 'false']);
+  return text === undefined ? undefined : text === 'true';
+}
+
+function oneOf<T extends string>(
+  settings: Settings,
+  name: string,
+  texts: readonly T[],
+): T | undefined {
+  const text = settings[name];
+  const found = texts.find((each) => each === text);
+  if (found !== undefined || text === undefined) return found;
+  throw new TypeError(`"${name}" expected ${texts.join(' or ')}, got "${text}"`);
 }

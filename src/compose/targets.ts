@@ -5,6 +5,7 @@ import type { DigestName } from '../digests/index.js';
 import { Budget } from '../flow/index.js';
 import type { Exchange } from '../http/index.js';
 import { createJournals } from '../io/index.js';
+import { checkOptions, is, type OptionRules } from '../options/index.js';
 import { SYSTEM_CLOCK, systemRandom } from '../platform/index.js';
 import {
   DEFAULT_BUDGET_BYTES,
@@ -15,7 +16,7 @@ import {
   type UploadTarget,
 } from '../transport/targets.js';
 import { createDigestMaker } from '../workers/index.js';
-import { inputName, isNamed, toSource, type UploadInput } from './input.js';
+import { inputList, inputName, isNamed, toSource, type UploadInput } from './input.js';
 import { createTarget, parseTargetAddress } from './target-factories.js';
 import { createTargetWire } from './target-wire.js';
 
@@ -43,6 +44,20 @@ export interface TargetUploadOptions {
   readonly exchange?: Exchange | undefined;
 }
 
+const TARGET_UPLOAD_RULES: OptionRules<TargetUploadOptions> = {
+  to: is.required(is.text),
+  token: is.text,
+  settings: is.object,
+  journalFolder: is.either(is.text, is.none),
+  sizeBytes: is.integer(0),
+  maxMemory: is.integer(1),
+  digestThreads: is.integer(0),
+  alsoDigests: is.texts,
+  signal: is.signal,
+  onProgress: is.callback,
+  exchange: is.callback,
+};
+
 /** A file that is at the target, or why it is not. */
 export type TargetOutcome =
   | { readonly path: string; readonly result: TargetResult }
@@ -53,14 +68,17 @@ export type TargetOutcome =
  * for journals the same call goes on where an earlier one stopped: for a path that has neither changed
  * its size nor its time.
  *
- * @throws OrbweaverError `USAGE` for a target or settings that cannot be
+ * @throws OrbweaverError `USAGE` for a target or settings that cannot be; TypeError for what is no input
+ * or option
  * @example
  * const [outcome] = await uploadToTarget(['model.bin'], { to: 'multipart:https://host/drive', token });
  */
 export async function uploadToTarget(
-  inputs: readonly UploadInput[],
+  inputs: UploadInput | readonly UploadInput[],
   options: TargetUploadOptions,
 ): Promise<readonly TargetOutcome[]> {
+  checkOptions('uploadToTarget', options, TARGET_UPLOAD_RULES);
+  const list = inputList(inputs);
   const { to, token, settings = {}, journalFolder = null, maxMemory, signal } = options;
   const { kind, url } = parseTargetAddress(to);
   const wire = options.exchange === undefined ? createTargetWire() : null;
@@ -73,9 +91,9 @@ export async function uploadToTarget(
     target = createTarget(kind, { exchange, clock, random, url, token, settings });
     const budget = new Budget({ capacityBytes: maxMemory ?? DEFAULT_BUDGET_BYTES });
     const journals = journalFolder === null ? null : createJournals(journalFolder);
-    const outcomes: (TargetOutcome | null)[] = inputs.map(() => null);
+    const outcomes: (TargetOutcome | null)[] = list.map(() => null);
     const ready: (TargetInput & { readonly index: number })[] = [];
-    for (const [index, input] of inputs.entries()) {
+    for (const [index, input] of list.entries()) {
       const path = inputName(input);
       try {
         const source = sized(await toSource(input), options.sizeBytes);
@@ -93,7 +111,7 @@ export async function uploadToTarget(
     const results = await runTargets(ready, target);
     for (const [i, result] of results.entries()) {
       const { index } = ready[i] as (typeof ready)[number];
-      const path = inputName(inputs[index] as UploadInput);
+      const path = inputName(list[index] as UploadInput);
       outcomes[index] = result instanceof Error ? { path, error: result } : { path, result };
     }
     return outcomes as TargetOutcome[];

@@ -21,6 +21,7 @@ export {
   type NodeListenerOptions,
 } from './node-listener.js';
 export {
+  checkListen,
   createNodeServer,
   DEFAULT_PORT,
   type NodeServer,

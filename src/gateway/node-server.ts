@@ -45,6 +45,7 @@ const KEEP_ALIVE_MS = 65_000;
 const HEADERS_TIMEOUT_MS = 60_000;
 /** A fetch URL of 8 KiB with a Range header as long, and a token of 64,000 characters, fit. */
 const MAX_HEADER_BYTES = 96 * 1024;
+
 /**
  * Listens and serves `gateway`. The gateway stays the caller's: close the server first, then
  * the gateway.
@@ -111,6 +112,19 @@ export async function createNodeServer(
       stopTimer();
     },
   };
+}
+
+/**
+ * Whether a server can listen there, asked before anything is made on disk for it.
+ * @throws what {@link createNodeServer} does
+ */
+export async function checkListen({
+  host = '127.0.0.1',
+  port = DEFAULT_PORT,
+}: NodeServerOptions): Promise<void> {
+  const server = createServer();
+  await listen(server, host, port);
+  await new Promise((resolve) => server.close(resolve));
 }
 
 function listen(server: Server, host: string, port: number): Promise<number> {

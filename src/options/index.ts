@@ -60,6 +60,8 @@ interface Kinds {
   readonly object: OptionRule;
   readonly signal: OptionRule;
   readonly texts: OptionRule;
+  /** `null`, which says on purpose that there is none. */
+  readonly none: OptionRule;
   /** Anything: whoever uses it checks it. */
   readonly any: OptionRule;
   integer(min: number, max?: number): OptionRule;
@@ -84,6 +86,7 @@ export const is: Kinds = {
     expected: 'an array of strings',
     hasType: (value) => Array.isArray(value) && value.every((each) => typeof each === 'string'),
   },
+  none: { expected: 'null', hasType: (value) => value === null },
   any: { expected: 'a value', hasType: () => true },
   integer(min, max = Number.MAX_SAFE_INTEGER) {
     const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`;

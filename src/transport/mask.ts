@@ -34,7 +34,13 @@ const SHAPES: readonly (readonly [pattern: RegExp, replacement: string])[] = [
     /((?:proxy-)?authorization|cookie|x-xet-access-token|x-api-key)(["']?\s*[:=]\s*["']?)[^"'\r\n]+/gi,
     `$1$2${MASK}`,
   ],
-  [/\b(bearer|basic)\s+[^\s"',;<>]+/gi, `$1 ${MASK}`],
+  // What follows the name of a scheme, unless it is prose: "no bearer token", "basic auth only".
+  [
+    /\b(bearer|basic)\s+(?!(?:tokens?|auth(?:entication|orization)?|credentials?|scheme|header)(?![\w+/=~-]))[^\s"',;<>]+/gi,
+    `$1 ${MASK}`,
+  ],
+  // "the bearer token 4f2…": a word of it that could be one.
+  [/\b(bearer\s+tokens?[\s:="']+)(?=[^\s"',;<>]*\d)[^\s"',;<>]{8,}/gi, `$1${MASK}`],
   // JWTs, Hub tokens.
   [/\beyJ[\w-]{4,}\.[\w-]*\.?[\w-]*/g, MASK],
   [/\b(?:hf|api|oauth)_[A-Za-z0-9]{8,}/g, MASK],

@@ -2,6 +2,7 @@ import { lookup as systemLookup } from 'node:dns';
 import { Budget, type Clock } from '../flow/index.js';
 import type { Exchange } from '../http/index.js';
 import { type RandomSource, SYSTEM_CLOCK, systemRandom } from '../platform/index.js';
+import { createMasker, maskUrl } from './mask.js';
 import type { NameLookup, RequestDispatcher, RetryEvent, TokenSource } from './ports.js';
 import { DEFAULT_RETRY, type RetryOptions } from './retry-table.js';
 
@@ -207,18 +208,29 @@ function checkTimes(options: CasClientOptions): Times {
 }
 
 function checkEndpoint(text: string): URL {
-  if (typeof text !== 'string' || !URL.canParse(text)) {
-    throw new TypeError('"endpoint" expected a URL, got something else');
-  }
-  const url = new URL(text);
-  if (url.protocol !== 'https:' && url.protocol !== 'http:') {
-    throw new TypeError(`"endpoint" expected an http or https URL, got ${url.protocol}`);
+  const url = typeof text === 'string' && URL.canParse(text) ? new URL(text) : null;
+  if (url === null || !/^https?:\/\/[^/]/i.test(text)) {
+    throw new TypeError(
+      `"endpoint" expected a URL such as https://cas.example.com, got ${endpointText(text)}`,
+    );
   }
   if (url.search !== '' || url.hash !== '' || url.username !== '' || url.password !== '') {
-    throw new TypeError('"endpoint" expected a URL without user name, query and fragment');
+    throw new TypeError(
+      `"endpoint" expected a URL without user name, query and fragment, got more than ${maskUrl(url)}; the token is an option of its own`,
+    );
   }
   if (!url.pathname.endsWith('/')) url.pathname += '/';
   return url;
+}
+
+/** What was given, without what may be a secret, and what was meant most likely. */
+function endpointText(text: unknown): string {
+  if (typeof text !== 'string') return typeof text;
+  // Without a scheme the masker does not see that a password stands there.
+  const shown = createMasker().mask(text.replace(/^.*@/s, '***@').replace(/[?#].*$/s, '?***'));
+  const guess = `http://${text}`;
+  const isHost = /^[\w.-]+(?::\d+)?(?:\/[^?#@]*)?$/.test(text) && URL.canParse(guess);
+  return `"${shown}"${isHost ? `; did you mean ${guess}?` : ''}`;
 }
 
 /** The URL is not shown: it may hold a password. */

@@ -1,5 +1,5 @@
 import type { ByteRange, ReconstructionOptions } from '../client/ports.js';
-import { isOrbweaverError } from '../errors.js';
+import { isOrbweaverError, OrbweaverError } from '../errors.js';
 import type { Scope } from '../flow/index.js';
 import type { MerkleHash } from '../hash/index.js';
 import { drain, type HttpHeaders } from '../http/index.js';
@@ -51,14 +51,14 @@ export function createReconstructionQuery(context: Context): ReconstructionQuery
         const { status, body } = received.response;
         const maybeMissing = version === null && (status === 404 || status === 501);
         if (!maybeMissing) {
-          const result = await read(context, received);
+          const result = await read(context, file, received);
           version = 2;
           return result;
         }
         await drain(body, DRAIN_BYTES);
       }
       const received = await sendToCas(context, calls[0], { headers });
-      const result = await read(context, received);
+      const result = await read(context, file, received);
       if (received.response.status === 200) version = 1;
       return result;
     });
@@ -66,12 +66,17 @@ export function createReconstructionQuery(context: Context): ReconstructionQuery
 }
 
 /** The reconstruction, or null for "starts past the end". */
-async function read(context: Context, received: Received): Promise<Reconstruction | null> {
+async function read(
+  context: Context,
+  file: MerkleHash,
+  received: Received,
+): Promise<Reconstruction | null> {
   const { status, body } = received.response;
   if (status === 416) {
     await drain(body, DRAIN_BYTES);
     return null;
   }
+  if (status === 404) throw notThere(file, received, await statusFailure(context, received));
   if (status !== 200 && status !== 206) throw await statusFailure(context, received);
   return readJson(context, received, MAX_RESPONSE_BYTES, (json) => {
     try {
@@ -80,6 +85,15 @@ async function read(context: Context, received: Received): Promise<Reconstructio
       if (!isOrbweaverError(exception)) throw exception;
       throw new AttemptFailure(exception, { retry: false, status });
     }
+  });
+}
+
+/** In the words of who asked for a file; what the server said stays in the fields. */
+function notThere(file: MerkleHash, { call }: Received, { error }: AttemptFailure): AttemptFailure {
+  const message = `the store at ${call.url.host} has no file with the hash ${file}`;
+  return new AttemptFailure(new OrbweaverError('NOT_FOUND', message, error.fields), {
+    retry: false,
+    status: 404,
   });
 }
 

@@ -455,6 +455,7 @@ describe('the command line', () => {
         'PORT_IN_USE',
         8,
       );
+      expect(await readdir(folder)).not.toContain('third');
     });
   });
 

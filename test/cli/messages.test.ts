@@ -23,9 +23,37 @@ const ROWS: readonly Row[] = [
   ['uplod x', 2, 'there is no command "uplod"; did you mean upload?', 'See orbweaver --help.'],
   ['help nothing', 2, 'there is no command "nothing"', 'See orbweaver --help.'],
   ['--verion', 2, /before the option --verion; did you mean --version\?/, 'See orbweaver --help.'],
+  ['completion', 2, 'completion expected one of bash, zsh, fish, got none', /completion --help/],
+  ['target-server', 2, /expected one of multipart, .*, got none$/, /target-server --help/],
+  [
+    'upload @FILE --to cascade:http://127.0.0.1:1 --accept-cost --token words',
+    2,
+    '--set pastelId=VALUE expected 86 letters and digits, got none',
+    HELP,
+  ],
+  [
+    'upload @FILE --to startrail:http://127.0.0.1:1 --token key --set issuer=0x12',
+    2,
+    '--set issuer=VALUE expected 0x and 40 hex digits, got "0x12"',
+    HELP,
+  ],
+  [
+    'upload @FILE --to multipart:http://127.0.0.1:1 --set dedup=no',
+    2,
+    '--set dedup=VALUE expected true or false, got "no"',
+    HELP,
+  ],
+  [
+    'upload @FILE --to multipart:http://127.0.0.1:1 --set parallelParts=two',
+    2,
+    '--set parallelParts=VALUE expected a number, got "two"',
+    HELP,
+  ],
   ['upload', 2, 'upload expected at least one PATH', HELP],
   ['upload @FILE', 2, 'no endpoint: pass --endpoint URL or set ORBWEAVER_ENDPOINT', HELP],
   ['upload @FILE --endpoint 127.0.0.1:80', 2, /did you mean http:\/\/127.0.0.1:80\?/, HELP],
+  ['upload @FILE --endpoint localhost:80', 2, /did you mean http:\/\/localhost:80\?$/, HELP],
+  ['upload @FILE --endpoint me:pass@host', 2, /^the endpoint expected .*got "\*\*\*@host"$/, HELP],
   ['upload @FILE --endpoint ftp://x', 2, /expected a URL such as https:.*got "ftp:\/\/x"/, HELP],
   [`upload @FILE --shasum ${SERVER}`, 2, /^there is no option --shasum/, HELP],
   [
@@ -100,7 +128,7 @@ const ROWS: readonly Row[] = [
   [
     `download @ZEROS -o @OUT ${SERVER}`,
     5,
-    /with status 404: file 0+1 is not registered$/,
+    /^the store at [\d.:]+ has no file with the hash 0+1$/,
     /Check the hash/,
   ],
   [`download @HASH -o @FOLDER ${SERVER}`, 2, /"@FOLDER" is a folder: name the file/, DOWNLOAD_HELP],
@@ -166,7 +194,7 @@ const ROWS: readonly Row[] = [
   [
     'completion csh',
     2,
-    'completion expected one of bash, zsh, fish',
+    'completion expected one of bash, zsh, fish, got "csh"',
     'See orbweaver completion --help.',
   ],
 ];
@@ -248,6 +276,29 @@ describe('what a wrong command line or a fault is answered with', () => {
     const said = context.drawn();
     expect(said).toContain('"status":401');
     expect(said).not.toContain('hf_secret_of_mine');
+  });
+});
+
+describe('the help', () => {
+  it('of one command points to the table of exit codes, which the overview has', async () => {
+    const texts = await Promise.all(
+      [['--help'], ['upload', '--help'], ['transfers', '--help']].map(async (args) => {
+        const context = contextOf(false);
+        expect(await runCli(args, context)).toBe(0);
+        return String((context.stdout as PassThrough).read());
+      }),
+    );
+    expect(texts.map((text) => text.split('the server refused the token').length - 1)).toEqual([
+      1, 0, 0,
+    ]);
+    for (const text of texts) expect(text).toContain('Exit codes:');
+    expect(texts[1]).toContain('--to KIND:URL [--token-file FILE]');
+  });
+
+  it.each(['--version', '-V', '-v'])('of the version is asked for with %s', async (name) => {
+    const context = contextOf(false);
+    expect(await runCli([name], context)).toBe(0);
+    expect(String((context.stdout as PassThrough).read())).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 });
 

@@ -134,8 +134,20 @@ describe('orbweaver upload --to multipart:URL', () => {
     // The token of the store is not another system's.
     const none = await inProcess(['upload', file, ...base], { env: { ORBWEAVER_TOKEN: TOKEN } });
     expect(none.status).toBe(4);
-    const [journal] = await readdir(join(folder, 'state'));
-    expect(await readFile(join(folder, 'state', journal ?? ''), 'utf8')).not.toContain('secret');
+  });
+
+  it('says once that the token is refused, by whom and where a valid one goes, and remembers nothing', async () => {
+    const run = await inProcess(['upload', file, ...base], {
+      env: { ORBWEAVER_MULTIPART_TOKEN: 'wrong-secret-token' },
+    });
+    expect(run.stderr.trimEnd().split('\n')).toEqual([
+      expect.stringMatching(
+        /^orbweaver: \S+model\.bin: .* the multipart server responded with 401/,
+      ),
+      expect.stringMatching(/^ {2}Pass a valid token for multipart in ORBWEAVER_MULTIPART_TOKEN/),
+    ]);
+    const listed = await inProcess(['transfers', '--json', '--state-dir', join(folder, 'state')]);
+    expect(listed.stdout.toString()).toBe('');
   });
 
   it('does the others when one fails', async () => {
@@ -184,6 +196,10 @@ describe('orbweaver upload --to multipart:URL', () => {
         ...{ kind: 'upload-to', to: `multipart:${listening.url}` },
         ...{ stage: 'sending', busy: false, sizeBytes: 2_500_000 },
       });
+      for (const journal of await readdir(join(folder, 'unfinished'))) {
+        const text = await readFile(join(folder, 'unfinished', journal), 'utf8');
+        expect(text).not.toContain(TOKEN);
+      }
       return found?.id ?? '';
     };
     const finished = await begin('one');

@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createClient, type OrbweaverClient, type UploadedFile } from '../../src/compose/client.js';
 import type { UploadInput } from '../../src/compose/input.js';
+import { uploadToTarget } from '../../src/compose/targets.js';
 import { random } from '../client/upload/support.js';
 
 let dir: string;
@@ -18,12 +19,13 @@ afterEach(async () => {
 });
 
 async function client(): Promise<OrbweaverClient> {
-  const made = await createClient({ workers: 0 });
+  const made = await createClient({ endpoint: null, workers: 0 });
   clients.push(made);
   return made;
 }
 
 const dryRun = { dryRun: true };
+const refusing = (): Promise<never> => Promise.reject(new Error('nothing is to be sent'));
 
 describe('inputs of an upload', () => {
   it.each([
@@ -40,6 +42,21 @@ describe('inputs of an upload', () => {
     await expect(uploading).rejects.toThrow(
       new RegExp(`^"inputs\\[1\\]" expected a path, file: URL, .*, got ${kind}$`),
     );
+  });
+
+  it('may be one path alone, which is no list of characters', async () => {
+    const path = join(dir, 'ab');
+    await writeFile(path, random(2, 100));
+    const { files, failed } = await (await client()).upload(path, dryRun);
+    expect([files.map((file) => file.path), failed]).toEqual([[path], []]);
+    const options = { to: 'multipart:http://127.0.0.1:1', exchange: refusing };
+    expect(await uploadToTarget(join(dir, 'none'), options)).toMatchObject([
+      { path: join(dir, 'none'), error: { code: 'INPUT_NOT_FOUND' } },
+    ]);
+    await expect(uploadToTarget(7 as unknown as string, options)).rejects.toThrow(/"inputs\[0\]"/);
+    await expect(
+      uploadToTarget(path, { ...options, tokn: 'x' } as object as typeof options),
+    ).rejects.toThrow(/^"tokn" is no option of uploadToTarget/);
   });
 
   it('may be file: URLs, with a name or without', async () => {

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import type { ClientOptions } from 'orbweaver';
 import * as client from 'orbweaver';
 import * as bench from 'orbweaver/bench';
 import * as formats from 'orbweaver/formats';
@@ -103,8 +104,21 @@ describe('the client of the package', () => {
   });
 
   it('refuses what cannot be meant, at once', async () => {
-    await expect(client.createClient({ endpoint: 'nonsense' })).rejects.toThrow(TypeError);
-    await expect(client.createClient({ maxMemory: 1 })).rejects.toThrow(RangeError);
+    for (const [endpoint, text] of [
+      ['nonsense', /got "nonsense"; did you mean http:\/\/nonsense\?$/],
+      ['127.0.0.1:80', /got "127.0.0.1:80"; did you mean http:\/\/127.0.0.1:80\?$/],
+      ['', /got ""$/],
+      ['ftp://me:word@host/x?key', /got "\*\*\*@host\/x\?\*\*\*"$/],
+      ['http://me:word@host/', /got more than http:\/\/host\/; the token is an option/],
+      [undefined, /expected the URL of a store such as https:.* got undefined$/],
+      [7, /got 7$/],
+    ] as const) {
+      const made = client.createClient({ endpoint: endpoint as string });
+      await expect(made, String(endpoint)).rejects.toThrow(TypeError);
+      await expect(made, String(endpoint)).rejects.toThrow(text);
+    }
+    await expect(client.createClient({} as ClientOptions)).rejects.toThrow(/"endpoint" expected/);
+    await expect(client.createClient({ endpoint: null, maxMemory: 1 })).rejects.toThrow(RangeError);
     for (const options of [
       { tokn: 'x' },
       { retry: { retrys: 1 } },
@@ -113,10 +127,13 @@ describe('the client of the package', () => {
       { onRetry: 3 },
       { stallTimeoutMs: Number.NaN },
     ]) {
-      await expect(client.createClient(options as object)).rejects.toThrow(TypeError);
+      const made = client.createClient({ endpoint: null, ...options } as ClientOptions);
+      await expect(made).rejects.toThrow(TypeError);
+      await expect(made).rejects.not.toThrow(/^"endpoint"/);
     }
     for (const options of [{ placement: 'best' }, { workers: 1000 }, { tier: 'fast' }]) {
-      await expect(client.createClient(options as object)).rejects.toThrow(RangeError);
+      const made = client.createClient({ endpoint: null, ...options } as ClientOptions);
+      await expect(made).rejects.toThrow(RangeError);
     }
     await expect(ours.upload(bytes, { sha265: true } as object)).rejects.toThrow(
       /"sha265" is no option of upload/,
@@ -129,7 +146,7 @@ describe('the client of the package', () => {
     await expect(ours.download('abc', { to: join(folder, 'x') })).rejects.toMatchObject({
       code: 'HASH_INVALID',
     });
-    const alone = await client.createClient();
+    const alone = await client.createClient({ endpoint: null });
     await expect(alone.upload(bytes)).rejects.toMatchObject({ code: 'USAGE' });
     expect((await alone.upload(bytes, { dryRun: true })).files[0]?.newBytes).toBe(bytes.length);
     await alone.close();
@@ -175,8 +192,8 @@ describe('options of a client', () => {
   });
 
   it('of kernels: a client says why it has not the fastest ones', async () => {
-    const fast = await client.createClient({ workers: 0 });
-    const asked = await client.createClient({ workers: 0, tier: 'readable' });
+    const fast = await client.createClient({ endpoint: null, workers: 0 });
+    const asked = await client.createClient({ endpoint: null, workers: 0, tier: 'readable' });
     expect([fast.fallbackReason, asked.fallbackReason]).toEqual([null, null]);
     await Promise.all([fast.close(), asked.close()]);
   });
@@ -184,7 +201,7 @@ describe('options of a client', () => {
 
 describe('a client that was closed', () => {
   it('refuses what is asked of it, and may be closed again', async () => {
-    const ours = await client.createClient({ workers: 0 });
+    const ours = await client.createClient({ endpoint: null, workers: 0 });
     await Promise.all([ours.close(), ours.close()]);
     const closed = { code: 'CLOSED' };
     await expect(ours.upload(new Uint8Array(3), { dryRun: true })).rejects.toMatchObject(closed);
@@ -194,7 +211,7 @@ describe('a client that was closed', () => {
 
 describe('a file', () => {
   it('may be named by a URL', async () => {
-    const ours = await client.createClient({ workers: 0 });
+    const ours = await client.createClient({ endpoint: null, workers: 0 });
     const input = new URL(import.meta.url);
     const { files } = await ours.upload([input, import.meta.filename], { dryRun: true });
     expect(files[0]?.path).toBe(import.meta.filename);

@@ -57,6 +57,19 @@ describe('masking', () => {
     );
   });
 
+  it('leaves prose about tokens alone, and not what stands beside it', () => {
+    const { mask } = createMasker();
+    for (const text of ['the bearer token is not known', 'no Bearer token.', 'needs basic auth']) {
+      expect(mask(text)).toBe(text);
+    }
+    expect(mask('the bearer token 4f2a9c3d77 is not known')).toBe(
+      'the bearer token *** is not known',
+    );
+    expect(mask('Bearer token-4f2a9c')).toBe('Bearer ***');
+    expect(mask('Bearer tokenizer')).toBe('Bearer ***');
+    expect(mask('Basic auth=')).toBe('Basic ***');
+  });
+
   it('shows no part of a secret that a cut runs through', () => {
     fc.assert(
       fc.property(

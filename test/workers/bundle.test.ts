@@ -14,7 +14,7 @@ const PROGRAM = `
   import { createClient } from 'orbweaver';
   const run = async () => {
     const workerUrl = process.argv[2];
-    const client = await createClient({ workers: 2, workerUrl });
+    const client = await createClient({ endpoint: null, workers: 2, workerUrl });
     const { files, failed } = await client.upload(new Uint8Array(12e6), { dryRun: true, sha256: true });
     await client.close();
     console.log(files[0]?.sizeBytes ?? failed[0].code + ' ' + failed[0].message);

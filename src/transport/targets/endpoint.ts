@@ -16,10 +16,10 @@ export function isLoopback(url: URL): boolean {
 export function endpointOf(kind: TargetKind, text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || !/^https?:$/.test(url.protocol)) {
-    throw new TypeError(`"url" of ${kind} expected an http or https URL`);
+    throw new TypeError(`"url" of ${kind} expected an http or https URL, got another text`);
   }
   if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
-    throw new TypeError(`"url" of ${kind} expected no user name, query or fragment`);
+    throw new TypeError(`"url" of ${kind} expected no user name, query or fragment, got one`);
   }
   if (url.protocol === 'http:' && !isLoopback(url)) {
     throw new OrbweaverError(
@@ -29,4 +29,14 @@ export function endpointOf(kind: TargetKind, text: string): URL {
     );
   }
   return url;
+}
+
+/** What came where letters and digits of a fixed count are expected. */
+export function lengthText(text: string): string {
+  return text === '' ? 'none' : `${text.length} characters, or others among them`;
+}
+
+/** The same of a secret, which is not shown. */
+export function gotSecret(text: string): string {
+  return text === '' ? 'none' : 'other characters';
 }

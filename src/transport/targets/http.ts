@@ -172,7 +172,7 @@ export function createTargetHttp(options: TargetHttpOptions): TargetHttp {
       return targetError({
         kind,
         class: named ?? classOfStatus(status),
-        message: `${what}: the server responded with ${status}${said === '' ? '' : `: ${said}`}`,
+        message: `${what}: the ${kind} server responded with ${status}${said === '' ? '' : `: ${said}`}`,
         ids,
         fields: fields satisfies ErrorFields,
         planAgain,

@@ -137,8 +137,13 @@ async function giveUp(ending: Ending, error: unknown): Promise<void> {
     isOrbweaverError(error) && ('target' in error.fields || error.code === 'INPUT_CHANGED');
   const isFinal = failure === 'permanent' || failure === 'conflict' || failure === 'integrity';
   const never = over || (isAboutIt && isFinal);
+  // Nothing was begun over there, so there is nothing to go on with, and nothing was paid. What may
+  // pass by itself (the network, an interruption) keeps the digests for the next run.
+  const { notes, prior } = replay(journal.entries);
+  const refused =
+    prior === null && notes.length === 0 && failure !== null && failure !== 'transient';
   // What was paid for is never forgotten.
-  if (never && !target.abilities.costsMoney) await journal.drop();
+  if (refused || (never && !target.abilities.costsMoney)) await journal.drop();
   else await journal.close();
 }
 

@@ -1,7 +1,7 @@
 import type { Clock } from '../../../flow/index.js';
 import type { Exchange } from '../../../http/index.js';
 import type { RandomSource } from '../../../platform/index.js';
-import { endpointOf } from '../endpoint.js';
+import { endpointOf, gotSecret, lengthText } from '../endpoint.js';
 import { targetError } from '../errors.js';
 import type { OpenSocket } from './task-sockets.js';
 
@@ -99,14 +99,17 @@ const MINUTE_MS = 60_000;
 export function cascadeSettings(options: CascadeOptions): CascadeSettings {
   const url = endpointOf('cascade', options.url);
   if (!/^[A-Za-z0-9]{86}$/.test(options.pastelId)) {
-    throw new TypeError('"pastelId" expected 86 letters and digits');
+    const got = lengthText(options.pastelId);
+    throw new TypeError(`"pastelId" expected 86 letters and digits, got ${got}`);
   }
   if (!/^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(options.passphrase)) {
-    throw new TypeError('"passphrase" expected visible ASCII characters, with spaces only between');
+    const expected = 'visible ASCII characters, with spaces only between';
+    throw new TypeError(`"passphrase" expected ${expected}, got ${gotSecret(options.passphrase)}`);
   }
   const { spendableAddress: address } = options;
   if (address !== undefined && !/^[A-Za-z0-9]{35}$/.test(address)) {
-    throw new TypeError('"spendableAddress" expected 35 letters and digits');
+    const got = lengthText(address);
+    throw new TypeError(`"spendableAddress" expected 35 letters and digits, got ${got}`);
   }
   const { apiVersion = 2 } = options;
   if (apiVersion !== 1 && apiVersion !== 2) {

@@ -202,7 +202,7 @@ function failureOf(http: TargetHttp, response: TargetResponse, failure: ApiFailu
   return targetError({
     kind: 'startrail',
     class: failure.class ?? classOfStatus(response.status),
-    message: `${failure.what}: the server responded with ${response.status}${said === '' ? '' : `: ${said}`}`,
+    message: `${failure.what}: the startrail server responded with ${response.status}${said === '' ? '' : `: ${said}`}`,
     ids: failure.ids,
     fields: { status: response.status },
   });

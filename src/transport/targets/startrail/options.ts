@@ -4,7 +4,7 @@ import type { Exchange } from '../../../http/index.js';
 import type { RandomSource } from '../../../platform/index.js';
 import type { NameLookup } from '../../ports.js';
 import { createUrlPolicy, type UrlPolicy } from '../../url-policy.js';
-import { endpointOf } from '../endpoint.js';
+import { endpointOf, gotSecret } from '../endpoint.js';
 
 /** What a file is for, in the words of the API. */
 export type StartrailCategory =
@@ -81,10 +81,12 @@ const MINUTE_MS = 60_000;
 export function startrailSettings(options: StartrailOptions): StartrailSettings {
   const url = endpointOf('startrail', options.url);
   if (!/^[\x21-\x7e]+$/.test(options.apiKey)) {
-    throw new TypeError('"apiKey" expected visible ASCII characters');
+    const got = gotSecret(options.apiKey);
+    throw new TypeError(`"apiKey" expected visible ASCII characters, got ${got}`);
   }
   if (!/^0x[0-9a-fA-F]{40}$/.test(options.issuer)) {
-    throw new TypeError('"issuer" expected 0x and 40 hex digits');
+    const got = options.issuer === '' ? 'none' : `"${options.issuer}"`;
+    throw new TypeError(`"issuer" expected 0x and 40 hex digits, got ${got}`);
   }
   const { category = 'non_attachment_file', batchCount = 50 } = options;
   if (!STARTRAIL_CATEGORIES.includes(category)) {
