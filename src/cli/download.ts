@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { EXIT } from '../errors.js';
+import { EXIT, isOrbweaverError } from '../errors.js';
 import type { DownloadProgress, ZipEntryRequest } from '../index.js';
 import { serverOf } from './args.js';
 import { COMPUTE, defineCommand, type ParsedArgs, SERVER, usage } from './command.js';
@@ -18,7 +18,11 @@ export const downloadCommand: Command = defineCommand({
   ],
   about: `Rebuilds a file and checks its size and hash before the name OUT appears. With "-o -" the
 bytes go to standard output and are checked at the end: only exit code 0 means that they are
-right. A range carries no hashes: its lengths and formats are checked.`,
+right. A range carries no hashes: its lengths and formats are checked.
+
+A download of a whole file of 4 MiB and more that is interrupted, or killed, leaves what it wrote in a
+hidden file beside OUT for a week. The same command goes on from there: what it reads back and finds
+right is not fetched again.`,
   options: [
     ...SERVER,
     {
@@ -29,6 +33,10 @@ right. A range carries no hashes: its lengths and formats are checked.`,
     },
     { name: 'offset', value: 'N', help: 'first byte of a range', fallback: '0' },
     { name: 'length', value: 'N', help: 'bytes of the range', fallback: 'to the end' },
+    {
+      name: 'no-resume',
+      help: 'begin anew, whatever an interrupted download of the same file to OUT left',
+    },
     { name: 'zip', value: 'OUT.zip', help: 'stream several files into one ZIP archive' },
     ...COMPUTE,
   ],
@@ -79,6 +87,7 @@ async function download(args: ParsedArgs, context: CliContext): Promise<number> 
       zip === undefined
         ? await client.download(entry.hash, {
             ...common,
+            resume: !args.flag('no-resume'),
             ...(offset === undefined ? {} : { offset }),
             ...(length === undefined ? {} : { length }),
           })
@@ -89,23 +98,46 @@ async function download(args: ParsedArgs, context: CliContext): Promise<number> 
       path: out,
       sizeBytes: result.sizeBytes,
       fetchedBytes: result.fetchedBytes,
+      resumedBytes: result.resumedBytes,
       requestCount: result.requestCount,
       verified: result.verified,
       wallMs: Math.round(result.wallMs),
     };
+    const { resumedBytes } = result;
+    const resumed = resumedBytes > 0 ? `, ${bytesText(resumedBytes)} were there already` : '';
     const unchecked = result.verified ? '' : '; a range, so not held against the file hash';
     if (json) writeJson(toStdout ? context.stderr : context.stdout, line);
     else if (!args.flag('quiet')) {
       context.stderr.write(
         `${printable(out)}: ${bytesText(result.sizeBytes)}, fetched ${bytesText(result.fetchedBytes)} in ` +
-          `${pluralText(result.requestCount, 'request')}, ${rateText(result.sizeBytes, result.wallMs)}${unchecked}\n`,
+          `${pluralText(result.requestCount, 'request')}, ${rateText(result.sizeBytes, result.wallMs)}${resumed}${unchecked}\n`,
       );
     }
     return EXIT.ok;
+  } catch (error) {
+    reporter.clear();
+    const isKept = isOrbweaverError(error) && Number(error.fields['keptBytes'] ?? 0) > 0;
+    if (isKept && !json) context.stderr.write(goOnText(args, first, out));
+    throw error;
   } finally {
     reporter.clear();
     await client.close();
   }
+}
+
+/** The command that goes on with a download, as a shell takes it. The token is not repeated. */
+function goOnText(args: ParsedArgs, name: string, out: string): string {
+  const endpoint = args.text('endpoint');
+  const words = [
+    ...['orbweaver', 'download', name, '-o', out],
+    ...(endpoint === undefined ? [] : ['--endpoint', endpoint]),
+    ...(args.text('token') === undefined ? [] : ['--token', '…']),
+  ];
+  return `to go on: ${words.map(shellWord).join(' ')}\n`;
+}
+
+function shellWord(word: string): string {
+  return /^[\w@%+=:,./…-]+$/.test(word) ? word : `'${printable(word).replaceAll("'", "'\\''")}'`;
 }
 
 /** Where the file goes: OUT itself, or NAME in it when it is a folder. @throws USAGE */

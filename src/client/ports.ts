@@ -22,7 +22,7 @@ export type {
   SlabSegment,
 } from './ports/pool.js';
 export type { CachedShard, ShardCache } from './ports/shard-cache.js';
-export type { Sink } from './ports/sink.js';
+export type { ChunkRun, KeptRun, Sink, SinkPart } from './ports/sink.js';
 export type { RandomAccess, Source, SourceReader } from './ports/source.js';
 export type {
   ByteRange,

@@ -142,6 +142,13 @@ export interface ClientDownloadOptions {
   readonly offset?: number | undefined;
   /** Bytes of a range; cut at the end of the file. @default all that follow */
   readonly length?: number | undefined;
+  /**
+   * Go on with what an earlier call for the same file and path left beside the path, when it failed or
+   * its process was killed: bytes that are read back and have the right hashes are not fetched again. For
+   * whole files of 4 MiB and more that go to a path. False begins anew.
+   * @default true
+   */
+  readonly resume?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   /** A listener that throws is not called again; the download goes on. */
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
@@ -152,6 +159,8 @@ export interface DownloadResult {
   readonly sizeBytes: number;
   /** Bytes of xorbs that came over the wire. */
   readonly fetchedBytes: number;
+  /** Bytes of the file that an earlier call had written, read back and found right. */
+  readonly resumedBytes: number;
   readonly requestCount: number;
   /**
    * True when the bytes were held against the file hash: always for a whole file. False for a range,
@@ -193,11 +202,11 @@ export interface OrbweaverClient {
    */
   download(fileHash: string, options: ClientDownloadOptions): Promise<DownloadResult>;
   /** The same as a readable stream, which ends with an error when a check fails. */
-  stream(fileHash: string, options?: Omit<ClientDownloadOptions, 'to'>): Readable;
+  stream(fileHash: string, options?: Omit<ClientDownloadOptions, 'to' | 'resume'>): Readable;
   /** Streams several files into one ZIP archive as they are rebuilt. */
   downloadZip(
     entries: readonly ZipEntryRequest[],
-    options: Omit<ClientDownloadOptions, 'offset' | 'length'>,
+    options: Omit<ClientDownloadOptions, 'offset' | 'length' | 'resume'>,
   ): Promise<DownloadResult>;
   /** Ends workers and connections; what still runs is cancelled. */
   close(): Promise<void>;
@@ -248,7 +257,7 @@ const UPLOAD_RULES: OptionRules<ClientUploadOptions> = {
   onFile: is.callback,
 };
 
-const STREAM_RULES: OptionRules<Omit<ClientDownloadOptions, 'to'>> = {
+const STREAM_RULES: OptionRules<Omit<ClientDownloadOptions, 'to' | 'resume'>> = {
   offset: is.integer(0),
   length: is.integer(0),
   signal: is.signal,
@@ -257,6 +266,7 @@ const STREAM_RULES: OptionRules<Omit<ClientDownloadOptions, 'to'>> = {
 
 const DOWNLOAD_RULES: OptionRules<ClientDownloadOptions> = {
   to: is.required(is.either(is.text, is.object)),
+  resume: is.flag,
   ...STREAM_RULES,
 };
 
@@ -323,8 +333,13 @@ export async function createClient(options: ClientOptions): Promise<OrbweaverCli
       checkOptions('download', downloadOptions, DOWNLOAD_RULES);
       MerkleHash.parse(fileHash);
       const parts = { cas: needCas(), pool, budget };
-      const { runDownload, sinkOf } = await import('./download.js');
-      return runDownload(parts, fileHash, await sinkOf(downloadOptions.to), downloadOptions);
+      const { fileSinkOf, runDownload } = await import('./download.js');
+      return runDownload(
+        parts,
+        fileHash,
+        await fileSinkOf(fileHash, downloadOptions),
+        downloadOptions,
+      );
     },
     stream: (fileHash, streamOptions = {}) => {
       checkOptions('stream', streamOptions, STREAM_RULES);

@@ -21,7 +21,7 @@ export async function runDownload(
   { cas, pool, budget }: DownloadParts,
   fileHash: string,
   sink: Sink,
-  { offset, length, signal, onProgress }: Omit<ClientDownloadOptions, 'to'>,
+  { offset, length, signal, onProgress }: Omit<ClientDownloadOptions, 'to' | 'resume'>,
 ): Promise<DownloadResult> {
   const startedAt = performance.now();
   const result = await downloadFile({
@@ -45,7 +45,7 @@ export async function runDownload(
 export async function runZipDownload(
   parts: DownloadParts,
   entries: readonly ZipEntryRequest[],
-  options: Omit<ClientDownloadOptions, 'offset' | 'length'>,
+  options: Omit<ClientDownloadOptions, 'offset' | 'length' | 'resume'>,
 ): Promise<DownloadResult> {
   const startedAt = performance.now();
   const { createZipWriter, safeEntryName } = await import('../archive/index.js');
@@ -85,6 +85,7 @@ export async function runZipDownload(
     return {
       sizeBytes: position,
       fetchedBytes,
+      resumedBytes: 0,
       requestCount,
       // Each entry is a whole file.
       verified: true,
@@ -94,6 +95,15 @@ export async function runZipDownload(
     await target.abort();
     throw error;
   }
+}
+
+/** Where a whole file goes: what is written of it stays for the next call when this one fails. */
+export function fileSinkOf(
+  fileHash: string,
+  { to, resume = true }: Pick<ClientDownloadOptions, 'to' | 'resume'>,
+): Promise<Sink> | Sink {
+  if (typeof to !== 'string') return sinkOf(to);
+  return outputSink(to, { keepAs: fileHash, anew: !resume });
 }
 
 /** Where a download goes: a path, or a stream. */

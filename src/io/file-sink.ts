@@ -1,11 +1,12 @@
 import type { Stats } from 'node:fs';
 import { type FileHandle, open, readlink, rename, stat, statfs, unlink } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import type { Sink } from '../client/ports.js';
+import type { KeptRun, Sink, SinkPart } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
 import { outputError } from './errno.js';
 import { makeFolder, syncFolder } from './folder.js';
-import { partPath, removeLeftovers } from './part-name.js';
+import { KeptPart, LEAST_KEPT_BYTES } from './kept-part.js';
+import { type LeftPart, partPath, sweepParts } from './part-name.js';
 
 /** Links that are followed to the target, as many as Linux does. */
 const MAX_LINKS = 40;
@@ -22,11 +23,22 @@ export interface FileSinkOptions {
    * @default true
    */
   readonly removeLeftovers?: boolean | undefined;
+  /**
+   * What the file will hold, as 16 hexadecimal digits or more: then `abort` leaves what was noted in the
+   * sink's `part`, for a later sink of the same target and content to go on with.
+   * @default nothing is left
+   */
+  readonly keepAs?: string | undefined;
+  /**
+   * Begin anew, whatever an earlier run left.
+   * @default false
+   */
+  readonly anew?: boolean | undefined;
 }
 
 /**
  * A file as a sink. Bytes go, in any order, to a file of a unique name beside the target, which
- * gets the target's name on `commit` and is removed on `abort`: under the final name there is
+ * gets the target's name on `commit` and is removed on `abort` (or left, see `keepAs`): under the final name there is
  * either the old file or the whole new one. Opened at the first `prepare` or `write`. Missing folders
  * are made. Of a file that is replaced the rights and, where that is allowed, the owner stay; a link is
  * written through: the file that it leads to is replaced.
@@ -40,28 +52,69 @@ export interface FileSinkOptions {
  * await sink.commit(bytes.length);
  */
 export function fileSink(path: string, options: FileSinkOptions = {}): Sink {
+  const { keepAs } = options;
+  const kept =
+    keepAs === undefined
+      ? null
+      : new KeptPart({ content: keepAs.slice(0, 16), leastBytes: LEAST_KEPT_BYTES });
+  let finding: Promise<Found> | undefined;
   /** Once it is open: where the file will be, behind all links, and what it is called until then. */
   let place: { readonly target: string; readonly part: string } | undefined;
   let opening: Promise<FileHandle> | undefined;
   let closed = false;
   let writtenBytes = 0;
-  /** End of the last zeros that were left out: the file is new, so what is not written is a hole. */
+  /** End of the last zeros that were left out: in a new file what is not written is a hole. */
   let skippedEnd = 0;
+  /** In a file that is not new they have to be written where it had something. */
+  let dirtyEnd = 0;
+  const skipped: { readonly offset: number; lengthBytes: number }[] = [];
+  /** The part of an earlier run. */
+  let taken: FileHandle | null = null;
+  /** What is noted was read back, not written. */
+  let isReadBack = false;
 
+  const find = (): Promise<Found> => {
+    finding ??= findTarget(path).then(async (old) => ({
+      old,
+      left:
+        options.removeLeftovers === false || !isReplaceable(old)
+          ? []
+          : await sweepParts(old.target, kept === null ? null : (keepAs ?? '').slice(0, 16)),
+    }));
+    return finding;
+  };
   const openPart = (): Promise<FileHandle> => {
     if (closed) return Promise.reject(closedError(path));
     opening ??= (async () => {
-      const old = await findTarget(path);
-      place = { target: old.target, part: partPath(old.target) };
-      return openBeside({ ...old, ...place, path }, options);
+      const { old } = await find();
+      place = { target: old.target, part: kept?.pathFor(old.target) ?? partPath(old.target) };
+      return taken ?? openBeside({ ...old, ...place, path });
     })();
     return opening;
+  };
+  const claims = async (): Promise<readonly KeptRun[]> => {
+    const { old, left } = await find();
+    if (kept === null || options.anew === true || closed) return [];
+    const found = await kept.takeOver(old.target, left);
+    if (found === null) return [];
+    taken = found.file;
+    const { size, blocks } = await taken.stat();
+    writtenBytes = Math.min(size, blocks * 512);
+    dirtyEnd = size;
+    isReadBack = true;
+    if (old.stats !== null) await keepRights(taken, old.stats);
+    await openPart();
+    return found.runs;
   };
   const discard = async (): Promise<void> => {
     closed = true;
     const file = await opening?.catch(() => undefined);
     if (file === undefined || place === undefined) return;
     const { part } = place;
+    if (kept !== null && kept.keptBytes > 0) {
+      await file.close().catch(() => {});
+      if (await kept.leave()) return;
+    }
     // The name goes at once, however long writing goes on.
     const unlinked = await unlink(part).then(
       () => true,
@@ -71,12 +124,50 @@ export function fileSink(path: string, options: FileSinkOptions = {}): Sink {
     await file.close().catch(() => {});
     // Some systems keep a file that is open.
     if (!unlinked) await unlink(part).catch(() => {});
+    await kept?.leave();
   };
+  const part: SinkPart | undefined =
+    kept === null
+      ? undefined
+      : {
+          claims: () =>
+            claims().catch((error: unknown) => {
+              throw outputError(error, path);
+            }),
+          read: (run) => kept.read(run),
+          async readAt(into, offset) {
+            const file = await openPart();
+            await readOrZeros(file, into, offset, path);
+          },
+          note(run) {
+            const noted = kept.note(run);
+            // What was read back behind the end of the file was zeros.
+            if (noted !== null && noted.offset + noted.sizeBytes > dirtyEnd && isReadBack) {
+              skippedEnd = Math.max(skippedEnd, noted.offset + noted.sizeBytes);
+            }
+            return noted;
+          },
+          settle: async () => {
+            isReadBack = false;
+            await kept.settle();
+          },
+          forget() {
+            if (dirtyEnd === Number.POSITIVE_INFINITY) return;
+            dirtyEnd = Number.POSITIVE_INFINITY;
+            skipped.length = 0;
+            kept.forget();
+          },
+          get keptBytes() {
+            return kept.keptBytes;
+          },
+        };
 
   return {
     name: path,
     positional: true,
+    part,
     async prepare(sizeBytes) {
+      kept?.expect(sizeBytes);
       await openPart();
       await checkFreeSpace(path, sizeBytes - writtenBytes);
     },
@@ -103,6 +194,11 @@ export function fileSink(path: string, options: FileSinkOptions = {}): Sink {
     },
     skip(offset, lengthBytes) {
       skippedEnd = Math.max(skippedEnd, offset + lengthBytes);
+      if (offset >= dirtyEnd) return;
+      const last = skipped.at(-1);
+      if (last !== undefined && last.offset + last.lengthBytes === offset) {
+        last.lengthBytes += lengthBytes;
+      } else skipped.push({ offset, lengthBytes });
     },
     async commit(sizeBytes) {
       const file = await openPart();
@@ -114,12 +210,21 @@ export function fileSink(path: string, options: FileSinkOptions = {}): Sink {
           await file.truncate(sizeBytes);
           size = sizeBytes;
         }
-        if (size !== sizeBytes) throw sizeMismatch(path, sizeBytes, size);
+        if (size > sizeBytes && taken !== null) {
+          await file.truncate(sizeBytes);
+          size = sizeBytes;
+        }
+        if (size !== sizeBytes) {
+          kept?.forget();
+          throw sizeMismatch(path, sizeBytes, size);
+        }
+        for (const each of skipped) await writeZeros(file, each, path);
         if (options.durable) await file.sync();
         await file.close();
-        const { part, target } = place as NonNullable<typeof place>;
-        await rename(part, target);
+        const { part: partName, target } = place as NonNullable<typeof place>;
+        await rename(partName, target);
         if (options.durable) await syncFolder(dirname(target));
+        await kept?.finish();
       } catch (error) {
         await discard();
         throw outputError(error, path);
@@ -129,6 +234,48 @@ export function fileSink(path: string, options: FileSinkOptions = {}): Sink {
       if (!closed) await discard();
     },
   };
+}
+
+/** What was found before anything is made. */
+interface Found {
+  readonly old: OldFile;
+  readonly left: readonly LeftPart[];
+}
+
+function isReplaceable({ stats }: OldFile): boolean {
+  return stats === null || stats.isFile();
+}
+
+async function readOrZeros(
+  file: FileHandle,
+  into: Uint8Array,
+  offset: number,
+  path: string,
+): Promise<void> {
+  for (let done = 0; done < into.length; ) {
+    const { bytesRead } = await file
+      .read(into, done, into.length - done, offset + done)
+      .catch((error: unknown) => {
+        throw outputError(error, path);
+      });
+    if (bytesRead === 0) into.fill(0, done);
+    done = bytesRead === 0 ? into.length : done + bytesRead;
+  }
+}
+
+/** Zeros that are written at a time. */
+const ZEROS_BYTES: number = 1 << 20;
+
+async function writeZeros(
+  file: FileHandle,
+  { offset, lengthBytes }: { readonly offset: number; readonly lengthBytes: number },
+  path: string,
+): Promise<void> {
+  const zeros = new Uint8Array(Math.min(lengthBytes, ZEROS_BYTES));
+  for (let done = 0; done < lengthBytes; done += zeros.length) {
+    const piece = zeros.subarray(0, Math.min(zeros.length, lengthBytes - done));
+    await writeAll(file, piece, offset + done, path);
+  }
 }
 
 /** What is there already: the file behind all links, of which rights and owner stay. */
@@ -150,10 +297,12 @@ async function findTarget(path: string): Promise<OldFile> {
   throw new OrbweaverError('OUTPUT_UNWRITABLE', message, { path });
 }
 
-async function openBeside(
-  { path, target, part, stats }: OldFile & { readonly path: string; readonly part: string },
-  { removeLeftovers: sweep = true }: FileSinkOptions,
-): Promise<FileHandle> {
+async function openBeside({
+  path,
+  target,
+  part,
+  stats,
+}: OldFile & { readonly path: string; readonly part: string }): Promise<FileHandle> {
   try {
     if (stats !== null && !stats.isFile()) {
       const got = stats.isDirectory() ? 'a folder' : 'a pipe or device';
@@ -161,9 +310,8 @@ async function openBeside(
       throw new OrbweaverError('OUTPUT_UNWRITABLE', message, { path });
     }
     if (stats === null) await makeFolder(dirname(target));
-    if (sweep) await removeLeftovers(target);
     // 'wx': a link planted under the unfinished name is an error, never followed.
-    const file = await open(part, 'wx', stats === null ? 0o666 : 0o600);
+    const file = await open(part, 'wx+', stats === null ? 0o666 : 0o600);
     if (stats !== null) await keepRights(file, stats);
     return file;
   } catch (error) {

@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { type FileHandle, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { JournalEntry, JournalSummary, Journals, TransferJournal } from '../client/ports.js';
 import { outputError } from './errno.js';
 import { makeFolder, syncFolder } from './folder.js';
+import { isRunning, processStart } from './process-id.js';
 
 /**
  * Transfers remembered on disk, one file each, one JSON object a line, only ever added to:
@@ -135,27 +135,8 @@ function ownedName(id: string): string {
   return `${id}.${process.pid}-${processStart(process.pid) ?? '0'}${SUFFIX}`;
 }
 
-/** Its process runs, and is not another one that got the same number later. */
 function isBusy({ owner }: Found): boolean {
-  if (owner === null) return false;
-  try {
-    process.kill(owner.pid, 0);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
-  }
-  const start = processStart(owner.pid);
-  return start === null || owner.start === '0' || start === owner.start;
-}
-
-/** When a process began, in ticks of the system; null where that cannot be known. */
-function processStart(pid: number): string | null {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The second field is the name in brackets, which may hold anything.
-    return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? null;
-  } catch {
-    return null;
-  }
+  return owner !== null && isRunning(owner.pid, owner.start);
 }
 
 async function readEntries(

@@ -22,7 +22,7 @@ import type {
 import { createReadableCodec } from '../../src/compress/index.js';
 import { OrbweaverError } from '../../src/errors.js';
 import type { Clock } from '../../src/flow/index.js';
-import { createReadableBlake3, fileHash, type MerkleHash } from '../../src/hash/index.js';
+import { createReadableBlake3, DATA_KEY, fileHash, type MerkleHash } from '../../src/hash/index.js';
 import type { FetchRange, Reconstruction, Term, XorbFetch } from '../../src/plan/index.js';
 import { sliceTerms } from '../../src/plan/index.js';
 import { SYSTEM_CLOCK } from '../../src/platform/index.js';
@@ -370,7 +370,14 @@ export function testPool(shape: {
       return () => listeners.delete(listener);
     },
     chunk: unused,
-    hash: unused,
+    async hash(slab, starts, lengths) {
+      const hashes = new Uint8Array(32 * starts.length);
+      for (const [i, start] of starts.entries()) {
+        const chunk = slab.bytes.subarray(start, start + (lengths[i] as number));
+        hasher.keyed(DATA_KEY, chunk, hashes, 32 * i);
+      }
+      return hashes;
+    },
     pack: unused,
     ...{ sha256: unused },
     createSha256: unused,

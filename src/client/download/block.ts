@@ -8,6 +8,7 @@ import {
   planDownload,
   type Reconstruction,
 } from '../../plan/index.js';
+import type { SinkPart } from '../ports.js';
 import { ChunkLedger, LEDGER_BYTES_PER_CHUNK } from './chunk-ledger.js';
 import type { ChunkCheck, ZeroCheck } from './known-chunks.js';
 import type { DownloadOptions } from './types.js';
@@ -21,7 +22,17 @@ export interface Transfer {
   readonly known: ChunkCheck | null;
   /** Null where the sink has no holes. */
   readonly isZero: ZeroCheck | null;
-  readonly counters: { writtenBytes: number; fetchedBytes: number; requestCount: number };
+  readonly counters: {
+    writtenBytes: number;
+    fetchedBytes: number;
+    requestCount: number;
+    /** Of `writtenBytes`, those that lay in the unfinished output already. */
+    resumedBytes: number;
+  };
+  /** What listeners were told last: it never shrinks. */
+  shownBytes: number;
+  /** Where chunks are noted that are written; null: nobody goes on from there. */
+  readonly part: SinkPart | null;
   /** Until it has failed once. */
   onProgress: DownloadOptions['onProgress'];
   /** Bytes of the whole output, once they are known. */

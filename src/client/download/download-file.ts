@@ -1,14 +1,16 @@
 import { MAX_CHUNK_BYTES } from '../../compress/index.js';
 import { isOrbweaverError, OrbweaverError } from '../../errors.js';
 import { Budget, Scope } from '../../flow/index.js';
-import { createMerkleTree } from '../../hash/index.js';
+import { createMerkleTree, HASH_BYTES } from '../../hash/index.js';
 import type { PlacedTerm } from '../../plan/index.js';
 import { RECORD_HEADER_BYTES } from '../../xorb/index.js';
 import { callListener } from '../listener.js';
+import type { KeptRun, SinkPart } from '../ports.js';
 import { type Block, openBlock, type Transfer } from './block.js';
 import { LedgerChain } from './chunk-ledger.js';
 import { repair } from './damage.js';
 import { WORD_BYTES } from './fetch.js';
+import { verifyClaims } from './held.js';
 import { chunkCheck, zeroCheck } from './known-chunks.js';
 import { RESTART_BLOCK_BYTES, runBlock } from './run-block.js';
 import type { DownloadOptions, DownloadSummary } from './types.js';
@@ -66,16 +68,16 @@ export async function downloadFile(options: DownloadOptions): Promise<DownloadSu
     scope.check();
     const verified = await transferAll(transfer);
     scope.check();
-    const { writtenBytes: sizeBytes, fetchedBytes, requestCount } = counters;
+    const { writtenBytes: sizeBytes, fetchedBytes, requestCount, resumedBytes } = counters;
     // A stream ends when its reader lets it; a file is renamed, which nothing may interrupt.
     const committing = options.sink.commit(sizeBytes);
     await (options.sink.positional ? committing : scope.race(committing));
-    return { sizeBytes, fetchedBytes, requestCount, verified };
+    return { sizeBytes, fetchedBytes, resumedBytes, requestCount, verified };
   } catch (error) {
     scope.end(error);
     const reason = withDoubt(transfer, firstReason(transfer));
     await comeToRest(transfer, reason);
-    throw reason;
+    throw withKept(transfer, reason);
   } finally {
     for (const block of transfer.kept) block.memory.release();
     scope.close();
@@ -90,7 +92,9 @@ function transferOf(options: DownloadOptions): Transfer {
     budget: options.budget ?? new Budget({ capacityBytes: DEFAULT_DOWNLOAD_BUDGET_BYTES }),
     known: knownChunkHashes === undefined ? null : chunkCheck(knownChunkHashes),
     isZero: sink.positional && sink.skip !== undefined ? zeroCheck(hasher) : null,
-    counters: { writtenBytes: 0, fetchedBytes: 0, requestCount: 0 },
+    counters: { writtenBytes: 0, fetchedBytes: 0, requestCount: 0, resumedBytes: 0 },
+    shownBytes: 0,
+    part: options.range === undefined && sink.positional ? (sink.part ?? null) : null,
     onProgress: options.onProgress,
     totalBytes: undefined,
     kept: [],
@@ -108,28 +112,84 @@ async function transferAll(transfer: Transfer): Promise<boolean> {
     await prepare(transfer, 0, true);
     return fileHash.isZero();
   }
+  const held = transfer.part === null ? [] : await verifyClaims(transfer, transfer.part);
+  if (held.length > 0) {
+    if (await transferRest(transfer, held, concurrency).catch(falseForSeams)) return true;
+    // A chunk that is not where it was said to be: what was kept is worth nothing.
+    startOver(transfer);
+  }
   // From its start on, a range may turn out to be the whole file.
   const tree = offset === 0 ? createMerkleTree(hasher) : null;
-  const position = await transferBlocks(transfer, { offset, end, concurrency }, tree);
+  const chain = tree === null ? null : new LedgerChain(tree);
+  const position = await transferBlocks(transfer, { offset, end, concurrency }, chain);
   checkWritten(transfer, position - offset);
   const rebuilt = tree?.fileHash();
   if (rebuilt?.equals(fileHash)) return true;
   if (rebuilt !== undefined && isWhole) {
+    // The chunks that were noted may be the wrong ones.
+    transfer.part?.forget();
     await repair(transfer, concurrency, rebuilt);
     return true;
   }
   return transfer.known?.covers(offset, position) ?? false;
 }
 
+/**
+ * Fetches what lies between held runs. @returns false when the file is another one in the end
+ */
+async function transferRest(
+  transfer: Transfer,
+  held: readonly KeptRun[],
+  concurrency: number,
+): Promise<boolean> {
+  const { counters, options, scope } = transfer;
+  const part = transfer.part as SinkPart;
+  const tree = createMerkleTree(options.hasher);
+  const chain = new LedgerChain(tree);
+  let position = 0;
+  for (const run of held) {
+    if (run.offset > position) {
+      const gap = { offset: position, end: run.offset, concurrency };
+      if ((await transferBlocks(transfer, gap, chain)) !== run.offset) return false;
+    }
+    const { hashes, lengths } = await scope.race(part.read(run));
+    for (const [i, length] of lengths.entries()) tree.push(hashes, HASH_BYTES * i, length);
+    position = run.offset + run.sizeBytes;
+    counters.resumedBytes += run.sizeBytes;
+    noteWritten(transfer, run.sizeBytes);
+  }
+  const end = Number.POSITIVE_INFINITY;
+  position = await transferBlocks(transfer, { offset: position, end, concurrency }, chain);
+  return counters.writtenBytes === position && tree.fileHash().equals(options.fileHash);
+}
+
+/** A gap that does not begin between two chunks of the file: the runs beside it are not of this file. */
+function falseForSeams(error: unknown): false {
+  const isSeam = isOrbweaverError(error) && error.fields['field'] === 'offset_into_first_range';
+  if (isSeam) return false;
+  throw error;
+}
+
+/** As if nothing had been kept or written. */
+function startOver(transfer: Transfer): void {
+  const { counters, kept } = transfer;
+  transfer.part?.forget();
+  for (const block of kept.splice(0)) block.memory.release();
+  counters.writtenBytes = 0;
+  counters.resumedBytes = 0;
+}
+
 /** @returns the position in the file behind the last byte that was written */
 async function transferBlocks(
   transfer: Transfer,
   span: { readonly offset: number; readonly end: number; readonly concurrency: number },
-  tree: ReturnType<typeof createMerkleTree> | null,
+  chain: LedgerChain | null,
 ): Promise<number> {
   const { offset, end, concurrency } = span;
   const { blockBytes: fullBytes = DEFAULT_BLOCK_BYTES, pool } = transfer.options;
-  const chain = tree === null ? null : new LedgerChain(tree);
+  const { range } = transfer.options;
+  /** Nothing of the output follows; a gap between held runs is not the end. */
+  const isOpen = end === Number.POSITIVE_INFINITY || range !== undefined;
   let previous: PlacedTerm | undefined;
   let blockBytes = fullBytes;
   /** What is written, and where the chunk starts that the next byte belongs to. */
@@ -145,14 +205,15 @@ async function transferBlocks(
       previous,
     });
     if (block === null) {
-      if (position > offset) return position;
+      if (position > offset || transfer.counters.resumedBytes > 0) return position;
       throw offset === 0 ? emptyFile(transfer) : behindEnd(transfer);
     }
     try {
       const { outputBytes } = block.plan;
       // Threads start while the sink is opened and the first bytes are asked for; small files need none.
       pool.expectBytes?.(outputBytes);
-      await prepare(transfer, position + outputBytes - offset, block.isLast);
+      const knownEnd = position + outputBytes - (range?.offset ?? 0);
+      await prepare(transfer, knownEnd, block.isLast && isOpen);
       const { givenBytes, isPaused, taken } = await runBlock(transfer, block, {
         concurrency: Math.min(concurrency, Math.ceil(blockBytes / RESTART_BLOCK_BYTES)),
         onWritten: (bytes) => noteWritten(transfer, bytes),
@@ -160,7 +221,7 @@ async function transferBlocks(
       position += givenBytes;
       const dropBytes = block.reconstruction.offsetIntoFirstTerm;
       const isComplete = givenBytes === outputBytes;
-      const untilBytes = isComplete ? Number.POSITIVE_INFINITY : position - fileStart;
+      const untilBytes = isComplete && isOpen ? Number.POSITIVE_INFINITY : position - fileStart;
       // Without hashes there are no chunks to begin with: the next byte is asked for.
       fileStart +=
         chain === null || block.ledger === null
@@ -198,9 +259,11 @@ async function prepare(transfer: Transfer, sizeBytes: number, isFinal: boolean):
 function noteWritten(transfer: Transfer, bytes: number): void {
   const { counters, totalBytes } = transfer;
   counters.writtenBytes += bytes;
-  const { writtenBytes, fetchedBytes } = counters;
   const { onProgress } = transfer;
   if (onProgress === undefined) return;
+  const { fetchedBytes } = counters;
+  const writtenBytes = Math.max(transfer.shownBytes, counters.writtenBytes);
+  transfer.shownBytes = writtenBytes;
   callListener(
     () => onProgress({ writtenBytes, fetchedBytes, totalBytes }),
     () => {
@@ -248,6 +311,18 @@ function withDoubt({ options, counters }: Transfer, error: unknown): unknown {
     error.code,
     `${error.message}; the ${writtenBytes} bytes already written to "${sink.name}" are not to be trusted`,
     { ...error.fields, writtenBytes },
+    error,
+  );
+}
+
+/** Says that the same call goes on from where this one stopped. */
+function withKept({ part, options }: Transfer, error: unknown): unknown {
+  const keptBytes = part?.keptBytes ?? 0;
+  if (keptBytes === 0 || !isOrbweaverError(error)) return error;
+  return new OrbweaverError(
+    error.code,
+    `${error.message}; ${keptBytes} bytes of "${options.sink.name}" are kept, and the same call goes on from there`,
+    { ...error.fields, keptBytes },
     error,
   );
 }

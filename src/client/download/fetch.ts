@@ -1,4 +1,10 @@
-import { type OrderedStage, type Owned, ordered, type Scope } from '../../flow/index.js';
+import {
+  type Clock,
+  type OrderedStage,
+  type Owned,
+  ordered,
+  type Scope,
+} from '../../flow/index.js';
 import type { PlannedFetch } from '../../plan/index.js';
 import type { ComputePool, DecodeResult, RangeReader, RangeSource } from '../ports.js';
 import { decodeRuns } from './decode.js';
@@ -15,6 +21,8 @@ export interface FetchContext {
   readonly pairs: PairSource;
   readonly urls: UrlBook;
   readonly scope: Scope;
+  /** Tells when the records in a slab are passed on although there is room for more; null: never. */
+  readonly flushClock: Pick<Clock, 'now'> | null;
   /** Checks and notes decoded runs, in this order for each range, before their bytes go anywhere. */
   readonly onDecoded: (runs: readonly RecordRun[], decoded: DecodeResult) => void;
   /** Takes the pair with the bytes of the runs. */
@@ -38,6 +46,13 @@ const MAX_REFETCHES = 1;
  * that does not fit any more are moved to the next slab, so this is also the most that is moved.
  */
 const STEP_BYTES: number = 1 << 18;
+
+/**
+ * With a clock, records are passed on after this time, if they are this many bytes: what a killed
+ * process has received and not written is lost, and on a slow link a slab takes seconds to fill.
+ */
+const FLUSH_MS = 50;
+const LEAST_FLUSH_BYTES: number = 1 << 18;
 
 /** The widest word that engines copy at a time. */
 export const WORD_BYTES = 8;
@@ -120,6 +135,8 @@ class Attempt {
   #at = 0;
   #chunk: number;
   #received = 0;
+  /** When the slab was taken. */
+  #slabSince = 0;
 
   constructor(job: Job) {
     const { pool, scope, onDecoded, deliver } = job.context;
@@ -242,7 +259,14 @@ class Attempt {
     const { bytes } = (this.#pair as Owned<SlabPair>).value.input;
     const { chunk, full } = this.#walker.walk(this.#layout, bytes, this.#filled, this.#chunk);
     this.#chunk = chunk;
-    if (full) await this.#flush();
+    if (full || this.#isDue()) await this.#flush();
+  }
+
+  #isDue(): boolean {
+    const clock = this.#job.context.flushClock;
+    if (clock === null || this.#walker.position < LEAST_FLUSH_BYTES) return false;
+    const { runs } = this.#walker;
+    return runs.length > 0 && clock.now() - this.#slabSince >= FLUSH_MS;
   }
 
   /** Gives the records in the slab to the decoder; an unfinished one waits for the next slab. */
@@ -275,6 +299,7 @@ class Attempt {
     const pair = await this.#job.context.pairs.acquire(this.#job.window);
     if (this.#scope.ended) pair.release();
     this.#scope.check();
+    this.#slabSince = this.#job.context.flushClock?.now() ?? 0;
     pair.value.input.bytes.set(this.#carry, this.#walker.position);
     this.#filled = this.#walker.position + this.#carry.length;
     this.#carry = new Uint8Array(0);

@@ -1,7 +1,8 @@
 import { OrbweaverError } from '../../errors.js';
 import type { Scope } from '../../flow/index.js';
+import { HASH_BYTES } from '../../hash/index.js';
 import type { PlannedFetch } from '../../plan/index.js';
-import type { DecodeResult } from '../ports.js';
+import type { ChunkRun, DecodeResult } from '../ports.js';
 import type { Block, Transfer } from './block.js';
 import { type FetchContext, runFetch } from './fetch.js';
 import { OrderedOutput } from './ordered-output.js';
@@ -129,13 +130,15 @@ function contextOf(
   { transfer, block, scope, output, pairs }: BlockRun,
   rewrite: RunOptions['rewrite'],
 ): FetchContext {
-  const { counters, options } = transfer;
+  const { counters, options, part } = transfer;
   const isZero = rewrite === undefined ? transfer.isZero : null;
   return {
     cas: options.cas,
     pool: options.pool,
     pairs,
     scope,
+    // What is written is noted, so it should not wait long for its slab to be full.
+    flushClock: part === null ? null : options.clock,
     urls: createUrlBook(block.reconstruction, block.ask),
     onRequest: () => {
       counters.requestCount++;
@@ -159,9 +162,46 @@ function contextOf(
         holes.push(...places.holes);
         first += run.chunkEnd - run.chunkStart;
       }
-      void scope.spawn(output.deliver({ pair, slices, holes }));
+      const notes = part === null ? [] : wholeChunks(block, runs, decoded);
+      const delivering = output.deliver({ pair, slices, holes });
+      void scope.spawn(
+        notes.length === 0
+          ? delivering
+          : delivering.then(() => {
+              for (const run of notes) part?.note(run);
+            }),
+      );
     },
   };
+}
+
+/** The chunks of `runs` that the output of the block has from their first byte to their last. */
+function wholeChunks(
+  { fileStart, skipBytes }: Block,
+  runs: readonly RecordRun[],
+  decoded: DecodeResult,
+): ChunkRun[] {
+  const whole: ChunkRun[] = [];
+  let runFirst = 0;
+  for (const run of runs) {
+    const { layout } = run;
+    const at = runFirst - run.chunkStart;
+    for (const use of usesOf(run)) {
+      const shift = use.outputOffset - layout.rawStart(use.chunkStart);
+      let first = Math.max(use.chunkStart, run.chunkStart);
+      let end = Math.min(use.chunkEnd, run.chunkEnd);
+      while (first < end && shift + layout.rawStart(first) < 0) first++;
+      while (end > first && shift + layout.rawStart(end) > use.outputEnd) end--;
+      if (first === end) continue;
+      whole.push({
+        offset: fileStart + skipBytes + shift + layout.rawStart(first),
+        lengths: decoded.lengths.subarray(at + first, at + end),
+        hashes: decoded.hashes.subarray(HASH_BYTES * (at + first), HASH_BYTES * (at + end)),
+      });
+    }
+    runFirst += run.chunkEnd - run.chunkStart;
+  }
+  return whole;
 }
 
 /** Checks the chunks of a slab, and notes them everywhere they are used in the file. */

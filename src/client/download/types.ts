@@ -75,6 +75,8 @@ export interface DownloadSummary {
   readonly sizeBytes: number;
   /** Bytes of xorbs that came over the wire, repeats included. */
   readonly fetchedBytes: number;
+  /** Bytes of the file that an earlier run had written, read back and found right. */
+  readonly resumedBytes: number;
   /** Requests for reconstructions and for ranges. */
   readonly requestCount: number;
   /**

@@ -1,0 +1,203 @@
+import { type FileHandle, open, rename } from 'node:fs/promises';
+import type { ChunkRun, KeptRun } from '../client/ports.js';
+import { OrbweaverError } from '../errors.js';
+
+/**
+ * What is written in a part: a file of runs of chunks beside it, only ever added to.
+ *
+ *     run     | "OWR1" | chunks: u32 | offset: f64 | chunk | chunk | …
+ *     chunk   | bytes: u32 | hash: 32 bytes |               little-endian
+ *
+ * It needs no check sum and no fsync: it says which bytes to read back, and only those count that have
+ * the hash that it names. A last run without its end was torn by a crash and is left out.
+ */
+
+const MAGIC = 0x3152574f;
+const HEAD_BYTES = 16;
+const HASH_BYTES = 32;
+const CHUNK_BYTES: number = 4 + HASH_BYTES;
+/** Far more than a slab has, and no more than a xorb. */
+const MAX_RUN_CHUNKS = 8192;
+/** Longest chunk of the protocol. */
+const MAX_LENGTH = 131_072;
+/** Bytes that are read at a time. */
+const BLOCK_BYTES = 1 << 20;
+
+/** Runs at the positions at which they were written. */
+export interface PartLedger {
+  /** Adds a run, of which a copy is made. Its position is known at once; a failed write shows in `read`. */
+  append(run: ChunkRun): KeptRun;
+  /** @throws OrbweaverError `STORAGE_FAILED` when the run is not there */
+  read(run: KeptRun): Promise<ChunkRun>;
+  /** False: the disk took no more. */
+  readonly isWhole: boolean;
+  /** Moves the file to another name, over what is there. */
+  moveTo(path: string): Promise<void>;
+  /** When everything is handed to the system. Never rejects. */
+  close(): Promise<void>;
+}
+
+/** A new one; where it cannot be made, it is not whole. */
+export function createLedger(path: string): PartLedger {
+  return ledgerOf(path, open(path, 'w+', 0o600), 0);
+}
+
+/** An earlier one, to be read only, and its runs in the order in which they were written. */
+export async function openLedger(
+  path: string,
+): Promise<{ readonly ledger: PartLedger; readonly runs: readonly KeptRun[] }> {
+  const file = await open(path, 'r');
+  try {
+    const { size } = await file.stat();
+    const runs: KeptRun[] = [];
+    let position = 0;
+    for (
+      let run = await runAt(file, 0, size);
+      run !== null;
+      run = await runAt(file, position, size)
+    ) {
+      runs.push(run);
+      position += HEAD_BYTES + CHUNK_BYTES * run.chunkCount;
+    }
+    return { ledger: ledgerOf(path, Promise.resolve(file), position), runs };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+/**
+ * Of runs that overlap, the one that was written last, or that begins first.
+ * @returns ascending and apart
+ */
+export function apart(runs: readonly KeptRun[]): KeptRun[] {
+  const sorted = [...runs].sort((a, b) => a.offset - b.offset || b.position - a.position);
+  const kept: KeptRun[] = [];
+  let end = 0;
+  for (const run of sorted) {
+    if (run.offset < end) continue;
+    kept.push(run);
+    end = run.offset + run.sizeBytes;
+  }
+  return kept;
+}
+
+async function runAt(file: FileHandle, position: number, size: number): Promise<KeptRun | null> {
+  const head = new Uint8Array(HEAD_BYTES);
+  if (position + HEAD_BYTES > size) return null;
+  await readFully(file, head, position);
+  const view = new DataView(head.buffer);
+  const chunkCount = view.getUint32(4, true);
+  const offset = view.getFloat64(8, true);
+  const isRun = view.getUint32(0, true) === MAGIC && chunkCount > 0 && chunkCount <= MAX_RUN_CHUNKS;
+  if (!isRun || !(Number.isSafeInteger(offset) && offset >= 0)) return null;
+  if (position + HEAD_BYTES + CHUNK_BYTES * chunkCount > size) return null;
+  const run: KeptRun = { offset, sizeBytes: 0, chunkCount, position };
+  const { lengths } = await chunksOf(file, run);
+  let sizeBytes = 0;
+  for (const length of lengths) {
+    if (length === 0 || length > MAX_LENGTH) return null;
+    sizeBytes += length;
+  }
+  return Number.isSafeInteger(offset + sizeBytes) ? { ...run, sizeBytes } : null;
+}
+
+async function chunksOf(
+  file: FileHandle,
+  { offset, position, chunkCount }: KeptRun,
+): Promise<ChunkRun> {
+  const bytes = new Uint8Array(CHUNK_BYTES * chunkCount);
+  await readFully(file, bytes, position + HEAD_BYTES);
+  const view = new DataView(bytes.buffer);
+  const lengths = new Uint32Array(chunkCount);
+  const hashes = new Uint8Array(HASH_BYTES * chunkCount);
+  for (let i = 0; i < chunkCount; i++) {
+    const at = CHUNK_BYTES * i;
+    lengths[i] = view.getUint32(at, true);
+    hashes.set(bytes.subarray(at + 4, at + CHUNK_BYTES), HASH_BYTES * i);
+  }
+  return { offset, lengths, hashes };
+}
+
+async function readFully(file: FileHandle, into: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < into.length; ) {
+    const length = Math.min(into.length - done, BLOCK_BYTES);
+    const { bytesRead } = await file.read(into, done, length, position + done);
+    if (bytesRead === 0) throw new OrbweaverError('STORAGE_FAILED', 'a list of chunks ends early');
+    done += bytesRead;
+  }
+}
+
+function ledgerOf(firstPath: string, opening: Promise<FileHandle>, end: number): PartLedger {
+  let path = firstPath;
+  let position = end;
+  let isWhole = true;
+  /** One write at a time: after one that failed nothing is written. */
+  let last: Promise<void> = opening.then(
+    () => {},
+    () => {
+      isWhole = false;
+    },
+  );
+  /** Handed over together: zeros of a disk image are many runs of one chunk. */
+  let waiting: Uint8Array[] = [];
+  let waitingAt = 0;
+  const write = (bytes: Uint8Array, at: number): void => {
+    waiting.push(bytes);
+    if (waiting.length > 1) return;
+    waitingAt = at;
+    last = last.then(writeWaiting).catch(() => {
+      isWhole = false;
+    });
+  };
+  const writeWaiting = async (): Promise<void> => {
+    const all = Buffer.concat(waiting);
+    const at = waitingAt;
+    waiting = [];
+    if (!isWhole) return;
+    const file = await opening;
+    for (let done = 0; done < all.length; ) {
+      done += (await file.write(all, done, all.length - done, at + done)).bytesWritten;
+    }
+  };
+  return {
+    append({ offset, lengths, hashes }) {
+      const bytes = new Uint8Array(HEAD_BYTES + CHUNK_BYTES * lengths.length);
+      const view = new DataView(bytes.buffer);
+      view.setUint32(0, MAGIC, true);
+      view.setUint32(4, lengths.length, true);
+      view.setFloat64(8, offset, true);
+      let sizeBytes = 0;
+      for (const [i, length] of lengths.entries()) {
+        const at = HEAD_BYTES + CHUNK_BYTES * i;
+        view.setUint32(at, length, true);
+        bytes.set(hashes.subarray(HASH_BYTES * i, HASH_BYTES * (i + 1)), at + 4);
+        sizeBytes += length;
+      }
+      const run: KeptRun = { offset, sizeBytes, chunkCount: lengths.length, position };
+      write(bytes, position);
+      position += bytes.length;
+      return run;
+    },
+    async read(run) {
+      await last;
+      const reading = opening.then((file) => chunksOf(file, run));
+      return reading.catch((error: unknown) => {
+        const text = `"${path}" expected a list of chunks that can be read back`;
+        throw new OrbweaverError('STORAGE_FAILED', text, { path }, error);
+      });
+    },
+    get isWhole() {
+      return isWhole;
+    },
+    async moveTo(next) {
+      await last;
+      await rename(path, next);
+      path = next;
+    },
+    async close() {
+      await last;
+      await opening.then((file) => file.close()).catch(() => {});
+    },
+  };
+}
