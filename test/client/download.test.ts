@@ -173,7 +173,13 @@ describe('downloadFile', () => {
     const pool = testPool(SMALLEST);
     const fileHash = MerkleHash.ZERO;
     const summary = await downloadFile({ cas, pool, hasher, fileHash, sink });
-    expect(summary).toEqual({ sizeBytes: 0, fetchedBytes: 0, resumedBytes: 0, requestCount: 0, verified: true });
+    expect(summary).toEqual({
+      sizeBytes: 0,
+      fetchedBytes: 0,
+      resumedBytes: 0,
+      requestCount: 0,
+      verified: true,
+    });
     expect(sink.state).toBe('committed');
     expect(sink.prepared).toEqual([0]);
     expect(cas.reconstructions).toEqual([]);
