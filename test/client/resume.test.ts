@@ -18,7 +18,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { DownloadSummary } from '../../src/client/index.js';
 import type { ChunkRun, SinkPart } from '../../src/client/ports.js';
 import { fileSink } from '../../src/io/index.js';
-import { type ComputePool, createComputePool } from '../../src/workers/index.js';
+import { createComputePool } from '../../src/workers/index.js';
 import {
   downloadFile,
   type FakeCasOptions,
@@ -98,7 +98,7 @@ function download(
   });
   return downloadFile({
     cas: fakeCas([file], xorbs, options),
-    pool: pool as ComputePool,
+    pool,
     hasher: pool.kernels.hasher,
     fileHash: file.hash,
     sink,
