@@ -2,7 +2,7 @@
 // how much is stored for the second one beside what is new in it, and how long does it take to read
 // it back beside the same file stored alone, with orbweaver and with the native client?
 //
-// Run:      npm run build && node bench/placement.mjs [--rounds 7] [--pairs rows,inserts,release,twice,edited]
+// Run:      npm run build && node bench/placement.mjs [--rounds 7] [--pairs rows,rows-head,inserts,inserts-head,release,twice,edited]
 //             [--policies balanced,store-least,read-fast,reference] [--gaps 0,65536,262144]
 //             [--networks loopback,20ms-1000mbit] [--patience SECONDS] [--folder DIR] [--json FILE]
 //           The native client takes part when ORBWEAVER_BENCH_PYTHON (or .cache/interop/bin/python)
@@ -17,7 +17,8 @@
 // Goal:     "balanced" stores at most 1.1 times what is new and reads at most 1.15 times as long.
 //
 // Versions are uploaded one after the other by clients that remember what they stored (a shard
-// cache), as on one machine; "elsewhere" is a client without, which only has the gateway to ask.
+// cache), as on one machine; "elsewhere" is a client without, which only has the gateway to ask;
+// "base" is one without that is told of the first version by a local copy, "base hash" by its hash.
 // "New" is counted without the code under test: chunks of the second file that the first one does
 // not have (for pairs in one session: distinct chunks of both), as records of a xorb, one by one.
 // --gaps replaces the gap that gateways read over; --networks puts a model of a link between reader
@@ -120,13 +121,14 @@ async function store(way, pair, folder) {
   await mkdir(data, { recursive: true });
   const gateway = await startServer('gateway', { data, gapBytes: null });
   const shardCacheDir = way.forgets ? undefined : join(folder, `cache-${way.name}`);
-  const send = (paths, order = 'files') =>
+  const send = (paths, order = 'files', base = undefined) =>
     runOwn('upload', {
       endpoint: gateway.url,
       placement: way.placement,
       paths,
       order,
       shardCacheDir,
+      base,
     });
   try {
     let sent;
@@ -137,9 +139,10 @@ async function store(way, pair, folder) {
         way.order === 'second first' ? [pair.second, pair.first] : [pair.first, pair.second];
       sent = await send(paths, way.order === 'in turns' ? 'turns' : 'sequence');
     } else {
-      await send([pair.first]);
+      const { files } = await send([pair.first]);
       before = await folderBytes(join(data, 'xorbs'));
-      sent = await send([pair.second]);
+      const base = { copy: pair.first, hash: files[0].fileHash }[way.base];
+      sent = await send([pair.second], 'files', base);
     }
     const file = sent.files.find(({ path }) => path === pair.second);
     const storedBytes = (await folderBytes(join(data, 'xorbs'))) - before;
@@ -152,9 +155,12 @@ async function store(way, pair, folder) {
 function waysOf(pair, policies) {
   const alone = { name: 'alone', placement: 'balanced', alone: true };
   if (!pair.session) {
-    // A client that has forgotten stores the same as "balanced" where the first chunk is known.
     const asking = { name: 'balanced, elsewhere', placement: 'balanced', forgets: true };
-    return [alone, ...policies.map((name) => ({ name, placement: name })), asking];
+    const told = [
+      { ...asking, name: 'balanced, base', base: 'copy' },
+      { ...asking, name: 'balanced, base hash', base: 'hash' },
+    ];
+    return [alone, ...policies.map((name) => ({ name, placement: name })), asking, ...told];
   }
   const orders = ['first first', 'second first', 'in turns'];
   return [alone, ...orders.map((order) => ({ name: order, placement: 'balanced', order }))];
@@ -356,7 +362,7 @@ async function main(values) {
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '7' },
-    pairs: { type: 'string', default: 'rows,inserts,release,twice,edited' },
+    pairs: { type: 'string', default: 'rows,rows-head,inserts,inserts-head,release,twice,edited' },
     policies: { type: 'string', default: 'balanced,store-least,read-fast,reference' },
     gaps: { type: 'string' },
     networks: { type: 'string', default: 'loopback' },

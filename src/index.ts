@@ -18,6 +18,7 @@ export {
   type FailedUpload,
   type OrbweaverClient,
   type PlacementName,
+  type UploadBase,
   type UploadedFile,
   type UploadResult,
   type ZipEntryRequest,

@@ -43,6 +43,10 @@ export const PAIRS = {
       return { first, second: await written(join(folder, 'rows'), bytes) };
     },
   },
+  'rows-head': {
+    title: 'the same, and the first bytes',
+    make: (folder) => withNewHead(folder, 'rows'),
+  },
   inserts: {
     title: '37 bytes inserted at 200 places, fp32',
     async make(folder) {
@@ -63,6 +67,10 @@ export const PAIRS = {
       pieces.push(bytes.subarray(from));
       return { first, second: await written(join(folder, 'inserts'), Buffer.concat(pieces)) };
     },
+  },
+  'inserts-head': {
+    title: 'the same, and at the beginning',
+    make: (folder) => withNewHead(folder, 'inserts'),
   },
   release: {
     title: 'numpy 2.4.4, then 2.4.5, unpacked',
@@ -114,6 +122,14 @@ with zipfile.ZipFile(glob.glob(folder + "/numpy-*.whl")[0]) as wheel, tarfile.op
         info.size = len(data)
         tar.addfile(info, io.BytesIO(data))
 `;
+
+/** The pair `name` with another first chunk: what a server can always be asked for is new then. */
+async function withNewHead(folder, name) {
+  const { first, second } = await PAIRS[name].make(folder);
+  const bytes = await readFile(second);
+  bytes.fill(0x5a, 0, 100);
+  return { first, second: await written(`${second}-head`, bytes) };
+}
 
 async function written(path, bytes) {
   await writeFile(path, bytes);

@@ -27,10 +27,10 @@ const ROLES = {
   },
 
   /** Uploads files in one session: at once, one after another, or both read in turns. */
-  async upload({ endpoint, placement, paths, order, shardCacheDir }) {
+  async upload({ endpoint, placement, paths, order, shardCacheDir, base }) {
     const client = await createClient({ endpoint, token: TOKEN, placement, shardCacheDir });
     const inputs = order === 'files' ? paths : orderedStreams(paths, order);
-    const { files, failed, xorbBytes, shardBytes, wallMs } = await client.upload(inputs);
+    const { files, failed, xorbBytes, shardBytes, wallMs } = await client.upload(inputs, { base });
     await client.close();
     if (failed.length > 0) throw new Error(failed[0].message);
     return { result: { files, xorbBytes, shardBytes, wallMs } };

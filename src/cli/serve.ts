@@ -58,6 +58,12 @@ scope, then serves until SIGINT or SIGTERM, which let requests in flight finish.
       fallback: 'the Host of the request',
     },
     {
+      name: 'dedup-one-in',
+      value: 'N',
+      help: 'list one chunk in N (a power of two up to 1024) for dedup queries',
+      fallback: '64',
+    },
+    {
       name: 'cors',
       value: 'ORIGIN',
       help: 'let web pages of this origin in, or * for all',
@@ -113,6 +119,7 @@ async function serve(args: ParsedArgs, context: CliContext): Promise<number> {
       maxMemory: args.bytes('max-memory'),
       prefix: args.text('prefix'),
       publicUrl: args.text('public-url'),
+      dedupOneIn: args.count('dedup-one-in'),
       cors: cors === undefined ? undefined : { origins: cors === '*' ? '*' : [cors] },
       onAccess: log.onAccess,
       onFault: log.onFault,

@@ -1,4 +1,4 @@
-import { basename } from 'node:path';
+import { basename, resolve } from 'node:path';
 import type { PlacementName, UploadInput, UploadProgress, UploadResult } from '../index.js';
 import { serverOf } from './args.js';
 import { CACHE, cacheOptionsOf, cacheWarning } from './cache.js';
@@ -26,6 +26,12 @@ that two of them have in common is sent once. "-" reads standard input.`,
     { name: 'sha256', help: "also compute each file's SHA-256 and register it" },
     { name: 'expand', help: 'PATHs are ZIP archives: upload their entries as files' },
     { name: 'allow-append', help: 'send growing files (logs) up to the size they had' },
+    {
+      name: 'base',
+      value: 'HASH|PATH',
+      help: 'the previous version: its hash, a local copy, or a folder; repeatable',
+      isRepeatable: true,
+    },
     {
       name: 'placement',
       value: 'P',
@@ -80,6 +86,7 @@ async function upload(args: ParsedArgs, context: CliContext): Promise<number> {
       sha256: args.flag('sha256'),
       expand: args.flag('expand'),
       upToStartSize: args.flag('allow-append'),
+      base: basesOf(args, context),
       signal: context.signal,
       onProgress: ({ readBytes, totalBytes: known, sentBytes, file, ...counts }) =>
         reporter.update({
@@ -93,6 +100,9 @@ async function upload(args: ParsedArgs, context: CliContext): Promise<number> {
         }),
     });
     for (const file of result.files) reporter.event('file', file);
+    for (const { base, problem } of result.bases ?? []) {
+      if (problem !== null) reporter.warn(`base "${base}": ${problem}`);
+    }
     reporter.clear();
     const doneCount = result.files.length;
     if (json) writeJson(context.stdout, jsonOf(result));
@@ -102,6 +112,13 @@ async function upload(args: ParsedArgs, context: CliContext): Promise<number> {
     reporter.clear();
     await client.close();
   }
+}
+
+/** Bases as the client takes them: paths are those of the command's own folder. */
+function basesOf(args: ParsedArgs, { cwd }: CliContext): readonly string[] | undefined {
+  const bases = args.texts('base');
+  if (bases.length === 0) return undefined;
+  return bases.map((base) => (/^[0-9a-f]{64}$/i.test(base) ? base : resolve(cwd, base)));
 }
 
 function progressOf({ name, readBytes, sizeBytes }: NonNullable<UploadProgress['file']>) {
@@ -116,6 +133,7 @@ export function jsonOf(result: UploadResult): object {
     xorbCount: result.xorbCount,
     xorbBytes: result.xorbBytes,
     shardBytes: result.shardBytes,
+    ...(result.bases === undefined ? {} : { bases: result.bases }),
     wallMs: Math.round(result.wallMs),
     ...(result.failed.length === 0
       ? {}

@@ -11,6 +11,8 @@ export {
 } from './download/index.js';
 export {
   type AddOptions,
+  type BaseInput,
+  type BaseOutcome,
   createUploadSession,
   DEFAULT_QUERY_TIMEOUT_MS,
   DEFAULT_READ_CONCURRENCY,

@@ -29,6 +29,8 @@ export type {
   CasClient,
   ChunkHashes,
   DedupQueries,
+  DedupQuestion,
+  DenseDedup,
   RangeReader,
   RangeSource,
   ReadRangesOptions,

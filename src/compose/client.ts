@@ -77,6 +77,13 @@ export interface ClientUploadOptions {
   readonly sha256?: boolean | undefined;
   /** Inputs are ZIP archives: upload their entries as files, so that they dedup. @default false */
   readonly expand?: boolean | undefined;
+  /**
+   * Previous versions of what is uploaded: file hashes of 64 digits, paths of local copies, or folders
+   * of them, in which each input looks for the file at its own relative path. What the store has of
+   * them is not sent again, even from a machine that remembers nothing. A base that cannot be used is
+   * told of in `bases` of the result, and is no failure. @default none
+   */
+  readonly base?: string | readonly string[] | undefined;
   /** Do everything but send. Asks the store what it has, if there is one. @default false */
   readonly dryRun?: boolean | undefined;
   /**
@@ -121,10 +128,24 @@ export interface FailedUpload {
   readonly exitCode: number;
 }
 
+/** What became of a base. */
+export interface UploadBase {
+  /** The hash or path. */
+  readonly base: string;
+  /** 64 digits; null when a local copy could not be read. */
+  readonly fileHash: string | null;
+  /** Chunks that the store has of it, and that this upload knew by it. */
+  readonly knownChunks: number;
+  /** Why it was not used, a sentence; null: it was. */
+  readonly problem: string | null;
+}
+
 export interface UploadResult {
   /** In the order of the inputs. */
   readonly files: readonly UploadedFile[];
   readonly failed: readonly FailedUpload[];
+  /** Absent where no base was given. */
+  readonly bases?: readonly UploadBase[];
   /** Xorbs sent, and their serialized bytes. */
   readonly xorbCount: number;
   readonly xorbBytes: number;
@@ -250,6 +271,7 @@ const RETRY_RULES: OptionRules<RetryOptions> = {
 const UPLOAD_RULES: OptionRules<ClientUploadOptions> = {
   sha256: is.flag,
   expand: is.flag,
+  base: is.either(is.text, is.texts),
   dryRun: is.flag,
   upToStartSize: is.flag,
   signal: is.signal,

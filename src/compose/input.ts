@@ -13,6 +13,11 @@ export interface NamedInput {
   /** Name in results and messages. */
   readonly name?: string | undefined;
   readonly data: BareInput;
+  /**
+   * The previous version of this one: its file hash of 64 digits, or the path of a local copy. What the
+   * store has of it is not sent again. @default none
+   */
+  readonly base?: string | undefined;
   /** 64 hexadecimal digits: registered as they are, without computing. */
   readonly sha256?: string | undefined;
 }

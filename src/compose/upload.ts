@@ -12,6 +12,7 @@ import { ERROR_CODES, isOrbweaverError } from '../errors.js';
 import { createDiskLatency } from '../io/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { WorkerPool } from '../workers/index.js';
+import { createBases } from './bases.js';
 import type {
   ClientUploadOptions,
   FailedUpload,
@@ -47,7 +48,7 @@ export async function runUpload(
   options: ClientUploadOptions,
 ): Promise<UploadResult> {
   const { cas, pool, cache } = parts;
-  const { sha256 = false, expand = false, upToStartSize, onFile, ...rest } = options;
+  const { sha256 = false, expand = false, upToStartSize, onFile, base, ...rest } = options;
   const { signal } = rest;
   const startedAt = performance.now();
   const files: UploadedFile[] = [];
@@ -68,8 +69,12 @@ export async function runUpload(
     },
   });
   const failures: FailedUpload[] = [];
+  const bases = createBases(session, base);
   try {
+    if (base !== undefined) await bases.learnCommon();
     const add = async (source: Source, input: UploadInput): Promise<void> => {
+      const learning = bases.learnFor(input);
+      if (learning !== null) await learning;
       const wait = session.ready();
       if (wait !== null) await wait;
       session.enqueue(source, { sha256: givenSha256(input) ?? sha256 });
@@ -105,6 +110,7 @@ export async function runUpload(
       shardCount: summary.shardCount,
       shardBytes: summary.shardBytes,
       wallMs: performance.now() - startedAt,
+      ...(bases.outcomes.length === 0 ? {} : { bases: bases.outcomes }),
       ...(summary.listenerError === undefined ? {} : { listenerError: summary.listenerError }),
     };
   } catch (error) {

@@ -4,6 +4,15 @@ import type { Hasher } from '../hash/ports.js';
 import { ChunkIndex, type ChunkIndexOptions, HASH_WORDS, hashWords } from './chunk-index.js';
 import type { Origin } from './ports.js';
 
+/** Where a span begins in its xorb. */
+export interface SpanStart {
+  readonly chunk: number;
+  /** Uncompressed bytes before that chunk; what a reader pays for gaps is reckoned with it. */
+  readonly rawStart: number;
+}
+
+const WHOLE: SpanStart = { chunk: 0, rawStart: 0 };
+
 const ORIGINS: readonly Origin[] = ['session', 'local', 'global'];
 
 /**
@@ -20,6 +29,8 @@ export class ChunkSource {
   readonly #starts: GrowableU32 = new GrowableU32();
   readonly #rawBytes: GrowableU32 = new GrowableU32();
   readonly #origins: GrowableU32 = new GrowableU32();
+  /** Number in the xorb of the first chunk of each span. */
+  readonly #firstChunks: GrowableU32 = new GrowableU32();
 
   constructor(key: Uint8Array | null, options: ChunkIndexOptions) {
     this.key = key;
@@ -35,13 +46,17 @@ export class ChunkSource {
     return this.#xorbs.has(id);
   }
 
-  /** Opens the span of a xorb; its chunks are appended next. Returns its number. */
-  openSpan(id: number, origin: Origin): number {
+  /**
+   * Opens the span of a xorb; its chunks are appended next. Returns its number. `first`: only a part
+   * of the xorb is known, from this chunk on, which begins at about so many raw bytes.
+   */
+  openSpan(id: number, origin: Origin, first: SpanStart = WHOLE): number {
     this.#xorbs.add(id);
     this.#ids.push(id);
     this.#starts.push(this.index.count);
-    this.#rawBytes.push(0);
+    this.#rawBytes.push(first.rawStart);
     this.#origins.push(ORIGINS.indexOf(origin));
+    this.#firstChunks.push(first.chunk);
     return this.spanCount - 1;
   }
 
@@ -90,6 +105,11 @@ export class ChunkSource {
   /** Where the raw bytes of `entry`, which lies in `span`, end. */
   rawEnd(span: number, entry: number): number {
     return entry + 1 < this.endOf(span) ? this.index.rawStart(entry + 1) : this.rawBytesOf(span);
+  }
+
+  /** Number in its xorb of `entry`, which lies in `span`. */
+  chunkOf(span: number, entry: number): number {
+    return this.#firstChunks.at(span) + entry - this.startOf(span);
   }
 
   /** Packed hashes of a span, a copy. */

@@ -8,10 +8,17 @@ export {
   QUERY_SPACING_CHUNKS,
   READ_FAST_PRICES,
 } from './constants.js';
+export {
+  type FileChunks,
+  type KnownXorbRun,
+  type PlacedChunks,
+  placeChunks,
+} from './place-chunks.js';
 export { createPricedPlacement, createReadFastPlacement } from './placement-priced.js';
 export { createReferencePlacement } from './placement-reference.js';
 export { createStoreLeastPlacement } from './placement-store-least.js';
 export type { FilePlacement, KnownRun, Origin, PlacedRun, PlacementPolicy } from './ports.js';
+export { denseCandidates } from './query-policy.js';
 export { createDedupSession } from './session.js';
 export type {
   ClosedXorb,

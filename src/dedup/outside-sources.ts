@@ -14,6 +14,7 @@ import {
   MIN_CHUNKS_PER_XORB,
   OUTSIDE_CHUNK_BYTES,
 } from './constants.js';
+import type { KnownXorbRun } from './place-chunks.js';
 import type { Origin } from './ports.js';
 import type { XorbRegistry } from './xorb-registry.js';
 
@@ -27,6 +28,8 @@ export class OutsideSources {
   readonly #session: ChunkSource;
   readonly #maxChunks: number;
   #plain: ChunkSource = new ChunkSource(null, { maxProbes: MAX_OUTSIDE_PROBES });
+  /** Parts of xorbs. */
+  #runs: ChunkSource = new ChunkSource(null, { maxProbes: MAX_OUTSIDE_PROBES });
   readonly #keyed: ChunkSource[] = [];
   #all: readonly ChunkSource[] = [];
   #xorbCount = 0;
@@ -37,7 +40,7 @@ export class OutsideSources {
     this.#maxChunks = maxChunks;
   }
 
-  /** Plain first, then keyed ones, the last useful first; those without chunks are left out. */
+  /** Plain first, then parts of xorbs, then keyed ones, the last useful first; those without chunks are left out. */
   get all(): readonly ChunkSource[] {
     return this.#all;
   }
@@ -47,18 +50,20 @@ export class OutsideSources {
   }
 
   get chunkCount(): number {
-    return this.#keyed.reduce((sum, source) => sum + source.index.count, this.#plain.index.count);
+    const plain = this.#plain.index.count + this.#runs.index.count;
+    return this.#keyed.reduce((sum, source) => sum + source.index.count, plain);
   }
 
   get memoryBytes(): number {
-    let bytes = this.#plain.index.memoryBytes;
+    let bytes = this.#plain.index.memoryBytes + this.#runs.index.memoryBytes;
     for (const source of this.#keyed) bytes += source.index.memoryBytes;
     return bytes;
   }
 
   /** After every change: placing asks for the list once per chunk. */
   #changed(): void {
-    this.#all = this.#plain.index.count > 0 ? [this.#plain, ...this.#keyed] : [...this.#keyed];
+    const plain = [this.#plain, this.#runs].filter(({ index }) => index.count > 0);
+    this.#all = [...plain, ...this.#keyed];
   }
 
   /** Notes that a keyed source was useful, so that it is kept before others. */
@@ -74,13 +79,20 @@ export class OutsideSources {
   /** Forgets everything. */
   clear(): void {
     this.#plain = new ChunkSource(null, { maxProbes: MAX_OUTSIDE_PROBES });
+    this.#runs = new ChunkSource(null, { maxProbes: MAX_OUTSIDE_PROBES });
     this.#keyed.length = 0;
     this.#changed();
   }
 
-  /** Drops keys, those that served longest ago first, until no more than `maxBytes` are used. */
+  /**
+   * Drops keys, those that served longest ago first, and at last the parts of xorbs, until no more
+   * than `maxBytes` are used.
+   */
   shrink(maxBytes: number): void {
     while (this.#keyed.length > 0 && this.memoryBytes > maxBytes) this.#keyed.pop();
+    if (this.memoryBytes > maxBytes) {
+      this.#runs = new ChunkSource(null, { maxProbes: MAX_OUTSIDE_PROBES });
+    }
     this.#changed();
   }
 
@@ -124,9 +136,36 @@ export class OutsideSources {
     return { xorbs: fresh.length, chunks };
   }
 
+  /**
+   * Takes what is known of parts of xorbs, in order, as far as there is memory.
+   * @returns chunks added
+   */
+  addRuns(
+    runs: Iterable<KnownXorbRun>,
+    origin: Exclude<Origin, 'session'>,
+    maxBytes: number,
+  ): number {
+    const maxChunks = Math.min(this.#maxChunks, Math.floor(maxBytes / OUTSIDE_CHUNK_BYTES));
+    let added = 0;
+    for (const { xorb, chunkStart, rawStart, hashes, lengths } of runs) {
+      const id = this.#registry.find(xorb);
+      if (this.#plain.hasXorb(id) || this.#session.hasXorb(id)) continue;
+      if (this.#xorbCount >= this.#maxChunks / MIN_CHUNKS_PER_XORB) break;
+      if (this.chunkCount + lengths.length > maxChunks) break;
+      if (!this.#runs.hasXorb(id)) this.#xorbCount++;
+      const start = { chunk: chunkStart, rawStart };
+      this.#runs.openSpan(this.#registry.idOf(xorb), origin, start);
+      const words = hashWords(hashes);
+      for (const [i, length] of lengths.entries()) this.#runs.append(words, i * HASH_WORDS, length);
+      added += lengths.length;
+    }
+    this.#changed();
+    return added;
+  }
+
   /** Drops the keys that served longest ago until `chunks` more fit; false when they never will. */
   #makeRoom(chunks: number, keep: ChunkSource | undefined, maxChunks: number): boolean {
-    let kept = this.#plain.index.count;
+    let kept = this.#plain.index.count + this.#runs.index.count;
     if (keep !== undefined && keep !== this.#plain) kept += keep.index.count;
     if (kept + chunks > maxChunks) return false;
     for (let i = this.#keyed.length - 1; i >= 0; i--) {

@@ -207,7 +207,7 @@ export class Placer {
     const chunkCount = source.runLength(span, entry, batch, chunk);
     if (chunkCount === 0) return null;
     const xorb = source.idOf(span);
-    const chunkStart = entry - source.startOf(span);
+    const chunkStart = source.chunkOf(span, entry);
     const last = entry + chunkCount - 1;
     return {
       source,
@@ -298,7 +298,7 @@ export class Placer {
     const rawEnd = source.rawBytesOf(slot);
     const startsTerm = file.append({
       xorb,
-      chunkStart: entry - source.startOf(slot),
+      chunkStart: source.chunkOf(slot, entry),
       bytes: rawEnd - rawStart,
       hashes: batch.hashes.subarray(start * HASH_BYTES, end * HASH_BYTES),
       lengths: batch.lengths.subarray(start, end),

@@ -1,4 +1,4 @@
-import { HASH_BYTES, isGlobalDedupEligible } from '../hash/index.js';
+import { HASH_BYTES, isDedupEligible, isGlobalDedupEligible } from '../hash/index.js';
 import { QUERY_SPACING_CHUNKS } from './constants.js';
 
 /**
@@ -47,4 +47,18 @@ export function chunksToAsk(
     state.nextChunk = chunk === 0 ? 1 : chunk + QUERY_SPACING_CHUNKS;
   }
   return asked;
+}
+
+/**
+ * Numbers of the chunks that a server knows the files of by, which lists one in `oneIn` and takes many
+ * in one question. No spacing: a question costs no more for that.
+ * @param isFirst whether a file begins with the first one, which is always listed
+ */
+export function denseCandidates(hashes: Uint8Array, oneIn: number, isFirst: boolean): number[] {
+  const found: number[] = [];
+  for (let chunk = 0; chunk * HASH_BYTES < hashes.length; chunk++) {
+    const isListed = isDedupEligible(hashes, chunk * HASH_BYTES, oneIn);
+    if (isListed || (isFirst && chunk === 0)) found.push(chunk);
+  }
+  return found;
 }

@@ -69,6 +69,14 @@ export function createDedupSession(options: DedupSessionOptions): DedupSession {
     addShard: (bytes, origin, nowSeconds, maxBytes = Number.POSITIVE_INFINITY) =>
       outside.add(bytes, origin, { nowSeconds, maxBytes }),
 
+    addRuns: (runs, origin, maxBytes) => outside.addRuns(runs, origin, maxBytes),
+
+    unknownOf(hashes) {
+      const count = hashes.length / HASH_BYTES;
+      const batch = new Batch(hasher, hashes, new Uint32Array(count));
+      return Array.from({ length: count }, (_, i) => i).filter((i) => !placer.isKnown(batch, i));
+    },
+
     shrinkOutside: (maxBytes) => outside.shrink(maxBytes),
 
     openFile() {

@@ -1,5 +1,6 @@
 import type { MerkleHash } from '../hash/index.js';
 import type { Hasher } from '../hash/ports.js';
+import type { KnownXorbRun } from './place-chunks.js';
 import type { Origin, PlacementPolicy } from './ports.js';
 
 /** Stands for one file of a session; opaque. */
@@ -120,7 +121,22 @@ export interface DedupSession {
     nowSeconds: number,
     maxBytes?: number,
   ): { readonly xorbs: number; readonly chunks: number };
-  /** Forgets what shards from outside told, keyed ones only, until no more than `maxBytes` are used. */
+  /**
+   * Learns where parts of stored xorbs lie, in order, as far as there is memory.
+   * @param maxBytes memory that all that is known from outside may take, as an estimate
+   * @returns chunks added
+   */
+  addRuns(
+    runs: Iterable<KnownXorbRun>,
+    origin: Exclude<Origin, 'session'>,
+    maxBytes: number,
+  ): number;
+  /** Numbers of those of these chunks (32 bytes each) that nothing knows. */
+  unknownOf(hashes: Uint8Array): number[];
+  /**
+   * Forgets what was told from outside, keyed shards first, then parts of xorbs, until no more than
+   * `maxBytes` are used; plain shards stay.
+   */
   shrinkOutside(maxBytes: number): void;
   openFile(): FileHandle;
   /**

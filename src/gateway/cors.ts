@@ -13,7 +13,7 @@ export interface CorsOptions {
 const DEFAULT_MAX_AGE_SECONDS = 24 * 60 * 60;
 /** What a page may read of a response beyond the few headers that it always may. */
 const EXPOSED =
-  'accept-ranges, content-length, content-range, etag, retry-after, www-authenticate, x-request-id';
+  'accept-ranges, content-length, content-range, etag, retry-after, www-authenticate, x-orbweaver-dedup, x-request-id';
 /** Names as they can stand in a header. */
 const HEADER_NAMES = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+(?: *, *[A-Za-z0-9!#$%&'*+.^_`|~-]+)*$/;
 

@@ -3,6 +3,7 @@ import type { Hasher } from '../hash/ports.js';
 import {
   encodeShard,
   FOOTER_BYTES,
+  type HashTable,
   keyShard,
   RECORD_BYTES,
   type Shard,
@@ -13,6 +14,7 @@ import {
   indexedChunks,
   type ShardOutline,
   type ShardOutlines,
+  wantedChunks,
   xorbsInOrder,
 } from './shard-outline.js';
 import { pause } from './turns.js';
@@ -20,8 +22,8 @@ import { type CatalogXorb, endOf } from './xorb-catalog.js';
 import type { XorbHealth } from './xorb-health.js';
 
 /**
- * A keyed shard with every xorb that may help the asker. All registered shards that know the chunk
- * contribute, newest first, so that an edited copy, which shares its first chunk with the original,
+ * A keyed shard with every xorb that may help the asker. All registered shards that know one of the
+ * chunks contribute, newest first, so that an edited copy, which shares its first chunk with the original,
  * finds all of the original and what later versions added. What is missing or damaged is left out.
  * A client learns nothing of chunks that it does not have: hashes are keyed.
  */
@@ -48,9 +50,11 @@ export interface DedupBuildParts {
 
 /** The question. */
 export interface DedupAsk {
-  readonly chunk: MerkleHash;
-  /** Shards that know the chunk, newest first. */
+  readonly chunks: readonly MerkleHash[];
+  /** Shards that know one of the chunks, newest first. */
   readonly shards: readonly MerkleHash[];
+  /** Xorbs that are wanted by name, before all others. */
+  readonly xorbs: readonly MerkleHash[];
   readonly findShards: (chunk: MerkleHash) => Promise<readonly MerkleHash[]>;
 }
 
@@ -58,15 +62,20 @@ export interface DedupAsk {
 export interface BuiltDedup {
   /** Empty: no xorb is there to be told of. */
   readonly bytes: Uint8Array;
-  /** False: not all fitted, so that the chunk that was asked for decided which. */
+  /** False: not all fitted, so that what was asked for decided which. */
   readonly isComplete: boolean;
 }
 
 export async function buildDedup(ask: DedupAsk, parts: DedupBuildParts): Promise<BuiltDedup> {
   const collector = createCollector(parts);
   const related = new Map<string, MerkleHash>();
+  const wanted = wantedChunks(ask.chunks);
+  for (const xorb of ask.xorbs) {
+    if (collector.isFull()) break;
+    await collector.addXorb(xorb);
+  }
   for (const hash of ask.shards) {
-    const outline = await collector.addShard(hash, ask.chunk);
+    const outline = await collector.addShard(hash, wanted);
     if (outline !== null) {
       for (const chunk of indexedChunks(outline, MAX_RELATED_CHUNKS)) {
         if (related.size < MAX_RELATED_CHUNKS) related.set(chunk.toString(), chunk);
@@ -74,7 +83,7 @@ export async function buildDedup(ask: DedupAsk, parts: DedupBuildParts): Promise
     }
     if (collector.isFull()) break;
   }
-  if (collector.xorbs.length > 0) await addRelated(collector, related.values(), ask);
+  if (collector.xorbs.length > 0) await addRelated(collector, related.values(), wanted, ask);
   return { bytes: encode(collector.xorbs, parts), isComplete: collector.isComplete() };
 }
 
@@ -86,12 +95,14 @@ export async function buildDedup(ask: DedupAsk, parts: DedupBuildParts): Promise
 async function addRelated(
   collector: Collector,
   related: Iterable<MerkleHash>,
+  wanted: HashTable,
   ask: DedupAsk,
 ): Promise<void> {
   for (const chunk of related) {
     if (collector.isFull()) return;
-    if (chunk.equals(ask.chunk)) continue;
-    for (const hash of await ask.findShards(chunk)) await collector.addShard(hash, chunk);
+    if (wanted.indexOf(chunk.bytes, 0) >= 0) continue;
+    const only = wantedChunks([chunk]);
+    for (const hash of await ask.findShards(chunk)) await collector.addShard(hash, only);
   }
 }
 
@@ -101,8 +112,10 @@ interface Collector {
   /** True when nothing more may be added. */
   isFull(): boolean;
   isComplete(): boolean;
+  /** Adds a xorb that is there and fits. */
+  addXorb(hash: MerkleHash): Promise<void>;
   /** Adds what fits of a shard that was not added yet; returns it, or null. */
-  addShard(hash: MerkleHash, chunk: MerkleHash): Promise<ShardOutline | null>;
+  addShard(hash: MerkleHash, wanted: HashTable): Promise<ShardOutline | null>;
 }
 
 function createCollector(parts: DedupBuildParts): Collector {
@@ -147,13 +160,14 @@ function createCollector(parts: DedupBuildParts): Collector {
     xorbs,
     isFull: () => freeBytes < 2 * RECORD_BYTES || shards.size >= MAX_SHARDS,
     isComplete: () => isComplete && shards.size < MAX_SHARDS,
-    async addShard(hash, chunk) {
+    addXorb,
+    async addShard(hash, wanted) {
       const name = hash.toString();
       if (shards.has(name) || shards.size >= MAX_SHARDS) return null;
       shards.add(name);
       const outline = await tolerant(() => outlines.get(hash));
       if (outline === null) return null;
-      for (const xorb of xorbsInOrder(outline, chunk)) await addXorb(xorb);
+      for (const xorb of xorbsInOrder(outline, wanted)) await addXorb(xorb);
       return outline;
     },
   };

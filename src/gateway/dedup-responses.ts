@@ -2,23 +2,30 @@ import { LRUCache } from 'lru-cache';
 import { isOrbweaverError } from '../errors.js';
 import { type Budget, type Clock, Owned, Scope } from '../flow/index.js';
 import type { MerkleHash } from '../hash/index.js';
-import { type BuiltDedup, buildDedup, type DedupBuildParts } from './dedup-build.js';
-import type { DedupIndex } from './dedup-index.js';
+import { type BuiltDedup, buildDedup, type DedupAsk, type DedupBuildParts } from './dedup-build.js';
+import { type DedupIndex, MAX_SHARDS } from './dedup-index.js';
 import type { GatewaySecrets } from './secrets.js';
-import { createFlights, createTurns } from './turns.js';
+import { createFlights, createTurns, mapLimited } from './turns.js';
 
 /**
- * Responses to "who knows this chunk?". Chunks that the same shards know have the same response: one
+ * Responses to "who knows these chunks?". Chunks that the same shards know have the same response: one
  * is built at a time for all who ask, kept for a few seconds, and counted once however many are
  * reading it. Dedup is an optimisation: what cannot be had at once, for lack of memory or of turns, is
  * a chunk that nobody knows.
  */
 export interface DedupResponses {
-  /** Null: nobody knows the chunk, or there is no room to find out. The caller gives it back. */
-  find(chunk: MerkleHash, options: FindOptions): Promise<Loan | null>;
+  /** Null: nobody knows any, or there is no room to find out. The caller gives it back. */
+  find(question: DedupQuestion, options: FindOptions): Promise<Loan | null>;
   /** Something was registered or turned out to be damaged: builds anew from now on. */
   forget(): void;
   readonly buildCount: number;
+}
+
+/** What is asked. */
+export interface DedupQuestion {
+  readonly chunks: readonly MerkleHash[];
+  /** Xorbs of which all chunks are wanted: those of a file. @default none */
+  readonly xorbs?: readonly MerkleHash[] | undefined;
 }
 
 /** Who asks. */
@@ -44,11 +51,18 @@ const CONCURRENT_BUILDS = 2;
 /** Questions that wait for a turn to build; the next is answered at once, with nothing. */
 const MAX_WAITING = 64;
 
+/** A question, and who can answer it. */
+type Found = Omit<DedupAsk, 'findShards'> & { readonly asked: string };
+
 interface Kept extends BuiltDedup {
   readonly owned: Owned<Uint8Array>;
-  readonly chunk: MerkleHash;
+  /** What was asked for; it decides what an incomplete response holds. */
+  readonly asked: string;
   readonly builtMs: number;
 }
+
+/** Chunks of a question that are looked up at once. */
+const CONCURRENT_LOOKUPS = 16;
 
 export function createDedupResponses(parts: {
   readonly build: Omit<DedupBuildParts, 'key' | 'unixMs' | 'maxBytes' | 'onFault'>;
@@ -72,8 +86,7 @@ export function createDedupResponses(parts: {
   let buildCount = 0;
 
   async function build(
-    chunk: MerkleHash,
-    shards: readonly MerkleHash[],
+    question: Found,
     { tenant, onFault }: FindOptions,
     name: string,
   ): Promise<Kept | null> {
@@ -91,13 +104,13 @@ export function createDedupResponses(parts: {
       const key = secrets.dedupKey(unixMs, tenant);
       const findShards = (known: MerkleHash): Promise<readonly MerkleHash[]> =>
         index.shards(secrets.chunkName(known, tenant));
-      const ask = { chunk, shards, findShards };
+      const ask = { ...question, findShards };
       const built = await buildDedup(ask, { ...parts.build, key, unixMs, maxBytes, onFault });
       held.resize(built.bytes.length);
       const owned = new Owned(built.bytes, () => held.release());
       // Something was registered meanwhile: for those who asked before, and nobody after.
       const builtMs = started === generation ? clock.now() : Number.NEGATIVE_INFINITY;
-      const entry = { ...built, owned, chunk, builtMs };
+      const entry = { ...built, owned, asked: question.asked, builtMs };
       kept.set(name, entry);
       return entry;
     } catch (error) {
@@ -106,39 +119,56 @@ export function createDedupResponses(parts: {
     }
   }
 
-  /** Borrows what is good for `chunk`. */
-  function borrow({ bytes, isComplete, owned, ...of }: Kept, chunk: MerkleHash): Loan | null {
-    if (!isComplete && !of.chunk.equals(chunk)) return null;
+  /** Borrows what is good for the question. */
+  function borrow({ bytes, isComplete, owned, ...of }: Kept, asked: string): Loan | null {
+    if (!isComplete && of.asked !== asked) return null;
     // Dropped between being built and being borrowed: it goes with this reader.
     return { bytes, giveBack: owned.isHeld ? owned.borrow() : () => undefined };
   }
 
-  function buildOnce(
-    name: string,
-    chunk: MerkleHash,
-    shards: readonly MerkleHash[],
-    options: FindOptions,
-  ): Promise<Kept | null> {
+  function buildOnce(name: string, question: Found, options: FindOptions): Promise<Kept | null> {
     // Nobody's own: it goes on for the others when the first who asked is gone.
     const run = (): Promise<Kept | null> =>
-      turns.take(new Scope(), () => build(chunk, shards, options, name));
+      turns.take(new Scope(), () => build(question, options, name));
     return once(`${generation} ${name}`, run).catch(unlessBusy);
   }
 
+  /** Which of the chunks are known, and to which shards, the newest of each chunk first. */
+  async function lookUp(
+    { chunks, xorbs = [] }: DedupQuestion,
+    tenant: string | undefined,
+  ): Promise<Found> {
+    const lists = await mapLimited(chunks, CONCURRENT_LOOKUPS, (chunk) =>
+      index.shards(secrets.chunkName(chunk, tenant)),
+    );
+    const shards = new Map<string, MerkleHash>();
+    const longest = Math.max(0, ...lists.map((list) => list.length));
+    // In turns, so that a chunk that all files share does not crowd out the others.
+    for (let at = 0; at < longest && shards.size < MAX_SHARDS; at++) {
+      for (const list of lists) {
+        const shard = list[at];
+        if (shard !== undefined) shards.set(shard.toString(), shard);
+      }
+    }
+    const known = chunks.filter((_, i) => (lists[i] as readonly MerkleHash[]).length > 0);
+    const asked = [...known, ...xorbs].join();
+    return { chunks: known, shards: [...shards.values()].slice(0, MAX_SHARDS), xorbs, asked };
+  }
+
   return {
-    async find(chunk, options) {
+    async find(question, options) {
       const { tenant, scope } = options;
-      const shards = await index.shards(secrets.chunkName(chunk, tenant));
-      if (shards.length === 0) return null;
+      const found = await lookUp(question, tenant);
+      if (found.shards.length + found.xorbs.length === 0) return null;
       const period = secrets.dedupKey(clock.unixMs(), tenant);
-      const texts = [`${tenant ?? ''}`, period.join(), ...shards.map((shard) => shard.toString())];
-      // Complete responses are the same for all chunks of these shards; others for this one only.
-      for (const name of [texts.join('\n'), `${chunk}\n${texts.join('\n')}`]) {
+      const texts = [tenant ?? '', period.join(), found.xorbs.join(), ...found.shards].join('\n');
+      // Complete responses are the same for all chunks of these shards; others for these ones only.
+      for (const name of [texts, `${found.asked}\n${texts}`]) {
         const known = kept.get(name);
         const isFresh = known !== undefined && clock.now() - known.builtMs < KEEP_MS;
-        const entry = isFresh ? known : await scope.race(buildOnce(name, chunk, shards, options));
+        const entry = isFresh ? known : await scope.race(buildOnce(name, found, options));
         if (entry === null || entry.bytes.length === 0) return null;
-        const loan = borrow(entry, chunk);
+        const loan = borrow(entry, found.asked);
         if (loan !== null) return loan;
       }
       return null;

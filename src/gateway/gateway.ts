@@ -12,7 +12,7 @@ import { createDedupResponses } from './dedup-responses.js';
 import { isFault, statusOf } from './failures.js';
 import { createFileCatalog } from './file-catalog.js';
 import { createMemory } from './memory.js';
-import { access, auth, budget, cors, fault, offered } from './middleware.js';
+import { access, announced, auth, budget, cors, fault, offered } from './middleware.js';
 import { type GatewayOptions, type GatewaySettings, gatewaySettings } from './options.js';
 import type {
   Authenticate,
@@ -95,6 +95,7 @@ export interface Gateway {
  * | /v1/reconstructions/{file}, /v2/reconstructions/{file} | GET | read |
  * | /v1/reconstructions | POST, GET | read |
  * | /v1/chunks/{prefix}/{chunk} | GET | read |
+ * | /v1/chunks/{prefix} | POST | read |
  * | /v2/file-chunk-hashes/{file} | GET | read |
  * | /v1/files/{file} | HEAD | read |
  * | /v1/fetch/{xorb} | GET, HEAD | a signed URL |
@@ -137,6 +138,7 @@ export function createGateway(parts: GatewayParts): Gateway {
   const steps = [
     access(settings.onAccess, services.clock),
     cors(settings.cors),
+    announced(settings.dedupOneIn),
     fault(report),
     offered(() => closed),
     auth(parts.authenticate ?? tokenList(parts.tokens ?? [], parts.hasher, random)),
@@ -208,7 +210,13 @@ function createServices(
   const buffers = createBodyBuffers(clock, XORB_ACCEPT_MAX_BYTES);
   const secrets = createSecrets(settings.secret ?? random(32), hasher);
   const xorbs = createXorbCatalog({ store, hasher, cacheBytes: cacheBytes.footers });
-  const outlines = createShardOutlines({ store, hasher, xorbs, cacheBytes: cacheBytes.outlines });
+  const outlines = createShardOutlines({
+    store,
+    hasher,
+    xorbs,
+    cacheBytes: cacheBytes.outlines,
+    oneIn: settings.dedupOneIn,
+  });
   const health = createXorbHealth({
     store,
     xorbs,

@@ -15,7 +15,7 @@ import { SHARD_BODY_MAX_BYTES } from './shard-intake.js';
 /**
  * What happens to every request, each concern around the next:
  *
- *     access(cors(fault(offered(auth(budget(route))))))
+ *     access(cors(announced(fault(offered(auth(budget(route)))))))
  *
  * `cors` is around the errors, so that a page can read errors too. Paths that are not offered respond
  * before anybody is asked for a token: clients take 404, and only 404, as "not offered".
@@ -139,6 +139,20 @@ export function offered(isClosed: () => boolean): Step {
     }
     if (isClosed()) throw failure(503, 'CLOSED', 'the gateway is shutting down');
     return next(call);
+  };
+}
+
+/** Most chunks in one dedup query, and most files. */
+export const MAX_QUERY_CHUNKS = 256;
+export const MAX_QUERY_FILES = 16;
+
+/** Tells clients who know that they may ask densely; each response that needs a token says so. */
+export function announced(oneIn: number): Step {
+  const value = `one-in=${oneIn}, max-chunks=${MAX_QUERY_CHUNKS}`;
+  return (next) => async (call) => {
+    const response = await next(call);
+    if (call.match.kind !== 'route' || call.match.route.scope === null) return response;
+    return { ...response, headers: { ...response.headers, 'x-orbweaver-dedup': value } };
   };
 }
 

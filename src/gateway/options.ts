@@ -37,6 +37,12 @@ export interface GatewayOptions {
    * that the sender has the chunks that its shard names. @default false
    */
   readonly acceptUnverifiedShards?: boolean | undefined;
+  /**
+   * One chunk in so many is listed for dedup queries, besides the first of each file: a power of two
+   * from 1 to 1024, which is what every client of the protocol asks for. Clients are told, and ask more
+   * densely. An entry is an empty object. @default 64
+   */
+  readonly dedupOneIn?: number | undefined;
   /** Which web pages may talk to the gateway. @default none: no CORS headers */
   readonly cors?: CorsOptions | undefined;
   /** Told about every request when its response was sent. @default nobody */
@@ -53,6 +59,7 @@ export const GATEWAY_DEFAULTS: {
   readonly minBodyRate: number;
   readonly bodyGraceMs: number;
   readonly heartbeatMs: number;
+  readonly dedupOneIn: number;
 } = {
   // Long enough for a slow reader of one window, short enough that a leaked URL dies soon.
   urlLifetimeMs: 60 * 60 * 1000,
@@ -64,6 +71,8 @@ export const GATEWAY_DEFAULTS: {
   bodyGraceMs: 20_000,
   // What the protocol says: about every 20 s, so that read timeouts of clients work as usual.
   heartbeatMs: 20_000,
+  // An entry for 4 MiB of data as a rule, so that a new version finds the old one about there.
+  dedupOneIn: 64,
 };
 
 /** A smaller gateway could not hold one footer and one response of each kind. */
@@ -88,6 +97,7 @@ const RULES: OptionRules<GatewayOptions> = {
   minBodyRate: is.integer(1),
   bodyGraceMs: is.integer(1),
   heartbeatMs: is.integer(1),
+  dedupOneIn: is.integer(1, 1024),
   acceptUnverifiedShards: is.flag,
   cors: is.object,
   onAccess: is.callback,
@@ -101,6 +111,10 @@ export function gatewaySettings(options: GatewayOptions = {}): GatewaySettings {
     options,
     RULES,
   );
+  const { dedupOneIn = GATEWAY_DEFAULTS.dedupOneIn } = rest;
+  if (!Number.isInteger(Math.log2(dedupOneIn))) {
+    throw new RangeError(`"dedupOneIn" expected a power of two from 1 to 1024, got ${dedupOneIn}`);
+  }
   const given = Object.entries(rest).filter(([, value]) => value !== undefined);
   return {
     ...GATEWAY_DEFAULTS,

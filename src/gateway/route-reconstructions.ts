@@ -1,5 +1,5 @@
 import { Scope } from '../flow/index.js';
-import { MerkleHash } from '../hash/index.js';
+import type { MerkleHash } from '../hash/index.js';
 import { type HttpResponse, piecesBody } from '../http/index.js';
 import {
   encodeReconstructionV1,
@@ -9,10 +9,10 @@ import {
   type Term,
   type XorbFetch,
 } from '../plan/index.js';
-import { holdBody } from './body.js';
 import { type Call, hashParam } from './call.js';
 import { failure, rejected } from './failures.js';
 import type { CatalogFile } from './file-catalog.js';
+import { parseId, withJsonBody } from './json-body.js';
 import { parseRange } from './ranges.js';
 import {
   type PlannedFile,
@@ -196,11 +196,8 @@ async function planInTurn(
 }
 
 /** `[{"prefix": …, "hash": …}]` */
-async function idsInBody(services: GatewayServices, { request }: Call): Promise<MerkleHash[]> {
-  const account = services.memory.small.open(request.signal);
-  const body = await holdBody(request.body, account, services.buffers);
-  try {
-    const list = parseJson(body.bytes);
+function idsInBody(services: GatewayServices, call: Call): Promise<MerkleHash[]> {
+  return withJsonBody(services, call, (list) => {
     if (!Array.isArray(list)) throw rejected('the body expected a JSON list of {"hash": …}');
     checkBatchLength(list.length);
     return list.map((item: unknown) => {
@@ -208,9 +205,7 @@ async function idsInBody(services: GatewayServices, { request }: Call): Promise<
       if (typeof hash !== 'string') throw rejected('the body expected a "hash" in each element');
       return parseId(hash);
     });
-  } finally {
-    body.release();
-  }
+  });
 }
 
 /** Ids that cannot be read are passed over as long as one can: what the reference server does. */
@@ -225,22 +220,6 @@ function idsInQuery(call: Call): MerkleHash[] {
 function checkBatchLength(count: number): void {
   if (count > MAX_BATCH_FILES) {
     throw rejected(`a batch expected at most ${MAX_BATCH_FILES} files, got ${count}`);
-  }
-}
-
-function parseId(text: string): MerkleHash {
-  try {
-    return MerkleHash.parse(text);
-  } catch (cause) {
-    throw failure(400, 'HASH_INVALID', '"hash" expected 64 hexadecimal digits', cause);
-  }
-}
-
-function parseJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-  } catch (cause) {
-    throw rejected('the body expected JSON', cause);
   }
 }
 

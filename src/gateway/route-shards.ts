@@ -73,6 +73,7 @@ async function takeShard(
         health,
         hasher,
         acceptUnverified: settings.acceptUnverifiedShards,
+        oneIn: settings.dedupOneIn,
         signal,
         onProgress: (verified, total) => tell({ type: 'validating', verified, total }),
       });

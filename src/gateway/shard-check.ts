@@ -39,6 +39,8 @@ export interface ShardCheckOptions {
   readonly health: XorbHealth;
   readonly hasher: Hasher;
   readonly acceptUnverified: boolean;
+  /** One chunk in so many is listed for dedup queries. */
+  readonly oneIn: number;
   readonly signal: AbortSignal;
   /** Listed xorbs and terms, checked and in all. */
   readonly onProgress?: (verified: number, total: number) => void;
@@ -104,7 +106,7 @@ interface Check {
 
 function createCheck(shard: UploadedShard, options: ShardCheckOptions): Check {
   const { health, hasher, signal, onProgress } = options;
-  const outline = createOutlineBuilder();
+  const outline = createOutlineBuilder(options.oneIn);
   const total = shard.xorbs.length + shard.files.reduce((sum, file) => sum + file.terms.length, 0);
   const yieldAfterChunks = createYielder(CHUNKS_PER_TURN);
   const yieldAfterEntries = createYielder(ENTRIES_PER_TURN);

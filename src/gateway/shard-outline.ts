@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
-import { HASH_BYTES, isGlobalDedupEligible, MerkleHash } from '../hash/index.js';
+import { HASH_BYTES, isDedupEligible, MerkleHash } from '../hash/index.js';
 import type { Hasher } from '../hash/ports.js';
-import { createShardReader, type ShardFile, shardKey } from '../shard/index.js';
+import { createShardReader, HashTable, type ShardFile, shardKey } from '../shard/index.js';
 import { damaged } from './failures.js';
 import { piecesOfObject, shardObjectKey } from './keys.js';
 import type { ObjectStore } from './ports.js';
@@ -10,7 +10,7 @@ import type { XorbCatalog } from './xorb-catalog.js';
 
 /**
  * What a registered shard has to say to a dedup query: which xorbs, and under which chunks it is
- * listed. A hundredth of the shard, made once while it is registered, or by reading the shard piece
+ * listed. A fiftieth of the shard, made once while it is registered, or by reading the shard piece
  * by piece, never by decoding all of it.
  */
 export interface ShardOutline {
@@ -33,7 +33,8 @@ export interface OutlineBuilder {
   finish(): ShardOutline;
 }
 
-export function createOutlineBuilder(): OutlineBuilder {
+/** @param oneIn lists one chunk in so many */
+export function createOutlineBuilder(oneIn: number): OutlineBuilder {
   const xorbs: MerkleHash[] = [];
   const indexes = new Map<string, number>();
   const ofFiles: Uint8Array[] = [];
@@ -55,7 +56,7 @@ export function createOutlineBuilder(): OutlineBuilder {
     addXorb(hash, chunkHashes) {
       const holder = indexOf(hash);
       for (let at = 0; at < chunkHashes.length; at += HASH_BYTES) {
-        if (!isGlobalDedupEligible(chunkHashes, at)) continue;
+        if (!isDedupEligible(chunkHashes, at, oneIn)) continue;
         ofXorbs.push(chunkHashes.slice(at, at + HASH_BYTES));
         holdersOfXorbs.push(holder);
       }
@@ -110,14 +111,14 @@ export function indexedChunks(
 }
 
 /**
- * Every xorb, each once, the most useful first: those that hold the chunk, then those of files that
+ * Every xorb, each once, the most useful first: those that hold the wanted chunks, then those of files that
  * use them, then the rest. The order matters only when not all of them fit.
  */
-export function xorbsInOrder(outline: ShardOutline, chunk: MerkleHash): MerkleHash[] {
+export function xorbsInOrder(outline: ShardOutline, wanted: HashTable): MerkleHash[] {
   const { chunkHashes, chunkXorbs, fileXorbs, fileEnds, xorbs } = outline;
   const order = new Set<number>();
   for (const [index, holder] of chunkXorbs.entries()) {
-    if (isHashAt(chunkHashes, index * HASH_BYTES, chunk)) order.add(holder);
+    if (wanted.indexOf(chunkHashes, index * HASH_BYTES) >= 0) order.add(holder);
   }
   const holders = new Set(order);
   let start = 0;
@@ -130,9 +131,11 @@ export function xorbsInOrder(outline: ShardOutline, chunk: MerkleHash): MerkleHa
   return [...order].map((index) => xorbs[index] as MerkleHash);
 }
 
-function isHashAt(hashes: Uint8Array, offset: number, chunk: MerkleHash): boolean {
-  for (let i = 0; i < HASH_BYTES; i++) if (hashes[offset + i] !== chunk.bytes[i]) return false;
-  return true;
+/** The chunks that are wanted, to be looked up. */
+export function wantedChunks(chunks: Iterable<MerkleHash>): HashTable {
+  const wanted = new HashTable();
+  for (const { bytes } of chunks) wanted.add(bytes, 0);
+  return wanted;
 }
 
 /** Outlines of registered shards, the latest kept in memory. */
@@ -149,6 +152,8 @@ export function createShardOutlines(parts: {
   readonly hasher: Hasher;
   readonly xorbs: XorbCatalog;
   readonly cacheBytes: number;
+  /** One chunk in so many is listed. */
+  readonly oneIn: number;
 }): ShardOutlines {
   const { store, cacheBytes } = parts;
   const cache = new LRUCache<
@@ -198,10 +203,11 @@ async function checkShardBytes(
 
 async function readOutline(
   hash: MerkleHash,
-  { store, xorbs }: { readonly store: ObjectStore; readonly xorbs: XorbCatalog },
+  parts: { readonly store: ObjectStore; readonly xorbs: XorbCatalog; readonly oneIn: number },
 ): Promise<ShardOutline> {
+  const { store, xorbs, oneIn } = parts;
   const reader = createShardReader();
-  const builder = createOutlineBuilder();
+  const builder = createOutlineBuilder(oneIn);
   for await (const piece of piecesOfObject(store, shardObjectKey(hash))) {
     for (const event of reader.push(piece)) {
       if (event.type === 'xorb') builder.addXorb(event.xorb.hash, event.xorb.chunkHashes);

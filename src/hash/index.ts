@@ -2,7 +2,7 @@ export { createReadableBlake3 } from './blake3.js';
 export { Crc64Nvme, crc64nvme } from './crc64-nvme.js';
 export { DATA_KEY, FILE_KEY, INTERNAL_NODE_KEY, VERIFICATION_KEY } from './keys.js';
 export { HASH_BYTES, MerkleHash } from './merkle-hash.js';
-export { compareHashes, isGlobalDedupEligible } from './order.js';
+export { compareHashes, isDedupEligible, isGlobalDedupEligible } from './order.js';
 export type { Hasher } from './ports.js';
 export { sha256ToShardBytes, shardBytesToSha256 } from './sha256-form.js';
 export { chunkHash, keyedChunkHash, rangeHash } from './single.js';

@@ -32,6 +32,15 @@ export function isGlobalDedupEligible(hashes: Uint8Array, offset: number): boole
 }
 
 /**
+ * The same for a server that indexes more densely: the last u64 is a multiple of `oneIn`, a power of
+ * two up to 1024. Whatever is eligible by {@link isGlobalDedupEligible} is eligible by this.
+ */
+export function isDedupEligible(hashes: Uint8Array, offset: number, oneIn: number): boolean {
+  const low = (hashes[offset + 24] as number) + 256 * ((hashes[offset + 25] as number) & 3);
+  return low % oneIn === 0;
+}
+
+/**
  * True when the node may end a group of the tree (unless it is the group's first or second): its
  * last u64 is a multiple of 4, the mean number of children.
  */

@@ -4,7 +4,7 @@ import type { Send } from './call.js';
 import { type CallScopes, createCallScopes } from './call-scopes.js';
 import { createChunkHashesQuery } from './chunk-hashes-query.js';
 import type { Context } from './context.js';
-import { createDedupQuery } from './dedup-query.js';
+import { createDedupQueries } from './dedup-query.js';
 import { createHostLimiter, limit } from './host-limiter.js';
 import { createMasker, type Masker } from './mask.js';
 import {
@@ -37,24 +37,32 @@ export function createCasClient(options: CasClientOptions): CasClient {
   const checked = checkCasClientOptions(options);
   const scopes = createCallScopes(checked.clock);
   const { context, wire } = createContext(checked);
-  const queryDedup = createDedupQuery(context, checked.dedupTimeoutMs);
+  const queries = createDedupQueries(context, checked.dedupTimeoutMs);
   const putXorb = createXorbUpload(context);
   const putShard = createShardUpload(context);
   const getReconstruction = createReconstructionQuery(context);
   const getChunkHashes = createChunkHashesQuery(context);
   const readRanges = createReadRanges(context);
 
+  /** A closed client is one more failure that is a miss. */
+  async function missWhenClosed(
+    signal: AbortSignal | undefined,
+    run: (scope: Scope) => Promise<Uint8Array | null>,
+  ): Promise<Uint8Array | null> {
+    try {
+      return await within(scopes, signal, run);
+    } catch (error) {
+      if (signal?.aborted !== true && scopes.closed) return null;
+      throw error;
+    }
+  }
+
   return {
-    async queryDedup(chunk, signal, admit) {
-      // A closed client is one more failure that is a miss.
-      const missWhenClosed = (error: unknown): null => {
-        if (signal?.aborted !== true && scopes.closed) return null;
-        throw error;
-      };
-      return within(scopes, signal, (scope) => queryDedup(chunk, scope, admit)).catch(
-        missWhenClosed,
-      );
-    },
+    queryDedup: (chunk, signal, admit) =>
+      missWhenClosed(signal, (scope) => queries.one(chunk, scope, admit)),
+    denseDedup: () => context.dense,
+    queryDedupMany: (question, signal, admit) =>
+      missWhenClosed(signal, (scope) => queries.many(question, scope, admit)),
     putXorb: (xorb, body, { signal, onSent } = {}) =>
       within(scopes, signal, (scope) => putXorb(xorb, body, { scope, onSent })),
     hasXorb: (xorb, signal) => within(scopes, signal, (scope) => hasXorb(context, xorb, scope)),
@@ -120,6 +128,7 @@ function createContext(options: CheckedCasClientOptions): { context: Context; wi
     commonHeaders: { 'user-agent': options.userAgent },
     stallTimeoutMs,
     responseTimeoutMs: options.responseTimeoutMs,
+    dense: null,
   };
   return { context, wire };
 }

@@ -1,7 +1,9 @@
+import type { DenseDedup } from '../client/ports.js';
 import type { OrbweaverError } from '../errors.js';
 import type { Budget, Reservation, Scope } from '../flow/index.js';
 import { type Body, type HttpHeaders, type HttpResponse, readAll } from '../http/index.js';
 import { type Call, createCall, type Send } from './call.js';
+import { announcedDense } from './dense-dedup.js';
 import { type AttemptFailure, failure, failureOfStatus } from './failures.js';
 import type { Masker } from './mask.js';
 import type { RetryPorts } from './retry.js';
@@ -19,6 +21,8 @@ export interface Context extends RetryPorts {
   readonly commonHeaders: HttpHeaders;
   readonly stallTimeoutMs: number;
   readonly responseTimeoutMs: number;
+  /** What the server has announced; null: nothing so far. */
+  dense: DenseDedup | null;
 }
 
 /** One call to the CAS. */
@@ -62,6 +66,7 @@ export async function sendToCas(
   const all = { accept: '*/*', ...context.commonHeaders, ...headers };
   const { method, url } = call;
   const response = await context.send({ method, url, headers: all, body, call });
+  context.dense = announcedDense(response.headers) ?? context.dense;
   return { call, response };
 }
 

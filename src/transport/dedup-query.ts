@@ -1,12 +1,20 @@
+import type { DedupQuestion } from '../client/ports.js';
 import { isOrbweaverError } from '../errors.js';
 import type { Scope } from '../flow/index.js';
 import type { MerkleHash } from '../hash/index.js';
-import { drain } from '../http/index.js';
-import { type Context, casCall, sendToCas, statusFailure, withHeldBody } from './context.js';
+import { bytesBody, drain } from '../http/index.js';
+import {
+  type CasCall,
+  type Context,
+  casCall,
+  sendToCas,
+  statusFailure,
+  withHeldBody,
+} from './context.js';
 import { AttemptFailure } from './failures.js';
 
 /**
- * The global dedup query. Deduplication is an optimisation: whatever goes wrong here is a miss, is
+ * Global dedup queries, about one chunk or many. Deduplication is an optimisation: whatever goes wrong here is a miss, is
  * over soon, and is not asked for over and over. A server that wants fewer queries gets fewer
  * queries; nothing else waits for that.
  */
@@ -22,16 +30,16 @@ const DRAIN_BYTES = 64 * 1024;
 /** Says whether there is memory for so many bytes of a response in all. */
 type Admit = (totalBytes: number) => boolean;
 
-export type DedupQuery = (
-  chunk: MerkleHash,
-  scope: Scope,
-  admit?: Admit,
-) => Promise<Uint8Array | null>;
+/** Both questions; null is a miss. */
+export interface DedupQuerying {
+  one(chunk: MerkleHash, scope: Scope, admit?: Admit): Promise<Uint8Array | null>;
+  many(question: DedupQuestion, scope: Scope, admit?: Admit): Promise<Uint8Array | null>;
+}
 
 /** The caller has no memory for the response: a miss, and nobody's failure. */
 class NotAdmitted extends Error {}
 
-export function createDedupQuery(context: Context, timeoutMs: number): DedupQuery {
+export function createDedupQueries(context: Context, timeoutMs: number): DedupQuerying {
   let failuresInRow = 0;
   let quietMs = FIRST_QUIET_MS;
   let quietUntil = Number.NEGATIVE_INFINITY;
@@ -55,19 +63,19 @@ export function createDedupQuery(context: Context, timeoutMs: number): DedupQuer
   };
 
   /** The shard, or null for a miss. Throws for everything else. */
-  const ask: DedupQuery = async (chunk, scope, admit) => {
-    const path = `v1/chunks/default-merkledb/${chunk}`;
-    const call = casCall(context, {
-      method: 'GET',
-      path,
-      label: 'v1/chunks',
-      scope,
-      ownPauses: true,
-    });
-    const received = await sendToCas(context, call);
-    const { status, body } = received.response;
-    if (status === 404) {
-      await drain(body, DRAIN_BYTES);
+  const ask = async (
+    facts: Pick<CasCall, 'method' | 'path' | 'label'>,
+    json: object | null,
+    scope: Scope,
+    admit: Admit | undefined,
+  ): Promise<Uint8Array | null> => {
+    const call = casCall(context, { ...facts, scope, ownPauses: true });
+    const body = json === null ? null : bytesBody(new TextEncoder().encode(JSON.stringify(json)));
+    const headers = json === null ? {} : { 'content-type': 'application/json' };
+    const received = await sendToCas(context, call, { headers, body });
+    const { status } = received.response;
+    if (status === 404 || status === 204) {
+      await drain(received.response.body, DRAIN_BYTES);
       return null;
     }
     if (status !== 200) throw await statusFailure(context, received);
@@ -79,13 +87,16 @@ export function createDedupQuery(context: Context, timeoutMs: number): DedupQuer
     return withHeldBody(context, received, limits, (bytes) => bytes);
   };
 
-  return async (chunk, scope, admit) => {
+  const tolerant = async (
+    scope: Scope,
+    run: (limited: Scope) => Promise<Uint8Array | null>,
+  ): Promise<Uint8Array | null> => {
     scope.check();
     if (context.clock.now() < quietUntil) return null;
     const limited = scope.child({ what: 'the dedup query' });
     limited.after(timeoutMs, () => limited.close());
     try {
-      const shard = await ask(chunk, limited, admit);
+      const shard = await run(limited);
       succeeded();
       return shard;
     } catch (exception) {
@@ -99,5 +110,19 @@ export function createDedupQuery(context: Context, timeoutMs: number): DedupQuer
     } finally {
       limited.close();
     }
+  };
+
+  return {
+    one: (chunk, scope, admit) => {
+      const path = `v1/chunks/default-merkledb/${chunk}`;
+      const facts = { method: 'GET', path, label: 'v1/chunks' } as const;
+      return tolerant(scope, (limited) => ask(facts, null, limited, admit));
+    },
+    many: ({ chunks, files = [] }, scope, admit) => {
+      const path = 'v1/chunks/default-merkledb';
+      const facts = { method: 'POST', path, label: 'v1/chunks' } as const;
+      const json = { chunks: chunks.map(String), files: files.map(String) };
+      return tolerant(scope, (limited) => ask(facts, json, limited, admit));
+    },
   };
 }

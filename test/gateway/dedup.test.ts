@@ -203,7 +203,13 @@ describe('a dedup query', () => {
       hasher,
       key: new Uint8Array(32).fill(1),
       unixMs: rig.clock.unix,
-      outlines: createShardOutlines({ store, hasher, xorbs: catalog, cacheBytes: 1_000_000 }),
+      outlines: createShardOutlines({
+        store,
+        hasher,
+        xorbs: catalog,
+        cacheBytes: 1_000_000,
+        oneIn: 64,
+      }),
       health: createXorbHealth({
         store,
         xorbs: catalog,
@@ -225,7 +231,7 @@ describe('a dedup query', () => {
       for (const each of xorbs) {
         const chunk = chunkOf(each, 0);
         const shards = await index.shards(chunk);
-        const ask = { chunk, shards, findShards: index.shards };
+        const ask = { chunks: [chunk], shards, xorbs: [], findShards: index.shards };
         const { bytes, isComplete } = await buildDedup(ask, { ...parts, maxBytes });
         expect(isComplete).toBe(count === 6);
         if (count === 0) {

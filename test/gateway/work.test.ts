@@ -275,7 +275,13 @@ describe('64 questions at once', () => {
     const dedup = createDedupResponses({
       build: {
         hasher,
-        outlines: createShardOutlines({ store, hasher, xorbs: catalog, cacheBytes: MIB }),
+        outlines: createShardOutlines({
+          store,
+          hasher,
+          xorbs: catalog,
+          cacheBytes: MIB,
+          oneIn: 64,
+        }),
         health: createXorbHealth({ store, xorbs: catalog, verifier, buffers, onDamage }),
       },
       index: createDedupIndex(store, () => undefined),
@@ -284,7 +290,10 @@ describe('64 questions at once', () => {
       memory,
     });
     const find = (index: number) =>
-      dedup.find(firstOf(index), { tenant: undefined, scope: new Scope(), onFault: onDamage });
+      dedup.find(
+        { chunks: [firstOf(index)] },
+        { tenant: undefined, scope: new Scope(), onFault: onDamage },
+      );
     const loans = [await find(0), await find(1), await find(2)];
     expect(loans.map((loan) => loan?.bytes.length)).toEqual(Array(3).fill(344 + 251 * 48));
     expect(await find(3)).toBeNull();

@@ -13,8 +13,31 @@ export interface ByteRange {
   readonly end: number;
 }
 
+/** What a server has announced that takes many chunks in one question. */
+export interface DenseDedup {
+  /** It lists the chunks whose hash is a multiple of this ({@link isDedupEligible}). */
+  readonly oneIn: number;
+  /** Most chunks in one question. */
+  readonly maxChunks: number;
+}
+
+/** One question about many things. */
+export interface DedupQuestion {
+  readonly chunks: readonly MerkleHash[];
+  /** Stored files of which all chunks are wanted. */
+  readonly files?: readonly MerkleHash[];
+}
+
 /** Says which stored xorbs hold a chunk. */
 export interface DedupQueries {
+  /** What the server has announced so far; null: nothing, and nobody may ask it that way. */
+  denseDedup?(): DenseDedup | null;
+  /** Like `queryDedup`, about many chunks and files at once, for servers that take that. */
+  queryDedupMany?(
+    question: DedupQuestion,
+    signal?: AbortSignal,
+    admit?: (totalBytes: number) => boolean,
+  ): Promise<Uint8Array | null>;
   /**
    * Bytes of a keyed shard, or null when unknown. Throws only `ABORTED`: any failure is a miss.
    * @param admit asked, as a response arrives, whether there is memory for so many bytes in all; when

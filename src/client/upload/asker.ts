@@ -1,4 +1,5 @@
-import type { DedupSession } from '../../dedup/index.js';
+import { concatBytes } from '../../bytes/index.js';
+import { type DedupSession, denseCandidates } from '../../dedup/index.js';
 import { HASH_BYTES } from '../../hash/index.js';
 import type { Batch, Segment } from './batch.js';
 import type { KnownShards } from './known-shards.js';
@@ -50,6 +51,15 @@ export class Asker {
     if (queries === null) return;
     const responses: Promise<void>[] = [];
     const putOff: Segment[] = [];
+    const { oneIn } = queries;
+    if (oneIn !== null) {
+      this.#askDensely(queries, oneIn, batch, responses);
+      this.#lookahead.asked(batch);
+      if (responses.length === 0) return;
+      const before = lane.responses;
+      lane.responses = queries.wait(responses).then(() => before);
+      return;
+    }
     for (const segment of batch.segments) {
       const isWhole = segment.isLast && segment.fileOffset === 0;
       const turn = isWhole ? queries.turnOf(segment.end - segment.start) : 'now';
@@ -67,10 +77,43 @@ export class Asker {
         this.#askFor(queries, segment, batch, more);
       }
       await queries.wait(more);
+      // The first response may say that the server takes many chunks at once.
+      const learnt = queries.oneIn;
+      if (learnt !== null) {
+        const dense: Promise<void>[] = [];
+        this.#askDensely(queries, learnt, batch, dense);
+        await queries.wait(dense);
+      }
       await before;
     };
     // A question that cannot be asked is none.
     lane.responses = all().catch(() => undefined);
+  }
+
+  /** One question for what the server may know of a batch. */
+  #askDensely(
+    queries: GlobalQueries,
+    oneIn: number,
+    batch: Batch,
+    responses: Promise<void>[],
+  ): void {
+    const parts: Uint8Array[] = [];
+    for (const { file, start, end, fileOffset, isLast, chunkStart, chunkEnd } of batch.segments) {
+      if (file.error !== null || chunkStart === chunkEnd) continue;
+      const isWhole = isLast && fileOffset === 0;
+      if (isWhole && queries.turnOf(end - start) === 'never') continue;
+      // The first segment has the first chunk, whatever of the file is before it in the slab.
+      const isFirst = (batch.starts[chunkStart] as number) === start - fileOffset;
+      const hashes = batch.hashes.subarray(HASH_BYTES * chunkStart, HASH_BYTES * chunkEnd);
+      for (const chunk of denseCandidates(hashes, oneIn, isFirst)) {
+        parts.push(hashes.subarray(HASH_BYTES * chunk, HASH_BYTES * (chunk + 1)));
+      }
+    }
+    const hashes = concatBytes(parts);
+    const unknown = this.#dedup
+      .unknownOf(hashes)
+      .map((i) => hashes.subarray(HASH_BYTES * i, HASH_BYTES * (i + 1)));
+    queries.askMany(concatBytes(unknown), responses);
   }
 
   #askFor(

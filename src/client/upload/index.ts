@@ -1,3 +1,4 @@
+export type { BaseInput, BaseOutcome } from './base.js';
 export { createUploadSession } from './session.js';
 export {
   type AddOptions,

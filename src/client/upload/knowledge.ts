@@ -1,4 +1,4 @@
-import type { DedupSession } from '../../dedup/index.js';
+import type { DedupSession, KnownXorbRun } from '../../dedup/index.js';
 import { Budget, type Clock, type Reservation } from '../../flow/index.js';
 import type { ComputePool } from '../ports.js';
 
@@ -36,7 +36,8 @@ export class Knowledge {
     this.#outside = this.budget.tryAcquire(0) as Reservation;
   }
 
-  get #freeBytes(): number {
+  /** Bytes that nobody holds. */
+  get freeBytes(): number {
     return this.budget.capacityBytes - this.budget.usedBytes;
   }
 
@@ -46,9 +47,18 @@ export class Knowledge {
    */
   learn(shard: Uint8Array, origin: 'local' | 'global'): Learnt {
     const nowSeconds = Math.floor(this.#clock.unixMs() / 1000);
-    const maxBytes = this.#outside.bytes + this.#freeBytes;
+    const maxBytes = this.#outside.bytes + this.freeBytes;
     try {
       return this.#dedup.addShard(shard, origin, nowSeconds, maxBytes);
+    } finally {
+      this.#countOutside();
+    }
+  }
+
+  /** Learns where parts of stored xorbs lie, as far as there is memory; returns how many chunks. */
+  learnRuns(runs: Iterable<KnownXorbRun>): number {
+    try {
+      return this.#dedup.addRuns(runs, 'global', this.#outside.bytes + this.freeBytes);
     } finally {
       this.#countOutside();
     }
@@ -64,17 +74,17 @@ export class Knowledge {
     const { indexBytes, outsideBytes, fileBytes } = this.#dedup.stats();
     const mustBytes = indexBytes - outsideBytes + fileBytes + resultBytes;
     if (this.#must.resize(mustBytes)) return;
-    const missing = mustBytes - this.#must.bytes - this.#freeBytes;
+    const missing = mustBytes - this.#must.bytes - this.freeBytes;
     this.#dedup.shrinkOutside(Math.max(0, outsideBytes - missing));
     this.#countOutside();
     // More than all of it leaves nothing to whatever is optional.
-    this.#must.resize(Math.min(mustBytes, this.#must.bytes + this.#freeBytes));
+    this.#must.resize(Math.min(mustBytes, this.#must.bytes + this.freeBytes));
   }
 
   #countOutside(): void {
     const { outsideBytes } = this.#dedup.stats();
     if (!this.#outside.resize(outsideBytes)) {
-      this.#outside.resize(this.#outside.bytes + this.#freeBytes);
+      this.#outside.resize(this.#outside.bytes + this.freeBytes);
     }
   }
 }

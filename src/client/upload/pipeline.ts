@@ -1,11 +1,10 @@
 import { DEFAULT_PARAMS } from '../../chunker/index.js';
 import type { ClosedXorb, DedupSession } from '../../dedup/index.js';
-import { isOrbweaverError } from '../../errors.js';
 import { Budget, ordered, type Scope } from '../../flow/index.js';
-import { HASH_BYTES } from '../../hash/index.js';
 import type { ComputePool, SegmentChunks, UploadJournal, XorbConsumer } from '../ports.js';
 import { Asker, type AskingLane } from './asker.js';
 import type { Batch } from './batch.js';
+import { chunkBatch, hashSeams } from './cutting.js';
 import type { FileTask } from './file-task.js';
 import type { KnownShards } from './known-shards.js';
 import { Lane } from './lane.js';
@@ -174,7 +173,7 @@ export class Pipeline implements ReadersHost {
       scope,
       limit,
       run: (batch) =>
-        this.#guard(batch, () => this.#hashSeams(batch)).finally(() => batch.working?.release()),
+        this.#guard(batch, () => hashSeams(batch, this)).finally(() => batch.working?.release()),
       commit: async (_, batch) => {
         await this.#guard(batch, () => this.#asker.ask(lane, batch));
         await place.push(batch);
@@ -183,7 +182,7 @@ export class Pipeline implements ReadersHost {
     const join = ordered<Batch, readonly SegmentChunks[] | undefined>({
       scope,
       limit,
-      run: (batch) => this.#guard(batch, () => this.#chunk(batch)),
+      run: (batch) => this.#guard(batch, () => chunkBatch(batch, this)),
       commit: async (found, batch) => {
         await this.#guard(batch, () => found && batch.join(found, tail));
         await ask.push(batch);
@@ -222,41 +221,6 @@ export class Pipeline implements ReadersHost {
       batch
         .use((slab) => stream.update(slab, start, end))
         .catch((error: unknown) => file.fail(error));
-    }
-  }
-
-  /** Cuts, and the hashes of all chunks that do not depend on the slab before. */
-  async #chunk(batch: Batch): Promise<readonly SegmentChunks[]> {
-    const found = await this.#again(() =>
-      batch.use((slab) => this.pool.chunk(slab, batch.slabSegments())),
-    );
-    // Without shared memory the slab is away while it is digested.
-    if (!this.pool.sharedMemory) await batch.unused();
-    return found;
-  }
-
-  /** The hashes that were missing: of chunks that begin in the slab before. */
-  async #hashSeams(batch: Batch): Promise<void> {
-    const { starts, lengths, hashes, seams } = batch;
-    if (seams.length === 0) return;
-    const seamStarts = seams.map((chunk) => starts[chunk] as number);
-    const seamLengths = seams.map((chunk) => lengths[chunk] as number);
-    const found = await this.#again(() =>
-      batch.use((slab) => this.pool.hash(slab, seamStarts, seamLengths)),
-    );
-    seams.forEach((chunk, i) => {
-      hashes.set(found.subarray(HASH_BYTES * i, HASH_BYTES * (i + 1)), HASH_BYTES * chunk);
-    });
-  }
-
-  /** A task that only reads may be repeated when its worker died; the bytes are still there. */
-  async #again<T>(task: () => Promise<T>): Promise<T> {
-    try {
-      return await task();
-    } catch (error) {
-      const died = isOrbweaverError(error) && error.code === 'WORKER_FAILED';
-      if (!died || !this.pool.sharedMemory || this.scope.ended) throw error;
-      return task();
     }
   }
 

@@ -3,6 +3,7 @@ import { Deferred, type Reservation, type Scope } from '../../flow/index.js';
 import { HASH_BYTES, MerkleHash } from '../../hash/index.js';
 import { HashTable } from '../../shard/index.js';
 import type { DedupQueries } from '../ports.js';
+import { DenseQueries } from './dense-queries.js';
 import type { Knowledge } from './knowledge.js';
 
 /** Questions on the wire at once. */
@@ -15,6 +16,8 @@ const MAX_REMEMBERED = 65_536;
 const MAX_TIMEOUTS = 3;
 /** …unless so many waits in between, for each, were in time. */
 const WAITS_PER_TIMEOUT = 64;
+/** A question about many chunks is waited for so many times longer. */
+const DENSE_PATIENCE = 2.5;
 /** A question without a response is given up then; late responses are still learnt from. */
 const LATE_MS = 30_000;
 
@@ -25,6 +28,8 @@ const LATE_MS = 30_000;
  * there are responses, either.
  */
 const MISSES_BEFORE_TURNS = 32;
+/** The same for chunks that are asked for many at once: those of one question. */
+const MISSED_CHUNKS_BEFORE_TURNS = 256;
 /** Bytes of small files that one question then stands for: a long file asks every 64 MiB on average. */
 const TURN_BYTES = 4 * 1024 * 1024;
 
@@ -32,12 +37,17 @@ const TURN_BYTES = 4 * 1024 * 1024;
 const EXPECTED_RESPONSE_BYTES = 256 * 1024;
 const DECODING_FACTOR = 2;
 
+/** Whether there is memory for so many bytes of a response. */
+type Admit = (totalBytes: number) => boolean;
+
 /** Ask for a small file now, when the open questions are answered, or not at all. */
 export type Turn = 'now' | 'later' | 'never';
 
 export interface GlobalQueriesOptions {
   readonly cas: DedupQueries;
   readonly knowledge: Knowledge;
+  /** Numbers of those of these chunks that nothing knows. */
+  readonly unknownOf: (hashes: Uint8Array) => number[];
   readonly timeoutMs: number;
   readonly scope: Scope;
 }
@@ -50,6 +60,7 @@ export interface GlobalQueriesOptions {
  */
 export class GlobalQueries {
   readonly #options: GlobalQueriesOptions;
+  #dense: DenseQueries | null = null;
   readonly #queue: PQueue = new PQueue({ concurrency: QUERY_CONCURRENCY });
   #asked = new HashTable();
   /** Responses that are still to come. */
@@ -87,7 +98,10 @@ export class GlobalQueries {
 
   /** Whether a whole small file of `sizeBytes` is to be asked for. */
   turnOf(sizeBytes: number): Turn {
-    if (this.#missesInARow < MISSES_BEFORE_TURNS) {
+    if (this.#dense !== null) {
+      // Many in one question: it is over only when many were not known.
+      if (this.#dense.missesInARow < MISSED_CHUNKS_BEFORE_TURNS) return 'now';
+    } else if (this.#missesInARow < MISSES_BEFORE_TURNS) {
       return this.#missesInARow + this.#open.size < MISSES_BEFORE_TURNS ? 'now' : 'later';
     }
     this.#unaskedBytes += sizeBytes;
@@ -108,11 +122,49 @@ export class GlobalQueries {
       if (this.#queue.size >= MAX_QUEUED || this.#wasAsked(hashes, at)) continue;
       const chunk = MerkleHash.from(hashes, at);
       this.#queryCount++;
-      const response = this.#queue.add(() => this.#askFor(chunk));
-      this.#open.add(response);
-      void response.then(() => this.#open.delete(response));
+      const response = this.#queue.add(async () => {
+        await this.#receive((signal, admit) => this.#options.cas.queryDedup(chunk, signal, admit));
+      });
+      this.#noteOpen(response);
       responses.push(response);
     }
+  }
+
+  /** How densely the server lets itself be asked; null: chunk by chunk, as far as is known. */
+  get oneIn(): number | null {
+    const { cas } = this.#options;
+    return cas.queryDedupMany === undefined ? null : (cas.denseDedup?.()?.oneIn ?? null);
+  }
+
+  /** Asks about packed `hashes` in one question; adds to `responses` what settles with its response. */
+  askMany(hashes: Uint8Array, responses: Promise<void>[]): void {
+    const response = this.#denseQueries()?.ask(hashes) ?? null;
+    if (response === null) return;
+    this.#noteOpen(response);
+    responses.push(response);
+  }
+
+  #denseQueries(): DenseQueries | null {
+    const { cas, unknownOf } = this.#options;
+    const offered = cas.denseDedup?.() ?? null;
+    if (offered === null || cas.queryDedupMany === undefined) return null;
+    this.#dense ??= new DenseQueries({
+      maxChunks: offered.maxChunks,
+      unknownOf,
+      send: (chunks) => {
+        this.#queryCount++;
+        return this.#receive(
+          (signal, admit) =>
+            cas.queryDedupMany?.({ chunks }, signal, admit) ?? Promise.resolve(null),
+        );
+      },
+    });
+    return this.#dense;
+  }
+
+  #noteOpen(response: Promise<void>): void {
+    this.#open.add(response);
+    void response.then(() => this.#open.delete(response));
   }
 
   /** Resolves when all of `responses` are there, or when it took too long. */
@@ -120,7 +172,9 @@ export class GlobalQueries {
     const { timeoutMs, scope } = this.#options;
     if (responses.length === 0 || scope.ended || !this.isPatient) return;
     await new Promise<void>((resolve) => {
-      const stop = scope.after(timeoutMs, () => {
+      // One question for many: there is nothing that it could be late beside.
+      const patienceMs = this.#dense === null ? timeoutMs : DENSE_PATIENCE * timeoutMs;
+      const stop = scope.after(patienceMs, () => {
         this.#timeouts++;
         end();
       });
@@ -147,21 +201,25 @@ export class GlobalQueries {
     return false;
   }
 
-  /** Never rejects. */
-  async #askFor(chunk: MerkleHash): Promise<void> {
-    const { cas, scope } = this.#options;
+  /** Asks, and learns from the response; resolves with whether there was one. Never rejects. */
+  async #receive(
+    ask: (signal: AbortSignal, admit: Admit) => Promise<Uint8Array | null>,
+  ): Promise<boolean> {
+    const { scope } = this.#options;
     const memory = await this.#memory();
-    if (memory === null) return;
+    if (memory === null) return false;
     const asking = scope.child();
     const admit = (bytes: number): boolean =>
       memory.bytes >= DECODING_FACTOR * bytes || memory.resize(DECODING_FACTOR * bytes);
     const stop = asking.after(LATE_MS, () => asking.end('too late'));
     try {
-      const shard = await asking.call((signal) => cas.queryDedup(chunk, signal, admit));
+      const shard = await asking.call((signal) => ask(signal, admit));
       if (shard === null) this.#missesInARow++;
       else if (admit(shard.length)) this.#learn(shard);
+      return shard !== null;
     } catch {
       // A miss: cancelled, too late, or what came is no shard. Uploading goes on without it.
+      return false;
     } finally {
       stop();
       asking.close();

@@ -2,8 +2,10 @@ import { hexDecode } from '../../bytes/index.js';
 import { createDedupSession, type DedupSession } from '../../dedup/index.js';
 import { isOrbweaverError, OrbweaverError } from '../../errors.js';
 import { Deferred, Scope } from '../../flow/index.js';
+import { MerkleHash } from '../../hash/index.js';
 import { HashTable } from '../../shard/index.js';
 import type { Source, UploadTarget } from '../ports.js';
+import { type BaseInput, type BaseOutcome, learnBase } from './base.js';
 import { FileTask, type Sha256Plan } from './file-task.js';
 import { defaultKnowledgeBytes, Knowledge } from './knowledge.js';
 import { KnownShards } from './known-shards.js';
@@ -48,6 +50,7 @@ export function createUploadSession(options: UploadSessionOptions): UploadSessio
     enqueue: (source, addOptions) => session.enqueue(source, addOptions),
     ready: () => session.ready(),
     addKnownShard: (shard) => session.addKnownShard(shard),
+    addBase: (base) => session.addBase(base),
     finish: () => session.finish(),
     abort: (reason) => session.abort(reason),
   };
@@ -109,7 +112,13 @@ class Session implements UploadSession {
     const timeoutMs = options.queryTimeoutMs ?? DEFAULT_QUERY_TIMEOUT_MS;
     this.#queries =
       globalDedup && cas !== null
-        ? new GlobalQueries({ cas, knowledge: this.#knowledge, timeoutMs, scope: this.#scope })
+        ? new GlobalQueries({
+            cas,
+            knowledge: this.#knowledge,
+            unknownOf: (hashes) => this.#dedup.unknownOf(hashes),
+            timeoutMs,
+            scope: this.#scope,
+          })
         : null;
     this.#known =
       cache !== null && cas !== null
@@ -146,6 +155,18 @@ class Session implements UploadSession {
 
   addKnownShard(shard: Uint8Array): { readonly xorbs: number; readonly chunks: number } {
     return this.#knowledge.learn(shard, 'local');
+  }
+
+  async addBase(base: BaseInput): Promise<BaseOutcome> {
+    this.#scope.check();
+    const { cas, pool, hasher } = this.#parts;
+    if (cas === null) {
+      const problem = 'no server to ask about it; the upload goes on without it';
+      const name = base instanceof MerkleHash ? base.toString() : base.name;
+      return { name, fileHash: null, knownChunks: 0, problem };
+    }
+    const [knowledge, scope] = [this.#knowledge, this.#scope];
+    return learnBase(base, { cas, pool, hasher, knowledge, scope });
   }
 
   async finish(): Promise<UploadSummary> {

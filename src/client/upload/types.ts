@@ -9,6 +9,7 @@ import type {
   UploadJournal,
   UploadTarget,
 } from '../ports.js';
+import type { BaseInput, BaseOutcome } from './base.js';
 
 /** Sources read at once when nothing else is said. */
 export const DEFAULT_READ_CONCURRENCY = 4;
@@ -60,10 +61,17 @@ export interface UploadOptions {
   readonly onFile?: ((file: FileResult) => void) | undefined;
 }
 
+/** What an upload asks of a store, and sends to it. Without reconstructions there are no bases. */
+export type UploadStore = Pick<
+  CasClient,
+  'queryDedup' | 'denseDedup' | 'queryDedupMany' | 'putXorb' | 'hasXorb' | 'putShard'
+> &
+  Partial<Pick<CasClient, 'getReconstruction'>>;
+
 /** What an upload session is made of. */
 export interface UploadSessionOptions {
   /** Serves dedup queries, and takes xorbs and shards. Null: there is no server. */
-  readonly cas: Pick<CasClient, 'queryDedup' | 'putXorb' | 'hasXorb' | 'putShard'> | null;
+  readonly cas: UploadStore | null;
   /** Takes xorbs and shards instead of `cas`. @default `cas`; without one nothing is sent */
   readonly target?: UploadTarget | undefined;
   /** Told of everything the target has acknowledged. @default nobody */
@@ -185,6 +193,13 @@ export interface UploadSession {
    * @throws OrbweaverError the errors of `decodeShard`: nothing of it was added
    */
   addKnownShard(shard: Uint8Array): { readonly xorbs: number; readonly chunks: number };
+  /**
+   * Learns a previous version of what is going to be added: a local copy, which is read to its end, or
+   * the hash of a stored file. Nothing about it fails the upload; files that are added before it has
+   * resolved may not know of it yet.
+   * @throws OrbweaverError the error that ended the whole session
+   */
+  addBase(base: BaseInput): Promise<BaseOutcome>;
   /**
    * Waits for all files, sends what is left, registers all files and reports. To be called once.
    * @throws OrbweaverError the error that ended the session: nothing is registered then, or not all

@@ -1,0 +1,37 @@
+import { MerkleHash } from '../hash/index.js';
+import { holdBody } from './body.js';
+import type { Call } from './call.js';
+import { failure, rejected } from './failures.js';
+import type { GatewayServices } from './services.js';
+
+/** The JSON of a small body, while `use` makes something of it. 400 for anything else. */
+export async function withJsonBody<T>(
+  services: GatewayServices,
+  { request }: Call,
+  use: (json: unknown) => T,
+): Promise<T> {
+  const account = services.memory.small.open(request.signal);
+  const body = await holdBody(request.body, account, services.buffers);
+  try {
+    return use(parseJson(body.bytes));
+  } finally {
+    body.release();
+  }
+}
+
+/** A hash in a body or a query. 400 for anything else. */
+export function parseId(text: string): MerkleHash {
+  try {
+    return MerkleHash.parse(text);
+  } catch (cause) {
+    throw failure(400, 'HASH_INVALID', '"hash" expected 64 hexadecimal digits', cause);
+  }
+}
+
+function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch (cause) {
+    throw rejected('the body expected JSON', cause);
+  }
+}
