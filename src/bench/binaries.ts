@@ -1,49 +1,44 @@
-import { createReadStream } from 'node:fs';
-import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
+import { type FileHandle, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
 
-const BLOCK_BYTES = 1 << 20;
+const FOLDERS = ['/usr/lib', '/usr/local/lib', '/usr/bin', '/opt'];
+const LEAST_BYTES = 1_000_000;
+/** ELF, and Mach-O of 64 bits. */
+const MAGIC = [0x7f454c46, 0xcffaedfe];
 
-/** The Node executable and shared libraries of the machine, one after another. */
-export async function copyBinaries(file: FileHandle, sizeBytes: number): Promise<void> {
+/** The Node executable and the large programs and libraries of the machine, one after another. */
+export async function copyBinaries(to: FileHandle, sizeBytes: number): Promise<void> {
+  const block = Buffer.alloc(1 << 20);
   let at = 0;
-  for await (const path of binaryFiles()) {
-    if (at >= sizeBytes) return;
-    for await (const piece of createReadStream(path, { highWaterMark: BLOCK_BYTES })) {
-      const bytes = piece as Uint8Array;
-      const { bytesWritten } = await file.write(
-        bytes,
-        0,
-        Math.min(bytes.length, sizeBytes - at),
-        at,
-      );
-      at += bytesWritten;
-      if (at >= sizeBytes) return;
+  for await (const path of paths()) {
+    const from = await open(path).catch(() => null);
+    if (from === null) continue;
+    try {
+      const { bytesRead } = await from.read(block, 0, 4, 0);
+      const fits = bytesRead === 4 && MAGIC.includes(block.readUInt32BE());
+      const left = fits && (await from.stat()).size >= LEAST_BYTES ? sizeBytes - at : 0;
+      for (let position = 0; position < left; ) {
+        const wanted = Math.min(block.length, left - position);
+        const read = await from.read(block, 0, wanted, position);
+        if (read.bytesRead === 0) break;
+        await to.write(block, 0, read.bytesRead, at);
+        position += read.bytesRead;
+        at += read.bytesRead;
+      }
+    } finally {
+      await from.close();
     }
+    if (at >= sizeBytes) return;
   }
   throw new Error(`this machine has only ${at} bytes of binaries; ask for fewer than ${sizeBytes}`);
 }
 
-async function* binaryFiles(): AsyncGenerator<string> {
+async function* paths(): AsyncGenerator<string> {
   yield process.execPath;
-  const seen = new Set<string>();
-  for (const folder of ['/usr/lib', '/usr/local/lib', '/usr/bin', '/opt']) {
+  for (const folder of FOLDERS) {
     const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
-    entries.sort((a, b) => (join(a.parentPath, a.name) < join(b.parentPath, b.name) ? -1 : 1));
-    for (const entry of entries) {
-      const path = join(entry.parentPath, entry.name);
-      if (!entry.isFile() || seen.has(path)) continue;
-      seen.add(path);
-      const { size } = await stat(path);
-      if (size < 1_000_000) continue;
-      const handle = await open(path, 'r').catch(() => null);
-      if (handle === null) continue;
-      const magic = Buffer.alloc(4);
-      await handle.read(magic, 0, 4, 0);
-      await handle.close();
-      const kind = magic.readUInt32BE(0);
-      if (kind === 0x7f454c46 || kind === 0xcffaedfe) yield path;
-    }
+    const files = entries.filter((entry) => entry.isFile());
+    yield* files.map((entry) => join(entry.parentPath, entry.name)).sort();
   }
 }

@@ -1,6 +1,6 @@
 import { FIGURES, valuesOf } from './figures.js';
 import { median, relativeNoise } from './stats.js';
-import type { BenchReport, KernelReport, VariantReport } from './types.js';
+import type { BenchReport, VariantReport } from './types.js';
 
 /** A figure that moved more than its noise between two reports. */
 export interface Change {
@@ -48,100 +48,77 @@ const NOISE_FACTOR = 3;
  * const worse = changes.filter((change) => change.kind === 'regression');
  */
 export function compareReports(before: BenchReport, after: BenchReport): Comparison {
+  const olds = rangesOf(before);
   const changes: Change[] = [];
-  const caveats = machineCaveats(before, after);
   let comparedCount = 0;
-  const hold = (figure: HeldFigure): void => {
+  for (const [name, now] of rangesOf(after)) {
+    const old = olds.get(name);
+    if (old === undefined || old.inputBytes !== now.inputBytes) continue;
     comparedCount++;
-    const change = changeOf(figure);
+    const change = changeOf(name, old, now);
     if (change !== null) changes.push(change);
-  };
-  for (const scenario of after.scenarios) {
-    const old = before.scenarios.find((candidate) => candidate.name === scenario.name);
-    if (old === undefined) continue;
-    if (old.inputBytes !== scenario.inputBytes) {
-      caveats.push(
-        `${scenario.name}: ${old.inputBytes} bytes before and ${scenario.inputBytes} now, not compared`,
-      );
-      continue;
-    }
-    for (const variant of scenario.variants) {
-      const former = old.variants.find((candidate) => candidate.name === variant.name);
-      if (former === undefined) continue;
-      const caveat = variantCaveat(former, variant);
-      if (caveat !== null) caveats.push(`${scenario.name} · ${variant.name}: ${caveat}`);
-      if (former.samples.length === 0 || variant.samples.length === 0) continue;
-      for (const figure of FIGURES) {
-        if (figure.leastChange === null) continue;
-        hold({
-          name: `${scenario.name} · ${variant.name} · ${figure.title}`,
-          before: rangeOf(valuesOf(former.samples, figure)),
-          after: rangeOf(valuesOf(variant.samples, figure)),
-          leastChange: figure.leastChange,
-        });
-      }
-    }
-  }
-  for (const kernel of after.kernels) {
-    const old = before.kernels.find(
-      (candidate) => candidate.name === kernel.name && candidate.variant === kernel.variant,
-    );
-    if (old === undefined) continue;
-    hold({
-      name: `${kernel.name} · ${kernel.variant}`,
-      before: kernelRange(old),
-      after: kernelRange(kernel),
-      leastChange: 0,
-    });
   }
   changes.sort((a, b) => b.ratio - a.ratio);
-  return { changes, comparedCount, caveats };
+  return { changes, comparedCount, caveats: caveatsOf(before, after) };
 }
 
 /** What the runs of one figure say. */
-interface FigureRange {
+interface Range {
   readonly low: number;
   readonly middle: number;
   readonly high: number;
   /** Relative. */
   readonly noise: number;
-}
-
-interface HeldFigure {
-  readonly name: string;
-  readonly before: FigureRange;
-  readonly after: FigureRange;
+  /** A smaller difference is none, whatever the ratio. */
   readonly leastChange: number;
+  /** Only the same work is compared. */
+  readonly inputBytes: number;
 }
 
-function rangeOf(values: readonly number[]): FigureRange {
-  const measured = relativeNoise(values);
-  return {
-    low: Math.min(...values),
-    middle: median(values),
-    high: Math.max(...values),
-    // One or two runs do not show how much a figure varies.
-    noise: values.length < FEW_RUNS ? Math.max(measured, FEW_RUNS_NOISE / 2) : measured,
-  };
+/** All figures of a report by name. */
+function rangesOf({ scenarios, kernels }: BenchReport): Map<string, Range> {
+  const ranges = new Map<string, Range>();
+  for (const { name, inputBytes, variants } of scenarios) {
+    for (const variant of variants) {
+      for (const figure of FIGURES) {
+        const { title, leastChange } = figure;
+        const values = valuesOf(variant.samples, figure);
+        if (leastChange === null || values.length === 0) continue;
+        const [low, high] = [Math.min(...values), Math.max(...values)];
+        // One or two runs do not show how much a figure varies.
+        const unknown = values.length < FEW_RUNS ? FEW_RUNS_NOISE / 2 : 0;
+        const noise = Math.max(relativeNoise(values), unknown);
+        const range = { low, middle: median(values), high, noise, leastChange, inputBytes };
+        ranges.set(`${name} · ${variant.name} · ${title}`, range);
+      }
+    }
+  }
+  for (const { name, variant, medianNs, noise, bytesPerCall } of kernels) {
+    ranges.set(`${name} · ${variant}`, {
+      low: medianNs / (1 + noise),
+      middle: medianNs,
+      high: medianNs * (1 + noise),
+      noise,
+      leastChange: 0,
+      inputBytes: bytesPerCall,
+    });
+  }
+  return ranges;
 }
 
-function kernelRange({ medianNs, noise }: KernelReport): FigureRange {
-  return { low: medianNs / (1 + noise), middle: medianNs, high: medianNs * (1 + noise), noise };
-}
-
-function changeOf({ name, before, after, leastChange }: HeldFigure): Change | null {
-  const [old, now] = [before.middle, after.middle];
+function changeOf(name: string, old: Range, now: Range): Change | null {
+  const [before, after] = [old.middle, now.middle];
   // A figure that was nothing has no ratio; one that becomes something is worse by any measure.
-  if (old === now || !(old >= 0) || !(now >= 0) || Math.abs(now - old) <= leastChange) return null;
-  const ratio = now / old;
-  const threshold = 1 + NOISE_FACTOR * Math.max(before.noise + after.noise, NOISE_FLOOR);
-  const change = { name, before: old, after: now, ratio, threshold };
-  if (ratio > threshold && after.low > before.high) return { ...change, kind: 'regression' };
-  if (ratio < 1 / threshold && after.high < before.low) return { ...change, kind: 'improvement' };
+  if (!(before >= 0 && after >= 0) || Math.abs(after - before) <= now.leastChange) return null;
+  const ratio = after / before;
+  const threshold = 1 + NOISE_FACTOR * Math.max(old.noise + now.noise, NOISE_FLOOR);
+  const change = { name, before, after, ratio, threshold };
+  if (ratio > threshold && now.low > old.high) return { ...change, kind: 'regression' };
+  if (ratio < 1 / threshold && now.high < old.low) return { ...change, kind: 'improvement' };
   return null;
 }
 
-function machineCaveats(before: BenchReport, after: BenchReport): string[] {
+function caveatsOf(before: BenchReport, after: BenchReport): string[] {
   const caveats: string[] = [];
   for (const key of ['cpu', 'cores', 'platform', 'node'] as const) {
     const [old, now] = [before.machine[key], after.machine[key]];
@@ -150,13 +127,26 @@ function machineCaveats(before: BenchReport, after: BenchReport): string[] {
   if (before.inMemory !== after.inMemory) {
     caveats.push('only one of the reports had its files in memory');
   }
+  for (const { name, inputBytes, variants } of after.scenarios) {
+    const old = before.scenarios.find((scenario) => scenario.name === name);
+    if (old === undefined) continue;
+    if (old.inputBytes !== inputBytes) {
+      const sizes = `${old.inputBytes} bytes before and ${inputBytes} now`;
+      caveats.push(`${name}: ${sizes}, not compared`);
+      continue;
+    }
+    for (const variant of variants) {
+      const former = old.variants.find((candidate) => candidate.name === variant.name);
+      const caveat = former && variantCaveat(former, variant);
+      if (caveat) caveats.push(`${name} · ${variant.name}: ${caveat}`);
+    }
+  }
   return caveats;
 }
 
 function variantCaveat(before: VariantReport, after: VariantReport): string | null {
   if (after.failed && !before.failed) return `fails now (${after.skipped})`;
-  if (before.version !== after.version && before.samples.length > 0 && after.samples.length > 0) {
-    return `version ${before.version} before and ${after.version} now`;
-  }
-  return null;
+  const ran = before.samples.length > 0 && after.samples.length > 0;
+  if (!ran || before.version === after.version) return null;
+  return `version ${before.version} before and ${after.version} now`;
 }

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
-import { pipeline } from 'node:stream/promises';
+import { open } from 'node:fs/promises';
 
 /** Half of the least chunk, so that no chunk is without a stamp. */
 const STAMP_EVERY_BYTES = 4096;
 const STAMP_BYTES = 16;
+const BLOCK_BYTES = 256 * STAMP_EVERY_BYTES;
 
 /**
  * Copies a file so that no server has a chunk of it: the same 16 random bytes every 4096, which
@@ -12,26 +12,22 @@ const STAMP_BYTES = 16;
  */
 export async function writeFreshCopy(from: string, to: string): Promise<void> {
   const stamp = randomBytes(STAMP_BYTES);
-  let position = 0;
-  await pipeline(
-    createReadStream(from, { highWaterMark: 1 << 20 }),
-    async function* (pieces: AsyncIterable<Buffer>) {
-      for await (const piece of pieces) {
-        yield stamped(piece, position, stamp);
-        position += piece.length;
-      }
-    },
-    createWriteStream(to),
-  );
-}
-
-function stamped(piece: Buffer, position: number, stamp: Buffer): Buffer {
-  const first = position - (position % STAMP_EVERY_BYTES);
-  for (let at = first; at < position + piece.length; at += STAMP_EVERY_BYTES) {
-    for (let i = 0; i < STAMP_BYTES; i++) {
-      const index = at + i - position;
-      if (index >= 0 && index < piece.length) piece[index] = stamp[i] as number;
+  const block = Buffer.alloc(BLOCK_BYTES);
+  const source = await open(from);
+  const target = await open(to, 'w').catch(async (error: unknown) => {
+    await source.close();
+    throw error;
+  });
+  try {
+    for (let position = 0; ; position += BLOCK_BYTES) {
+      // A regular file fills the block, except at its end.
+      const { bytesRead } = await source.read(block, 0, BLOCK_BYTES, position);
+      if (bytesRead === 0) return;
+      for (let at = 0; at < bytesRead; at += STAMP_EVERY_BYTES) stamp.copy(block, at);
+      await target.write(block, 0, bytesRead, position);
     }
+  } finally {
+    await target.close();
+    await source.close();
   }
-  return piece;
 }

@@ -1,99 +1,83 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  type BenchOptions,
-  type BenchServer,
-  DEFAULT_SIZE_BYTES,
-  DEFAULT_SMALL_FILES,
-} from './bench-options.js';
-import type { Contender, Probe } from './contender.js';
-import { createOrbweaver } from './contender-orbweaver.js';
+import { type Contender, createOrbweaver, findPeers, PEER_NAMES } from './contenders.js';
 import { createInputs } from './inputs.js';
+import { type BenchOptions, DEFAULT_SIZE_BYTES, DEFAULT_SMALL_FILES } from './options.js';
 import { defaultPeersDir } from './peer-packages.js';
-import { createPeers, PEER_NAMES } from './peers.js';
 import { runProcess } from './run-process.js';
 import type { BenchContext } from './scenario.js';
-import { type ServerCounts, type ServerProcess, startServer } from './server-process.js';
-import type { WorkRequest } from './work-request.js';
-
-/** Of a server elsewhere neither bytes nor time are known. */
-const NOTHING_SEEN: ServerCounts = {
-  requests: 0,
-  wireUpBytes: 0,
-  wireDownBytes: 0,
-  serverCpuMs: 0,
-  takenBytes: 0,
-  peakBytes: 0,
-};
-
-/** A peer, and whether it was found. */
-export interface ProbedPeer {
-  readonly contender: Contender;
-  readonly probe: Probe;
-}
+import { openRemote, openSink, type Server } from './servers.js';
+import type { WorkRequest } from './work.js';
 
 /** What all scenarios of a run share. */
 export interface Harness {
-  readonly context: BenchContext;
-  readonly peersDir: string;
-  readonly peers: readonly ProbedPeer[];
+  /** Found or not. */
+  readonly peers: readonly Contender[];
+  /** Gives a scenario what it works with; what it has opened and written goes when it is over. */
+  within<T>(scenario: (context: BenchContext) => Promise<T>): Promise<T>;
+  /** Ends the servers that scenarios share. */
+  close(): Promise<void>;
+}
+
+interface Closable {
   close(): Promise<void>;
 }
 
 /** Looks for the peers and gets everything ready below `folder`. @throws RangeError for a peer */
 export async function createHarness(options: BenchOptions, folder: string): Promise<Harness> {
-  const peersDir = options.peersDir ?? defaultPeersDir();
-  const peers = await probePeers(options, { folder, peersDir });
-  let sink: Promise<ServerProcess> | undefined;
-  let remote: Promise<ServerProcess> | undefined;
+  const { sizeBytes = DEFAULT_SIZE_BYTES, smallFileCount = DEFAULT_SMALL_FILES } = options;
+  const { files = [], pair, signal, server, python, peersDir = defaultPeersDir() } = options;
+  const { peers: names = PEER_NAMES } = options;
+  const unknown = names.filter((name) => !PEER_NAMES.includes(name));
+  if (unknown.length > 0) {
+    const known = PEER_NAMES.join(', ');
+    throw new RangeError(`"peers" expected some of ${known}, got ${unknown.join(', ')}`);
+  }
+  const material = createInputs({ folder, sizeBytes, smallFileCount, files, pair });
+  const orbweaver = createOrbweaver('orbweaver', options.orbweaver);
+  const peers = await findPeers(names, { folder, peersDir, python });
+  const servers = new Map<string, Promise<Server>>();
+  const shared = (kind: 'sink' | 'remote'): Promise<Server> => {
+    if (kind === 'remote' && server === undefined) throw new Error('expected your own server');
+    const known =
+      servers.get(kind) ?? (server && kind === 'remote' ? openRemote(server) : openSink());
+    servers.set(kind, known);
+    return known;
+  };
   let serial = 0;
-  const freshPath = (name: string): string => join(folder, `${name}-${serial++}`);
 
-  const context: BenchContext = {
-    sizeBytes: options.sizeBytes ?? DEFAULT_SIZE_BYTES,
-    smallFileCount: options.smallFileCount ?? DEFAULT_SMALL_FILES,
-    inputs: createInputs(folder),
-    filePaths: options.files ?? [],
-    pairPaths: options.pair ?? null,
-    orbweaver: createOrbweaver('orbweaver', options.orbweaver),
-    signal: options.signal,
-    sink: () => {
-      sink ??= startServer({ kind: 'sink' });
-      return sink;
-    },
-    remote: () => {
-      if (options.server === undefined) throw new Error('expected a server of your own');
-      remote ??= startRemote(options.server);
-      return remote;
-    },
-    freshPath,
-    runWork: async (contender, work) => {
-      const home = freshPath('home');
-      await mkdir(home);
-      try {
+  return {
+    peers,
+    within: async (scenario) => {
+      const own = join(folder, `scenario-${serial++}`);
+      await mkdir(own);
+      const opened: Closable[] = [];
+      const freshPath = (name: string): string => join(own, `${name}-${serial++}`);
+      const closing = async <T extends Closable>(opening: Promise<T>): Promise<T> => {
+        const open = await opening;
+        opened.push(open);
+        return open;
+      };
+      const runWork: BenchContext['runWork'] = async (contender, work) => {
+        const home = freshPath('home');
+        await mkdir(home);
         const command = contender.command(work);
         const env = { ...command.env, ...freshCaches(home), ...trustOf(work) };
-        return await runProcess({ ...command, env, signal: options.signal });
-      } finally {
+        const run = await runProcess({ ...command, env, signal });
         await rm(home, { recursive: true, force: true });
+        return run;
+      };
+      try {
+        return await scenario({ material, orbweaver, shared, freshPath, closing, runWork });
+      } finally {
+        for (const one of opened) await one.close();
+        await rm(own, { recursive: true, force: true });
       }
     },
-  };
-  return {
-    context,
-    peersDir,
-    peers,
     close: async () => {
-      for (const server of [sink, remote]) await (await server?.catch(() => undefined))?.stop();
+      for (const one of servers.values()) await (await one).close();
     },
   };
-}
-
-/** A Hub in front of a server that runs already; what that one does is not seen. */
-async function startRemote(server: BenchServer): Promise<ServerProcess> {
-  const { endpoint, token, caPath = null } = server;
-  const hub = await startServer({ kind: 'remote', endpoint, token });
-  return { ...hub, target: { ...hub.target, caPath }, counts: async () => NOTHING_SEEN };
 }
 
 /** Nothing of an earlier run, and nothing told to anyone. */
@@ -107,24 +91,6 @@ function freshCaches(home: string): Record<string, string> {
 
 /** Peers are told of a certificate by the environment. */
 function trustOf(work: WorkRequest): Record<string, string> {
-  const path = work.op === 'chunk' ? null : work.server.caPath;
+  const path = 'server' in work ? work.server.caPath : null;
   return path === null ? {} : { NODE_EXTRA_CA_CERTS: path, SSL_CERT_FILE: path };
-}
-
-async function probePeers(
-  options: BenchOptions,
-  { folder, peersDir }: { readonly folder: string; readonly peersDir: string },
-): Promise<readonly ProbedPeer[]> {
-  const wanted = options.peers ?? PEER_NAMES;
-  const unknown = wanted.filter((name) => !PEER_NAMES.includes(name));
-  if (unknown.length > 0) {
-    const known = PEER_NAMES.join(', ');
-    throw new RangeError(`"peers" expected some of ${known}, got ${unknown.join(', ')}`);
-  }
-  const peers: ProbedPeer[] = [];
-  for (const contender of createPeers({ folder, peersDir, python: options.python })) {
-    if (!wanted.includes(contender.name)) continue;
-    peers.push({ contender, probe: await contender.probe() });
-  }
-  return peers;
 }

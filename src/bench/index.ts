@@ -3,18 +3,13 @@
  * a sink and a gateway to talk to, reports that can be read, drawn and compared.
  */
 
-export {
-  type BenchEvent,
-  type BenchOptions,
-  type BenchServer,
-  DEFAULT_ROUNDS,
-  DEFAULT_SIZE_BYTES,
-  DEFAULT_SMALL_FILES,
-  MIN_SIZE_BYTES,
-} from './bench-options.js';
 export { type Change, type Comparison, compareReports } from './compare.js';
-export type { Ability, Contender, Probe } from './contender.js';
-export type { OrbweaverSettings } from './contender-orbweaver.js';
+export {
+  type Ability,
+  type Contender,
+  type OrbweaverSettings,
+  PEER_NAMES,
+} from './contenders.js';
 export {
   type BlockMaker,
   type CorpusName,
@@ -23,18 +18,16 @@ export {
   writeSmallFiles,
 } from './corpora.js';
 export { type HtmlReportOptions, htmlReport } from './html-report.js';
-export type { Input, InputPair, Inputs } from './inputs.js';
+export type { Input, Material, MaterialName } from './inputs.js';
 export { type KernelBenchOptions, type KernelCase, runKernelBench } from './kernel-bench.js';
-export { measure } from './measure.js';
-export { type OwnUsage, ownUsage } from './own-usage.js';
+export * from './options.js';
 export { defaultPeersDir, installPeers } from './peer-packages.js';
-export { PEER_NAMES } from './peers.js';
 export { type ReleaseOptions, writeRelease } from './release.js';
 export { parseReport } from './report-json.js';
 export { listScenarios, runBench } from './run-bench.js';
 export { type ProcessCommand, type ProcessRun, runProcess } from './run-process.js';
 export type { BenchContext, ContenderParts, OpenScenario, Scenario } from './scenario.js';
-export type { ServerCounts, ServerProcess } from './server-process.js';
+export type { BenchLink, Server, ServerCounts } from './servers.js';
 export {
   createSinkServer,
   type SinkCounts,
@@ -43,15 +36,7 @@ export {
 } from './sink-server.js';
 export { median, pairedRatio, quantile, relativeNoise } from './stats.js';
 export { comparisonText, textReport } from './text-report.js';
-export type {
-  BenchReport,
-  KernelReport,
-  Machine,
-  NewData,
-  Sample,
-  ScenarioReport,
-  VariantReport,
-} from './types.js';
+export type * from './types.js';
 export {
   type Edit,
   fewEdits,
@@ -60,10 +45,12 @@ export {
   writeEditedCopy,
 } from './versions.js';
 export type { WireCounts } from './wire-meter.js';
-export type {
-  ChunkWork,
-  DownloadWork,
-  ServerTarget,
-  UploadWork,
-  WorkRequest,
-} from './work-request.js';
+export {
+  type ChunkWork,
+  type DownloadWork,
+  type OwnUsage,
+  ownUsage,
+  type ServerTarget,
+  type UploadWork,
+  type WorkRequest,
+} from './work.js';

@@ -1,4 +1,4 @@
-import { Bench } from 'tinybench';
+import { median } from './stats.js';
 import type { KernelReport } from './types.js';
 
 /** A function to time: `run` works on `bytesPerCall` bytes. */
@@ -35,36 +35,30 @@ export async function runKernelBench(
   cases: readonly KernelCase[],
   options: KernelBenchOptions = {},
 ): Promise<KernelReport[]> {
+  // Only who times kernels loads it: everything else of the harness measures whole processes.
+  const { Bench } = await import('tinybench');
   const { timeMs = 300, rounds = 3 } = options;
-  const times = cases.map((): { medianNs: number; noise: number }[] => []);
+  const lanes = cases.map((one) => ({ one, medians: [] as number[], noises: [] as number[] }));
   for (let round = 0; round < rounds; round++) {
-    const order = cases.map((_, index) => (round % 2 === 0 ? index : cases.length - 1 - index));
-    for (const index of order) {
-      const { name, run } = cases[index] as KernelCase;
+    for (const { one, medians, noises } of round % 2 === 0 ? lanes : lanes.toReversed()) {
       const bench = new Bench({
         time: timeMs,
         iterations: LEAST_CALLS,
         warmupTime: timeMs / 5,
         warmupIterations: LEAST_WARM_CALLS,
       });
-      bench.add(name, () => {
-        run();
-      });
+      bench.add(one.name, () => void one.run());
       await bench.run();
       const result = bench.tasks[0]?.result;
       if (result === undefined || !('latency' in result)) {
-        throw new Error(`"${name}" could not be timed`);
+        throw new Error(`"${one.name}" could not be timed`);
       }
-      const { latency } = result;
-      times[index]?.push({
-        medianNs: latency.p50 * 1e6,
-        noise: (latency.p75 - latency.p50) / latency.p50,
-      });
+      const { p50, p75 } = result.latency;
+      medians.push(p50 * 1e6);
+      noises.push((p75 - p50) / p50);
     }
   }
-  return cases.map(({ name, variant, bytesPerCall }, index) => {
-    const runs = (times[index] ?? []).sort((a, b) => a.medianNs - b.medianNs);
-    const middle = runs[Math.floor(runs.length / 2)] ?? { medianNs: Number.NaN, noise: 0 };
-    return { name, variant, bytesPerCall, ...middle };
+  return lanes.map(({ one: { name, variant, bytesPerCall }, medians, noises }) => {
+    return { name, variant, bytesPerCall, medianNs: median(medians), noise: median(noises) };
   });
 }

@@ -1,6 +1,7 @@
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
-import type { SelfSigned } from './self-signed.js';
+import type { SelfSigned } from './certificate.js';
+import { type Listening, listen } from './listen.js';
 
 export interface LinkOptions {
   /** Port on this machine that connections are passed on to, once it is known. */
@@ -9,12 +10,6 @@ export interface LinkOptions {
   readonly oneWayMs?: number | undefined;
   /** Speaks TLS towards clients. @default plain */
   readonly tls?: SelfSigned | undefined;
-}
-
-/** A listener that passes connections on. */
-export interface LinkProxy {
-  readonly port: number;
-  close(): Promise<void>;
 }
 
 /**
@@ -27,44 +22,25 @@ const MAX_BYTES_UNDER_WAY: number = 8 << 20;
  * A link with a delay, TLS or both in front of a server on this machine. Bytes keep their order and
  * are late by `oneWayMs`; a new connection waits a round trip, as a handshake over that link would.
  */
-export async function createLinkProxy(options: LinkOptions): Promise<LinkProxy> {
-  const { oneWayMs = 0, tls, target } = options;
+export function createLinkProxy({ target, oneWayMs = 0, tls }: LinkOptions): Promise<Listening> {
   const halfOpen = { allowHalfOpen: true };
-  const open = new Set<Socket>();
-  const track = (socket: Socket): void => {
-    open.add(socket);
-    socket.once('close', () => open.delete(socket));
-  };
   const onConnection = (client: Socket): void => {
     client.setNoDelay(true);
-    track(client);
     client.on('error', () => client.destroy());
     setTimeout(() => {
       if (client.destroyed) return;
       const server = connect({ ...halfOpen, port: target(), host: '127.0.0.1', noDelay: true });
-      track(server);
       server.on('error', () => client.destroy());
       client.on('error', () => server.destroy());
       carry(client, server, oneWayMs);
       carry(server, client, oneWayMs);
     }, 2 * oneWayMs);
   };
-  const listener: Server =
+  return listen(
     tls === undefined
       ? createServer(halfOpen, onConnection)
-      : createTlsServer({ ...halfOpen, key: tls.key, cert: tls.cert }, onConnection);
-  await new Promise<void>((resolve, reject) => {
-    listener.once('error', reject);
-    listener.listen(0, '127.0.0.1', resolve);
-  });
-  return {
-    port: (listener.address() as AddressInfo).port,
-    close: () =>
-      new Promise((resolve) => {
-        for (const socket of open) socket.destroy();
-        listener.close(() => resolve());
-      }),
-  };
+      : createTlsServer({ ...halfOpen, key: tls.key, cert: tls.cert }, onConnection),
+  );
 }
 
 /** One direction. Timers of the same length fire in the order in which they were set. */

@@ -1,16 +1,14 @@
-import { spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import process from 'node:process';
+import { promisify } from 'node:util';
 
 /** JavaScript peers are never dependencies: they are taken where they are found, or put into a scratch folder. */
 
-/** Versions that `--install-peers` installs; any version that is found is measured. */
-export const PEER_PACKAGES: Readonly<Record<string, string>> = {
-  '@huggingface/hub': '2.17.5',
-  '@huggingface/xetchunk-wasm': '0.2.0',
-};
+/** What `--install-peers` installs; any version that is found is measured. */
+const PEER_PACKAGES = ['@huggingface/hub@2.17.5', '@huggingface/xetchunk-wasm@0.2.0'];
 
 /** A package that was found. */
 export interface PeerPackage {
@@ -61,20 +59,7 @@ function importTarget(target: unknown): string | undefined {
 export async function installPeers(peersDir: string): Promise<void> {
   await mkdir(peersDir, { recursive: true });
   await writeFile(join(peersDir, 'package.json'), '{"private":true}\n');
-  const wanted = Object.entries(PEER_PACKAGES).map(([name, version]) => `${name}@${version}`);
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
-  const child = spawn(
-    npm,
-    ['install', '--no-save', '--no-audit', '--no-fund', '--ignore-scripts', ...wanted],
-    { cwd: peersDir, stdio: ['ignore', 'ignore', 'pipe'] },
-  );
-  let said = '';
-  child.stderr.on('data', (piece: Buffer) => {
-    said = (said + piece.toString('utf8')).slice(-2000);
-  });
-  const status = await new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', resolve);
-  });
-  if (status !== 0) throw new Error(`npm install ended with ${status}: ${said.trim()}`);
+  const quiet = ['--no-save', '--no-audit', '--no-fund', '--ignore-scripts'];
+  await promisify(execFile)(npm, ['install', ...quiet, ...PEER_PACKAGES], { cwd: peersDir });
 }

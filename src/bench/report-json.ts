@@ -1,96 +1,87 @@
 import type { BenchReport } from './types.js';
 
+/** The form of a value: the name of its type, one of several, a list of one form, fields by name. */
+type Form = string | readonly [Form] | { readonly [name: string]: Form };
+
+const fields = (form: string, ...names: readonly string[]): Record<string, Form> =>
+  Object.fromEntries(names.map((name) => [name, form]));
+
+const SAMPLE = fields(
+  'number',
+  ...['wallMs', 'cpuMs', 'peakBytes', 'wireUpBytes', 'wireDownBytes', 'requests', 'storedBytes'],
+  'serverCpuMs',
+);
+const VARIANT = {
+  ...fields('string', 'name'),
+  ...fields('string or null', 'version', 'skipped'),
+  ...fields('boolean', 'failed'),
+  samples: [SAMPLE],
+} as const;
+const REPORT: Form = {
+  ...fields('string', 'startedAt'),
+  ...fields('number', 'rounds'),
+  ...fields('boolean', 'inMemory'),
+  machine: {
+    ...fields('string', 'cpu', 'platform', 'node', 'orbweaver'),
+    ...fields('number', 'cores', 'memoryBytes'),
+  },
+  kernels: [
+    {
+      ...fields('string', 'name', 'variant'),
+      ...fields('number', 'bytesPerCall', 'medianNs', 'noise'),
+    },
+  ],
+  scenarios: [
+    {
+      ...fields('string', 'name', 'question'),
+      ...fields('number', 'inputBytes'),
+      ...fields('object or null', 'newData'),
+      variants: [VARIANT],
+    },
+  ],
+};
+const NEW_DATA = fields('number', 'chunkCount', 'rawBytes', 'packedBytes');
+
 /**
  * Reads the JSON form of a report, version 1.
  *
  * @throws SyntaxError when it is no JSON; TypeError, naming the field, when it is no such report
  */
 export function parseReport(text: string): BenchReport {
-  const root = record(JSON.parse(text), 'report');
-  if (root['version'] !== 1) {
-    throw new TypeError(`"version" expected 1, got ${JSON.stringify(root['version'])}`);
+  const report = JSON.parse(text) as BenchReport;
+  if (typeOf(report) !== 'object') check(report, {}, 'report');
+  if (report.version !== 1) {
+    throw new TypeError(`"version" expected 1, got ${JSON.stringify(report.version)}`);
   }
-  const machine = record(root['machine'], 'machine');
-  for (const key of ['cpu', 'platform', 'node', 'orbweaver']) {
-    string(machine[key], `machine.${key}`);
-  }
-  for (const key of ['cores', 'memoryBytes']) number(machine[key], `machine.${key}`);
-  string(root['startedAt'], 'startedAt');
-  number(root['rounds'], 'rounds');
-  boolean(root['inMemory'], 'inMemory');
-  list(root['kernels'], 'kernels').forEach((value, index) => {
-    const at = `kernels[${index}]`;
-    const kernel = record(value, at);
-    for (const key of ['name', 'variant']) string(kernel[key], `${at}.${key}`);
-    for (const key of ['bytesPerCall', 'medianNs', 'noise']) number(kernel[key], `${at}.${key}`);
+  check(report, REPORT, '');
+  report.scenarios.forEach(({ newData }, index) => {
+    if (newData !== null) check(newData, NEW_DATA, `scenarios[${index}].newData`);
   });
-  list(root['scenarios'], 'scenarios').forEach((value, index) => {
-    checkScenario(record(value, `scenarios[${index}]`), `scenarios[${index}]`);
-  });
-  return root as unknown as BenchReport;
+  return report;
 }
 
-const SAMPLE_KEYS = [
-  'wallMs',
-  'cpuMs',
-  'peakBytes',
-  'wireUpBytes',
-  'wireDownBytes',
-  'requests',
-  'storedBytes',
-  'serverCpuMs',
-] as const;
-
-function checkScenario(scenario: Fields, at: string): void {
-  for (const key of ['name', 'question']) string(scenario[key], `${at}.${key}`);
-  number(scenario['inputBytes'], `${at}.inputBytes`);
-  if (scenario['newData'] !== null) {
-    const newData = record(scenario['newData'], `${at}.newData`);
-    for (const key of ['chunkCount', 'rawBytes', 'packedBytes']) {
-      number(newData[key], `${at}.newData.${key}`);
+function check(value: unknown, form: Form, at: string): void {
+  const type = typeOf(value);
+  const expected = typeof form === 'string' ? form : Array.isArray(form) ? 'list' : 'object';
+  if (!expected.split(' or ').includes(type)) {
+    throw new TypeError(`"${at}" expected ${phrase(expected)}, got ${phrase(type)}`);
+  }
+  if (typeof form === 'string') return;
+  if (Array.isArray(form)) {
+    for (const [index, item] of (value as readonly unknown[]).entries()) {
+      check(item, form[0] as Form, `${at}[${index}]`);
     }
+    return;
   }
-  list(scenario['variants'], `${at}.variants`).forEach((value, index) => {
-    const place = `${at}.variants[${index}]`;
-    const variant = record(value, place);
-    string(variant['name'], `${place}.name`);
-    if (variant['version'] !== null) string(variant['version'], `${place}.version`);
-    if (variant['skipped'] !== null) string(variant['skipped'], `${place}.skipped`);
-    boolean(variant['failed'], `${place}.failed`);
-    list(variant['samples'], `${place}.samples`).forEach((entry, number_) => {
-      const sample = record(entry, `${place}.samples[${number_}]`);
-      for (const key of SAMPLE_KEYS) number(sample[key], `${place}.samples[${number_}].${key}`);
-    });
-  });
-}
-
-type Fields = Readonly<Record<string, unknown>>;
-
-function record(value: unknown, name: string): Fields {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw wrong(name, 'an object', value);
+  for (const [name, inner] of Object.entries(form)) {
+    const place = at === '' ? name : `${at}.${name}`;
+    check((value as Record<string, unknown>)[name], inner, place);
   }
-  return value as Fields;
 }
 
-function list(value: unknown, name: string): readonly unknown[] {
-  if (!Array.isArray(value)) throw wrong(name, 'a list', value);
-  return value;
+function typeOf(value: unknown): string {
+  return value === null ? 'null' : Array.isArray(value) ? 'list' : typeof value;
 }
 
-function string(value: unknown, name: string): void {
-  if (typeof value !== 'string') throw wrong(name, 'a string', value);
-}
-
-function boolean(value: unknown, name: string): void {
-  if (typeof value !== 'boolean') throw wrong(name, 'true or false', value);
-}
-
-function number(value: unknown, name: string): void {
-  if (typeof value !== 'number') throw wrong(name, 'a number', value);
-}
-
-function wrong(name: string, expected: string, value: unknown): TypeError {
-  const got = value === null ? 'null' : Array.isArray(value) ? 'a list' : typeof value;
-  return new TypeError(`"${name}" expected ${expected}, got ${got}`);
-}
+const phrase = (type: string): string =>
+  type === 'null' ? type : `${type.startsWith('o') ? 'an' : 'a'} ${type}`;

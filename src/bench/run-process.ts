@@ -1,5 +1,6 @@
-import { spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import process from 'node:process';
+import { promisify } from 'node:util';
 
 /** A command to time as a whole process. */
 export interface ProcessCommand {
@@ -25,8 +26,9 @@ export interface ProcessRun {
 }
 
 const DEFAULT_TIMEOUT_MS = 30 * 60_000;
-/** What is kept of either output: the end, where the reply and the reason of a failure are. */
-const KEPT_OUTPUT_BYTES = 8 * 1024 * 1024;
+/** More than the hashes of a hundred thousand files. A process that prints more is killed. */
+const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
+const run = promisify(execFile);
 
 /**
  * Runs a command that prints, as its last line, a JSON object with `cpuMs` and `peakBytes` of its
@@ -42,46 +44,38 @@ const KEPT_OUTPUT_BYTES = 8 * 1024 * 1024;
  * });
  */
 export async function runProcess(command: ProcessCommand): Promise<ProcessRun> {
-  command.signal?.throwIfAborted();
+  const { args, input = '', timeoutMs: timeout = DEFAULT_TIMEOUT_MS, signal } = command;
+  signal?.throwIfAborted();
   // Node reads and parses the file that this names at every start, 65 ms for a system's bundle, which
   // says nothing about a contender: who needs one names it.
   const { NODE_EXTRA_CA_CERTS: _, ...inherited } = process.env;
   const env = { ...inherited, ...command.env };
+  const limits = { timeout, signal, killSignal: 'SIGKILL', maxBuffer: MAX_OUTPUT_BYTES } as const;
   const startedAt = performance.now();
-  const child = spawn(command.command, [...command.args], {
-    env,
-    stdio: ['pipe', 'pipe', 'pipe'],
-  });
-  const out = createTail();
-  const err = createTail();
-  child.stdout.on('data', out.push);
-  child.stderr.on('data', err.push);
+  const running = run(command.command, args, { env, ...limits });
   // A child that ended early does not read; its status tells.
-  child.stdin.on('error', () => {});
-  child.stdin.end(command.input ?? '');
-  const kill = (): void => {
-    child.kill('SIGKILL');
-  };
-  const timer = setTimeout(kill, command.timeoutMs ?? DEFAULT_TIMEOUT_MS);
-  command.signal?.addEventListener('abort', kill, { once: true });
-  const status = await new Promise<number | string>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code, signal) => resolve(code ?? signal ?? 'unknown'));
-  }).finally(() => {
-    clearTimeout(timer);
-    command.signal?.removeEventListener('abort', kill);
+  running.child.stdin?.on('error', () => {}).end(input);
+  const { stdout } = await running.catch((error: Failure) => {
+    signal?.throwIfAborted();
+    if (error.stderr === undefined) throw error;
+    const status = error.killed === true ? 'SIGKILL' : (error.code ?? error.signal);
+    throw new Error(`it ended with ${status}: ${reasonIn(error.stderr) || 'it said nothing'}`);
   });
   const wallMs = performance.now() - startedAt;
-  command.signal?.throwIfAborted();
-  if (status !== 0) {
-    throw new Error(`it ended with ${status}: ${reasonIn(err.text()) || 'it said nothing'}`);
-  }
-  const result = lastObject(out.text());
+  const result = lastObject(stdout);
   const { cpuMs, peakBytes } = result;
   if (typeof cpuMs !== 'number' || typeof peakBytes !== 'number') {
     throw new Error('it gave no account of its time and memory');
   }
   return { wallMs, cpuMs, peakBytes, result };
+}
+
+/** What `execFile` says of a process that did not end well; of one that never started, no more than an error. */
+interface Failure extends Error {
+  readonly code?: number | string | null;
+  readonly killed?: boolean;
+  readonly signal?: string | null;
+  readonly stderr?: string;
 }
 
 /** The line of an uncaught error in what Node or Python printed, else the end of it. */
@@ -93,35 +87,11 @@ function reasonIn(text: string): string {
 
 function lastObject(text: string): Readonly<Record<string, unknown>> {
   const last = text.trimEnd().split('\n').pop() ?? '';
-  let value: unknown;
   try {
-    value = JSON.parse(last);
+    const value: unknown = JSON.parse(last);
+    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
   } catch {
-    value = null;
+    // Told below.
   }
-  if (typeof value !== 'object' || value === null) {
-    throw new Error(`its last line expected a JSON object, got "${last.slice(0, 200)}"`);
-  }
-  return value as Record<string, unknown>;
-}
-
-interface Tail {
-  readonly push: (piece: Buffer) => void;
-  readonly text: () => string;
-}
-
-/** Collects output without keeping more than its end. */
-function createTail(): Tail {
-  const pieces: Buffer[] = [];
-  let bytes = 0;
-  return {
-    push: (piece) => {
-      pieces.push(piece);
-      bytes += piece.length;
-      while (pieces.length > 1 && bytes - (pieces[0] as Buffer).length >= KEPT_OUTPUT_BYTES) {
-        bytes -= pieces.shift()?.length ?? 0;
-      }
-    },
-    text: () => Buffer.concat(pieces).toString('utf8'),
-  };
+  throw new Error(`its last line expected a JSON object, got "${last.slice(0, 200)}"`);
 }

@@ -1,10 +1,9 @@
-import type { Ability, Contender } from './contender.js';
-import type { OrbweaverSettings } from './contender-orbweaver.js';
-import type { Inputs } from './inputs.js';
+import type { Ability, Contender, OrbweaverSettings } from './contenders.js';
+import type { Material, MaterialName } from './inputs.js';
 import type { ProcessRun } from './run-process.js';
-import type { ServerProcess } from './server-process.js';
+import type { Server } from './servers.js';
 import type { NewData, Sample } from './types.js';
-import type { WorkRequest } from './work-request.js';
+import type { WorkRequest } from './work.js';
 
 /** One question of the harness. */
 export interface Scenario {
@@ -12,8 +11,8 @@ export interface Scenario {
   readonly name: string;
   /** The question in one sentence. */
   readonly question: string;
-  /** What a contender must be able to do. */
-  readonly ability: Ability;
+  /** What a contender must be able to do, all of it. */
+  readonly abilities: readonly Ability[];
   /** Inputs, stores and outputs that lie in the work folder at a time, in sizes of an input. */
   readonly folderInputs: number;
   /** Who takes part, first the one that the ratios refer to. @default orbweaver, then the peers */
@@ -22,13 +21,12 @@ export interface Scenario {
   open(context: BenchContext): Promise<OpenScenario>;
 }
 
-/** A scenario that is ready to run. */
+/** A scenario that is ready to run. What it leaves open, servers and files, goes when it is over. */
 export interface OpenScenario {
   readonly inputBytes: number;
   readonly newData: NewData | null;
   /** One measured run. @throws when it fails or gives a wrong result */
   run(contender: Contender): Promise<Sample>;
-  close(): Promise<void>;
 }
 
 /** What a scenario may choose its contenders from. */
@@ -42,22 +40,16 @@ export interface ContenderParts {
 
 /** What a scenario works with. */
 export interface BenchContext {
-  readonly sizeBytes: number;
-  readonly smallFileCount: number;
-  readonly inputs: Inputs;
-  /** Files of the user, for the scenarios that take them. */
-  readonly filePaths: readonly string[];
-  /** Two versions of the user, for `release`. */
-  readonly pairPaths: readonly [string, string] | null;
+  /** Makes an input, or takes it from where an earlier scenario has left it. */
+  readonly material: (name: MaterialName) => Promise<Material>;
   /** Orbweaver, for what has to be stored before. */
   readonly orbweaver: Contender;
-  readonly signal: AbortSignal | undefined;
-  /** The sink that all scenarios share. */
-  sink(): Promise<ServerProcess>;
-  /** The user's own server. @throws Error without one */
-  remote(): Promise<ServerProcess>;
-  /** A folder that is not there yet. */
-  freshPath(name: string): string;
+  /** The sink, or the user's server, which all scenarios share. @throws Error without a server */
+  readonly shared: (kind: 'sink' | 'remote') => Promise<Server>;
+  /** A path that is removed after the scenario; nothing is there yet. */
+  readonly freshPath: (name: string) => string;
+  /** Has something closed after the scenario, unless it was before. */
+  readonly closing: <T extends { close(): Promise<void> }>(opening: Promise<T>) => Promise<T>;
   /** Runs one piece of work in a fresh process with empty caches. */
-  runWork(contender: Contender, work: WorkRequest): Promise<ProcessRun>;
+  readonly runWork: (contender: Contender, work: WorkRequest) => Promise<ProcessRun>;
 }

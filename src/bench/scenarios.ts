@@ -1,168 +1,71 @@
-import type { Contender } from './contender.js';
-import { type InputPair, inputOf } from './inputs.js';
-import type { BenchContext, ContenderParts, Scenario } from './scenario.js';
-import { ingestScenario } from './scenario-ingest.js';
-import { downloadScenario, readBackScenario } from './scenarios-download.js';
-import { gatewayScenario, secondVersion } from './scenarios-gateway.js';
 import {
-  chunkScenario,
-  corpusInput,
-  editedSession,
-  middle,
-  ownFiles,
-  ownFirstFile,
-  plainUpload,
-  twiceSession,
-} from './scenarios-local.js';
+  chunkKind,
+  downloadKind,
+  gatewayKind,
+  ingestKind,
+  type Kind,
+  remoteKind,
+  sinkKind,
+} from './kinds.js';
+import type { Scenario } from './scenario.js';
 
-const edited = (context: BenchContext): Promise<InputPair> =>
-  context.inputs.edited(context.sizeBytes);
-const rows = (context: BenchContext): Promise<InputPair> =>
-  context.inputs.changedRows(context.sizeBytes);
-const inserts = (context: BenchContext): Promise<InputPair> =>
-  context.inputs.insertions(context.sizeBytes);
-const releases = async (context: BenchContext): Promise<InputPair> => {
-  if (context.pairPaths === null) return context.inputs.releases(context.sizeBytes);
-  const [first, second] = context.pairPaths;
-  return { first: await inputOf([first]), second: await inputOf([second]) };
+/** The scenarios as data: what is done with which input, and where. Kinds and inputs make the questions. */
+
+const TLS = { tls: true };
+const FAR = { oneWayMs: 10 };
+const HERE = {};
+const BEFORE = 'the one before';
+
+const GENERATED: Readonly<Record<string, Kind>> = {
+  'chunk-random': chunkKind('random'),
+  'upload-random': sinkKind('random'),
+  'upload-text': sinkKind('text'),
+  'upload-binaries': sinkKind('binaries'),
+  'upload-fp32': sinkKind('fp32'),
+  'upload-bf16': sinkKind('bf16'),
+  'upload-small': sinkKind('small'),
+  'session-edited': sinkKind('edited-session'),
+  'session-twice': sinkKind('twice-session'),
+  'gateway-upload': gatewayKind('random'),
+  'gateway-again': gatewayKind('same', HERE, 'it already'),
+  'gateway-edited': gatewayKind('edited', HERE, BEFORE),
+  'gateway-rows': gatewayKind('rows', HERE, BEFORE),
+  'gateway-inserts': gatewayKind('inserts', HERE, BEFORE),
+  'gateway-release': gatewayKind('release', HERE, BEFORE),
+  'tls-upload': gatewayKind('random', TLS),
+  'tls-download': downloadKind('random', 'gateway', TLS),
+  'far-upload': gatewayKind('random', FAR),
+  'far-download': downloadKind('random', 'gateway', FAR),
+  'download-random': downloadKind('random', 'gateway'),
+  'download-bf16': downloadKind('bf16', 'gateway'),
+  'download-range': downloadKind('random', 'gateway', { part: true }),
+  'read-rows': downloadKind('rows', 'gateway', { twoStores: true }),
+  'read-inserts': downloadKind('inserts', 'gateway', { twoStores: true }),
+  'read-release': downloadKind('release', 'gateway', { twoStores: true }),
+  'ingest-random': ingestKind('random'),
+};
+const OWN_FILES: Readonly<Record<string, Kind>> = {
+  'file-chunk': chunkKind('own'),
+  'file-upload': sinkKind('own'),
+  'file-download': downloadKind('own-first', 'gateway'),
+};
+const OWN_SERVER: Readonly<Record<string, Kind>> = {
+  'server-chunk': chunkKind('own'),
+  'server-upload': remoteKind('own', 'fresh'),
+  'server-again': remoteKind('own', 'again'),
+  'server-download': downloadKind('own-first', 'remote'),
+  'server-range': downloadKind('own-first', 'remote', { part: true }),
 };
 
-/** What lies between client and gateway in the scenarios that say so. */
-const LINKS = {
-  tls: { words: 'over TLS', link: { tls: true } },
-  far: { words: 'over a link with a round trip of 20 ms', link: { oneWayMs: 10 } },
-} as const;
+const named = (table: Readonly<Record<string, Kind>>): readonly Scenario[] =>
+  Object.entries(table).map(([name, kind]) => ({ name, ...kind }));
 
-/** Who can be told of the certificate of a run. */
-const trusting = ({ orbweaver, peers }: ContenderParts): readonly Contender[] => [
-  orbweaver,
-  ...peers.filter((peer) => peer.abilities.includes('private-ca')),
-];
-
-const ROWS = 'One row of a hundred of an fp32 checkpoint changed';
-const INSERTS = '37 random bytes inserted into an fp32 checkpoint at every megabyte or so';
-const RELEASE = 'The next release of a package';
-
-/** All scenarios in the order in which they run. */
-export const SCENARIOS: readonly Scenario[] = [
-  chunkScenario(
-    'chunk-random',
-    'Cut a random file into chunks and hash them.',
-    corpusInput('random'),
-  ),
-  plainUpload(
-    'upload-random',
-    'Upload a random file to a sink, SHA-256 included.',
-    corpusInput('random'),
-  ),
-  plainUpload(
-    'upload-text',
-    'Upload a text file to a sink, SHA-256 included.',
-    corpusInput('text'),
-  ),
-  plainUpload(
-    'upload-binaries',
-    'Upload the programs and libraries of this machine as one file to a sink.',
-    corpusInput('binaries'),
-  ),
-  plainUpload('upload-fp32', 'Upload fp32 weights to a sink.', corpusInput('fp32')),
-  plainUpload('upload-bf16', 'Upload bf16 weights to a sink.', corpusInput('bf16')),
-  plainUpload(
-    'upload-small',
-    'Upload many files of 1 to 100 kB in one session to a sink.',
-    (context) => context.inputs.smallFiles(context.smallFileCount),
-  ),
-  editedSession,
-  twiceSession,
-  gatewayScenario(
-    'gateway-upload',
-    'Upload a random file to an empty gateway.',
-    async (context) => ({
-      before: [],
-      input: await context.inputs.corpus('random', context.sizeBytes),
-      pair: null,
-    }),
-  ),
-  gatewayScenario(
-    'gateway-again',
-    'Upload a random file that the gateway has, with nothing remembered by the client.',
-    async (context) => {
-      const input = await context.inputs.corpus('random', context.sizeBytes);
-      return { before: [input], input, pair: { first: input, second: input } };
-    },
-  ),
-  secondVersion(
-    'gateway-edited',
-    'Upload a copy with three edits of a random file that the gateway has.',
-    edited,
-  ),
-  secondVersion('gateway-rows', `${ROWS}: upload it to a gateway that has the old one.`, rows),
-  secondVersion(
-    'gateway-inserts',
-    `${INSERTS}: upload it to a gateway that has the old one.`,
-    inserts,
-  ),
-  secondVersion(
-    'gateway-release',
-    `${RELEASE}, unpacked: upload it to a gateway that has the one before.`,
-    releases,
-  ),
-  ...(['tls', 'far'] as const).flatMap((name) =>
-    [
-      gatewayScenario(
-        `${name}-upload`,
-        `Upload a random file to an empty gateway ${LINKS[name].words}.`,
-        async (context) => ({
-          before: [],
-          input: await context.inputs.corpus('random', context.sizeBytes),
-          pair: null,
-          link: LINKS[name].link,
-        }),
-      ),
-      downloadScenario(
-        `${name}-download`,
-        `Download a random file from the gateway ${LINKS[name].words}.`,
-        { input: corpusInput('random'), link: LINKS[name].link },
-      ),
-    ].map((scenario) => (name === 'tls' ? { ...scenario, contenders: trusting } : scenario)),
-  ),
-  downloadScenario('download-random', 'Download a random file from the gateway.', {
-    input: corpusInput('random'),
-  }),
-  downloadScenario('download-bf16', 'Download bf16 weights from the gateway.', {
-    input: corpusInput('bf16'),
-  }),
-  downloadScenario(
-    'download-range',
-    'Download a sixteenth of a random file, in its middle, from the gateway.',
-    { input: corpusInput('random'), part: middle },
-  ),
-  readBackScenario('read-rows', `${ROWS}: read it, stored alone and beside the old one.`, rows),
-  readBackScenario(
-    'read-inserts',
-    `${INSERTS}: read it, stored alone and beside the old one.`,
-    inserts,
-  ),
-  readBackScenario(
-    'read-release',
-    `${RELEASE}: read it, stored alone and beside the one before.`,
-    releases,
-  ),
-  ingestScenario(
-    'ingest-random',
-    'How fast a gateway takes and verifies the xorbs of a random file. Time and memory are its own.',
-    corpusInput('random'),
-  ),
-];
-
+/** All scenarios on generated data in the order in which they run. */
+export const SCENARIOS: readonly Scenario[] = named(GENERATED);
 /** Scenarios about the user's own files. */
-export const FILE_SCENARIOS: readonly Scenario[] = [
-  chunkScenario('file-chunk', 'Cut your files into chunks and hash them.', ownFiles),
-  plainUpload('file-upload', 'Upload your files to a sink, SHA-256 included.', ownFiles),
-  downloadScenario('file-download', 'Download the first of your files from the gateway.', {
-    input: ownFirstFile,
-  }),
-];
+export const FILE_SCENARIOS: readonly Scenario[] = named(OWN_FILES);
+/** Scenarios about the user's own server, with files of theirs. */
+export const SERVER_SCENARIOS: readonly Scenario[] = named(OWN_SERVER);
 
 /**
  * The scenarios with these names, or of these groups (`upload` takes all `upload-…`). No names: all.

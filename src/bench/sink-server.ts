@@ -1,7 +1,8 @@
 import { createWriteStream } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { finished, pipeline } from 'node:stream/promises';
+import { listen } from './listen.js';
 
 /** What a sink has taken since the last reset: bodies only. */
 export interface SinkCounts {
@@ -26,6 +27,8 @@ export interface SinkOptions {
   readonly keepDir?: string | undefined;
 }
 
+const NOTHING: SinkCounts = { xorbCount: 0, xorbBytes: 0, shardCount: 0, shardBytes: 0 };
+
 /**
  * A store that takes everything and keeps nothing: the cheapest server that every client can upload
  * to, so that what is measured is the client. It responds as one without upload grants and global
@@ -37,92 +40,63 @@ export interface SinkOptions {
  * sink.counts().shardBytes; // 10
  * await sink.close();
  */
-export async function createSinkServer(options: SinkOptions = {}): Promise<SinkServer> {
-  let xorbCount = 0;
-  let xorbBytes = 0;
-  let shardCount = 0;
-  let shardBytes = 0;
+export async function createSinkServer({ keepDir }: SinkOptions = {}): Promise<SinkServer> {
+  const counts = { ...NOTHING };
   /** Names of kept shards, apart from the counts: a reset must not overwrite them. */
   let keptShards = 0;
 
-  /** Reads the body to its end and calls back with its length. */
-  const take = (
-    request: IncomingMessage,
-    response: ServerResponse,
-    keepAs: string | null,
-    done: (bytes: number) => void,
-  ): void => {
+  /** Reads a body to its end. Its length. */
+  async function take(request: IncomingMessage, keepAs?: string): Promise<number> {
     let bytes = 0;
-    request.on('error', () => response.destroy());
     request.on('data', (piece: Buffer) => {
       bytes += piece.length;
     });
-    if (options.keepDir === undefined || keepAs === null) {
-      request.on('end', () => done(bytes));
-      return;
-    }
-    const file = createWriteStream(join(options.keepDir, keepAs));
-    file.on('error', () => response.destroy());
-    file.on('finish', () => done(bytes));
-    request.pipe(file);
-  };
+    if (keepDir === undefined || keepAs === undefined) await finished(request);
+    else await pipeline(request, createWriteStream(join(keepDir, keepAs)));
+    return bytes;
+  }
 
-  const handle = (request: IncomingMessage, response: ServerResponse): void => {
+  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = (request.url ?? '/').split('?')[0] as string;
     const posted = request.method === 'POST' ? path : '';
     const xorb = /^\/v1\/xorbs\/[^/]+\/([0-9a-f]{64})$/.exec(posted)?.[1];
     if (xorb !== undefined) {
-      take(request, response, `xorb-${xorb}`, (bytes) => {
-        xorbCount++;
-        xorbBytes += bytes;
-        respond(response, 200, { was_inserted: true });
-      });
-    } else if (posted === '/v2/shards' || posted === '/v1/shards' || posted === '/shards') {
-      take(request, response, `shard-${keptShards++}`, (bytes) => {
-        shardCount++;
-        shardBytes += bytes;
-        if (posted !== '/v2/shards') respond(response, 200, { result: 1 });
-        else {
-          response.writeHead(200, { 'content-type': 'application/x-ndjson' });
-          response.end('{"type":"result","result":1}\n');
-        }
-      });
+      counts.xorbBytes += await take(request, `xorb-${xorb}`);
+      counts.xorbCount++;
+      respond(response, 200, '{"was_inserted":true}');
+    } else if (/^(\/v[12])?\/shards$/.test(posted)) {
+      counts.shardBytes += await take(request, `shard-${keptShards++}`);
+      counts.shardCount++;
+      const lines = posted === '/v2/shards';
+      if (lines) respond(response, 200, '{"type":"result","result":1}\n', 'application/x-ndjson');
+      else respond(response, 200, '{"result":1}');
     } else {
-      const known = posted === '/v1/telemetry';
-      take(request, response, null, () => respond(response, known ? 200 : 404, known ? {} : null));
+      await take(request);
+      if (posted === '/v1/telemetry') respond(response, 200, '{}');
+      else respond(response, 404, '');
     }
-  };
+  }
 
-  const server = createServer(handle);
+  const server = createServer((request, response) => {
+    handle(request, response).catch(() => response.destroy());
+  });
   // A body may take as long as it takes: a slow client is what is measured.
   server.requestTimeout = 0;
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const { port } = server.address() as AddressInfo;
+  const { port, close } = await listen(server);
   return {
     url: `http://127.0.0.1:${port}`,
-    counts: () => ({ xorbCount, xorbBytes, shardCount, shardBytes }),
-    reset: () => {
-      xorbCount = 0;
-      xorbBytes = 0;
-      shardCount = 0;
-      shardBytes = 0;
-    },
-    close: () =>
-      new Promise((resolve) => {
-        server.closeAllConnections();
-        server.close(() => resolve());
-      }),
+    counts: () => ({ ...counts }),
+    reset: () => void Object.assign(counts, NOTHING),
+    close,
   };
 }
 
-function respond(response: ServerResponse, status: number, body: object | null): void {
-  const text = body === null ? '' : `${JSON.stringify(body)}\n`;
-  response.writeHead(status, {
-    'content-type': 'application/json',
-    'content-length': Buffer.byteLength(text),
-  });
-  response.end(text);
+function respond(
+  response: ServerResponse,
+  status: number,
+  body: string,
+  type = 'application/json',
+): void {
+  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) });
+  response.end(body);
 }

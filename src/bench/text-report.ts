@@ -1,77 +1,65 @@
 import type { Comparison } from './compare.js';
-import { FIGURES, valuesOf } from './figures.js';
-import { median, pairedRatio, relativeNoise } from './stats.js';
-import type { BenchReport, KernelReport, ScenarioReport, VariantReport } from './types.js';
+import { medianTable } from './figures.js';
+import type { BenchReport, Machine, NewData, ScenarioReport } from './types.js';
 import { bytesText, gigabytesText, percentText, threeFigures } from './units.js';
+
+/** What the columns of a table say that are not measured. */
+export const LEGEND: string =
+  'ratio: wall time as a multiple of that of the first line, from pairs that ran side by side; noise: half\n' +
+  'the distance of the quartiles of the wall time; cores: CPU time in wall time';
 
 /** A report as tables of text, for a terminal. */
 export function textReport(report: BenchReport): string {
-  const { machine, rounds, inMemory } = report;
-  const where = inMemory ? 'files in memory' : 'files on disk';
   return [
-    `${machine.cpu} × ${machine.cores}, ${bytesText(machine.memoryBytes)}, ${machine.platform}`,
-    `orbweaver ${machine.orbweaver}, Node ${machine.node}, ${where}, medians of ${rounds}`,
-    '× is the wall time as a multiple of that of the first line, from pairs that ran side by side',
+    `${machineText(report.machine)}\n${conditionsText(report)}`,
+    LEGEND,
     ...report.scenarios.map((scenario) => `\n${scenarioText(scenario)}`),
-    ...(report.kernels.length === 0 ? [] : [`\n${kernelText(report.kernels)}`]),
+    ...(report.kernels.length === 0 ? [] : [`\n${kernelText(report)}`]),
     '',
   ].join('\n');
 }
 
+/** The machine in a line. */
+export function machineText({ cpu, cores, memoryBytes, platform }: Machine): string {
+  return `${cpu} × ${cores}, ${bytesText(memoryBytes)}, ${platform}`;
+}
+
+/** How it was measured, in a line. */
+export function conditionsText({ machine, inMemory, rounds }: BenchReport): string {
+  const where = inMemory ? 'files in memory' : 'files on disk';
+  return `orbweaver ${machine.orbweaver}, Node ${machine.node}, ${where}, medians of ${rounds}`;
+}
+
+/** What is new in a second version. */
+export function newDataText({ chunkCount, rawBytes, packedBytes }: NewData): string {
+  const sizes = `${bytesText(rawBytes)}, packed ${bytesText(packedBytes)}`;
+  return `new at chunk level: ${chunkCount} chunks, ${sizes}`;
+}
+
 function scenarioText(scenario: ScenarioReport): string {
   const { name, question, inputBytes, newData, variants } = scenario;
-  const lines = [`${name} · ${bytesText(inputBytes)} · ${question}`];
-  if (newData !== null) {
-    const { chunkCount, rawBytes, packedBytes } = newData;
-    lines.push(
-      `  new at chunk level: ${chunkCount} chunks, ${bytesText(rawBytes)}, packed ${bytesText(packedBytes)}`,
-    );
-  }
-  const ran = variants.filter((variant) => variant.samples.length > 0);
-  const [first] = ran;
-  if (first !== undefined) {
-    // A column of zeros says nothing.
-    const shown = FIGURES.filter((figure) =>
-      ran.some((variant) => median(valuesOf(variant.samples, figure)) > 0),
-    );
-    const rows = ran.map((variant) => [
-      contenderText(variant),
-      ...shown.map((figure) => figure.text(median(valuesOf(variant.samples, figure)))),
-      `×${threeFigures(pairedRatio(wallOf(first), wallOf(variant)))}`,
-      `±${percentText(relativeNoise(wallOf(variant)))}`,
-      threeFigures(median(variant.samples.map((sample) => sample.cpuMs / sample.wallMs))),
-    ]);
-    const heading = ['', ...shown.map((figure) => figure.title), '×', 'noise', 'cores'];
-    lines.push(columns([heading, ...rows]));
-  }
-  for (const variant of variants) {
-    if (variant.skipped === null) continue;
-    lines.push(`  ${variant.name}: ${variant.failed ? 'failed' : 'skipped'}: ${variant.skipped}`);
-  }
-  return lines.join('\n');
+  const skipped = variants.filter((variant) => variant.skipped !== null);
+  return [
+    `${name} · ${bytesText(inputBytes)} · ${question}`,
+    ...(newData === null ? [] : [`  ${newDataText(newData)}`]),
+    ...columns(medianTable(scenario)),
+    ...skipped.map((one) => `  ${one.name}: ${one.failed ? 'failed' : 'skipped'}: ${one.skipped}`),
+  ].join('\n');
 }
 
-function contenderText({ name, version }: VariantReport): string {
-  return version === null ? name : `${name} ${version}`;
-}
-
-function wallOf(variant: VariantReport): number[] {
-  return variant.samples.map((sample) => sample.wallMs);
-}
-
-function kernelText(kernels: readonly KernelReport[]): string {
+function kernelText({ kernels }: BenchReport): string {
   const rows = kernels.map(({ name, variant, bytesPerCall, medianNs, noise }) => [
     name,
     variant,
     gigabytesText(bytesPerCall, medianNs),
     `±${percentText(noise)}`,
   ]);
-  return `kernels · one thread, warm\n${columns([['', '', 'speed', 'noise'], ...rows])}`;
+  const table = columns([['', '', 'speed', 'noise'], ...rows]);
+  return ['kernels · one thread, warm', ...table].join('\n');
 }
 
 /** What two reports have to say together, as text. */
 export function comparisonText({ changes, comparedCount, caveats }: Comparison): string {
-  const lines = [`${comparedCount} figures compared, ${changes.length} changed beyond the noise`];
   const rows = changes.map(({ kind, name, before, after, ratio, threshold }) => [
     kind,
     name,
@@ -79,25 +67,23 @@ export function comparisonText({ changes, comparedCount, caveats }: Comparison):
     `×${threeFigures(ratio)}`,
     `noise ×${threeFigures(threshold)}`,
   ]);
-  if (rows.length > 0) lines.push(columns(rows));
-  for (const caveat of caveats) lines.push(`note: ${caveat}`);
-  return `${lines.join('\n')}\n`;
+  return [
+    `${comparedCount} figures compared, ${changes.length} changed beyond the noise`,
+    ...columns(rows),
+    ...caveats.map((caveat) => `note: ${caveat}`),
+    '',
+  ].join('\n');
 }
 
 /** Columns as wide as their widest cell, the first to the left, the others to the right. */
-function columns(rows: readonly (readonly string[])[]): string {
-  const widths: number[] = [];
-  for (const row of rows) {
-    row.forEach((cell, column) => {
-      widths[column] = Math.max(widths[column] ?? 0, cell.length);
-    });
-  }
-  return rows
-    .map((row) => {
-      const cells = row.map((cell, column) =>
-        column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
-      );
-      return `  ${cells.join('  ')}`.trimEnd();
-    })
-    .join('\n');
+function columns(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
+  );
+  return rows.map((row) => {
+    const cells = widths.map((width, column) =>
+      column === 0 ? row[column]?.padEnd(width) : row[column]?.padStart(width),
+    );
+    return `  ${cells.join('  ')}`.trimEnd();
+  });
 }

@@ -4,6 +4,7 @@ const BYTE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
 
 /** `1536` → `1.5 KiB`. */
 export function bytesText(bytes: number): string {
+  if (!Number.isFinite(bytes)) return threeFigures(bytes);
   let value = bytes;
   let unit = 0;
   while (value >= 1024 && unit < BYTE_UNITS.length - 1) {

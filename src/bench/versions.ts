@@ -1,5 +1,5 @@
-import { copyFile, type FileHandle, open, stat } from 'node:fs/promises';
-import { createRandom } from './random.js';
+import { copyFile, open } from 'node:fs/promises';
+import { createRandom } from './corpora.js';
 
 /** Second versions of a file. The same input and options give the same version. */
 
@@ -16,24 +16,33 @@ const BLOCK_BYTES = 1 << 20;
 export async function writeEditedCopy(
   from: string,
   to: string,
-  options: { readonly edits: readonly Edit[]; readonly seed: number },
+  { edits, seed }: { readonly edits: readonly Edit[]; readonly seed: number },
 ): Promise<void> {
-  const next = createRandom(options.seed);
+  const next = createRandom(seed);
+  const block = new Uint8Array(BLOCK_BYTES);
   const source = await open(from, 'r');
-  try {
-    const target = await open(to, 'w');
-    try {
-      let at = 0;
-      for (const { offset, removeBytes, insertBytes } of options.edits) {
-        await copyRange(source, target, at, offset);
-        await target.write(Uint8Array.from({ length: insertBytes }, () => next()));
-        at = offset + removeBytes;
-      }
-      await copyRange(source, target, at, (await source.stat()).size);
-    } finally {
-      await target.close();
+  const target = await open(to, 'w').catch(async (error: unknown) => {
+    await source.close();
+    throw error;
+  });
+  let at = 0;
+  const copyUntil = async (end: number): Promise<void> => {
+    while (at < end) {
+      const { bytesRead } = await source.read(block, 0, Math.min(BLOCK_BYTES, end - at), at);
+      if (bytesRead === 0) return;
+      await target.write(block, 0, bytesRead);
+      at += bytesRead;
     }
+  };
+  try {
+    for (const { offset, removeBytes, insertBytes } of edits) {
+      await copyUntil(offset);
+      await target.write(Uint8Array.from({ length: insertBytes }, () => next()));
+      at = offset + removeBytes;
+    }
+    await copyUntil(Number.POSITIVE_INFINITY);
   } finally {
+    await target.close();
     await source.close();
   }
 }
@@ -41,12 +50,11 @@ export async function writeEditedCopy(
 /** Three edits that shift what follows: 1,000 bytes in, 500 bytes out, 64 bytes in. */
 export function fewEdits(sizeBytes: number): Edit[] {
   const quarter = Math.floor(sizeBytes / 4);
-  const edits = [
+  return [
     { offset: quarter, removeBytes: 0, insertBytes: 1000 },
     { offset: 2 * quarter, removeBytes: Math.min(500, quarter), insertBytes: 0 },
     { offset: 3 * quarter, removeBytes: 0, insertBytes: 64 },
   ];
-  return edits;
 }
 
 /** `count` insertions at random places. */
@@ -63,21 +71,6 @@ export function randomInsertions(options: {
     .map((offset) => ({ offset, removeBytes: 0, insertBytes }));
 }
 
-async function copyRange(
-  source: FileHandle,
-  target: FileHandle,
-  start: number,
-  end: number,
-): Promise<void> {
-  const block = new Uint8Array(Math.min(BLOCK_BYTES, Math.max(1, end - start)));
-  for (let at = start; at < end; ) {
-    const { bytesRead } = await source.read(block, 0, Math.min(block.length, end - at), at);
-    if (bytesRead === 0) return;
-    await target.write(block, 0, bytesRead);
-    at += bytesRead;
-  }
-}
-
 /** A copy of an array of fp32 rows in which `count` random rows are changed by `delta`. */
 export async function writeChangedRows(
   from: string,
@@ -91,19 +84,18 @@ export async function writeChangedRows(
 ): Promise<void> {
   const { rowBytes, count, delta, seed } = options;
   await copyFile(from, to);
-  const rows = Math.floor((await stat(to)).size / rowBytes);
   const next = createRandom(seed);
   const values = new Float32Array(rowBytes >> 2);
-  const bytes = new Uint8Array(values.buffer);
   const file = await open(to, 'r+');
   try {
+    const rows = Math.floor((await file.stat()).size / rowBytes);
     // Each row once: a row that is changed twice would move by another amount.
     const chosen = new Set<number>();
     while (chosen.size < Math.min(count, rows)) chosen.add(next() % rows);
     for (const row of chosen) {
-      await file.read(bytes, 0, bytes.length, row * rowBytes);
+      await file.read(values, 0, rowBytes, row * rowBytes);
       for (let i = 0; i < values.length; i++) values[i] = (values[i] as number) + delta;
-      await file.write(bytes, 0, bytes.length, row * rowBytes);
+      await file.write(values, 0, rowBytes, row * rowBytes);
     }
   } finally {
     await file.close();

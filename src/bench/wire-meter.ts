@@ -1,16 +1,13 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { Socket } from 'node:net';
-import process from 'node:process';
 
-/** What all servers of this process have seen since the last reset. */
+/** What the servers behind some ports have seen since the last reset. */
 export interface WireCounts {
   readonly requests: number;
   /** Bytes that their sockets received: bodies and headers. */
   readonly wireUpBytes: number;
   /** Bytes that their sockets sent. */
   readonly wireDownBytes: number;
-  /** User and system time of the process. */
-  readonly serverCpuMs: number;
 }
 
 export interface WireMeter {
@@ -20,52 +17,47 @@ export interface WireMeter {
 }
 
 /**
- * Counts requests and bytes at the sockets of every HTTP server in this process, whoever made it,
- * through the diagnostics channels of Node: nothing lies in the way of the bytes.
- *
- * @param ignoredPorts listeners that only pass bytes on to another one
+ * Counts requests and bytes at the sockets of the HTTP servers of this process that listen on these
+ * ports, whoever made them, through the diagnostics channels of Node: nothing lies in the way of the
+ * bytes.
  */
-export function createWireMeter(ignoredPorts: ReadonlySet<number> = new Set()): WireMeter {
+export function createWireMeter(ports: readonly number[]): WireMeter {
   const open = new Set<Socket>();
-  let requests = 0;
-  let closedUp = 0;
-  let closedDown = 0;
-  let base: WireCounts = { requests: 0, wireUpBytes: 0, wireDownBytes: 0, serverCpuMs: 0 };
+  const done = { requests: 0, bytesRead: 0, bytesWritten: 0 };
+  const isOurs = ({ localPort = 0 }: Socket): boolean => ports.includes(localPort);
 
   const onSocket = (message: unknown): void => {
     const { socket } = message as { socket: Socket };
-    if (ignoredPorts.has(socket.localPort ?? 0)) return;
+    if (!isOurs(socket)) return;
     open.add(socket);
     socket.once('close', () => {
       open.delete(socket);
-      closedUp += socket.bytesRead;
-      closedDown += socket.bytesWritten;
+      done.bytesRead += socket.bytesRead;
+      done.bytesWritten += socket.bytesWritten;
     });
   };
-  const onRequest = (): void => {
-    requests++;
+  const onRequest = (message: unknown): void => {
+    if (isOurs((message as { socket: Socket }).socket)) done.requests++;
   };
   subscribe('net.server.socket', onSocket);
   subscribe('http.server.request.start', onRequest);
 
-  const totals = (): WireCounts => {
-    let wireUpBytes = closedUp;
-    let wireDownBytes = closedDown;
-    for (const socket of open) {
-      wireUpBytes += socket.bytesRead;
-      wireDownBytes += socket.bytesWritten;
+  const totals = (): typeof done => {
+    const sum = { ...done };
+    for (const { bytesRead, bytesWritten } of open) {
+      sum.bytesRead += bytesRead;
+      sum.bytesWritten += bytesWritten;
     }
-    const { user, system } = process.cpuUsage();
-    return { requests, wireUpBytes, wireDownBytes, serverCpuMs: (user + system) / 1000 };
+    return sum;
   };
+  let base = totals();
   return {
     counts() {
-      const now = totals();
+      const { requests, bytesRead, bytesWritten } = totals();
       return {
-        requests: now.requests - base.requests,
-        wireUpBytes: now.wireUpBytes - base.wireUpBytes,
-        wireDownBytes: now.wireDownBytes - base.wireDownBytes,
-        serverCpuMs: now.serverCpuMs - base.serverCpuMs,
+        requests: requests - base.requests,
+        wireUpBytes: bytesRead - base.bytesRead,
+        wireDownBytes: bytesWritten - base.bytesWritten,
       };
     },
     reset() {

@@ -1,6 +1,9 @@
-import { link, mkdir, mkdtemp, open, readdir, rm, stat, statfs } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { link, mkdir, mkdtemp, readdir, rm, stat, statfs } from 'node:fs/promises';
 import { freemem, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 
 /** Where a run of the harness keeps everything; removed at its end. */
 export interface WorkFolder {
@@ -11,7 +14,6 @@ export interface WorkFolder {
 }
 
 const MEMORY_FOLDER = '/dev/shm';
-
 /** Left to the programs that are measured. */
 const SPARE_MEMORY_BYTES = 1024 ** 3;
 
@@ -19,20 +21,25 @@ const SPARE_MEMORY_BYTES = 1024 ** 3;
 export async function createWorkFolder(neededBytes: number): Promise<WorkFolder> {
   // The limit of the folder says nothing of the memory that is left.
   const enough = freemem() >= neededBytes + SPARE_MEMORY_BYTES;
-  const fits = await statfs(MEMORY_FOLDER).then(
+  const inMemory = await statfs(MEMORY_FOLDER).then(
     ({ bavail, bsize }) => enough && bavail * bsize >= neededBytes,
     () => false,
   );
-  const path = await mkdtemp(join(fits ? MEMORY_FOLDER : tmpdir(), 'orbweaver-bench-'));
-  return { path, inMemory: fits, remove: () => rm(path, { recursive: true, force: true }) };
+  const path = await mkdtemp(join(inMemory ? MEMORY_FOLDER : tmpdir(), 'orbweaver-bench-'));
+  return { path, inMemory, remove: () => rm(path, { recursive: true, force: true }) };
+}
+
+async function filesBelow(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
 }
 
 /** Bytes of all files below a folder. */
 export async function folderBytes(folder: string): Promise<number> {
   let total = 0;
-  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
-    if (entry.isFile()) total += (await stat(join(entry.parentPath, entry.name))).size;
-  }
+  for (const path of await filesBelow(folder)) total += (await stat(path)).size;
   return total;
 }
 
@@ -41,41 +48,26 @@ export async function folderBytes(folder: string): Promise<number> {
  * own ways.
  */
 export async function linkTree(from: string, to: string): Promise<void> {
-  await mkdir(to, { recursive: true });
-  for (const entry of await readdir(from, { withFileTypes: true })) {
-    const source = join(from, entry.name);
-    const target = join(to, entry.name);
-    if (entry.isDirectory()) await linkTree(source, target);
-    else await link(source, target);
+  for (const path of await filesBelow(from)) {
+    const target = join(to, relative(from, path));
+    await mkdir(dirname(target), { recursive: true });
+    await link(path, target);
   }
 }
 
-const COMPARE_BYTES = 4 << 20;
-
-/** True when a file is exactly the bytes `[start, end)` of another one. */
+/** True when a file has exactly the bytes `[start, end)` of another one, by length and SHA-256. */
 export async function isCopyOf(
   copy: string,
   original: { readonly path: string; readonly start: number; readonly end: number },
 ): Promise<boolean> {
-  const { start, end } = original;
+  const { path, start, end } = original;
   if ((await stat(copy)).size !== end - start) return false;
-  const left = await open(original.path, 'r');
-  try {
-    const right = await open(copy, 'r');
-    try {
-      const a = Buffer.allocUnsafe(COMPARE_BYTES);
-      const b = Buffer.allocUnsafe(COMPARE_BYTES);
-      for (let at = start; at < end; at += COMPARE_BYTES) {
-        const length = Math.min(COMPARE_BYTES, end - at);
-        await left.read(a, 0, length, at);
-        await right.read(b, 0, length, at - start);
-        if (a.compare(b, 0, length, 0, length) !== 0) return false;
-      }
-      return true;
-    } finally {
-      await right.close();
-    }
-  } finally {
-    await left.close();
-  }
+  if (end === start) return true;
+  return (await sha256(copy)) === (await sha256(path, { start, end: end - 1 }));
+}
+
+async function sha256(path: string, range: object = {}): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path, { highWaterMark: 1 << 20, ...range }), hash);
+  return hash.digest('hex');
 }

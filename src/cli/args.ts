@@ -1,20 +1,9 @@
-import {
-  COMMON,
-  COMPUTE,
-  type OptionTable,
-  type ParsedArgs,
-  parseWith,
-  tableOf,
-  usage,
-} from './command.js';
+import { COMMON, type OptionTable, type ParsedArgs, parseWith, tableOf, usage } from './command.js';
 import type { CliContext } from './context.js';
 
 export { type ParsedArgs, usage } from './command.js';
 
-/** For commands that write their help by hand. */
-export const COMPUTE_OPTIONS: OptionTable = tableOf(COMPUTE);
-
-/** Strict parse with the common options added. @throws OrbweaverError USAGE */
+/** For commands that write their help by hand: strict parse with the common options added. @throws OrbweaverError USAGE */
 export function readArgs(args: readonly string[], options: OptionTable): ParsedArgs {
   return parseWith(args, { ...tableOf(COMMON), ...options });
 }

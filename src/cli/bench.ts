@@ -20,10 +20,9 @@ import {
   textReport,
 } from '../bench.js';
 import { EXIT, OrbweaverError } from '../errors.js';
-import { COMPUTE_OPTIONS, type ParsedArgs, readArgs, usage } from './args.js';
+import { COMPUTE, defineCommand, type ParsedArgs, usage } from './command.js';
 import { asUsage, computeOptionsOf } from './compute.js';
 import type { CliContext, Command } from './context.js';
-import { COMMON_HELP, COMPUTE_HELP, EXIT_CODES_LINE } from './exit-codes.js';
 import { writeJson } from './output.js';
 import { bytesText } from './text.js';
 
@@ -32,68 +31,85 @@ const SCENARIO_LIST = listScenarios()
   .map(({ name, question }) => `  ${name.padEnd(SCENARIO_WIDTH)}  ${question}`)
   .join('\n');
 
-export const benchCommand: Command = {
-  help: `Usage: orbweaver bench [SCENARIO...] [OPTIONS]
-       orbweaver bench FILE... [--endpoint URL --token T] [OPTIONS]
-
-Measures whole processes, orbweaver's and those of the peers that are installed, on generated
+const command: Command = defineCommand({
+  usage: ['bench [SCENARIO...] [OPTIONS]', 'bench FILE... [--endpoint URL --token T] [OPTIONS]'],
+  about: `Measures whole processes, orbweaver's and those of the peers that are installed, on generated
 data in a memory-backed folder. A SCENARIO is a name below or the first word of several; without
 any all run, which takes a while: --size and --rounds make it shorter.
 
 With files of your own the scenarios file-... run. With --endpoint those files are sent to and
 read from your own server, by the scenarios server-...: it must be a Xet CAS endpoint, and it
-keeps what is uploaded, a fresh copy of the files for each contender and round.
-
-Options:
-  --endpoint URL        your own server
-  --token T             a token of it that writes            [$ORBWEAVER_TOKEN]
-  --ca FILE             certificate that vouches for it, PEM
-  --rounds N            runs of each contender               [${DEFAULT_ROUNDS}]
-  --size BYTES          of each generated input              [${bytesText(DEFAULT_SIZE_BYTES)}]
-  --files N             files of upload-small                [${DEFAULT_SMALL_FILES}]
-  --file PATH           a file of your own, for one whose name is that of a scenario
-  --pair OLD NEW        two versions of your own for the scenarios about releases
-  --peers A,B           which peers take part, "none" for none [all that are found]
-                        ${PEER_NAMES.join(', ')}
-  --install-peers       install the JavaScript peers into .cache/bench-peers, and measure only
-                        when scenarios or files are named
-  --out FILE            write the report as JSON
-  --html FILE           write the report as a page with plots
-  --compare FILE        hold the report against an older one (JSON)
-  --fail-on-regression  exit with ${EXIT.regression} when --compare finds one beyond the noise
-${COMPUTE_HELP}
-                        (of orbweaver, not of peers)
-${COMMON_HELP}
-
-hf_xet takes part when $ORBWEAVER_BENCH_PYTHON, .cache/interop/bin/python or python3 imports it.
+keeps what is uploaded, a fresh copy of the files for each contender and round.`,
+  options: [
+    { name: 'endpoint', value: 'URL', help: 'your own server' },
+    { name: 'token', value: 'T', help: 'a token of it that writes', fallback: '$ORBWEAVER_TOKEN' },
+    { name: 'ca', value: 'FILE', help: 'certificate that vouches for it, PEM' },
+    { name: 'rounds', value: 'N', help: 'runs of each contender', fallback: `${DEFAULT_ROUNDS}` },
+    {
+      name: 'size',
+      value: 'BYTES',
+      help: 'of each generated input',
+      fallback: bytesText(DEFAULT_SIZE_BYTES),
+    },
+    {
+      name: 'files',
+      value: 'N',
+      help: 'files of upload-small',
+      fallback: `${DEFAULT_SMALL_FILES}`,
+    },
+    {
+      name: 'file',
+      value: 'PATH',
+      help: 'a file of your own, for one whose name is that of a scenario',
+    },
+    {
+      name: 'pair',
+      value: 'OLD NEW',
+      help: 'two versions of your own for the scenarios about releases',
+      isRepeatable: true,
+    },
+    {
+      name: 'peers',
+      value: 'A,B',
+      help: `which of ${PEER_NAMES.join(', ')}; "none" for none`,
+      fallback: 'all that are found',
+    },
+    {
+      name: 'install-peers',
+      help: 'install the JavaScript peers into .cache/bench-peers, and measure only when scenarios or files are named',
+    },
+    { name: 'out', value: 'FILE', help: 'write the report as JSON' },
+    { name: 'html', value: 'FILE', help: 'write the report as a page with plots' },
+    { name: 'compare', value: 'FILE', help: 'hold the report against an older one (JSON)' },
+    {
+      name: 'fail-on-regression',
+      help: `exit with ${EXIT.regression} when --compare finds one beyond the noise`,
+    },
+    ...COMPUTE,
+  ],
+  notes: `hf_xet takes part when $ORBWEAVER_BENCH_PYTHON, .cache/interop/bin/python or python3 imports it.
+--workers, --max-memory and --tier are for orbweaver, not for peers.
 With --json the result is the report, with "comparison" added when there is one.
 
 Scenarios:
-${SCENARIO_LIST}
-
-${EXIT_CODES_LINE}
-`,
+${SCENARIO_LIST}`,
   run: bench,
+});
+
+/** `--pair OLD NEW` has two values, which Node's parser does not know: it is given the option twice. */
+export const benchCommand: Command = {
+  ...command,
+  run: (argv, context) => {
+    const at = argv.indexOf('--pair');
+    const [old, next] = at < 0 ? [] : argv.slice(at + 1, at + 3);
+    if (old === undefined || next === undefined) return command.run(argv, context);
+    const pair = [`--pair=${old}`, `--pair=${next}`];
+    return command.run([...argv.slice(0, at), ...pair, ...argv.slice(at + 3)], context);
+  },
 };
 
-async function bench(argv: readonly string[], context: CliContext): Promise<number> {
-  const { rest, pair } = takePair(argv, context);
-  const args = readArgs(rest, {
-    ...COMPUTE_OPTIONS,
-    rounds: { type: 'string' },
-    size: { type: 'string' },
-    files: { type: 'string' },
-    file: { type: 'string' },
-    endpoint: { type: 'string' },
-    token: { type: 'string' },
-    ca: { type: 'string' },
-    peers: { type: 'string' },
-    'install-peers': { type: 'boolean' },
-    out: { type: 'string' },
-    html: { type: 'string' },
-    compare: { type: 'string' },
-    'fail-on-regression': { type: 'boolean' },
-  });
+async function bench(args: ParsedArgs, context: CliContext): Promise<number> {
+  const pair = pairOf(args, context);
   const path = (name: string): string | undefined => {
     const value = args.text(name);
     return value === undefined ? undefined : resolve(context.cwd, value);
@@ -189,19 +205,15 @@ function exitCodeOf(report: BenchReport, comparison: Comparison | undefined): nu
   return failed ? EXIT.partial : EXIT.ok;
 }
 
-/** `--pair OLD NEW` has two values, which the parser of options does not know. */
-function takePair(
-  argv: readonly string[],
-  context: CliContext,
-): { readonly rest: readonly string[]; readonly pair: readonly [string, string] | undefined } {
-  const at = argv.indexOf('--pair');
-  if (at < 0) return { rest: argv, pair: undefined };
-  const [old, next] = [argv[at + 1], argv[at + 2]];
-  if (old === undefined || next === undefined || old.startsWith('-') || next.startsWith('-')) {
+function pairOf(args: ParsedArgs, context: CliContext): readonly [string, string] | undefined {
+  const paths = args.texts('pair');
+  const [old, next] = paths.map((path) => resolve(context.cwd, path));
+  if (paths.length === 0) return undefined;
+  const areTwo = old !== undefined && next !== undefined && paths.length === 2;
+  if (!areTwo || paths.some((path) => path.startsWith('-'))) {
     throw usage('--pair expected two paths, OLD and NEW');
   }
-  const rest = [...argv.slice(0, at), ...argv.slice(at + 3)];
-  return { rest, pair: [resolve(context.cwd, old), resolve(context.cwd, next)] };
+  return [old, next];
 }
 
 function peersOf(args: ParsedArgs): string[] | undefined {

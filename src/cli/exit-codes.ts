@@ -1,4 +1,4 @@
-import { COMMON, COMPUTE, optionsHelp } from './command.js';
+import { COMMON, optionsHelp } from './command.js';
 
 /** Parts of the help for commands that write it by hand. */
 
@@ -6,6 +6,3 @@ export { EXIT_CODES_HELP, EXIT_CODES_LINE } from './command.js';
 
 /** Options that every command understands. */
 export const COMMON_HELP: string = optionsHelp(COMMON);
-
-/** Options of commands that compute. */
-export const COMPUTE_HELP: string = optionsHelp(COMPUTE);

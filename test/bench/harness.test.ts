@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Contender } from '../../src/bench/contender.js';
+import type { Contender } from '../../src/bench/contenders.js';
 import { listScenarios, runBench, type Sample, type Scenario } from '../../src/bench/index.js';
 import { findPackage } from '../../src/bench/peer-packages.js';
 import { SCENARIOS, selectScenarios } from '../../src/bench/scenarios.js';
@@ -18,8 +18,9 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 /** A contender that exists in this test only. */
 const fake = (name: string): Contender => ({
   name,
+  version: null,
+  missing: null,
   abilities: ['upload'],
-  probe: async () => ({ found: true, version: null }),
   command: () => ({ command: 'false', args: [] }),
 });
 
@@ -28,20 +29,21 @@ function fakeScenario(ran: string[], run: (name: string) => Promise<Sample>): Sc
   return {
     name: 'fake',
     question: 'Who is next?',
-    ability: 'upload',
+    abilities: ['upload'],
     folderInputs: 1,
     contenders: () => ['a', 'b', 'c'].map(fake),
-    open: async () => ({
-      inputBytes: 5,
-      newData: null,
-      run: async ({ name }) => {
-        ran.push(name);
-        return run(name);
-      },
-      close: async () => {
-        ran.push('closed');
-      },
-    }),
+    open: async (context) => {
+      const close = async (): Promise<void> => void ran.push('closed');
+      await context.closing(Promise.resolve({ close }));
+      return {
+        inputBytes: 5,
+        newData: null,
+        run: async ({ name }) => {
+          ran.push(name);
+          return run(name);
+        },
+      };
+    },
   };
 }
 
@@ -167,6 +169,20 @@ describe('the list of scenarios', () => {
     ]);
     expect(names([])).toHaveLength(SCENARIOS.length);
     expect(selectScenarios(['up', 'upload-text'], SCENARIOS).unknown).toEqual(['up']);
+  });
+});
+
+describe('the loop with statistics', () => {
+  it('is loaded by who times kernels, when it does', async () => {
+    const src = join(import.meta.dirname, '../../src');
+    const files = (await readdir(src, { recursive: true })).filter((name) => name.endsWith('.ts'));
+    const naming: string[] = [];
+    for (const name of files) {
+      const text = await readFile(join(src, name), 'utf8');
+      if (text.includes("'tinybench'")) naming.push(name);
+      expect(text, name).not.toMatch(/from 'tinybench'/);
+    }
+    expect(naming).toEqual([join('bench', 'kernel-bench.ts')]);
   });
 });
 

@@ -100,7 +100,7 @@ describe('the HTML report', () => {
     expect(elements).not.toContain('img');
     expect(html).not.toContain('\u0000');
     expect(html).not.toContain('\u001b');
-    expect(html).toContain('&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;&amp;');
+    expect(html).toContain('&#60;script&#62;alert(1)&#60;/script&#62;&#34;&#39;&#38;');
   });
 
   it('draws reports in which nothing ran or nothing could be measured', () => {

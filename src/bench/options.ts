@@ -1,4 +1,4 @@
-import type { OrbweaverSettings } from './contender-orbweaver.js';
+import type { OrbweaverSettings } from './contenders.js';
 import type { Scenario } from './scenario.js';
 import type { Sample } from './types.js';
 
