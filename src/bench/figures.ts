@@ -57,7 +57,8 @@ export function medianTable(scenario: ScenarioReport): string[][] {
     ...figures.map((figure) => figure.text(median(valuesOf(variant.samples, figure)))),
     `${bytesText((1000 * scenario.inputBytes) / median(wallOf(variant)))}/s`,
     `×${threeFigures(pairedRatio(first, wallOf(variant)))}`,
-    `±${percentText(relativeNoise(wallOf(variant)))}`,
+    // One run shows no noise, which is not the same as having none.
+    variant.samples.length < 2 ? '–' : `±${percentText(relativeNoise(wallOf(variant)))}`,
     threeFigures(median(variant.samples.map((sample) => sample.cpuMs / sample.wallMs))),
   ]);
   const heading = [
@@ -71,7 +72,7 @@ export function medianTable(scenario: ScenarioReport): string[][] {
   return rows.length === 0 ? [] : [heading, ...rows];
 }
 
-/** A contender as it is headed: a peer with its version. */
+/** A contender as it is headed: a peer with its version, before what it was told to do. */
 export function titleOf({ name, version }: VariantReport): string {
-  return version === null ? name : `${name} ${version}`;
+  return version === null ? name : name.replace(/,|$/, (end) => ` ${version}${end}`);
 }

@@ -7,6 +7,7 @@ describe('the report for a terminal', () => {
     report([
       variant('orbweaver', [sample(100), sample(200), sample(300)]),
       variant('peer', [sample(200), sample(400), sample(600)], { version: '1.2.3' }),
+      variant('peer, in another way', [sample(200)], { version: '1.2.3' }),
       variant('absent', [], { skipped: 'not installed' }),
       variant('broken', [sample(1)], { skipped: 'it ended with 1', failed: true }),
     ]),
@@ -17,6 +18,10 @@ describe('the report for a terminal', () => {
     const peer = text.split('\n').find((line) => line.startsWith('  peer 1.2.3'));
     expect(ours).toMatch(/0\.200 s +0\.300 s +100 MiB .* ×1\.00 +±25\.0 % +1\.50$/);
     expect(peer).toMatch(/0\.400 s +0\.600 s +100 MiB .* ×2\.00 /);
+  });
+
+  it('puts the version of a peer behind its name, and knows no noise of one run', () => {
+    expect(text).toMatch(/^ {2}peer 1\.2\.3, in another way .* – {2}1\.50$/m);
   });
 
   it('says who was skipped and who failed, and why', () => {
