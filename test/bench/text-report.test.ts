@@ -21,7 +21,7 @@ describe('the report for a terminal', () => {
   });
 
   it('puts the version of a peer behind its name, and knows no noise of one run', () => {
-    expect(text).toMatch(/^ {2}peer 1\.2\.3, in another way .* – {2}1\.50$/m);
+    expect(text).toMatch(/^ {2}peer 1\.2\.3, in another way .* – +1\.50$/m);
   });
 
   it('says who was skipped and who failed, and why', () => {
