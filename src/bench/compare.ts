@@ -1,6 +1,7 @@
 import { FIGURES, valuesOf } from './figures.js';
 import { median, relativeNoise } from './stats.js';
 import type { BenchReport, VariantReport } from './types.js';
+import { gigabytesText } from './units.js';
 
 /** A figure that moved more than its noise between two reports. */
 export interface Change {
@@ -13,6 +14,8 @@ export interface Change {
   /** What the ratio had to exceed, from the noise of both reports. */
   readonly threshold: number;
   readonly kind: 'regression' | 'improvement';
+  /** `before` and `after` with their units: `0.712 s → 0.903 s`. */
+  readonly text: string;
 }
 
 /** What two reports have to say together. */
@@ -73,6 +76,7 @@ interface Range {
   readonly leastChange: number;
   /** Only the same work is compared. */
   readonly inputBytes: number;
+  readonly text: (value: number) => string;
 }
 
 /** All figures of a report by name. */
@@ -81,14 +85,14 @@ function rangesOf({ scenarios, kernels }: BenchReport): Map<string, Range> {
   for (const { name, inputBytes, variants } of scenarios) {
     for (const variant of variants) {
       for (const figure of FIGURES) {
-        const { title, leastChange } = figure;
+        const { title, leastChange, text } = figure;
         const values = valuesOf(variant.samples, figure);
         if (leastChange === null || values.length === 0) continue;
         const [low, high] = [Math.min(...values), Math.max(...values)];
         // One or two runs do not show how much a figure varies.
         const unknown = values.length < FEW_RUNS ? FEW_RUNS_NOISE / 2 : 0;
         const noise = Math.max(relativeNoise(values), unknown);
-        const range = { low, middle: median(values), high, noise, leastChange, inputBytes };
+        const range = { low, middle: median(values), high, noise, leastChange, inputBytes, text };
         ranges.set(`${name} · ${variant.name} · ${title}`, range);
       }
     }
@@ -101,6 +105,7 @@ function rangesOf({ scenarios, kernels }: BenchReport): Map<string, Range> {
       noise,
       leastChange: 0,
       inputBytes: bytesPerCall,
+      text: (ns) => gigabytesText(bytesPerCall, ns),
     });
   }
   return ranges;
@@ -112,7 +117,8 @@ function changeOf(name: string, old: Range, now: Range): Change | null {
   if (!(before >= 0 && after >= 0) || Math.abs(after - before) <= now.leastChange) return null;
   const ratio = after / before;
   const threshold = 1 + NOISE_FACTOR * Math.max(old.noise + now.noise, NOISE_FLOOR);
-  const change = { name, before, after, ratio, threshold };
+  const text = `${old.text(before)} → ${now.text(after)}`;
+  const change = { name, before, after, ratio, threshold, text };
   if (ratio > threshold && now.low > old.high) return { ...change, kind: 'regression' };
   if (ratio < 1 / threshold && now.high < old.low) return { ...change, kind: 'improvement' };
   return null;

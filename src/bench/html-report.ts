@@ -103,13 +103,12 @@ ${kernels.length === 0 ? [] : kernelSection(kernels)}
 }
 
 function comparisonSection({ changes, comparedCount, caveats }: Comparison): Html {
-  const rows = changes.map(({ kind, name, before, after, ratio, threshold }) => [
-    ...[name, kind, threeFigures(before), threeFigures(after)],
-    ...[`×${threeFigures(ratio)}`, `×${threeFigures(threshold)}`],
+  const rows = changes.map(({ kind, name, text, ratio, threshold }) => [
+    ...[name, kind, text, `×${threeFigures(ratio)}`, `×${threeFigures(threshold)}`],
   ]);
   return html`<section><h2>Against the older report</h2>
 <p>${comparedCount} figures compared, ${changes.length} changed beyond the noise.</p>
-${table(rows.length === 0 ? [] : [['figure', '', 'before', 'after', 'ratio', 'noise'], ...rows])}
+${table(rows.length === 0 ? [] : [['figure', '', 'before → after', 'ratio', 'noise'], ...rows])}
 ${list(caveats.map((caveat) => html`<li>${caveat}</li>`))}
 </section>`;
 }

@@ -71,8 +71,11 @@ export function chunkKind(name: MaterialName): Kind {
 /** Sends paths, or the input of the scenario, and measures it. */
 type Upload = (contender: Contender, server: Server, copies?: readonly string[]) => Promise<Sample>;
 /** Makes the runs of a scenario of uploads. */
-type Runs = (context: BenchContext, { input, first }: Material, upload: Upload) => Promise<Run>;
-type Run = OpenScenario['run'];
+type Runs = (
+  context: BenchContext,
+  material: Material,
+  upload: Upload,
+) => Promise<OpenScenario['run']>;
 
 /** Upload everything in one session. */
 function uploads(name: MaterialName, runs: Runs): Scenario['open'] {

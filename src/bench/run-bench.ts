@@ -134,7 +134,7 @@ async function runScenario(
 ): Promise<ScenarioReport> {
   const { rounds = DEFAULT_ROUNDS, signal, onProgress } = options;
   const { name, question } = scenario;
-  const lanes = contendersOf(scenario, peers, options.orbweaver).map((contender): Lane => {
+  let lanes = contendersOf(scenario, peers, options.orbweaver).map((contender): Lane => {
     return { contender, samples: [], failure: contender.missing };
   });
   const fail = (lane: Lane | undefined, error: unknown): void => {
@@ -150,7 +150,7 @@ async function runScenario(
     open = await scenario.open(context);
   } catch (error) {
     fail(lanes[0], new Error(`could not be prepared: ${(error as Error).message}`));
-    lanes.splice(1);
+    lanes = lanes.filter((lane) => lane.failure !== null);
   }
   for (let round = 1; open !== null && round <= rounds; round++) {
     for (const lane of round % 2 === 1 ? lanes : lanes.toReversed()) {

@@ -60,10 +60,10 @@ function kernelText({ kernels }: BenchReport): string {
 
 /** What two reports have to say together, as text. */
 export function comparisonText({ changes, comparedCount, caveats }: Comparison): string {
-  const rows = changes.map(({ kind, name, before, after, ratio, threshold }) => [
+  const rows = changes.map(({ kind, name, text, ratio, threshold }) => [
     kind,
     name,
-    `${threeFigures(before)} → ${threeFigures(after)}`,
+    text,
     `×${threeFigures(ratio)}`,
     `noise ×${threeFigures(threshold)}`,
   ]);

@@ -29,6 +29,11 @@ describe('the comparison of two reports', () => {
       ['upload-something · orbweaver · peak memory', 'improvement'],
     ]);
     expect(changes[0]?.ratio).toBeCloseTo(151 / 101);
+    expect(changes.map(({ text }) => text)).toEqual([
+      '0.101 s → 0.151 s',
+      '0.151 s → 0.227 s',
+      '100 MiB → 50.0 MiB',
+    ]);
   });
 
   it('holds still within three times the measured noise, and never below the floor', () => {
@@ -79,6 +84,7 @@ describe('the comparison of two reports', () => {
     const before = report([]);
     const slower = before.kernels.map((kernel) => ({ ...kernel, medianNs: kernel.medianNs * 2 }));
     const { changes } = compareReports(before, report([], { kernels: slower }));
+    expect(changes[0]?.text).toBe('10.0 GB/s → 5.00 GB/s');
     expect(changes.map(({ name, ratio }) => [name, ratio])).toEqual([
       ['copy · simd', 2],
       ['copy · someone', 2],

@@ -89,6 +89,7 @@ describe('the HTML report', () => {
           ratio: 2,
           threshold: 1.1,
           kind: 'regression' as const,
+          text: HOSTILE,
         },
       ],
       comparedCount: 1,
