@@ -63,8 +63,8 @@ svg .mark { stroke: var(--mark); stroke-width: 1.5; stroke-dasharray: 4 3; }
 details { margin-top: 1rem; }
 summary { cursor: pointer; color: var(--soft); }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; margin-top: .5rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .2rem 1.25rem .2rem 0; border-bottom: 1px solid var(--line); text-align: right;
+table { border-collapse: collapse; margin-top: .5rem; font-size: 14px; font-variant-numeric: tabular-nums; }
+th, td { padding: .2rem .9rem .2rem 0; border-bottom: 1px solid var(--line); text-align: right;
   font-weight: 400; white-space: nowrap; }
 th:first-child { text-align: left; }
 thead th { color: var(--soft); }
@@ -92,7 +92,7 @@ export function htmlReport(report: BenchReport, { comparison }: HtmlReportOption
 <header><h1>orbweaver benchmarks</h1>
 <p>${machineText(machine)}</p>
 <p>${conditionsText(report)}, ${startedAt}</p>
-<p>Less is better. Bars are medians, their whiskers go from the least to the greatest; ${LEGEND}.</p>
+<p>Less is better, but for the speed. Bars are medians, their whiskers go from the least to the greatest; ${LEGEND}.</p>
 </header>
 ${comparison === undefined ? [] : comparisonSection(comparison)}
 ${scenarios.map(scenarioSection)}
@@ -129,7 +129,8 @@ function scenarioSection(scenario: ScenarioReport): Html {
   );
   const heading = ['', 'round', ...figures.map((figure) => figure.title)];
   return html`<section><h2>${name}</h2>
-<p>${question} ${bytesText(inputBytes)}.${newData === null ? '' : ` ${newDataText(newData)}.`}</p>
+<p>${question} ${bytesText(inputBytes)}.</p>
+${newData === null ? [] : html`<p>${newDataText(newData)}</p>`}
 ${table(medianTable(scenario))}
 ${list(out)}
 <div class="plots">${figures.map((figure) => figurePlot(figure, scenario))}</div>

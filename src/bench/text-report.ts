@@ -6,7 +6,7 @@ import { bytesText, gigabytesText, percentText, threeFigures } from './units.js'
 /** What the columns of a table say that are not measured. */
 export const LEGEND: string =
   'ratio: wall time as a multiple of that of the first line, from pairs that ran side by side; noise: half\n' +
-  'the distance of the quartiles of the wall time; cores: CPU time in wall time';
+  'the distance of the quartiles of the wall time; cores: CPU time divided by wall time';
 
 /** A report as tables of text, for a terminal. */
 export function textReport(report: BenchReport): string {
