@@ -25,6 +25,7 @@ export {
 } from './compose/client.js';
 export type { NamedInput, UploadInput } from './compose/input.js';
 export type { ComputeOptions } from './compose/options.js';
+export { defaultJournalFolder } from './compose/state-folder.js';
 export type { CompressionPolicy } from './compress/index.js';
 export {
   ERROR_CODES,

@@ -9,6 +9,7 @@ export type {
   TransferJournal,
 } from './client/ports.js';
 export { type DigestInputOptions, type DigestListing, digestInput } from './compose/digest.js';
+export { defaultJournalFolder } from './compose/state-folder.js';
 export type {
   StoredDownload,
   StoredTargetUpload,
@@ -42,7 +43,7 @@ export { type OpenXetTargetOptions, openXetTarget } from './compose/xet-target.j
 export { DIGEST_NAMES, type DigestMaker, type DigestStream } from './digests/index.js';
 export { Budget, type Clock } from './flow/index.js';
 export type { Body, Exchange, HttpHeaders, HttpRequest, HttpResponse } from './http/index.js';
-export { createJournals, defaultJournalFolder } from './io/index.js';
+export { createJournals } from './io/index.js';
 export { SYSTEM_CLOCK, systemRandom } from './platform/index.js';
 export {
   type CascadeFaults,

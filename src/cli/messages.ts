@@ -88,7 +88,14 @@ interface HintFacts {
   readonly command: string | undefined;
 }
 
-function hintOf(code: ErrorCode, { message, fields, command }: HintFacts): string {
+function hintOf(code: ErrorCode, facts: HintFacts): string {
+  const transferId = facts.fields?.['transferId'];
+  if (typeof transferId !== 'string') return ownHintOf(code, facts);
+  const how = `The same command goes on where this one stopped, and so does orbweaver transfers resume ${transferId}.`;
+  return code === 'ABORTED' ? how : `${ownHintOf(code, facts)} ${how}`;
+}
+
+function ownHintOf(code: ErrorCode, { message, fields, command }: HintFacts): string {
   const own = fields?.['hint'];
   if (typeof own === 'string') return own;
   if (code === 'USAGE') {

@@ -16,13 +16,6 @@ export const UPLOAD_TO_OPTIONS: readonly OptionSpec[] = [
     help: 'a setting of it (docs/targets.md); may be given several times',
     isRepeatable: true,
   },
-  {
-    name: 'state-dir',
-    value: 'DIR',
-    help: 'where unfinished transfers are remembered',
-    fallback: '$XDG_STATE_HOME/orbweaver',
-  },
   { name: 'size', value: 'BYTES', help: 'how much "-" is going to be, where --to has to know' },
-  { name: 'no-resume', help: 'begin anew with --to, and remember nothing' },
   { name: 'accept-cost', help: 'yes, this upload may spend coins (cascade)' },
 ];

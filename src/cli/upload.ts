@@ -9,6 +9,7 @@ import { reportFailed, writeJson } from './output.js';
 import { totalBytesOf } from './progress.js';
 import { createReporter } from './reporter.js';
 import { secretsOf } from './secrets.js';
+import { STATE, stateFolderOf, stateWarning } from './state.js';
 import { bytesText, nameText, percentText, pluralText, printable, rateText } from './text.js';
 import { UPLOAD_TO_OPTIONS } from './upload-to-options.js';
 
@@ -39,6 +40,7 @@ that two of them have in common is sent once. "-" reads standard input.`,
       choices: PLACEMENTS,
     },
     ...CACHE,
+    ...STATE,
     ...UPLOAD_TO_OPTIONS,
     ...COMPUTE,
   ],
@@ -67,6 +69,8 @@ async function upload(args: ParsedArgs, context: CliContext): Promise<number> {
     endpoint,
     token,
     ...cacheOptionsOf(args, context),
+    stateFolder: stateFolderOf(args, context),
+    onStateProblem: (error) => reporter.warn(stateWarning(error)),
     placement: args.text('placement') as PlacementName | undefined,
     ...computeOptionsOf(args),
     onRetry: (event) => reporter.retry(event),

@@ -46,5 +46,6 @@ export type {
   TakeOptions,
   UploadJournal,
   UploadTarget,
+  XorbChunks,
   XorbConsumer,
 } from './ports/upload-target.js';

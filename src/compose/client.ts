@@ -18,6 +18,7 @@ import type {
 import type { WorkerPool } from '../workers/index.js';
 import type { UploadInput } from './input.js';
 import { COMPUTE_RULES, type ComputeOptions, poolOf } from './options.js';
+import type { UploadState } from './upload.js';
 
 /** How to weigh stored bytes against the reads of those who download; docs/placement.md. */
 export type PlacementName = 'balanced' | 'store-least' | 'read-fast' | 'reference';
@@ -37,6 +38,13 @@ export interface ClientOptions extends ComputeOptions {
   readonly shardCacheDir?: string | undefined;
   /** Most bytes in that folder; what was not used for longest goes first. @default 1073741824 */
   readonly shardCacheBytes?: number | undefined;
+  /**
+   * Folder that remembers unfinished transfers: an upload of the same inputs goes on where one that was
+   * cut off has stopped, whatever ended it. Any number of processes may share it. @default none
+   */
+  readonly stateFolder?: string | undefined;
+  /** Told, once for each transfer, when that folder is of no use; the transfer goes on without. */
+  readonly onStateProblem?: ((error: OrbweaverError) => void) | undefined;
   /** What is tried again, how often and when; what is left out has its default. */
   readonly retry?: Partial<RetryOptions> | undefined;
   /** Silence after which a connection is given up and the request repeated, ms. @default 30000 */
@@ -244,6 +252,8 @@ const CLIENT_RULES: OptionRules<ClientOptions> = {
   placement: is.oneOf(['balanced', 'store-least', 'read-fast', 'reference']),
   shardCacheDir: is.text,
   shardCacheBytes: is.integer(0),
+  stateFolder: is.text,
+  onStateProblem: is.callback,
   retry: is.object,
   stallTimeoutMs: is.number(1),
   responseTimeoutMs: is.number(1),
@@ -314,6 +324,7 @@ export async function createClient(options: ClientOptions): Promise<OrbweaverCli
     endpoint === null ? null : casOf(endpoint, options, budget),
     cacheOf(options),
   );
+  const state = stateOf(options);
   let closing: Promise<void> | null = null;
   const checkOpen = (): void => {
     if (closing !== null) {
@@ -349,7 +360,7 @@ export async function createClient(options: ClientOptions): Promise<OrbweaverCli
         pool.expectBytes(bytes),
       );
       const { runUpload } = await import('./upload.js');
-      return runUpload({ cas, pool, cache, placement }, list, uploadOptions);
+      return runUpload({ cas, pool, cache, placement, state }, list, uploadOptions);
     },
     download: async (fileHash, downloadOptions) => {
       checkOptions('download', downloadOptions, DOWNLOAD_RULES);
@@ -453,6 +464,17 @@ type Given<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } &
   [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
 };
 
+/** What uploads need to remember themselves; null: they are not to. */
+function stateOf({ endpoint, stateFolder, onStateProblem }: ClientOptions): UploadState | null {
+  if (endpoint === undefined || stateFolder === undefined) return null;
+  return { stateFolder, endpoint: trimmed(endpoint), onProblem: onStateProblem ?? (() => {}) };
+}
+
+/** An endpoint as it is compared. */
+function trimmed(endpoint: string): string {
+  return endpoint.replace(/\/+$/, '');
+}
+
 interface OpenedCache {
   readonly cache: ShardCache | null;
   readonly problem: OrbweaverError | null;
@@ -468,7 +490,7 @@ async function cacheOf(options: ClientOptions): Promise<OpenedCache> {
   const { createShardCache } = await import('../io/index.js');
   let stop = (): void => {};
   try {
-    const opening = createShardCache({ dir, endpoint: endpoint.replace(/\/+$/, ''), maxBytes });
+    const opening = createShardCache({ dir, endpoint: trimmed(endpoint), maxBytes });
     const late = new Promise<never>((_, reject) => {
       stop = SYSTEM_CLOCK.setTimer(CACHE_OPEN_MS, () => {
         const text = `"${dir}" expected to open within ${CACHE_OPEN_MS} ms, did not`;

@@ -92,6 +92,15 @@ export function givenSha256(input: UploadInput): string | undefined {
   return isNamed(input) ? input.sha256 : undefined;
 }
 
+/** True for an input that can be read a second time, as far as that can be told without looking. */
+export function isReopenable(input: UploadInput): boolean {
+  const data = isNamed(input) ? input.data : input;
+  if (typeof data === 'string' || data instanceof URL) return true;
+  return 'reopenable' in data
+    ? data.reopenable
+    : data instanceof Uint8Array || data instanceof Blob;
+}
+
 /** Inputs that are looked at before the others are taken to be like them. */
 const LOOKED_AT_COUNT = 32;
 

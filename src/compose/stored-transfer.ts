@@ -1,17 +1,7 @@
 import type { JournalEntry, JournalSummary } from '../client/ports.js';
 import { replay, type TargetIds } from '../transport/targets.js';
 
-/**
- * What the first entry of a journal says a transfer is, and what the list of unfinished ones shows of
- * it. Three kinds share one folder:
- *
- *     {"type":"begin","kind":"upload","endpoint",…}      to a store of the CAS protocol
- *     {"type":"begin","kind":"download","endpoint",…}    from one
- *     {"type":"begin","to":"multipart:…",…}              to another upload system (`upload-to`)
- *
- * Progress of the first two is in `{"type":"ack","bytes"}` entries: bytes that are certain since the
- * last one. Secrets are in none of them.
- */
+/** What the list of unfinished transfers shows of a journal; `transfer-begin.ts` says how one begins. */
 
 /** An unfinished transfer of any kind, as its journal tells. */
 export type StoredTransfer = StoredUpload | StoredDownload | StoredTargetUpload;
@@ -63,37 +53,6 @@ export interface StoredTargetUpload extends Stored {
   readonly partCount: number;
   /** What is needed to look at the target. */
   readonly ids: TargetIds;
-}
-
-/** Characters of paths that a first entry holds; who gives more has to give them again. */
-const MAX_PATHS_LENGTH = 1024 * 1024;
-
-/** The first entry of the journal of an upload to a store. `key` tells the same inputs again. */
-export function uploadBegin(facts: {
-  readonly endpoint: string;
-  readonly key: string;
-  readonly paths: readonly string[];
-  readonly sizeBytes: number | null;
-  readonly options: readonly string[];
-}): JournalEntry {
-  const { paths, ...rest } = facts;
-  let length = 0;
-  const kept = paths.filter((path) => {
-    length += path.length;
-    return length <= MAX_PATHS_LENGTH;
-  });
-  return { type: 'begin', kind: 'upload', ...rest, paths: kept, pathCount: paths.length };
-}
-
-/** The first entry of the journal of a download from a store. */
-export function downloadBegin(facts: {
-  readonly endpoint: string;
-  readonly fileHash: string;
-  readonly path: string;
-  readonly sizeBytes: number | null;
-  readonly options: readonly string[];
-}): JournalEntry {
-  return { type: 'begin', kind: 'download', ...facts };
 }
 
 /** What a journal is about; null: something that this version does not know. */

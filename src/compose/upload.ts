@@ -8,7 +8,7 @@ import {
   createStoreLeastPlacement,
   type PlacementPolicy,
 } from '../dedup/index.js';
-import { ERROR_CODES, isOrbweaverError } from '../errors.js';
+import { ERROR_CODES, isOrbweaverError, OrbweaverError } from '../errors.js';
 import { createDiskLatency } from '../io/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { WorkerPool } from '../workers/index.js';
@@ -20,7 +20,15 @@ import type {
   UploadedFile,
   UploadResult,
 } from './client.js';
-import { givenSha256, type InputOptions, inputName, toSource, type UploadInput } from './input.js';
+import {
+  givenSha256,
+  type InputOptions,
+  inputName,
+  isReopenable,
+  toSource,
+  type UploadInput,
+} from './input.js';
+import type { UploadResume } from './upload-resume.js';
 
 /** What an upload works with. */
 export interface UploadParts {
@@ -29,6 +37,15 @@ export interface UploadParts {
   readonly pool: WorkerPool;
   readonly cache: ShardCache | null;
   readonly placement: PlacementName;
+  /** Null: nothing of an upload is remembered. */
+  readonly state: UploadState | null;
+}
+
+/** Where unfinished uploads are remembered. */
+export interface UploadState {
+  readonly stateFolder: string;
+  readonly endpoint: string;
+  readonly onProblem: (error: OrbweaverError) => void;
 }
 
 const PLACEMENTS: Readonly<Record<PlacementName, () => PlacementPolicy>> = {
@@ -52,9 +69,12 @@ export async function runUpload(
   const { signal } = rest;
   const startedAt = performance.now();
   const files: UploadedFile[] = [];
+  const added = { count: 0, bytes: 0 as number | null };
+  const resume = await resumeOf(parts, inputs, options, added);
   const session = createUploadSession({
     cas,
     cache,
+    journal: resume?.journal,
     pool,
     hasher: pool.kernels.hasher,
     clock: SYSTEM_CLOCK,
@@ -72,12 +92,20 @@ export async function runUpload(
   const bases = createBases(session, base);
   try {
     if (base !== undefined) await bases.learnCommon();
+    if (resume !== null) {
+      const trusts = inputs.every(isReopenable);
+      await session.resume(resume.acknowledged(), { trusts });
+    }
     const add = async (source: Source, input: UploadInput): Promise<void> => {
       const learning = bases.learnFor(input);
       if (learning !== null) await learning;
       const wait = session.ready();
       if (wait !== null) await wait;
       session.enqueue(source, { sha256: givenSha256(input) ?? sha256 });
+      added.count++;
+      const { sizeBytes } = source;
+      added.bytes =
+        sizeBytes === undefined || added.bytes === null ? null : added.bytes + sizeBytes;
     };
     if (expand) {
       const { addZipEntries } = await import('./expand-zip.js');
@@ -102,6 +130,7 @@ export async function runUpload(
       }
     }
     const summary = await session.finish();
+    await resume?.done();
     return {
       files,
       failed: [...failures, ...summary.failed.map(({ name, error }) => failedUpload(name, error))],
@@ -115,8 +144,34 @@ export async function runUpload(
     };
   } catch (error) {
     session.abort(error);
-    throw error;
+    throw resumable(error, (await resume?.interrupted()) ?? null);
   }
+}
+
+/** The memory of this upload; null: it has none. */
+async function resumeOf(
+  { state, placement }: UploadParts,
+  inputs: readonly UploadInput[],
+  { dryRun, sha256, expand, upToStartSize }: ClientUploadOptions,
+  added: { readonly count: number; readonly bytes: number | null },
+): Promise<UploadResume | null> {
+  if (state === null || dryRun === true) return null;
+  const options = [
+    ...(sha256 === true ? ['--sha256'] : []),
+    ...(expand === true ? ['--expand'] : []),
+    ...(upToStartSize === true ? ['--allow-append'] : []),
+    ...(placement === 'balanced' ? [] : [`--placement=${placement}`]),
+  ];
+  const sizeBytes = (): number | null => (added.count === inputs.length ? added.bytes : null);
+  const { openUploadResume } = await import('./upload-resume.js');
+  return openUploadResume({ ...state, inputs, options, sizeBytes });
+}
+
+/** The same error, which also says by which name the transfer can be gone on with. */
+function resumable(error: unknown, transferId: string | null): unknown {
+  if (transferId === null || !isOrbweaverError(error)) return error;
+  const { code, message, fields } = error;
+  return new OrbweaverError(code, message, { ...fields, transferId }, error);
 }
 
 function uploadedFile({ name, fileHash, ...file }: FileResult): UploadedFile {

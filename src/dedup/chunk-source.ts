@@ -13,7 +13,7 @@ export interface SpanStart {
 
 const WHOLE: SpanStart = { chunk: 0, rawStart: 0 };
 
-const ORIGINS: readonly Origin[] = ['session', 'local', 'global'];
+const ORIGINS: readonly Origin[] = ['session', 'resumed', 'local', 'global'];
 
 /**
  * Known xorbs whose chunk hashes are keyed alike (or not at all): a chunk index, and for each xorb

@@ -40,7 +40,13 @@ export class FileState {
   readonly #terms: GrowableU32 = new GrowableU32();
   readonly #verification: GrowableBytes = new GrowableBytes();
   readonly #termHashes: GrowableBytes = new GrowableBytes();
-  readonly #bytes: Record<Origin | 'new', number> = { new: 0, session: 0, local: 0, global: 0 };
+  readonly #bytes: Record<Origin | 'new', number> = {
+    new: 0,
+    session: 0,
+    resumed: 0,
+    local: 0,
+    global: 0,
+  };
   #newChunks = 0;
   #xorb = -1;
   #chunkStart = 0;
@@ -97,7 +103,8 @@ export class FileState {
   finish(sha256: Uint8Array | null): { file: FinishedFile; summary: FileSummary } {
     this.#endTerm();
     const hash = this.#tree.fileHash();
-    const { session, local, global } = this.#bytes;
+    const { session, global } = this.#bytes;
+    const local = this.#bytes.local + this.#bytes.resumed;
     const file: FinishedFile = {
       hash,
       terms: this.#terms.view(),

@@ -1,4 +1,5 @@
 import { bytesEqual } from '../bytes/index.js';
+import type { MerkleHash } from '../hash/index.js';
 import {
   decodeShard,
   type ShardXorb,
@@ -16,6 +17,7 @@ import {
 } from './constants.js';
 import type { KnownXorbRun } from './place-chunks.js';
 import type { Origin } from './ports.js';
+import type { ResumedXorbs } from './resumed-xorbs.js';
 import type { XorbRegistry } from './xorb-registry.js';
 
 /**
@@ -26,6 +28,7 @@ import type { XorbRegistry } from './xorb-registry.js';
 export class OutsideSources {
   readonly #registry: XorbRegistry;
   readonly #session: ChunkSource;
+  readonly #resumed: ResumedXorbs;
   readonly #maxChunks: number;
   #plain: ChunkSource = new ChunkSource(null, { maxProbes: MAX_OUTSIDE_PROBES });
   /** Parts of xorbs. */
@@ -34,13 +37,21 @@ export class OutsideSources {
   #all: readonly ChunkSource[] = [];
   #xorbCount = 0;
 
-  constructor(registry: XorbRegistry, session: ChunkSource, maxChunks: number) {
+  constructor(
+    registry: XorbRegistry,
+    { session, resumed }: { readonly session: ChunkSource; readonly resumed: ResumedXorbs },
+    maxChunks: number,
+  ) {
     this.#registry = registry;
     this.#session = session;
+    this.#resumed = resumed;
     this.#maxChunks = maxChunks;
   }
 
-  /** Plain first, then parts of xorbs, then keyed ones, the last useful first; those without chunks are left out. */
+  /**
+   * Resumed, plain, parts of xorbs, then keyed ones, the last useful first; those without chunks are
+   * left out.
+   */
   get all(): readonly ChunkSource[] {
     return this.#all;
   }
@@ -62,8 +73,15 @@ export class OutsideSources {
 
   /** After every change: placing asks for the list once per chunk. */
   #changed(): void {
-    const plain = [this.#plain, this.#runs].filter(({ index }) => index.count > 0);
+    const unkeyed = [this.#resumed.source, this.#plain, this.#runs];
+    const plain = unkeyed.filter(({ index }) => index.count > 0);
     this.#all = [...plain, ...this.#keyed];
+  }
+
+  /** Takes what an interrupted run has stored. @throws like {@link ResumedXorbs.add} */
+  resume(bytes: Uint8Array): void {
+    this.#resumed.add(bytes);
+    this.#changed();
   }
 
   /** Notes that a keyed source was useful, so that it is kept before others. */
@@ -76,8 +94,9 @@ export class OutsideSources {
     }
   }
 
-  /** Forgets everything. */
-  clear(): void {
+  /** Forgets everything, except for resumed xorbs that `keeps` vouches for. */
+  clear(keeps: (xorb: MerkleHash) => boolean): void {
+    this.#resumed.keep(keeps);
     this.#plain = new ChunkSource(null, { maxProbes: MAX_OUTSIDE_PROBES });
     this.#runs = new ChunkSource(null, { maxProbes: MAX_OUTSIDE_PROBES });
     this.#keyed.length = 0;
@@ -99,7 +118,7 @@ export class OutsideSources {
   /** Takes the xorbs of a shard that are not known yet. @throws like `decodeShard`, `verifyShard` */
   add(
     bytes: Uint8Array,
-    origin: Exclude<Origin, 'session'>,
+    origin: Exclude<Origin, 'session' | 'resumed'>,
     { nowSeconds, maxBytes }: { readonly nowSeconds: number; readonly maxBytes: number },
   ): { xorbs: number; chunks: number } {
     const shard = decodeShard(bytes);
@@ -112,7 +131,8 @@ export class OutsideSources {
     for (const xorb of shard.xorbs) {
       const id = this.#registry.find(xorb.hash);
       // Plain knowledge of a xorb is as good as any, and cheaper to ask.
-      if (known?.hasXorb(id) || this.#plain.hasXorb(id) || this.#session.hasXorb(id)) continue;
+      if (known?.hasXorb(id) || this.#plain.hasXorb(id)) continue;
+      if (this.#session.hasXorb(id) || this.#resumed.source.hasXorb(id)) continue;
       fresh.push(xorb);
       chunks += xorb.chunkLengths.length;
     }
@@ -142,7 +162,7 @@ export class OutsideSources {
    */
   addRuns(
     runs: Iterable<KnownXorbRun>,
-    origin: Exclude<Origin, 'session'>,
+    origin: Exclude<Origin, 'session' | 'resumed'>,
     maxBytes: number,
   ): number {
     const maxChunks = Math.min(this.#maxChunks, Math.floor(maxBytes / OUTSIDE_CHUNK_BYTES));

@@ -171,7 +171,8 @@ export class Placer {
   }
 
   #isMandatory(run: KnownRun): boolean {
-    return run.open || (run.origin === 'session' && this.#policy.mayRefuse === 'outside');
+    const isOurs = run.origin === 'session' || run.origin === 'resumed';
+    return run.open || (isOurs && this.#policy.mayRefuse === 'outside');
   }
 
   #candidates(file: FileState, batch: Batch, chunk: number): Candidate[] {

@@ -1,5 +1,8 @@
-/** Where a known chunk was learnt: made in this session, from a shard on this machine, or asked. */
-export type Origin = 'session' | 'local' | 'global';
+/**
+ * Where a known chunk was learnt: made in this session, or in an interrupted run of the same upload,
+ * from a shard on this machine, or asked.
+ */
+export type Origin = 'session' | 'resumed' | 'local' | 'global';
 
 /** Consecutive chunks of a file that are consecutive chunks of one known xorb, too. */
 export interface KnownRun {

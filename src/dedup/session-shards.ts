@@ -1,5 +1,7 @@
 import { encodeShard, planShards, type ShardXorb } from '../shard/index.js';
 import type { FinishedFiles } from './finished-files.js';
+import { listedXorb } from './listed-xorb.js';
+import type { ResumedXorbs } from './resumed-xorbs.js';
 import type { SessionXorbs } from './session-xorbs.js';
 import type { XorbRegistry } from './xorb-registry.js';
 
@@ -7,6 +9,8 @@ import type { XorbRegistry } from './xorb-registry.js';
 export interface SessionContents {
   readonly files: FinishedFiles;
   readonly xorbs: SessionXorbs;
+  /** Those of an interrupted run. */
+  readonly resumed: ResumedXorbs;
   readonly registry: XorbRegistry;
   /** Slots of xorbs that a registered shard lists already. */
   readonly listed: ReadonlySet<number>;
@@ -15,24 +19,32 @@ export interface SessionContents {
 /**
  * The upload bodies of a session, one at a time: all finished files with verification, and the
  * xorbs that the session made (others are registered already) and that no shard lists yet, each
- * beside the first file that names it. @throws TypeError while a xorb is open
+ * beside the first file that names it; so are those resumed xorbs that a file names.
+ * @throws TypeError while a xorb is open
  */
 export function* sessionShards(
   contents: SessionContents,
   maxBytes: number,
 ): Generator<Uint8Array, undefined> {
-  const { xorbs, files, registry, listed } = contents;
+  const { xorbs, resumed, files, registry, listed } = contents;
   if (xorbs.openSlot !== -1) {
     throw new TypeError('shards expected after closeOpenXorb(), a xorb is still open');
   }
   const { source } = xorbs;
-  const slots: number[] = [];
+  const slots: Slot[] = [];
   /** Numbers in `slots`, by number of the xorb. */
   const numbers = new Map<number, number>();
   for (let slot = 0; slot < source.spanCount; slot++) {
     if (listed.has(slot)) continue;
     numbers.set(source.idOf(slot), slots.length);
-    slots.push(slot);
+    slots.push({ slot, isResumed: false });
+  }
+  const named = namedXorbs(contents);
+  for (let slot = 0; slot < resumed.source.spanCount; slot++) {
+    const id = resumed.source.idOf(slot);
+    if (!named.has(id) || numbers.has(id)) continue;
+    numbers.set(id, slots.length);
+    slots.push({ slot, isResumed: true });
   }
   const parts = planShards(
     {
@@ -40,8 +52,9 @@ export function* sessionShards(
       xorbCount: slots.length,
       fileBytes: (file) => files.recordBytes(file),
       chunkCount: (xorb) => {
-        const slot = slots[xorb] as number;
-        return source.endOf(slot) - source.startOf(slot);
+        const { slot, isResumed } = slots[xorb] as Slot;
+        const from = isResumed ? resumed.source : source;
+        return from.endOf(slot) - from.startOf(slot);
       },
       *xorbsOf(file) {
         for (const xorb of files.xorbsOf(file)) {
@@ -56,7 +69,7 @@ export function* sessionShards(
     yield encodeShard(
       {
         files: part.files.map((file) => files.shardFile(file, registry)),
-        xorbs: part.xorbs.map((xorb) => shardXorb(slots[xorb] as number, xorbs, registry)),
+        xorbs: part.xorbs.map((xorb) => shardXorb(slots[xorb] as Slot, contents)),
         footer: null,
       },
       { variant: 'upload' },
@@ -64,20 +77,26 @@ export function* sessionShards(
   }
 }
 
-function shardXorb(slot: number, xorbs: SessionXorbs, registry: XorbRegistry): ShardXorb {
-  const { source } = xorbs;
-  const chunkLengths = source.lengthsOf(slot);
-  const chunkStarts = new Uint32Array(chunkLengths.length);
-  for (let i = 1; i < chunkStarts.length; i++) {
-    chunkStarts[i] = (chunkStarts[i - 1] as number) + (chunkLengths[i - 1] as number);
+/** A span, of the session's own xorbs or of the resumed ones. */
+interface Slot {
+  readonly slot: number;
+  readonly isResumed: boolean;
+}
+
+function shardXorb(
+  { slot, isResumed }: Slot,
+  { xorbs, resumed, registry }: SessionContents,
+): ShardXorb {
+  if (isResumed) return resumed.listed(slot);
+  return listedXorb(xorbs.source, slot, registry, xorbs.serializedBytesOf(slot));
+}
+
+/** Numbers of all xorbs that files name; not looked for when nothing depends on it. */
+function namedXorbs({ files, resumed }: SessionContents): ReadonlySet<number> {
+  const named = new Set<number>();
+  if (resumed.source.spanCount === 0) return named;
+  for (let file = 0; file < files.count; file++) {
+    for (const xorb of files.xorbsOf(file)) named.add(xorb);
   }
-  return {
-    hash: registry.hashOf(source.idOf(slot)),
-    chunkHashes: source.hashesOf(slot),
-    chunkStarts,
-    chunkLengths,
-    chunkFlags: new Uint32Array(chunkLengths.length),
-    rawBytes: source.rawBytesOf(slot),
-    serializedBytes: xorbs.serializedBytesOf(slot),
-  };
+  return named;
 }

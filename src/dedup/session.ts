@@ -10,6 +10,7 @@ import { OutsideSources } from './outside-sources.js';
 import { createPricedPlacement } from './placement-priced.js';
 import { Placer } from './placer.js';
 import { chunksToAsk } from './query-policy.js';
+import { ResumedXorbs } from './resumed-xorbs.js';
 import { sessionShards } from './session-shards.js';
 import { SessionXorbs } from './session-xorbs.js';
 import type { DedupSession, DedupSessionOptions, FileHandle } from './types.js';
@@ -52,7 +53,9 @@ export function createDedupSession(options: DedupSessionOptions): DedupSession {
   const policy = options.placement ?? createPricedPlacement();
   const registry = new XorbRegistry();
   const xorbs = new SessionXorbs(hasher, registry, limits);
-  const outside = new OutsideSources(registry, xorbs.source, maxKnownChunks);
+  const resumed = new ResumedXorbs(registry);
+  const known = { session: xorbs.source, resumed };
+  const outside = new OutsideSources(registry, known, maxKnownChunks);
   const placer = new Placer(xorbs, outside, { policy, maxFileTerms });
   const open = new Map<FileHandle, FileState>();
   const listed = new Set<number>();
@@ -76,6 +79,7 @@ export function createDedupSession(options: DedupSessionOptions): DedupSession {
       const batch = new Batch(hasher, hashes, new Uint32Array(count));
       return Array.from({ length: count }, (_, i) => i).filter((i) => !placer.isKnown(batch, i));
     },
+    resumeXorbs: (shard) => outside.resume(shard),
 
     shrinkOutside: (maxBytes) => outside.shrink(maxBytes),
 
@@ -126,15 +130,15 @@ export function createDedupSession(options: DedupSessionOptions): DedupSession {
     },
 
     shards: (maxBytes = DEFAULT_SHARD_BYTES) => [
-      ...sessionShards({ files: finished, xorbs, registry, listed }, maxBytes),
+      ...sessionShards({ files: finished, xorbs, resumed, registry, listed }, maxBytes),
     ],
 
     eachShard: (maxBytes = DEFAULT_SHARD_BYTES) =>
-      sessionShards({ files: finished, xorbs, registry, listed }, maxBytes),
+      sessionShards({ files: finished, xorbs, resumed, registry, listed }, maxBytes),
 
-    startOver(isListed) {
+    startOver(isListed, keepsResumed = () => false) {
       if (open.size > 0) throw new TypeError(`no open files expected, got ${open.size}`);
-      outside.clear();
+      outside.clear(keepsResumed);
       finished = new FinishedFiles();
       for (let slot = 0; slot < xorbs.source.spanCount; slot++) {
         if (isListed(registry.hashOf(xorbs.source.idOf(slot)))) listed.add(slot);
@@ -147,7 +151,7 @@ export function createDedupSession(options: DedupSessionOptions): DedupSession {
       rawBytes: xorbs.rawBytes,
       knownChunks: outside.chunkCount,
       keys: outside.keyCount,
-      indexBytes: xorbs.source.index.memoryBytes + outside.memoryBytes,
+      indexBytes: xorbs.source.index.memoryBytes + resumed.memoryBytes + outside.memoryBytes,
       outsideBytes: outside.memoryBytes,
       fileBytes: finished.memoryBytes,
       openXorbBytes: xorbs.openBytes,

@@ -117,7 +117,7 @@ export interface DedupSession {
    */
   addShard(
     bytes: Uint8Array,
-    origin: Exclude<Origin, 'session'>,
+    origin: Exclude<Origin, 'session' | 'resumed'>,
     nowSeconds: number,
     maxBytes?: number,
   ): { readonly xorbs: number; readonly chunks: number };
@@ -128,11 +128,18 @@ export interface DedupSession {
    */
   addRuns(
     runs: Iterable<KnownXorbRun>,
-    origin: Exclude<Origin, 'session'>,
+    origin: Exclude<Origin, 'session' | 'resumed'>,
     maxBytes: number,
   ): number;
   /** Numbers of those of these chunks (32 bytes each) that nothing knows. */
   unknownOf(hashes: Uint8Array): number[];
+  /**
+   * Takes the xorbs of a plain shard that an interrupted run of the same upload has stored: they count
+   * as the session's own, whatever memory they take, and are listed in its shards when its files use
+   * them.
+   * @throws OrbweaverError like {@link DedupSession.addShard}: nothing of it was added
+   */
+  resumeXorbs(shard: Uint8Array): void;
   /**
    * Forgets what was told from outside, keyed shards first, then parts of xorbs, until no more than
    * `maxBytes` are used; plain shards stay.
@@ -173,10 +180,14 @@ export interface DedupSession {
   eachShard(maxBytes?: number): IterableIterator<Uint8Array>;
   /**
    * Begins a second round, for files that were refused: forgets the finished files and everything
-   * from outside, keeps what the session stored. The shards that follow list only the xorbs that
-   * `isListed` denies, so that each xorb is listed once in all.
+   * from outside, keeps what the session stored and those resumed xorbs that `keepsResumed` vouches
+   * for. The shards that follow list only the session's xorbs that `isListed` denies, so that each is
+   * listed once in all.
    * @throws TypeError while a file or a xorb is open
    */
-  startOver(isListed: (xorb: MerkleHash) => boolean): void;
+  startOver(
+    isListed: (xorb: MerkleHash) => boolean,
+    keepsResumed?: (xorb: MerkleHash) => boolean,
+  ): void;
   stats(): DedupStats;
 }

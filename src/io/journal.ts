@@ -1,7 +1,8 @@
 import { type FileHandle, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { JournalEntry, JournalSummary, Journals, TransferJournal } from '../client/ports.js';
+import { SYSTEM_CLOCK } from '../platform/index.js';
+import { encodeBlock, endOfBlocks, readBlocks } from './block-log.js';
 import { outputError } from './errno.js';
 import { makeFolder, syncFolder } from './folder.js';
 import { isRunning, processStart } from './process-id.js';
@@ -11,6 +12,7 @@ import { isRunning, processStart } from './process-id.js';
  *
  *     <folder>/<id>.ndjson             {"type":"begin",…}\n{"type":"ack",…}\n…
  *     <folder>/<id>.<pid>-<start>.ndjson   the same while a process writes to it
+ *     <folder>/<id>.blocks             bytes beside the entries (`block-log.ts`), if there are some
  *
  * Taking one over is a rename, which only one of two processes can do: no lock is needed, and a
  * process that died leaves a name that says so. A last line without its end was torn by a crash: what
@@ -18,18 +20,13 @@ import { isRunning, processStart } from './process-id.js';
  */
 
 const SUFFIX = '.ndjson';
+const BLOCKS_SUFFIX = '.blocks';
+/** Blocks become durable together, this long after the first of them. */
+const SYNC_MS = 500;
 const ID = /^[0-9a-z]{8,64}$/;
 const OWNED = /^([0-9a-z]{8,64})\.(\d+)-(\d+)\.ndjson$/;
 /** Far above what acknowledgements of 10,000,000 parts take. */
 const MAX_JOURNAL_BYTES: number = 1024 ** 3;
-
-/** `$XDG_STATE_HOME/orbweaver/transfers`, else `~/.local/state/orbweaver/transfers`. */
-export function defaultJournalFolder(env: Readonly<Record<string, string | undefined>>): string {
-  const base = env['XDG_STATE_HOME'];
-  // The specification says that a relative path is to be ignored.
-  const state = base?.startsWith('/') ? base : join(env['HOME'] || homedir(), '.local', 'state');
-  return join(state, 'orbweaver', 'transfers');
-}
 
 /**
  * Journals in a folder, which is made when the first one is created. Only its owner may read it.
@@ -56,7 +53,7 @@ export function createJournals(folder: string): Journals {
   };
 
   return {
-    async create(first) {
+    async create(first, { durable = true } = {}) {
       await makeFolder(folder, { mode: 0o700 }).catch((error: unknown) => {
         throw outputError(error, folder);
       });
@@ -66,8 +63,8 @@ export function createJournals(folder: string): Journals {
         throw outputError(error, path);
       });
       const journal = openJournal({ folder, id, path, file, entries: [] });
-      await journal.append(first, { durable: true });
-      await syncFolder(folder);
+      await journal.append(first, { durable });
+      if (durable) await syncFolder(folder);
       return journal;
     },
     async open(id) {
@@ -95,8 +92,15 @@ export function createJournals(folder: string): Journals {
         if (found === null) continue;
         try {
           const path = join(folder, name);
-          const [{ mtimeMs }, { entries }] = await Promise.all([stat(path), readEntries(path)]);
-          summaries.push({ id: found.id, changedMs: mtimeMs, entries, busy: isBusy(found) });
+          const [{ mtimeMs, size }, { entries }, blocksBytes] = await Promise.all([
+            stat(path),
+            readEntries(path),
+            sizeOf(blocksPath(folder, found.id)),
+          ]);
+          summaries.push({
+            ...{ id: found.id, changedMs: mtimeMs, entries, busy: isBusy(found) },
+            diskBytes: size + blocksBytes,
+          });
         } catch {
           // Taken over or dropped meanwhile.
         }
@@ -106,6 +110,8 @@ export function createJournals(folder: string): Journals {
     async drop(id) {
       const found = await find(id);
       if (found === null || isBusy(found)) return false;
+      // Before the journal, without which nobody would find them.
+      await unlink(blocksPath(folder, id)).catch(() => undefined);
       return unlink(join(folder, found.name)).then(
         () => true,
         () => false,
@@ -129,6 +135,17 @@ function foundOf(name: string): Found | null {
   }
   const id = name.endsWith(SUFFIX) ? name.slice(0, -SUFFIX.length) : '';
   return ID.test(id) ? { id, name, owner: null } : null;
+}
+
+function blocksPath(folder: string, id: string): string {
+  return join(folder, `${id}${BLOCKS_SUFFIX}`);
+}
+
+function sizeOf(path: string): Promise<number> {
+  return stat(path).then(
+    ({ size }) => size,
+    () => 0,
+  );
 }
 
 function ownedName(id: string): string {
@@ -182,6 +199,11 @@ function openJournal({ folder, id, path, file, entries }: OpenParts): TransferJo
   let last: Promise<void> = Promise.resolve();
   let syncing: Promise<void> | null = null;
   let ended = false;
+  /** The file of the blocks, opened with the first one, and what stops the next sync of both files. */
+  let blocks: Promise<FileHandle> | null = null;
+  let stopTimer: (() => void) | null = null;
+  let syncingAll: Promise<void> = Promise.resolve();
+  const blocksAt = blocksPath(folder, id);
 
   const write = (line: string): Promise<void> => {
     last = last.then(async () => {
@@ -204,9 +226,32 @@ function openJournal({ folder, id, path, file, entries }: OpenParts): TransferJo
     })();
     return syncing;
   };
-  const finish = async (): Promise<void> => {
+  const openBlocks = async (): Promise<FileHandle> => {
+    const end = await endOfBlocks(blocksAt);
+    const opened = await open(blocksAt, 'a', 0o600).catch((error: unknown) => {
+      throw outputError(error, blocksAt);
+    });
+    await opened.truncate(end);
+    return opened;
+  };
+  /** Never rejects: a disk that fails then has told so, or will, when something is written. */
+  const syncAll = (): void => {
+    stopTimer = null;
+    syncingAll = (async () => {
+      const opened = await blocks;
+      await opened?.datasync();
+      await file.datasync();
+      await syncFolder(folder);
+    })().catch(() => undefined);
+  };
+  const finish = async (sync: boolean): Promise<void> => {
     ended = true;
     await last.catch(() => undefined);
+    const isUnsynced = stopTimer !== null;
+    stopTimer?.();
+    if (sync && isUnsynced) syncAll();
+    await syncingAll;
+    await blocks?.then((opened) => opened.close()).catch(() => undefined);
     await file.close();
   };
 
@@ -219,13 +264,29 @@ function openJournal({ folder, id, path, file, entries }: OpenParts): TransferJo
       await write(`${JSON.stringify(entry)}\n`);
       if (durable) await sync();
     },
+    async appendBlock(bytes) {
+      if (ended) throw new TypeError('"journal" expected an open one');
+      blocks ??= openBlocks();
+      blocks.catch(() => undefined);
+      last = last.then(async () => {
+        const opened = await (blocks as Promise<FileHandle>);
+        await opened.appendFile(encodeBlock(bytes)).catch((error: unknown) => {
+          throw outputError(error, blocksAt);
+        });
+      });
+      last.catch(() => undefined);
+      await last;
+      stopTimer ??= SYSTEM_CLOCK.setTimer(SYNC_MS, syncAll, { background: true });
+    },
+    blocks: () => readBlocks(blocksAt),
     async close() {
       if (ended) return;
-      await finish();
+      await finish(true);
       await rename(path, join(folder, `${id}${SUFFIX}`)).catch(() => undefined);
     },
     async drop() {
-      if (!ended) await finish();
+      if (!ended) await finish(false);
+      await unlink(blocksAt).catch(() => undefined);
       await unlink(path).catch(() => unlink(join(folder, `${id}${SUFFIX}`)).catch(() => undefined));
     },
   };

@@ -22,9 +22,8 @@ export interface BinaryOptions {
 
 function start(args: readonly string[], options: BinaryOptions): ChildProcessWithoutNullStreams {
   const { ORBWEAVER_ENDPOINT: _, ORBWEAVER_TOKEN: __, ...env } = process.env;
-  // Whoever runs the tests has a cache of their own there.
-  delete env['HOME'];
-  delete env['XDG_CACHE_HOME'];
+  // Whoever runs the tests has a cache and transfers of their own there.
+  for (const name of ['HOME', 'USERPROFILE', 'XDG_CACHE_HOME', 'XDG_STATE_HOME']) delete env[name];
   return spawn(process.execPath, [BINARY, ...args], {
     env: { ...env, ...options.env },
     cwd: options.cwd,

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import {
   appendFile,
+  mkdir,
   mkdtemp,
   readdir,
   readFile,
@@ -13,7 +14,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Journals, TransferJournal } from '../../src/client/ports.js';
-import { createJournals, defaultJournalFolder } from '../../src/io/index.js';
+import { defaultJournalFolder } from '../../src/compose/state-folder.js';
+import { createJournals } from '../../src/io/index.js';
 
 describe('journals', () => {
   let folder: string;
@@ -23,8 +25,8 @@ describe('journals', () => {
     const journals = createJournals(path);
     return {
       ...journals,
-      async create(first) {
-        const journal = await journals.create(first);
+      async create(first, options) {
+        const journal = await journals.create(first, options);
         opened.push(journal);
         return journal;
       },
@@ -150,6 +152,74 @@ describe('journals', () => {
     expect((await readdir(folder)).sort()).toEqual(['notes.txt', 'x.ndjson']);
     expect(await journals.open('../../../etc/passwd')).toBeNull();
     expect(await journals.drop('nothing0')).toBe(false);
+  });
+
+  const blocksOf = async (journal: TransferJournal | null): Promise<string[]> => {
+    const texts: string[] = [];
+    for await (const block of journal?.blocks() ?? []) texts.push(Buffer.from(block).toString());
+    return texts;
+  };
+
+  it('keep blocks beside the entries, for the next run, until they are dropped', async () => {
+    const journals = journalsIn(folder);
+    const journal = await journals.create({ type: 'begin' }, { durable: false });
+    expect(await blocksOf(journal)).toEqual([]);
+    await Promise.all(['a', '', 'ccc'].map((text) => journal.appendBlock(Buffer.from(text))));
+    await journal.append({ type: 'ack' });
+    await journal.close();
+    const again = await journals.open(journal.id);
+    expect(again?.entries).toHaveLength(2);
+    await again?.appendBlock(Buffer.from('next'));
+    expect(await blocksOf(again)).toEqual(['a', '', 'ccc', 'next']);
+    const path = join(folder, `${journal.id}.blocks`);
+    const { size, mode } = await stat(path);
+    expect(mode & 0o777).toBe(0o600);
+    expect((await journals.list())[0]?.diskBytes).toBeGreaterThan(size);
+    await again?.close();
+    expect(await journals.drop(journal.id)).toBe(true);
+    expect(await readdir(folder)).toEqual([]);
+    const other = await journals.create({ type: 'begin' });
+    await other.appendBlock(Buffer.from('x'));
+    await other.drop();
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('end their blocks where a crash tore one or the disk damaged it, and go on from there', async () => {
+    const journals = journalsIn(folder);
+    const first = await journals.create({ type: 'begin' });
+    await first.appendBlock(Buffer.from('first'));
+    await first.appendBlock(Buffer.from('second'));
+    await first.close();
+    const path = join(folder, `${first.id}.blocks`);
+    const whole = await readFile(path);
+    const second = whole.length / 2;
+    const cases: [Buffer, string[]][] = [];
+    for (let length = 0; length < whole.length; length++) {
+      cases.push([whole.subarray(0, length), length < 17 ? [] : ['first']]);
+    }
+    for (let at = 0; at < whole.length; at++) {
+      const damaged = Buffer.from(whole);
+      damaged[at] = (damaged[at] as number) ^ 0x41;
+      cases.push([damaged, at < 17 ? [] : ['first']]);
+    }
+    expect(second).toBe(17.5);
+    for (const [bytes, expected] of cases) {
+      await writeFile(path, bytes);
+      const journal = await journals.open(first.id);
+      expect(await blocksOf(journal)).toEqual(expected);
+      await journal?.appendBlock(Buffer.from('next'));
+      expect(await blocksOf(journal)).toEqual([...expected, 'next']);
+      await journal?.close();
+    }
+  });
+
+  it('say so when a block cannot be written', async () => {
+    const journal = await journalsIn(folder).create({ type: 'begin' });
+    await mkdir(join(folder, `${journal.id}.blocks`));
+    await expect(journal.appendBlock(Buffer.from('x'))).rejects.toMatchObject({
+      code: 'OUTPUT_UNWRITABLE',
+    });
+    await rm(join(folder, `${journal.id}.blocks`), { recursive: true });
   });
 
   it('are none where there is no folder, and a folder that cannot be made is an error with its path', async () => {

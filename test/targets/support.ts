@@ -113,6 +113,10 @@ export function memoryJournal(
       dead = true;
       throw new Crash('dead');
     },
+    async appendBlock() {
+      throw new Error('expected entries only');
+    },
+    async *blocks() {},
     async close() {
       state = 'closed';
     },

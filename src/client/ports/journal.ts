@@ -33,6 +33,15 @@ export interface TransferJournal {
    * @throws OrbweaverError `DISK_FULL`, `STORAGE_FAILED`
    */
   append(entry: JournalEntry, options?: { readonly durable?: boolean | undefined }): Promise<void>;
+  /**
+   * Adds bytes that are too many for an entry: they are kept beside the entries and read one block at
+   * a time. Resolves when the system has them: they survive the end of the process at once, and that
+   * of the machine within a second, as all blocks of that time are made durable together.
+   * @throws OrbweaverError `DISK_FULL`, `STORAGE_FAILED`
+   */
+  appendBlock(bytes: Uint8Array): Promise<void>;
+  /** The blocks so far, those of earlier runs first, up to one that is torn or damaged. */
+  blocks(): AsyncIterable<Uint8Array>;
   /** Writes what is still on its way. The journal stays on disk. */
   close(): Promise<void>;
   /** The transfer is over: nothing of it stays on disk. */
@@ -47,12 +56,22 @@ export interface JournalSummary {
   readonly entries: readonly JournalEntry[];
   /** A process that still runs writes to it. */
   readonly busy: boolean;
+  /** Bytes on disk, blocks included. */
+  readonly diskBytes: number;
 }
 
 /** All journals of a state folder. */
 export interface Journals {
-  /** A new one, which begins with `first`. @throws OrbweaverError `STORAGE_FAILED`, `DISK_FULL` */
-  create(first: JournalEntry): Promise<TransferJournal>;
+  /**
+   * A new one, which begins with `first`. Without `durable` it survives the end of the process, and
+   * that of the machine when something durable was added.
+   * @param options `durable` is true when nothing is said
+   * @throws OrbweaverError `STORAGE_FAILED`, `DISK_FULL`
+   */
+  create(
+    first: JournalEntry,
+    options?: { readonly durable?: boolean | undefined },
+  ): Promise<TransferJournal>;
   /**
    * Takes over the journal of an earlier run. Null: there is none, or a process that still runs writes
    * to it. A torn last line is cut off.

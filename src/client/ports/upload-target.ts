@@ -49,13 +49,22 @@ export interface ShardConsumer {
   ): Promise<unknown>;
 }
 
+/** The chunks of a xorb in order: 32 bytes of hash and the uncompressed length of each. */
+export interface XorbChunks {
+  readonly hashes: Uint8Array;
+  readonly lengths: Uint32Array;
+}
+
 /**
  * Told of what is certain, before the upload goes on: a durable journal writes it down here. What it
  * throws ends the upload.
  */
 export interface UploadJournal {
-  /** The target has this xorb of `bytes` serialized bytes; its memory is kept until this resolves. */
-  onAcknowledged?(xorb: MerkleHash, bytes: number): void | Promise<void>;
+  /**
+   * The target has this xorb of `bytes` serialized bytes; its memory is kept until this resolves.
+   * `chunks` are those that it holds, for the caller to keep.
+   */
+  onAcknowledged?(xorb: MerkleHash, bytes: number, chunks: XorbChunks): void | Promise<void>;
   /** The target has registered this shard (an upload body). */
   onRegistered?(shard: Uint8Array): void | Promise<void>;
 }

@@ -13,6 +13,7 @@ import { Outcomes } from './outcomes.js';
 import { Pipeline } from './pipeline.js';
 import { GlobalQueries } from './queries.js';
 import { type Registration, registerShards } from './register.js';
+import { type Resumed, resumeXorbs } from './resumed.js';
 import { type UploadSizes, uploadSizes } from './sizes.js';
 import { Tally } from './tally.js';
 import { storeTarget } from './target.js';
@@ -51,6 +52,7 @@ export function createUploadSession(options: UploadSessionOptions): UploadSessio
     ready: () => session.ready(),
     addKnownShard: (shard) => session.addKnownShard(shard),
     addBase: (base) => session.addBase(base),
+    resume: (shards, resumeOptions) => session.resume(shards, resumeOptions),
     finish: () => session.finish(),
     abort: (reason) => session.abort(reason),
   };
@@ -167,6 +169,22 @@ class Session implements UploadSession {
     }
     const [knowledge, scope] = [this.#knowledge, this.#scope];
     return learnBase(base, { cas, pool, hasher, knowledge, scope });
+  }
+
+  async resume(
+    shards: AsyncIterable<Uint8Array>,
+    { trusts }: { readonly trusts: boolean },
+  ): Promise<Resumed> {
+    this.#scope.check();
+    const resumed = await resumeXorbs(shards, {
+      dedup: this.#dedup,
+      store: this.#parts.cas ?? {},
+      scope: this.#scope,
+      acknowledged: this.#acknowledged,
+      trusts,
+    });
+    this.#knowledge.remembered(this.#outcomes.memoryBytes);
+    return resumed;
   }
 
   async finish(): Promise<UploadSummary> {
@@ -339,7 +357,10 @@ class Session implements UploadSession {
    * no shard lists yet are listed now. A file that cannot be read twice fails with the refusal.
    */
   async #repeat({ refused, unlisted }: Registration): Promise<void> {
-    this.#dedup.startOver((xorb) => unlisted.indexOf(xorb.bytes, 0) < 0);
+    this.#dedup.startOver(
+      (xorb) => unlisted.indexOf(xorb.bytes, 0) < 0,
+      (xorb) => this.#acknowledged.indexOf(xorb.bytes, 0) >= 0,
+    );
     this.#knowledge.forget();
     this.#pipeline = this.#newPipeline('alone');
     this.#tally.phase = 'data';

@@ -10,6 +10,7 @@ import type {
   UploadTarget,
 } from '../ports.js';
 import type { BaseInput, BaseOutcome } from './base.js';
+import type { Resumed } from './resumed.js';
 
 /** Sources read at once when nothing else is said. */
 export const DEFAULT_READ_CONCURRENCY = 4;
@@ -200,6 +201,18 @@ export interface UploadSession {
    * @throws OrbweaverError the error that ended the whole session
    */
   addBase(base: BaseInput): Promise<BaseOutcome>;
+  /**
+   * Takes the xorbs that an interrupted run of the same upload has had acknowledged, each as a plain
+   * shard of one xorb (what {@link UploadJournal.onAcknowledged} was told): nothing of them is sent
+   * again. To be called before files are added. The store is asked whether it still has each; where it
+   * does not say, `trusts` decides, to be true only when all sources can be read twice. Shards that
+   * are none are left out.
+   * @throws OrbweaverError the error that ended the session
+   */
+  resume(
+    shards: AsyncIterable<Uint8Array>,
+    options: { readonly trusts: boolean },
+  ): Promise<Resumed>;
   /**
    * Waits for all files, sends what is left, registers all files and reports. To be called once.
    * @throws OrbweaverError the error that ended the session: nothing is registered then, or not all

@@ -104,7 +104,7 @@ export class XorbSender {
       if (this.#unpacked === 0) for (const resolve of this.#whenPacked.splice(0)) resolve();
       let inserted = true;
       if (consumer !== null) {
-        const { hash, rawBytes, chunkLengths } = xorb;
+        const { hash, rawBytes, chunkHashes, chunkLengths } = xorb;
         const body = { sizeBytes, pieces: merged(pieces) };
         const onSent = (bytes: number): void => events.onSent(bytes);
         const packed = { hash, body, chunkCount: chunkLengths.length, rawBytes };
@@ -112,7 +112,8 @@ export class XorbSender {
           taking = consumer.take(packed, { signal, onSent });
           return taking;
         }));
-        await journal.onAcknowledged?.(hash, sizeBytes);
+        const chunks = { hashes: chunkHashes, lengths: chunkLengths };
+        await journal.onAcknowledged?.(hash, sizeBytes, chunks);
       }
       scope.check();
       events.onAcknowledged(xorb, sizeBytes, inserted);
