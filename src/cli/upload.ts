@@ -41,6 +41,7 @@ that two of them have in common is sent once. "-" reads standard input.`,
     },
     ...CACHE,
     ...STATE,
+    { name: 'rehash', help: 'read again what is unchanged since it was uploaded' },
     ...UPLOAD_TO_OPTIONS,
     ...COMPUTE,
   ],
@@ -91,10 +92,11 @@ async function upload(args: ParsedArgs, context: CliContext): Promise<number> {
       expand: args.flag('expand'),
       upToStartSize: args.flag('allow-append'),
       base: basesOf(args, context),
+      rehash: args.flag('rehash'),
       signal: context.signal,
-      onProgress: ({ readBytes, totalBytes: known, sentBytes, file, ...counts }) =>
+      onProgress: ({ readBytes, skippedBytes, totalBytes: known, sentBytes, file, ...counts }) =>
         reporter.update({
-          doneBytes: readBytes,
+          doneBytes: readBytes + skippedBytes,
           // Files are looked up while others are read already.
           totalBytes: totalBytes ?? known,
           wireBytes: sentBytes,
@@ -148,9 +150,11 @@ export function jsonOf(result: UploadResult): object {
 function print(result: UploadResult, context: CliContext, quiet: boolean): void {
   let sizeBytes = 0;
   let newBytes = 0;
+  let unchangedCount = 0;
   for (const file of result.files) {
     sizeBytes += file.sizeBytes;
     newBytes += file.newBytes;
+    if (file.unchanged) unchangedCount++;
     const sha256 = file.sha256 === null ? '' : `  sha256:${file.sha256}`;
     context.stdout.write(`${file.fileHash}  ${nameText(context.stdout, file.path)}${sha256}\n`);
   }
@@ -159,8 +163,9 @@ function print(result: UploadResult, context: CliContext, quiet: boolean): void 
     result.files.length === 1
       ? printable(basename(result.files[0]?.path ?? ''))
       : pluralText(result.files.length, 'file');
+  const unread = unchangedCount === 0 ? '' : `, ${unchangedCount} unchanged and not read`;
   context.stderr.write(
     `${what}: ${bytesText(sizeBytes)}, ${bytesText(newBytes)} new (${percentText(newBytes, sizeBytes)}), ` +
-      `sent ${bytesText(result.xorbBytes)} in ${pluralText(result.xorbCount, 'xorb')}, ${rateText(sizeBytes, result.wallMs)}\n`,
+      `sent ${bytesText(result.xorbBytes)} in ${pluralText(result.xorbCount, 'xorb')}, ${rateText(sizeBytes, result.wallMs)}${unread}\n`,
   );
 }

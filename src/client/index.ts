@@ -19,6 +19,7 @@ export {
   DEFAULT_SEND_CONCURRENCY,
   type FailedFile,
   type FileResult,
+  KnownFiles,
   type UploadOptions,
   type UploadProgress,
   type UploadSession,

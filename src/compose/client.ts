@@ -40,7 +40,8 @@ export interface ClientOptions extends ComputeOptions {
   readonly shardCacheBytes?: number | undefined;
   /**
    * Folder that remembers unfinished transfers: an upload of the same inputs goes on where one that was
-   * cut off has stopped, whatever ended it. Any number of processes may share it. @default none
+   * cut off has stopped, whatever ended it. It also remembers files that are uploaded, which are not
+   * read again while they are unchanged. Any number of processes may share it. @default none
    */
   readonly stateFolder?: string | undefined;
   /** Told, once for each transfer, when that folder is of no use; the transfer goes on without. */
@@ -99,6 +100,11 @@ export interface ClientUploadOptions {
    * @default false: a file that changes while it is read fails with `INPUT_CHANGED`
    */
   readonly upToStartSize?: boolean | undefined;
+  /**
+   * Read files again that are unchanged since they were uploaded: same device, inode, size and times.
+   * Without a `stateFolder` all files are read. @default false
+   */
+  readonly rehash?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   /** A listener that throws is not called again; `listenerError` of the result says what. */
   readonly onProgress?: ((progress: UploadProgress) => void) | undefined;
@@ -125,6 +131,8 @@ export interface UploadedFile {
   readonly sessionBytes: number;
   readonly localBytes: number;
   readonly globalBytes: number;
+  /** It was not read, because it is unchanged since it was uploaded; its record was registered again. */
+  readonly unchanged: boolean;
 }
 
 /** One file that could not be uploaded; the others were. */
@@ -284,6 +292,7 @@ const UPLOAD_RULES: OptionRules<ClientUploadOptions> = {
   base: is.either(is.text, is.texts),
   dryRun: is.flag,
   upToStartSize: is.flag,
+  rehash: is.flag,
   signal: is.signal,
   onProgress: is.callback,
   onFile: is.callback,

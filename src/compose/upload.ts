@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { hexEncode } from '../bytes/index.js';
 import { createUploadSession, type FileResult } from '../client/index.js';
 import type { CasClient, ShardCache, Source } from '../client/ports.js';
 import {
@@ -11,6 +12,7 @@ import {
 import { ERROR_CODES, isOrbweaverError, OrbweaverError } from '../errors.js';
 import { createDiskLatency } from '../io/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
+import type { ShardFile } from '../shard/index.js';
 import type { WorkerPool } from '../workers/index.js';
 import { createBases } from './bases.js';
 import type {
@@ -28,7 +30,7 @@ import {
   toSource,
   type UploadInput,
 } from './input.js';
-import type { UploadResume } from './upload-resume.js';
+import type { UploadMemory } from './upload-memory.js';
 
 /** What an upload works with. */
 export interface UploadParts {
@@ -65,16 +67,26 @@ export async function runUpload(
   options: ClientUploadOptions,
 ): Promise<UploadResult> {
   const { cas, pool, cache } = parts;
-  const { sha256 = false, expand = false, upToStartSize, onFile, base, ...rest } = options;
+  const {
+    sha256 = false,
+    expand = false,
+    upToStartSize,
+    rehash = false,
+    onFile,
+    base,
+    ...rest
+  } = options;
   const { signal } = rest;
   const startedAt = performance.now();
   const files: UploadedFile[] = [];
   const added = { count: 0, bytes: 0 as number | null };
-  const resume = await resumeOf(parts, inputs, options, added);
+  const memory = await memoryOf(parts, inputs, options, added);
+  const known = memory?.files ?? null;
   const session = createUploadSession({
     cas,
     cache,
-    journal: resume?.journal,
+    journal: memory?.resume.journal,
+    onStored: known === null ? undefined : (records) => known.remember(records),
     pool,
     hasher: pool.kernels.hasher,
     clock: SYSTEM_CLOCK,
@@ -92,16 +104,25 @@ export async function runUpload(
   const bases = createBases(session, base);
   try {
     if (base !== undefined) await bases.learnCommon();
-    if (resume !== null) {
+    if (memory !== null) {
       const trusts = inputs.every(isReopenable);
-      await session.resume(resume.acknowledged(), { trusts });
+      await session.resume(memory.resume.acknowledged(), { trusts });
     }
-    const add = async (source: Source, input: UploadInput): Promise<void> => {
-      const learning = bases.learnFor(input);
-      if (learning !== null) await learning;
+    const add = async (
+      source: Source,
+      input: UploadInput,
+      record: ShardFile | null,
+    ): Promise<void> => {
       const wait = session.ready();
       if (wait !== null) await wait;
-      session.enqueue(source, { sha256: givenSha256(input) ?? sha256 });
+      const wanted = givenSha256(input) ?? sha256;
+      if (record !== null && hasSha256(record, wanted)) {
+        session.enqueueKnown(source, record, { sha256: wanted });
+      } else {
+        const learning = bases.learnFor(input);
+        if (learning !== null) await learning;
+        session.enqueue(source, { sha256: wanted });
+      }
       added.count++;
       const { sizeBytes } = source;
       added.bytes =
@@ -117,20 +138,23 @@ export async function runUpload(
         }
       }
     } else {
-      const sourceOptions = { latency: createDiskLatency(), upToStartSize };
+      const identify = known !== null;
+      const sourceOptions = { latency: createDiskLatency(), upToStartSize, identify };
       for (let start = 0; start < inputs.length; start += LOOK_AHEAD) {
         const group = inputs.slice(start, start + LOOK_AHEAD);
-        for (const [i, source] of (await sourcesOf(group, sourceOptions)).entries()) {
+        const sources = await sourcesOf(group, sourceOptions);
+        const records = rehash ? [] : ((await known?.find(sources.map(identityOf))) ?? []);
+        for (const [i, source] of sources.entries()) {
           const input = group[i] as UploadInput;
           if (source instanceof Error) failures.push(failedUpload(inputName(input), source));
-          else await add(source, input);
+          else await add(source, input, records[i] ?? null);
         }
         // Blocking calls let nobody else in: workers want their next slab, and responses are there.
         await nextTurn();
       }
     }
     const summary = await session.finish();
-    await resume?.done();
+    await memory?.done();
     return {
       files,
       failed: [...failures, ...summary.failed.map(({ name, error }) => failedUpload(name, error))],
@@ -144,17 +168,17 @@ export async function runUpload(
     };
   } catch (error) {
     session.abort(error);
-    throw resumable(error, (await resume?.interrupted()) ?? null);
+    throw resumable(error, (await memory?.interrupted()) ?? null);
   }
 }
 
 /** The memory of this upload; null: it has none. */
-async function resumeOf(
+async function memoryOf(
   { state, placement }: UploadParts,
   inputs: readonly UploadInput[],
   { dryRun, sha256, expand, upToStartSize }: ClientUploadOptions,
   added: { readonly count: number; readonly bytes: number | null },
-): Promise<UploadResume | null> {
+): Promise<UploadMemory | null> {
   if (state === null || dryRun === true) return null;
   const options = [
     ...(sha256 === true ? ['--sha256'] : []),
@@ -163,8 +187,18 @@ async function resumeOf(
     ...(placement === 'balanced' ? [] : [`--placement=${placement}`]),
   ];
   const sizeBytes = (): number | null => (added.count === inputs.length ? added.bytes : null);
-  const { openUploadResume } = await import('./upload-resume.js');
-  return openUploadResume({ ...state, inputs, options, sizeBytes });
+  const { openUploadMemory } = await import('./upload-memory.js');
+  return openUploadMemory({ ...state, inputs, options, sizeBytes });
+}
+
+function identityOf(source: Source | Error): Uint8Array | undefined {
+  return source instanceof Error ? undefined : source.identity;
+}
+
+/** Whether a record holds the SHA-256 that is wanted, if one is. */
+function hasSha256({ sha256 }: ShardFile, wanted: boolean | string): boolean {
+  if (wanted === false) return true;
+  return sha256 !== null && (wanted === true || hexEncode(sha256) === wanted.toLowerCase());
 }
 
 /** The same error, which also says by which name the transfer can be gone on with. */

@@ -2,6 +2,7 @@ import { MAX_CHUNK_BYTES } from '../compress/index.js';
 import { OrbweaverError } from '../errors.js';
 import { HASH_BYTES } from '../hash/index.js';
 import { RECORD_HEADER_BYTES, XORB_MAX_BYTES, XORB_MAX_CHUNKS } from '../xorb/index.js';
+import { adoptedFile } from './adopted-file.js';
 import { Batch } from './chunk-source.js';
 import { DEFAULT_MAX_KNOWN_CHUNKS, DEFAULT_SHARD_BYTES, MAX_FILE_TERMS } from './constants.js';
 import { FileState } from './file-state.js';
@@ -60,6 +61,8 @@ export function createDedupSession(options: DedupSessionOptions): DedupSession {
   const open = new Map<FileHandle, FileState>();
   const listed = new Set<number>();
   let finished = new FinishedFiles();
+  /** Finished files that were taken as stored. */
+  let taken = 0;
   let handles = 0;
 
   function stateOf(file: FileHandle): FileState {
@@ -129,6 +132,24 @@ export function createDedupSession(options: DedupSessionOptions): DedupSession {
       open.delete(file);
     },
 
+    adoptFile(record) {
+      const { file, summary } = adoptedFile(record, registry);
+      finished.add(file);
+      return summary;
+    },
+
+    *takeStoredFiles(isStored) {
+      const isThere = (id: number): boolean => {
+        if (!xorbs.source.hasXorb(id)) return true;
+        const hash = registry.closedHash(id);
+        return hash !== null && isStored(hash);
+      };
+      while (taken < finished.count && every(finished.xorbsOf(taken), isThere)) {
+        const file = taken++;
+        yield () => finished.shardFile(file, registry);
+      }
+    },
+
     shards: (maxBytes = DEFAULT_SHARD_BYTES) => [
       ...sessionShards({ files: finished, xorbs, resumed, registry, listed }, maxBytes),
     ],
@@ -140,6 +161,7 @@ export function createDedupSession(options: DedupSessionOptions): DedupSession {
       if (open.size > 0) throw new TypeError(`no open files expected, got ${open.size}`);
       outside.clear(keepsResumed);
       finished = new FinishedFiles();
+      taken = 0;
       for (let slot = 0; slot < xorbs.source.spanCount; slot++) {
         if (isListed(registry.hashOf(xorbs.source.idOf(slot)))) listed.add(slot);
       }
@@ -157,6 +179,11 @@ export function createDedupSession(options: DedupSessionOptions): DedupSession {
       openXorbBytes: xorbs.openBytes,
     }),
   };
+}
+
+function every<T>(items: Iterable<T>, holds: (item: T) => boolean): boolean {
+  for (const item of items) if (!holds(item)) return false;
+  return true;
 }
 
 /** One hash per length, each length that of a chunk. @throws RangeError */

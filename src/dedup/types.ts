@@ -1,6 +1,7 @@
 import type { MerkleHash } from '../hash/index.js';
 import type { Hasher } from '../hash/ports.js';
 import type { KnownXorbRun } from './place-chunks.js';
+import type { ShardFile } from '../shard/index.js';
 import type { Origin, PlacementPolicy } from './ports.js';
 
 /** Stands for one file of a session; opaque. */
@@ -166,6 +167,16 @@ export interface DedupSession {
    * @throws OrbweaverError `TOO_MANY_TERMS`: no shard can hold it; it is dropped, the others are fine
    */
   finishFile(file: FileHandle, sha256?: Uint8Array): FileSummary;
+  /**
+   * Adds a file that is not read: its record of an earlier upload, with verification. It counts as known
+   * from this machine.
+   */
+  adoptFile(record: ShardFile): FileSummary;
+  /**
+   * Finished files since the last call, in order, up to the first that names a xorb of this session
+   * which `isStored` denies; what is given makes the record of one, until the next call of the session.
+   */
+  takeStoredFiles(isStored: (xorb: MerkleHash) => boolean): Iterable<() => ShardFile>;
   /** Forgets a file that will not be finished. What it added to xorbs stays known and usable. */
   dropFile(file: FileHandle): void;
   /**

@@ -40,6 +40,11 @@ export class XorbRegistry {
     return id;
   }
 
+  /** Null while the xorb is open. */
+  closedHash(id: number): MerkleHash | null {
+    return this.#hashes[id] ?? null;
+  }
+
   /** @throws TypeError while the xorb is open */
   hashOf(id: number): MerkleHash {
     const hash = this.#hashes[id];

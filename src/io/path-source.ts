@@ -15,6 +15,7 @@ import { copyInto } from '../platform/index.js';
 import { raceAbort, throwIfAborted } from './abort.js';
 import type { DiskLatency } from './disk-latency.js';
 import { inputError } from './errno.js';
+import { fileIdentity } from './file-identity.js';
 import {
   checkUnchanged,
   type FileVersion,
@@ -41,6 +42,8 @@ export interface PathSourceOptions {
    * @default false: any change is `INPUT_CHANGED`
    */
   readonly upToStartSize?: boolean | undefined;
+  /** Says what tells the file again when it is unchanged (`Source.identity`). @default false */
+  readonly identify?: boolean | undefined;
 }
 
 /** What the functions below share about one regular file. */
@@ -90,20 +93,26 @@ export function pathSourceNow(path: string, options: PathSourceOptions): Source 
 }
 
 function sourceFor(path: string, stats: Stats, options: PathSourceOptions): Source {
-  const { name = path, latency, upToStartSize = false } = options;
+  const { name = path, upToStartSize = false } = options;
   if (stats.isDirectory()) throw isDirectory(name);
   const isFile = stats.isFile();
   const input: FileInput = { path, name, sizeBytes: stats.size, mayGrow: upToStartSize };
   return isFile && stats.size > 0
-    ? sizedSource(input, stats, latency)
+    ? sizedSource(input, stats, options)
     : { name, reopenable: isFile, open: (signal) => openUnsized(input, stats.isFIFO(), signal) };
 }
 
-function sizedSource(file: FileInput, stats: Stats, latency: DiskLatency | undefined): Source {
+function sizedSource(
+  file: FileInput,
+  stats: Stats,
+  { latency, identify = false }: PathSourceOptions,
+): Source {
   const { name, sizeBytes } = file;
+  const identity = identify ? fileIdentity(stats) : null;
   const source: Source = {
     name,
     sizeBytes,
+    ...(identity === null ? {} : { identity }),
     reopenable: true,
     open: (signal) => openSized(file, signal),
   };

@@ -4,6 +4,11 @@ export interface Source {
   readonly name: string;
   /** Bytes, when known before reading; a reader that ends elsewhere is `INPUT_CHANGED`. */
   readonly sizeBytes?: number;
+  /**
+   * Sixteen bytes that are the same only for the same bytes: what the system says of a file (device,
+   * inode, size, times), hashed. Without it a source is read whenever it is uploaded.
+   */
+  readonly identity?: Uint8Array;
   /** True when `open` may be called again and yields the same bytes (files, blobs, arrays). */
   readonly reopenable: boolean;
   open(signal?: AbortSignal): Promise<SourceReader>;

@@ -1,4 +1,6 @@
 export type { BaseInput, BaseOutcome } from './base.js';
+export { IDENTITY_BYTES } from './file-records.js';
+export { KnownFiles } from './known-files.js';
 export { createUploadSession } from './session.js';
 export {
   type AddOptions,

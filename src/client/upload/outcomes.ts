@@ -28,6 +28,7 @@ interface Page {
 
 const DONE = 1;
 const HAS_SHA256 = 2;
+const UNCHANGED = 4;
 
 /**
  * What became of each file, in pages of plain numbers: about 140 bytes a file and its name, where
@@ -68,7 +69,7 @@ export class Outcomes {
   /** `digest` is the SHA-256, raw. */
   done(
     file: number,
-    result: Pick<FileResult, 'fileHash' | (typeof NUMBERS)[number]>,
+    result: Pick<FileResult, 'fileHash' | 'unchanged' | (typeof NUMBERS)[number]>,
     digest: Uint8Array | null,
   ): void {
     this.#errors.delete(file);
@@ -79,7 +80,8 @@ export class Outcomes {
     }
     page.hashes.set(result.fileHash.bytes, at * PAGE_HASH_BYTES);
     if (digest !== null) page.hashes.set(digest, at * PAGE_HASH_BYTES + HASH_BYTES);
-    page.states[at] = DONE | (digest === null ? 0 : HAS_SHA256);
+    page.states[at] =
+      DONE | (digest === null ? 0 : HAS_SHA256) | (result.unchanged ? UNCHANGED : 0);
   }
 
   /** Null: it failed, or is not done. */
@@ -99,6 +101,7 @@ export class Outcomes {
       sizeBytes,
       fileHash: MerkleHash.from(page.hashes, hashAt),
       sha256: (state & HAS_SHA256) === 0 ? null : hexEncode(digest),
+      unchanged: (state & UNCHANGED) !== 0,
       chunkCount,
       termCount,
       newBytes,

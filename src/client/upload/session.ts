@@ -3,7 +3,7 @@ import { createDedupSession, type DedupSession } from '../../dedup/index.js';
 import { isOrbweaverError, OrbweaverError } from '../../errors.js';
 import { Deferred, Scope } from '../../flow/index.js';
 import { MerkleHash } from '../../hash/index.js';
-import { HashTable } from '../../shard/index.js';
+import { HashTable, type ShardFile } from '../../shard/index.js';
 import type { Source, UploadTarget } from '../ports.js';
 import { type BaseInput, type BaseOutcome, learnBase } from './base.js';
 import { FileTask, type Sha256Plan } from './file-task.js';
@@ -15,6 +15,7 @@ import { GlobalQueries } from './queries.js';
 import { type Registration, registerShards } from './register.js';
 import { type Resumed, resumeXorbs } from './resumed.js';
 import { type UploadSizes, uploadSizes } from './sizes.js';
+import { StoredFiles } from './stored-files.js';
 import { Tally } from './tally.js';
 import { storeTarget } from './target.js';
 import {
@@ -49,6 +50,7 @@ export function createUploadSession(options: UploadSessionOptions): UploadSessio
   return {
     add: (source, addOptions) => session.add(source, addOptions),
     enqueue: (source, addOptions) => session.enqueue(source, addOptions),
+    enqueueKnown: (source, record, addOptions) => session.enqueueKnown(source, record, addOptions),
     ready: () => session.ready(),
     addKnownShard: (shard) => session.addKnownShard(shard),
     addBase: (base) => session.addBase(base),
@@ -79,6 +81,8 @@ class Session implements UploadSession {
   readonly #outcomes = new Outcomes();
   readonly #acknowledged = new HashTable();
   readonly #leaning: LeaningFile[] = [];
+  /** Null: nobody wants to know. */
+  readonly #stored: StoredFiles | null;
   /** Files without a result or an error, and who waits until there are none. */
   readonly #open = new Set<FileTask>();
   #allSettled: Deferred<void> | null = null;
@@ -108,6 +112,11 @@ class Session implements UploadSession {
     const knowledgeBytes = atLeastOne(options, 'knowledgeMaxBytes', defaultKnowledgeBytes(pool));
     this.#knowledge = new Knowledge(this.#dedup, clock, knowledgeBytes);
     this.#tally = new Tally(options.onProgress);
+    const { onStored } = parts;
+    this.#stored =
+      onStored === undefined || dryRun
+        ? null
+        : new StoredFiles({ dedup: this.#dedup, acknowledged: this.#acknowledged, onStored });
     this.#scope = new Scope({ clock, signal: options.signal, what: 'the upload' });
     const store = cas === null ? null : storeTarget(cas, this.#scope);
     this.#target = dryRun ? null : (parts.target ?? store);
@@ -149,6 +158,19 @@ class Session implements UploadSession {
 
   enqueue(source: Source, options: AddOptions = {}): void {
     this.#add(source, sha256Plan(options.sha256));
+  }
+
+  enqueueKnown(source: Source, record: ShardFile, options: AddOptions = {}): void {
+    this.#checkTakes();
+    const sha256 = sha256Plan(options.sha256);
+    const number = this.#outcomes.add(source.name);
+    const summary = this.#dedup.adoptFile(record);
+    const digest = sha256.kind === 'none' ? null : record.sha256;
+    this.#outcomes.done(number, { ...summary, unchanged: true }, digest);
+    this.#stored?.finished(null);
+    this.#leaning.push({ number, source, sha256 });
+    this.#knowledge.remembered(this.#outcomes.memoryBytes);
+    this.#tally.skipped(summary.sizeBytes);
   }
 
   ready(): Promise<void> | null {
@@ -239,17 +261,23 @@ class Session implements UploadSession {
       scope: this.#scope,
       onPlaced: (file) => this.#placed(file),
       onGrown: () => this.#knowledge.remembered(this.#outcomes.memoryBytes),
-      onAcknowledged: ({ hash }) => this.#acknowledged.add(hash.bytes, 0),
+      onAcknowledged: ({ hash }) => {
+        this.#acknowledged.add(hash.bytes, 0);
+        this.#stored?.check();
+      },
       onFatal: (error) => this.#end(error),
     });
   }
 
-  #add(source: Source, sha256: Sha256Plan): FileTask {
+  #checkTakes(): void {
     this.#scope.check();
-    if (this.#finishing) {
-      const text = '"session" expected one that takes files, got a finished one';
-      throw new OrbweaverError('CLOSED', text);
-    }
+    if (!this.#finishing) return;
+    const text = '"session" expected one that takes files, got a finished one';
+    throw new OrbweaverError('CLOSED', text);
+  }
+
+  #add(source: Source, sha256: Sha256Plan): FileTask {
+    this.#checkTakes();
     const file = this.#newFile(this.#outcomes.add(source.name), source, sha256);
     this.#tally.added(file);
     return file;
@@ -305,7 +333,8 @@ class Session implements UploadSession {
           `chunks of "${source.name}" expected ${file.readBytes} bytes, got ${summary.sizeBytes}`,
         );
       }
-      this.#outcomes.done(number, summary, digest);
+      this.#stored?.finished(source.identity ?? null);
+      this.#outcomes.done(number, { ...summary, unchanged: false }, digest);
       if (summary.localBytes + summary.globalBytes > 0) {
         this.#leaning.push({ number, source, sha256 });
       }
@@ -329,6 +358,7 @@ class Session implements UploadSession {
     const shards = this.#dedup.eachShard(this.#options.shardMaxBytes ?? DEFAULT_SHARD_MAX_BYTES);
     const first = shards.next();
     await pipeline.sent();
+    this.#stored?.check();
     this.#tally.phase = 'shards';
     this.#tally.tell();
     const { onShard, dryRun = false } = this.#options;
@@ -361,6 +391,7 @@ class Session implements UploadSession {
       (xorb) => unlisted.indexOf(xorb.bytes, 0) < 0,
       (xorb) => this.#acknowledged.indexOf(xorb.bytes, 0) >= 0,
     );
+    this.#stored?.restart();
     this.#knowledge.forget();
     this.#pipeline = this.#newPipeline('alone');
     this.#tally.phase = 'data';

@@ -7,6 +7,7 @@ export class Tally {
   fileCount = 0;
   doneFileCount = 0;
   readBytes = 0;
+  skippedBytes = 0;
   /** The file that was read last. */
   #file: FileTask | null = null;
   newBytes = 0;
@@ -48,6 +49,15 @@ export class Tally {
     this.#knownBytes += file.readBytes;
   }
 
+  /** A file that need not be read. */
+  skipped(bytes: number): void {
+    this.fileCount++;
+    this.#knownBytes += bytes;
+    this.skippedBytes += bytes;
+    this.dedupedBytes += bytes;
+    this.done();
+  }
+
   done(): void {
     this.doneFileCount++;
     this.tell();
@@ -61,6 +71,7 @@ export class Tally {
       fileCount: this.fileCount,
       doneFileCount: this.doneFileCount,
       readBytes: this.readBytes,
+      skippedBytes: this.skippedBytes,
       totalBytes: this.#unknownCount > 0 ? undefined : this.#knownBytes,
       newBytes: this.newBytes,
       dedupedBytes: this.dedupedBytes,

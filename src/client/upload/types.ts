@@ -1,6 +1,7 @@
 import type { FileSummary, PlacementPolicy } from '../../dedup/index.js';
 import type { Clock } from '../../flow/index.js';
 import type { Hasher } from '../../hash/ports.js';
+import type { ShardFile } from '../../shard/index.js';
 import type {
   CasClient,
   ComputePool,
@@ -10,6 +11,7 @@ import type {
   UploadTarget,
 } from '../ports.js';
 import type { BaseInput, BaseOutcome } from './base.js';
+import type { FileRecord } from './file-records.js';
 import type { Resumed } from './resumed.js';
 
 /** Sources read at once when nothing else is said. */
@@ -82,6 +84,11 @@ export interface UploadSessionOptions {
    * added. @default none
    */
   readonly cache?: ShardCache | null | undefined;
+  /**
+   * Told of files as soon as all is stored that they are made of, so that they need not be read again
+   * while they are unchanged; of those whose sources have an identity. @default nobody
+   */
+  readonly onStored?: ((records: readonly FileRecord[]) => void) | undefined;
   readonly pool: ComputePool;
   /** Keyed BLAKE3 of the calling thread. */
   readonly hasher: Hasher;
@@ -113,6 +120,8 @@ export interface FileResult
   readonly name: string;
   /** Lower-case hex of the plain digest; null when not asked for. */
   readonly sha256: string | null;
+  /** It was not read: it is what was uploaded before. */
+  readonly unchanged: boolean;
 }
 
 /** A file that was not uploaded. */
@@ -151,6 +160,8 @@ export interface UploadProgress {
   /** Files read and placed to their end. */
   readonly doneFileCount: number;
   readonly readBytes: number;
+  /** Of unchanged files, which are not read. */
+  readonly skippedBytes: number;
   /** Sum of the known sizes of all files added; undefined while one of unknown size is unread. */
   readonly totalBytes: number | undefined;
   /** Placed so far: new, and known already. */
@@ -187,6 +198,12 @@ export interface UploadSession {
    * @throws what {@link UploadSession.add} throws, and rejects with before it takes the file
    */
   enqueue(source: Source, options?: AddOptions): void;
+  /**
+   * Adds a file that is not read: `record`, of an earlier upload of the same bytes, is registered again.
+   * When the store refuses it, `source` is read after all, if it can be opened twice.
+   * @throws what {@link UploadSession.enqueue} throws; TypeError for a record without verification
+   */
+  enqueueKnown(source: Source, record: ShardFile, options?: AddOptions): void;
   /** Resolves when few files wait to be read; null: that is so. Then memory does not grow with them. */
   ready(): Promise<void> | null;
   /**
