@@ -475,7 +475,7 @@ type Given<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } &
 
 /** What uploads need to remember themselves; null: they are not to. */
 function stateOf({ endpoint, stateFolder, onStateProblem }: ClientOptions): UploadState | null {
-  if (endpoint === undefined || stateFolder === undefined) return null;
+  if (endpoint === null || stateFolder === undefined) return null;
   return { stateFolder, endpoint: trimmed(endpoint), onProblem: onStateProblem ?? (() => {}) };
 }
 

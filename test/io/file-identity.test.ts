@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fileIdentity } from '../../src/io/file-identity.js';
 import { pathSource } from '../../src/io/index.js';
+import type { FileVersion } from '../../src/io/input-size.js';
 
 let dir: string;
 beforeAll(async () => {
