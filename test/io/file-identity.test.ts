@@ -15,7 +15,7 @@ afterAll(() => rm(dir, { recursive: true }));
 const later = (): number => Date.now() + 60_000;
 const of = async (path: string): Promise<string> => {
   const identity = fileIdentity(await stat(path), later());
-  expect(identity).toHaveLength(16);
+  expect(identity).toHaveLength(40);
   return Buffer.from(identity ?? []).toString('hex');
 };
 
@@ -52,12 +52,12 @@ describe('what tells a file again', () => {
       ...{ dev: 1, ino: 2, size: 3, mtimeMs, ctimeMs },
     });
     const old = nowMs - 3_600_000.5;
-    expect(fileIdentity(stats(old, old), nowMs)).toHaveLength(16);
+    expect(fileIdentity(stats(old, old), nowMs)).toHaveLength(40);
     for (const recent of [nowMs - 5.25, nowMs, nowMs + 1000.5, nowMs - 1000, nowMs - 1001 + 1]) {
       expect(fileIdentity(stats(recent, old), nowMs), `${recent}`).toBeNull();
       expect(fileIdentity(stats(old, recent), nowMs), `${recent}`).toBeNull();
     }
-    expect(fileIdentity(stats(old, nowMs - 30.5), nowMs)).toHaveLength(16);
+    expect(fileIdentity(stats(old, nowMs - 30.5), nowMs)).toHaveLength(40);
   });
 
   it('is told by a source that was asked to, of a file that is not empty', async () => {

@@ -5,8 +5,8 @@ export interface Source {
   /** Bytes, when known before reading; a reader that ends elsewhere is `INPUT_CHANGED`. */
   readonly sizeBytes?: number;
   /**
-   * Sixteen bytes that are the same only for the same bytes: what the system says of a file (device,
-   * inode, size, times), hashed. Without it a source is read whenever it is uploaded.
+   * Forty bytes that are the same only for the same bytes: what the system says of a file (times, inode,
+   * size, device). Without it a source is read whenever it is uploaded.
    */
   readonly identity?: Uint8Array;
   /** True when `open` may be called again and yields the same bytes (files, blobs, arrays). */

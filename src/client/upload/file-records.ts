@@ -8,12 +8,12 @@ import { decodeShard, encodeShard, type ShardFile } from '../../shard/index.js';
  * cache:
  *
  *     magic u32 | count u32 | written, milliseconds since the Unix epoch, u64
- *     count × ( identity, 16 bytes | hash of the file, 32 bytes )
+ *     count × ( identity, 40 bytes | hash of the file, 32 bytes )
  *     a shard of those files, an upload body without xorbs
  */
 const MAGIC = 0x3146574f;
 /** Bytes of what tells that a file is still the same (`Source.identity`). */
-export const IDENTITY_BYTES = 16;
+export const IDENTITY_BYTES = 40;
 const HEADER_BYTES = 16;
 const ENTRY_BYTES: number = IDENTITY_BYTES + HASH_BYTES;
 

@@ -13,7 +13,7 @@ export interface StoredFilesOptions {
 /**
  * Tells of each file of a session, in the order in which they were finished, when all xorbs are stored
  * that the session has made for it: then it need not be read again, even if the session ends before it
- * is registered. Sixteen bytes a file.
+ * is registered. Forty bytes a file.
  */
 export class StoredFiles {
   readonly #options: StoredFilesOptions;

@@ -12,7 +12,7 @@ import type { ShardFile } from '../../../src/shard/index.js';
 import { random } from './support.js';
 
 const hashOf = (seed: number): MerkleHash => MerkleHash.from(random(seed, 32));
-const identityOf = (seed: number): Uint8Array => random(1_000_000 + seed, 16);
+const identityOf = (seed: number): Uint8Array => random(1_000_000 + seed, 40);
 const fileOf = (seed: number, terms = 1): ShardFile => ({
   hash: hashOf(seed),
   terms: Array.from({ length: terms }, (_, i) => ({
