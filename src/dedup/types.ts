@@ -1,7 +1,7 @@
 import type { MerkleHash } from '../hash/index.js';
 import type { Hasher } from '../hash/ports.js';
-import type { KnownXorbRun } from './place-chunks.js';
 import type { ShardFile } from '../shard/index.js';
+import type { KnownXorbRun } from './place-chunks.js';
 import type { Origin, PlacementPolicy } from './ports.js';
 
 /** Stands for one file of a session; opaque. */
