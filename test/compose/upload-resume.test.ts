@@ -21,13 +21,20 @@ beforeAll(async () => {
 });
 afterAll(() => rm(dir, { recursive: true }));
 
-/** Ends before its xorb `number`. */
+/** Cuts an upload off at a xorb, when those before it are acknowledged and written down. */
 class CutCas extends FakeCas {
   cutAt = Number.POSITIVE_INFINITY;
-  constructor() {
+  #waiting = 0;
+  constructor(writtenBytes: () => Promise<number>) {
     super(kernels, {
-      beforeXorb: (at) => {
-        if (at >= this.cutAt) throw new OrbweaverError('NETWORK', 'cut off');
+      beforeXorb: async (at) => {
+        if (at < this.cutAt) return;
+        this.#waiting++;
+        while (this.active > this.#waiting || (await writtenBytes()) < this.sentBytes) {
+          await new Promise((resolve) => setTimeout(resolve, 2));
+        }
+        this.#waiting--;
+        throw new OrbweaverError('NETWORK', 'cut off');
       },
     });
   }
@@ -43,7 +50,7 @@ describe('an upload that was cut off', () => {
   let path: string;
   const bytes = random(5, 12 * MIB);
   beforeEach(async () => {
-    cas = new CutCas();
+    cas = new CutCas(writtenBytes);
     problems = [];
     number++;
     path = join(dir, `file-${number}`);
@@ -51,6 +58,13 @@ describe('an upload that was cut off', () => {
     const stateFolder = join(dir, `state-${number}`);
     state = { stateFolder, endpoint: 'https://a', onProblem: (error) => problems.push(error) };
   });
+
+  /** What the journals of unfinished uploads say. */
+  const writtenBytes = async (): Promise<number> =>
+    (await listTransfers(state.stateFolder)).reduce(
+      (sum, transfer) => sum + ('doneBytes' in transfer ? transfer.doneBytes : 0),
+      0,
+    );
 
   const upload = (
     inputs: readonly UploadInput[],
@@ -134,7 +148,7 @@ describe('an upload that was cut off', () => {
 
   it('goes on with what is left of a journal whose end was torn or damaged', async () => {
     for (const damage of ['torn', 'damaged', 'gone'] as const) {
-      cas = new CutCas();
+      cas = new CutCas(writtenBytes);
       await cutOff([path]);
       const name = (await readdir(state.stateFolder)).find((each) => each.endsWith('.blocks'));
       const blocks = join(state.stateFolder, name ?? '');
@@ -188,7 +202,10 @@ describe('an upload that was cut off', () => {
     const { putXorb } = cas;
     cas.putXorb = async (...args: Parameters<typeof putXorb>) => {
       // What is written next has no place to go to.
-      if (puts++ === 2) await rm(state.stateFolder, { recursive: true });
+      if (puts++ === 2) {
+        // Something may be written into it at the same time.
+        await rm(state.stateFolder, { recursive: true, force: true }).catch(() => undefined);
+      }
       return putXorb.apply(cas, args);
     };
     const { files } = await upload([path]);

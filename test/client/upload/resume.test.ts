@@ -45,7 +45,7 @@ async function upload(
       onAcknowledged: (xorb, size, chunks) =>
         void journal.push(acknowledgedShard(xorb, size, chunks)),
     },
-    options: { xorbMaxBytes: 400_000, sendConcurrency: 2, globalDedup: false },
+    options: { xorbMaxBytes: 400_000, sendConcurrency: 1, globalDedup: false },
   });
   const resumed = await session.resume(each(known), { trusts });
   for (const source of sources) session.enqueue(source);
