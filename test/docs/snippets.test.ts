@@ -115,7 +115,14 @@ describe('the commands of README.md', () => {
         .replaceAll('<xorb>', firstXorb(join(folder, 'gateway', 'xorbs')) ?? xorb)
         .split(' ');
       const main = join(root, 'dist', 'cli', 'main.js');
-      const env = { ...process.env, ORBWEAVER_ENDPOINT: gateway.url, ORBWEAVER_TOKEN: 'secret' };
+      const env = {
+        ...process.env,
+        ORBWEAVER_ENDPOINT: gateway.url,
+        ORBWEAVER_TOKEN: 'secret',
+        // Nothing of it belongs to whoever runs the tests.
+        XDG_STATE_HOME: join(folder, 'state'),
+        XDG_CACHE_HOME: join(folder, 'cache'),
+      };
       const { stdout } = await run(process.execPath, [main, ...args], { cwd: folder, env });
       hash ||= /[0-9a-f]{64}/.exec(stdout)?.[0] ?? '';
       expect(hash, line).not.toBe('');
