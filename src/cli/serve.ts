@@ -69,6 +69,7 @@ scope, then serves until SIGINT or SIGTERM, which let requests in flight finish.
       help: 'let web pages of this origin in, or * for all',
       fallback: 'none',
     },
+    { name: 'no-grants', help: 'offer no upload grants: clients post xorbs' },
     {
       name: 'log-level',
       value: 'L',
@@ -121,6 +122,7 @@ async function serve(args: ParsedArgs, context: CliContext): Promise<number> {
       publicUrl: args.text('public-url'),
       dedupOneIn: args.count('dedup-one-in'),
       cors: cors === undefined ? undefined : { origins: cors === '*' ? '*' : [cors] },
+      grants: !args.flag('no-grants'),
       onAccess: log.onAccess,
       onFault: log.onFault,
       onWarning: log.onWarning,

@@ -1,5 +1,11 @@
 import { basename, resolve } from 'node:path';
-import type { PlacementName, UploadInput, UploadProgress, UploadResult } from '../index.js';
+import type {
+  ClientOptions,
+  PlacementName,
+  UploadInput,
+  UploadProgress,
+  UploadResult,
+} from '../index.js';
 import { serverOf } from './args.js';
 import { CACHE, cacheOptionsOf, cacheWarning } from './cache.js';
 import { COMPUTE, defineCommand, type ParsedArgs, SERVER, usage } from './command.js';
@@ -39,6 +45,13 @@ that two of them have in common is sent once. "-" reads standard input.`,
       help: `known chunks: ${PLACEMENTS.join(', ')}`,
       choices: PLACEMENTS,
     },
+    {
+      name: 'grants',
+      value: 'G',
+      help: 'straight into the store: auto, always, never',
+      fallback: 'auto: where it is another host',
+      choices: ['auto', 'always', 'never'],
+    },
     ...CACHE,
     ...STATE,
     { name: 'rehash', help: 'read again what is unchanged since it was uploaded' },
@@ -73,6 +86,7 @@ async function upload(args: ParsedArgs, context: CliContext): Promise<number> {
     stateFolder: stateFolderOf(args, context),
     onStateProblem: (error) => reporter.warn(stateWarning(error)),
     placement: args.text('placement') as PlacementName | undefined,
+    grants: args.text('grants') as ClientOptions['grants'],
     ...computeOptionsOf(args),
     onRetry: (event) => reporter.retry(event),
   });

@@ -10,12 +10,14 @@ import { checkOptions, is, type OptionRules } from '../options/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import type {
   CasClientOptions,
+  GrantPolicy,
   RequestDispatcher,
   RetryEvent,
   RetryOptions,
   TokenSource,
 } from '../transport/index.js';
 import type { WorkerPool } from '../workers/index.js';
+import { crc64 } from './crc64.js';
 import type { UploadInput } from './input.js';
 import { COMPUTE_RULES, type ComputeOptions, poolOf } from './options.js';
 import type { UploadState } from './upload.js';
@@ -56,6 +58,11 @@ export interface ClientOptions extends ComputeOptions {
   readonly dedupTimeoutMs?: number | undefined;
   /** Until a connection stands, ms. @default 15000 */
   readonly connectTimeoutMs?: number | undefined;
+  /**
+   * Whether xorbs go straight into the store behind the server, where it grants that: `auto` where the
+   * store is another host, `always`, or `never`. @default 'auto'
+   */
+  readonly grants?: GrantPolicy | undefined;
   /** More headers for the store; hosts of signed URLs never see them. @default none */
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** Groups the requests of one session in the logs of the store. @default none is sent */
@@ -267,6 +274,7 @@ const CLIENT_RULES: OptionRules<ClientOptions> = {
   responseTimeoutMs: is.number(1),
   dedupTimeoutMs: is.number(1),
   connectTimeoutMs: is.number(1),
+  grants: is.oneOf(['auto', 'always', 'never']),
   headers: is.object,
   sessionId: is.text,
   userAgent: is.text,
@@ -444,6 +452,7 @@ async function casOf(endpoint: string, options: ClientOptions, budget: Budget): 
     options;
   const { sessionId, userAgent, allowHosts, ca, proxy, dispatcher, exchange, fetch, onRetry } =
     options;
+  const { grants } = options;
   const { createCasClient } = await import('../transport/index.js');
   const given = {
     endpoint,
@@ -459,6 +468,7 @@ async function casOf(endpoint: string, options: ClientOptions, budget: Budget): 
       userAgent,
     },
     ...{ allowHosts, ca, proxy, dispatcher, exchange, fetch, budget, onRetry },
+    ...{ grants, crc64 },
   };
   return createCasClient(withoutUndefined(given));
 }

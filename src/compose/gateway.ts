@@ -46,6 +46,8 @@ export interface StartGatewayOptions extends ComputeOptions {
    * One chunk in so many is listed for dedup queries, a power of two up to 1024. @default 64
    */
   readonly dedupOneIn?: number | undefined;
+  /** Offer upload grants, which the reference client asks for first. @default true */
+  readonly grants?: boolean | undefined;
   /** Which web pages may talk to the gateway. @default none */
   readonly cors?: CorsOptions | undefined;
   /** Told of each request when its response was sent: never a query or a token. */
@@ -81,7 +83,7 @@ const LEAST_MEMORY_BYTES = 32 * 1024 * 1024;
  * await gateway.close();
  */
 export async function startGateway(options: StartGatewayOptions): Promise<RunningGateway> {
-  const { maxMemory, onAccess, onFault, publicUrl, cors, dedupOneIn } = options;
+  const { maxMemory, onAccess, onFault, publicUrl, cors, grants, dedupOneIn } = options;
   if (maxMemory !== undefined && !(maxMemory >= LEAST_MEMORY_BYTES)) {
     const message = `"maxMemory" expected at least ${LEAST_MEMORY_BYTES} bytes, got ${maxMemory}`;
     throw new OrbweaverError('USAGE', message);
@@ -105,7 +107,7 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
       codec: pool.kernels.codec,
       verifier: { receive: (pieces) => pool.receiveXorb(pieces) },
       tokens,
-      options: { publicUrl, onAccess, onFault, cors, secret, dedupOneIn, maxMemory: half },
+      options: { publicUrl, onAccess, onFault, cors, grants, secret, dedupOneIn, maxMemory: half },
     });
     closers.push(() => gateway.close());
     const { host, port, prefix } = options;

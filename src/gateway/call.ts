@@ -33,7 +33,8 @@ export function hashParam(call: Call, name: string): MerkleHash {
   }
 }
 
-function paramOf({ match }: Call, name: string): string {
+/** Path parameter `name` as it was sent; empty when the path has none of that name. */
+export function paramOf({ match }: Call, name: string): string {
   return match.kind === 'route' ? (match.params.get(name) ?? '') : '';
 }
 

@@ -11,6 +11,7 @@ import { createDedupIndex } from './dedup-index.js';
 import { createDedupResponses } from './dedup-responses.js';
 import { isFault, statusOf } from './failures.js';
 import { createFileCatalog } from './file-catalog.js';
+import { createUploadGrants } from './grants.js';
 import { createMemory } from './memory.js';
 import { access, announced, auth, budget, cors, fault, offered } from './middleware.js';
 import { type GatewayOptions, type GatewaySettings, gatewaySettings } from './options.js';
@@ -25,6 +26,7 @@ import { chunkHashRoutes } from './route-chunk-hashes.js';
 import { chunkRoutes } from './route-chunks.js';
 import { fetchRoutes } from './route-fetch.js';
 import { fileRoutes } from './route-files.js';
+import { grantRoutes } from './route-grants.js';
 import { reconstructionRoutes } from './route-reconstructions.js';
 import { serviceRoutes } from './route-service.js';
 import { shardRoutes } from './route-shards.js';
@@ -91,6 +93,9 @@ export interface Gateway {
  * | path | methods | scope |
  * |---|---|---|
  * | /v1/xorbs/{prefix}/{xorb} | POST, HEAD | write, read |
+ * | /v1/xorb-grants/{prefix}/{xorb} | POST | write |
+ * | /v1/xorb-uploads/{xorb}/{grant} | PUT | a signed URL |
+ * | /v1/xorb-commits/{prefix}/{xorb}/grant/{grant} | POST | write |
  * | /v1/shards, /v2/shards | POST | write |
  * | /v1/reconstructions/{file}, /v2/reconstructions/{file} | GET | read |
  * | /v1/reconstructions | POST, GET | read |
@@ -126,6 +131,7 @@ export function createGateway(parts: GatewayParts): Gateway {
   });
   const router = createRouter([
     ...xorbRoutes(services),
+    ...(settings.grants ? grantRoutes(services) : []),
     ...shardRoutes(services),
     ...reconstructionRoutes(services),
     ...chunkRoutes(services),
@@ -245,6 +251,7 @@ function createServices(
     health,
     outlines,
     dedup,
+    grants: createUploadGrants({ store, secrets, clock, random, settings }),
     files: createFileCatalog({ store, cacheBytes: cacheBytes.files }),
     shardTurns: createTurns(CONCURRENT_SHARDS),
     planTurns: createTurns(CONCURRENT_PLANS),

@@ -11,10 +11,14 @@ import type { ObjectReader, ObjectStore } from './ports.js';
  *   chunks/<chunk>/<shard>  empty: this shard can answer a dedup query for this chunk; the chunk is
  *                           renamed for each tenant (`secrets.ts`)
  *   files/<file>            the file's terms; written last, so a file exists when all it needs does
+ *   incoming/<grant>        a xorb that was put there by an upload grant, until it is committed or the
+ *                           grant has expired; nothing refers to it
  */
 export const xorbKey = (hash: MerkleHash): string => `xorbs/${hash}`;
 export const shardObjectKey = (hash: MerkleHash): string => `shards/${hash}`;
 export const fileKey = (hash: MerkleHash): string => `files/${hash}`;
+export const INCOMING_PREFIX = 'incoming/';
+export const incomingKey = (grantId: string): string => INCOMING_PREFIX + grantId;
 export const chunkPrefix = (chunk: MerkleHash): string => `chunks/${chunk}/`;
 export const chunkKey = (chunk: MerkleHash, shard: MerkleHash): string =>
   `chunks/${chunk}/${shard}`;

@@ -19,6 +19,14 @@ export interface GatewayOptions {
   /** How long a fetch URL works, in milliseconds. @default 3600000 */
   readonly urlLifetimeMs?: number | undefined;
   /**
+   * Offer upload grants, by which clients put xorbs under a signed URL and commit them afterwards:
+   * straight into the store where that signs URLs of its own, else into the gateway. Without them
+   * clients send xorbs to `POST /v1/xorbs`. @default true
+   */
+  readonly grants?: boolean | undefined;
+  /** How long the URL of an upload grant works, in milliseconds. @default 3600000 */
+  readonly grantLifetimeMs?: number | undefined;
+  /**
    * Bytes for request bodies, dedup responses, reconstructions and caches together, at least 16 MiB
    * (docs/gateway.md says who gets how much). Memory of a worker pool comes on top.
    * @default 268435456
@@ -54,6 +62,7 @@ export interface GatewayOptions {
 /** What the gateway uses when an option is not given. Units are in the names. */
 export const GATEWAY_DEFAULTS: {
   readonly urlLifetimeMs: number;
+  readonly grantLifetimeMs: number;
   readonly maxMemory: number;
   readonly maxWaitingCount: number;
   readonly minBodyRate: number;
@@ -63,6 +72,8 @@ export const GATEWAY_DEFAULTS: {
 } = {
   // Long enough for a slow reader of one window, short enough that a leaked URL dies soon.
   urlLifetimeMs: 60 * 60 * 1000,
+  // Clients hold a grant while they repeat a request for minutes, and ask for the next one in advance.
+  grantLifetimeMs: 60 * 60 * 1000,
   maxMemory: 256 * 1024 * 1024,
   // Reference clients open at most 64 uploads each.
   maxWaitingCount: 256,
@@ -82,6 +93,7 @@ const LEAST_MEMORY_BYTES = 16 * 1024 * 1024;
 export interface GatewaySettings extends Readonly<typeof GATEWAY_DEFAULTS> {
   readonly publicUrl: string | null;
   readonly secret: Uint8Array | null;
+  readonly grants: boolean;
   readonly acceptUnverifiedShards: boolean;
   readonly cors: CorsOptions | null;
   readonly onAccess: ((access: GatewayAccess) => void) | undefined;
@@ -92,6 +104,8 @@ const RULES: OptionRules<GatewayOptions> = {
   publicUrl: is.text,
   secret: is.object,
   urlLifetimeMs: is.integer(1),
+  grants: is.flag,
+  grantLifetimeMs: is.integer(1),
   maxMemory: is.integer(LEAST_MEMORY_BYTES),
   maxWaitingCount: is.integer(1),
   minBodyRate: is.integer(1),
@@ -118,6 +132,7 @@ export function gatewaySettings(options: GatewayOptions = {}): GatewaySettings {
   const given = Object.entries(rest).filter(([, value]) => value !== undefined);
   return {
     ...GATEWAY_DEFAULTS,
+    grants: true,
     acceptUnverifiedShards: false,
     ...(Object.fromEntries(given) as Partial<typeof GATEWAY_DEFAULTS>),
     publicUrl: publicUrl === undefined ? null : checkUrl(publicUrl, 'publicUrl'),

@@ -46,6 +46,35 @@ export interface PutOptions {
   readonly replace?: boolean | undefined;
 }
 
+/** A part of an object, and what follows it: see `ObjectStore.putFrom`. */
+export interface ObjectPart {
+  readonly key: string;
+  /** The version that was looked at; another one is not taken. */
+  readonly version: string;
+  /** Bytes `[0, endBytes)` of it are taken. */
+  readonly endBytes: number;
+  /** Stored behind them; may be empty. */
+  readonly tail: Uint8Array;
+}
+
+/** What a signed request may store, and for how long. */
+export interface SignedPutOptions {
+  /** Exact length of the body. */
+  readonly sizeBytes: number;
+  /** CRC-64/NVME of the body: what S3 calls `x-amz-checksum-crc64nvme`. */
+  readonly crc64nvme: bigint;
+  readonly lifetimeMs: number;
+}
+
+/** A request that anybody may send who has it, with the object as its body. */
+export interface SignedPut {
+  readonly method: string;
+  /** Absolute. A secret until it has expired. */
+  readonly url: string;
+  /** To be sent exactly as they are, and no others that the store's signature would cover. */
+  readonly headers: HttpHeaders;
+}
+
 /** What a store says about its place. */
 export interface StoreState {
   /** `full`: nothing can be added; `read-only`: nothing can be written. */
@@ -76,6 +105,21 @@ export interface ObjectStore {
    * writers without `replace` exactly one gets true. The body is borrowed until the promise settles.
    */
   put(key: string, body: ObjectBody, options?: PutOptions): Promise<boolean>;
+  /**
+   * The same as `put`, with bytes of another object that this process need not see again. That object
+   * may be gone afterwards. Absent where it would be no cheaper than reading it and putting it. Null,
+   * and nothing is changed: there is no such object any more, or it has another version.
+   */
+  putFrom?(key: string, part: ObjectPart, options?: PutOptions): Promise<boolean | null>;
+  /**
+   * A request by which a client stores an object under a free `key` by itself, without the bytes
+   * passing here. What it stores is unproved. Absent where only the gateway can write; upload grants
+   * then name a URL of the gateway's own.
+   *
+   * The request has to fail with 412 when the key is taken, with 400 for other bytes than announced,
+   * and with 403 or 400 when its time is over.
+   */
+  signedPut?(key: string, options: SignedPutOptions): Promise<SignedPut>;
   /** The object was read and is what it should be: `intact` may be true from now on. */
   seal?(key: string, version: string): Promise<void>;
   /** Objects whose key starts with `prefix`: one or two whole segments and a `/`. Any order. */

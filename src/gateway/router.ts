@@ -3,7 +3,7 @@ import type { TokenScope } from './ports.js';
 
 /** One endpoint. */
 export interface Route {
-  readonly method: 'GET' | 'HEAD' | 'POST';
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT';
   /** Segments; one that starts with `:` matches any single segment and becomes a parameter. */
   readonly path: string;
   /** Null: no bearer token is looked at (signed URLs, health). */

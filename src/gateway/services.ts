@@ -5,6 +5,7 @@ import type { BodyBuffers } from './body-buffers.js';
 import type { Call } from './call.js';
 import type { DedupResponses } from './dedup-responses.js';
 import type { FileCatalog } from './file-catalog.js';
+import type { UploadGrants } from './grants.js';
 import type { GatewayMemory } from './memory.js';
 import type { GatewaySettings } from './options.js';
 import type { ObjectStore, XorbReceiver, XorbVerifier } from './ports.js';
@@ -27,6 +28,7 @@ export interface GatewayServices {
   readonly buffers: BodyBuffers;
   readonly xorbs: XorbCatalog;
   readonly health: XorbHealth;
+  readonly grants: UploadGrants;
   readonly files: FileCatalog;
   readonly outlines: ShardOutlines;
   readonly dedup: DedupResponses;

@@ -1,3 +1,4 @@
+export { type Crc64, createCrc64 } from './crc64.js';
 export { createKernels } from './create.js';
 export {
   createMemory,

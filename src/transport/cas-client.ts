@@ -38,7 +38,8 @@ export function createCasClient(options: CasClientOptions): CasClient {
   const scopes = createCallScopes(checked.clock);
   const { context, wire } = createContext(checked);
   const queries = createDedupQueries(context, checked.dedupTimeoutMs);
-  const putXorb = createXorbUpload(context);
+  const { grants, crc64 } = checked;
+  const putXorb = createXorbUpload(context, { policy: grants, crc64 });
   const putShard = createShardUpload(context);
   const getReconstruction = createReconstructionQuery(context);
   const getChunkHashes = createChunkHashesQuery(context);
@@ -63,8 +64,8 @@ export function createCasClient(options: CasClientOptions): CasClient {
     denseDedup: () => context.dense,
     queryDedupMany: (question, signal, admit) =>
       missWhenClosed(signal, (scope) => queries.many(question, scope, admit)),
-    putXorb: (xorb, body, { signal, onSent } = {}) =>
-      within(scopes, signal, (scope) => putXorb(xorb, body, { scope, onSent })),
+    putXorb: (xorb, body, { signal, onSent, turn } = {}) =>
+      within(scopes, signal, (scope) => putXorb(xorb, body, { scope, onSent, turn })),
     hasXorb: (xorb, signal) => within(scopes, signal, (scope) => hasXorb(context, xorb, scope)),
     putShard: (shard, { signal, onProgress } = {}) =>
       within(scopes, signal, (scope) => putShard(shard, { scope, onProgress })),

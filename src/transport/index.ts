@@ -1,4 +1,5 @@
 export { createCasClient } from './cas-client.js';
+export type { Crc64OfPieces, GrantPolicy } from './grants.js';
 export { createMasker, type Masker, maskUrl } from './mask.js';
 export type { CasClientOptions } from './options.js';
 export type {

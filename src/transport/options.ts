@@ -2,6 +2,7 @@ import { lookup as systemLookup } from 'node:dns';
 import { Budget, type Clock } from '../flow/index.js';
 import type { Exchange } from '../http/index.js';
 import { type RandomSource, SYSTEM_CLOCK, systemRandom } from '../platform/index.js';
+import { type Crc64OfPieces, crc64OfPieces, type GrantPolicy } from './grants.js';
 import { createMasker, maskUrl } from './mask.js';
 import type { NameLookup, RequestDispatcher, RetryEvent, TokenSource } from './ports.js';
 import { DEFAULT_RETRY, type RetryOptions } from './retry-table.js';
@@ -55,6 +56,17 @@ export interface CasClientOptions {
    * @default DEFAULT_ADDRESS_TIMEOUT_MS
    */
   readonly addressTimeoutMs?: number;
+  /**
+   * Whether xorbs go by upload grants, straight into the store, where the server offers them:
+   * `auto` where that is another host than the server itself, `always`, or `never`.
+   * @default 'auto'
+   */
+  readonly grants?: GrantPolicy;
+  /**
+   * CRC-64/NVME of bytes that lie in pieces, which upload grants ask for.
+   * @default in JavaScript, a part at a time on the calling thread
+   */
+  readonly crc64?: Crc64OfPieces;
   /**
    * What is tried again, how often and when.
    * @default DEFAULT_RETRY
@@ -137,6 +149,8 @@ export interface CheckedCasClientOptions extends Times {
   readonly userAgent: string;
   readonly sessionId: string;
   readonly headers: Readonly<Record<string, string>>;
+  readonly grants: GrantPolicy;
+  readonly crc64: Crc64OfPieces;
   readonly retry: RetryOptions;
   readonly allowHosts: readonly string[];
   readonly ca: string;
@@ -179,6 +193,8 @@ export function checkCasClientOptions(options: CasClientOptions): CheckedCasClie
     sessionId: checkHeader('sessionId', options.sessionId ?? ''),
     headers: checkHeaders(options.headers ?? {}),
     ...checkTimes(options),
+    grants: checkGrants(options.grants ?? 'auto'),
+    crc64: options.crc64 ?? crc64OfPieces,
     retry,
     allowHosts: options.allowHosts ?? [],
     ca: checkCertificates(options.ca ?? ''),
@@ -253,6 +269,11 @@ function checkDispatcher(options: CasClientOptions): RequestDispatcher | null {
     throw new TypeError('"dispatcher" expected an undici dispatcher, got something else');
   }
   return dispatcher;
+}
+
+function checkGrants(policy: GrantPolicy): GrantPolicy {
+  if (policy === 'auto' || policy === 'always' || policy === 'never') return policy;
+  throw new TypeError('"grants" expected "auto", "always" or "never"');
 }
 
 function checkFunction<T>(field: string, value: T | undefined): T | null {

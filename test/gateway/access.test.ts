@@ -20,6 +20,15 @@ const ENDPOINTS: readonly {
   { method: 'GET', path: `/v1/chunks/default-merkledb/${HASH}`, scope: 'read', status: 404 },
   { method: 'POST', path: `/v1/xorbs/default/${HASH}`, scope: 'write', status: 400, body: 'x' },
   { method: 'HEAD', path: `/v1/xorbs/default/${HASH}`, scope: 'read', status: 404 },
+  {
+    method: 'POST',
+    path: `/v1/xorb-grants/default/${HASH}`,
+    scope: 'write',
+    status: 400,
+    body: 'x',
+  },
+  { method: 'PUT', path: `/v1/xorb-uploads/${HASH}/x`, scope: null, status: 403, body: 'x' },
+  { method: 'POST', path: `/v1/xorb-commits/default/${HASH}/grant/x`, scope: 'write', status: 404 },
   { method: 'POST', path: '/v1/shards', scope: 'write', status: 400, body: 'x' },
   { method: 'POST', path: '/v2/shards', scope: 'write', status: 200, body: 'x' },
   { method: 'HEAD', path: `/v1/files/${HASH}`, scope: 'read', status: 404 },
@@ -58,10 +67,6 @@ describe.each(ENDPOINTS)('$method $path', ({ method, path, scope, status, body }
 
 describe('paths that are not offered', () => {
   const NOT_OFFERED = [
-    ['POST', `/v1/xorb-grants/default/${HASH}`],
-    ['GET', `/v1/xorb-grants/default/${HASH}`],
-    ['OPTIONS', `/v1/xorb-grants/default/${HASH}`],
-    ['POST', `/v1/xorb-commits/default/${HASH}/grant/1`],
     ['PUT', '/simulation/xorb-uploads/1'],
     ['GET', `/v2/file-chunk-hashes/${HASH}`],
     ['GET', `/v1/get_xorb/default/${HASH}/`],
@@ -77,11 +82,26 @@ describe('paths that are not offered', () => {
     ['DELETE', `/v1/objects/${HASH}`],
   ] as const;
 
+  const GRANTS = [
+    ['POST', `/v1/xorb-grants/default/${HASH}`],
+    ['GET', `/v1/xorb-grants/default/${HASH}`],
+    ['OPTIONS', `/v1/xorb-grants/default/${HASH}`],
+    ['POST', `/v1/xorb-commits/default/${HASH}/grant/1`],
+    ['PUT', `/v1/xorb-uploads/${HASH}/1`],
+  ] as const;
+
   it.each(NOT_OFFERED)('%s %s is 404, whatever the token', async (method, path) => {
     for (const token of [WRITE_TOKEN, READ_TOKEN, 'unknown', null]) {
       const response = await createRig().send(method, path, { token });
       expect(response.status).toBe(404);
       expect(response.headers.get('x-request-id')).toMatch(/^[0-9a-f]{16}$/);
+    }
+  });
+
+  it.each(GRANTS)('%s %s is 404 where grants are off', async (method, path) => {
+    for (const token of [WRITE_TOKEN, READ_TOKEN, 'unknown', null]) {
+      const rig = createRig({ options: { grants: false } });
+      expect((await rig.send(method, path, { token })).status).toBe(404);
     }
   });
 
@@ -225,7 +245,7 @@ describe('a closed gateway', () => {
     const rig = createRig();
     await rig.gateway.close();
     expect((await rig.send('GET', '/health')).status).toBe(503);
-    expect((await rig.send('POST', `/v1/xorb-grants/default/${HASH}`)).status).toBe(404);
+    expect((await rig.send('POST', `/v1/not-offered/${HASH}`)).status).toBe(404);
     expect(rig.faults).toEqual([]);
   });
 });

@@ -11,6 +11,7 @@ import {
   createNodeListener,
   type Gateway,
 } from '../../src/gateway/index.js';
+import { crc64nvme } from '../../src/hash/index.js';
 import {
   buildXorb,
   codec,
@@ -25,6 +26,8 @@ import {
 /** The adapters, each under the real framework, at the root and under a prefix. */
 
 const xorb = buildXorb(randomChunks(97, [40_000, 60_000, 50_000]));
+/** Is put by an upload grant. */
+const granted = buildXorb(randomChunks(98, [30_000, 20_000]));
 const file = fileOf([[xorb, 0, 3]]);
 const auth = { authorization: `Bearer ${WRITE_TOKEN}` };
 
@@ -85,9 +88,27 @@ async function expectWhole(base: string): Promise<void> {
   expect(Buffer.from(await data.arrayBuffer()).equals(xorb.bytes)).toBe(true);
   const head = await fetch(`${base}/v1/files/${file.hash}`, { method: 'HEAD', headers: auth });
   expect(head.headers.get('content-length')).toBe('150000');
-  const grant = await post(`${base}/v1/xorb-grants/default/${xorb.hash}`, '{}', 'application/json');
-  expect(grant.status).toBe(404);
-  expect((await grant.json()) as object).toMatchObject({ code: 'NOT_FOUND' });
+  const asked = await post(
+    `${base}/v1/xorb-grants/default/${granted.hash}`,
+    JSON.stringify({
+      length: granted.bytes.length,
+      checksum: { algo: 'crc64nvme', value: String(crc64nvme(granted.bytes)) },
+    }),
+    'application/json',
+  );
+  expect(asked.status).toBe(201);
+  const grant = (await asked.json()) as { id: string; url: string };
+  expect(grant.url.startsWith(`${base}/v1/xorb-uploads/`)).toBe(true);
+  const put = await fetch(grant.url, { method: 'PUT', body: Buffer.from(granted.bytes) });
+  expect(put.status).toBe(200);
+  const commit = await fetch(`${base}/v1/xorb-commits/default/${granted.hash}/grant/${grant.id}`, {
+    method: 'POST',
+    headers: auth,
+  });
+  expect(commit.status).toBe(200);
+  const missing = await post(`${base}/v1/other/default/${xorb.hash}`, '{}', 'application/json');
+  expect(missing.status).toBe(404);
+  expect((await missing.json()) as object).toMatchObject({ code: 'NOT_FOUND' });
 }
 
 describe('node:http', () => {

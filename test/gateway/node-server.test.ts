@@ -152,7 +152,8 @@ describe('a gateway on a port', () => {
     for (const [path, headers, status] of [
       [`/v1/xorbs/default/${xorb.hash}`, {}, 401],
       [`/v1/xorbs/default/${xorb.hash}`, { authorization: `Bearer ${READ_TOKEN}` }, 403],
-      ['/v1/xorb-grants/default/x', auth, 404],
+      ['/v1/xorb-grants/default/x', auth, 413],
+      ['/v1/not-offered/x', auth, 404],
       ['/v1/xorbs/default/xyz', auth, 400],
       ['/v1/telemetry', auth, 413],
     ] as const) {

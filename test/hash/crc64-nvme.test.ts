@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Crc64Nvme, crc64nvme } from '../../src/hash/index.js';
+import { createCrc64 } from '../../src/kernels/index.js';
 import { generate } from '../support/generators.js';
 
 /** The definition, bit by bit. */
@@ -32,6 +33,18 @@ describe('CRC-64/NVME', () => {
     for (let length = 0; length <= data.length; length++) {
       const bytes = data.subarray(length & 7, length);
       expect(crc64nvme(bytes), `${length}`).toBe(bitwise(bytes));
+    }
+  });
+
+  it('is the same by the kernel that uploads use, of memory that is shared as well', async () => {
+    const shared = new Uint8Array(new SharedArrayBuffer(100_001));
+    shared.set(generate({ kind: 'splitmix64', seed: 14, bytes: shared.length }));
+    for (const length of [0, 1, 7, 8, 16_384, 65_537, 100_001]) {
+      const crc = await createCrc64();
+      const bytes = shared.subarray(0, length);
+      crc.update(bytes.subarray(0, length >> 1));
+      crc.update(bytes.subarray(length >> 1));
+      expect(crc.digest(), `${length}`).toBe(crc64nvme(bytes));
     }
   });
 

@@ -156,6 +156,8 @@ export async function startRig(
     clock,
     random: () => 0,
     onRetry: (event) => retries.push(event),
+    // Large bodies would ask for them first; `grants.test.ts` is about those.
+    grants: 'never',
     ...options,
   });
   return {

@@ -50,12 +50,28 @@ export interface DedupQueries {
   ): Promise<Uint8Array | null>;
 }
 
+/** Options of {@link XorbStore.putXorb}. */
+export interface PutXorbOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Bytes sent since the last call. */
+  readonly onSent?: ((bytes: number) => void) | undefined;
+  /**
+   * Called before bytes of the xorb are sent: resolves when they may be, with what is to be called when
+   * they are, once. What else a xorb takes (asking before, committing after) happens outside of a turn.
+   * @default at once
+   */
+  readonly turn?: SendTurn | undefined;
+}
+
+/** See {@link PutXorbOptions.turn}. */
+export type SendTurn = () => Promise<() => void>;
+
 /** Takes xorbs. */
 export interface XorbStore {
   putXorb(
     xorb: MerkleHash,
     body: XorbBody,
-    options?: { signal?: AbortSignal | undefined; onSent?: (bytes: number) => void },
+    options?: PutXorbOptions,
   ): Promise<{ inserted: boolean }>;
   /**
    * Whether the xorb is stored whole and will stay, so that it need not be sent. False is always

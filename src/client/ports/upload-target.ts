@@ -1,5 +1,5 @@
 import type { MerkleHash } from '../../hash/index.js';
-import type { XorbBody } from './store.js';
+import type { SendTurn, XorbBody } from './store.js';
 
 /**
  * Where an upload ends: `read → chunk → join → ask → place → pack → send`, and from `send` on it is
@@ -24,6 +24,11 @@ export interface PackedXorb {
 /** Takes packed xorbs, several at a time, in any order. */
 export interface XorbConsumer {
   /**
+   * True: it takes a turn itself for the time that it sends ({@link TakeOptions.turn}), and may be given
+   * more xorbs than there are turns. @default false: each `take` is a turn as a whole
+   */
+  readonly takesTurns?: boolean | undefined;
+  /**
    * Resolves when the xorb is stored for good. `inserted` is false when it was there before.
    * @throws OrbweaverError whatever it throws ends the upload: files refer to the xorb
    */
@@ -35,6 +40,8 @@ export interface TakeOptions {
   readonly signal: AbortSignal;
   /** Bytes sent since the last call. */
   readonly onSent: (bytes: number) => void;
+  /** For those that take turns: as in `PutXorbOptions`. */
+  readonly turn: SendTurn;
 }
 
 /** Takes the records of files, as shards, when all xorbs that they name are stored. */

@@ -14,29 +14,38 @@ const ASK_TIMEOUT_MS = 5000;
 export function storeTarget(store: XorbStore & ShardRegistry, scope: Scope): UploadTarget {
   /** The last xorb was there already, or there was none yet. */
   let mayKnow = true;
+  /** Xorbs come side by side; what one of them learns is for those behind it. */
+  let asking: Promise<unknown> = Promise.resolve();
 
-  const isThere = async ({ hash, body }: PackedXorb): Promise<boolean> => {
-    if (!mayKnow || store.hasXorb === undefined || body.sizeBytes < ASK_MIN_BYTES) return false;
-    const asking = scope.child();
-    const stop = asking.after(ASK_TIMEOUT_MS, () => asking.end('it took too long'));
+  const ask = async (hash: PackedXorb['hash']): Promise<boolean> => {
+    const limited = scope.child();
+    const stop = limited.after(ASK_TIMEOUT_MS, () => limited.end('it took too long'));
     try {
-      return await asking.call((signal) => (store.hasXorb as Has).call(store, hash, signal));
+      mayKnow = await limited.call((signal) => (store.hasXorb as Has).call(store, hash, signal));
     } catch {
-      return false;
+      mayKnow = false;
     } finally {
       stop();
-      asking.close();
+      limited.close();
     }
+    return mayKnow;
+  };
+  const isThere = ({ hash, body }: PackedXorb): Promise<boolean> | false => {
+    if (!mayKnow || store.hasXorb === undefined || body.sizeBytes < ASK_MIN_BYTES) return false;
+    const response = asking.then(() => mayKnow && ask(hash));
+    asking = response;
+    return response;
   };
 
   return {
     xorbs: {
-      async take(xorb: PackedXorb, { signal, onSent }: TakeOptions) {
+      takesTurns: true,
+      async take(xorb: PackedXorb, { signal, onSent, turn }: TakeOptions) {
         if (await isThere(xorb)) {
           onSent(xorb.body.sizeBytes);
           return { inserted: false };
         }
-        const sent = await store.putXorb(xorb.hash, xorb.body, { signal, onSent });
+        const sent = await store.putXorb(xorb.hash, xorb.body, { signal, onSent, turn });
         mayKnow = !sent.inserted;
         return sent;
       },

@@ -1,7 +1,7 @@
 import PQueue from 'p-queue';
 import type { ClosedXorb } from '../../dedup/index.js';
 import type { Scope } from '../../flow/index.js';
-import type { UploadJournal, XorbConsumer } from '../ports.js';
+import type { SendTurn, UploadJournal, XorbConsumer } from '../ports.js';
 import type { Piece } from './packing.js';
 
 /** What the sender reports to its session. */
@@ -21,10 +21,17 @@ export interface SenderOptions {
   /** Null: nothing is sent. */
   readonly consumer: XorbConsumer | null;
   readonly journal: UploadJournal;
+  /** Xorbs sent at a time. */
   readonly concurrency: number;
   readonly scope: Scope;
   readonly events: SenderEvents;
 }
+
+/**
+ * Xorbs with a consumer that takes turns, for each one that may be sent: so many ask for permission, wait
+ * for their turn or are being committed beside it.
+ */
+const OPEN_PER_TURN = 4;
 
 /**
  * Collects the records of xorbs in the order of placement and sends each xorb when it is closed,
@@ -32,7 +39,9 @@ export interface SenderOptions {
  */
 export class XorbSender {
   readonly #options: SenderOptions;
+  /** Xorbs that the consumer has; each is a turn as well, unless it takes turns itself. */
   readonly #queue: PQueue;
+  readonly #turns: PQueue;
   /** Xorbs closed whose size is not known yet, and who waits for it. */
   #unpacked = 0;
   #whenPacked: (() => void)[] = [];
@@ -41,7 +50,10 @@ export class XorbSender {
 
   constructor(options: SenderOptions) {
     this.#options = options;
-    this.#queue = new PQueue({ concurrency: options.concurrency });
+    const { concurrency, consumer } = options;
+    const open = consumer?.takesTurns === true ? OPEN_PER_TURN * concurrency : concurrency;
+    this.#queue = new PQueue({ concurrency: open });
+    this.#turns = new PQueue({ concurrency });
     options.scope.onEnd(() => this.#drop());
   }
 
@@ -85,6 +97,12 @@ export class XorbSender {
     return this.#queue.onIdle();
   }
 
+  /** Waits in the order of asking. A turn that is not given back would be one less for good. */
+  readonly #turn: SendTurn = () =>
+    new Promise((resolve) => {
+      void this.#turns.add(() => new Promise<void>((over) => resolve(() => over())));
+    });
+
   /** After a cancellation: gives back the memory of xorbs that will never be closed. */
   #drop(): void {
     for (const pieces of this.#filling.values()) void endAll(pieces);
@@ -109,7 +127,7 @@ export class XorbSender {
         const onSent = (bytes: number): void => events.onSent(bytes);
         const packed = { hash, body, chunkCount: chunkLengths.length, rawBytes };
         ({ inserted } = await scope.call((signal) => {
-          taking = consumer.take(packed, { signal, onSent });
+          taking = consumer.take(packed, { signal, onSent, turn: this.#turn });
           return taking;
         }));
         const chunks = { hashes: chunkHashes, lengths: chunkLengths };

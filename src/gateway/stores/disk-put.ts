@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs';
 import { type FileHandle, link, open, rename, unlink } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import type { Clock } from '../../flow/index.js';
@@ -32,17 +33,76 @@ export async function putObject(
   const temporary = place.temporary.newPath();
   try {
     await writeObject(temporary, basename(path), body, place);
-    const inserted = await inFolder(path, place, async () => {
-      if (!replace) return nameAtomically(temporary, path);
-      await rename(temporary, path);
-      await place.files.forget(path);
-      return true;
-    });
-    if (place.sync) await syncFolder(dirname(path));
-    return inserted;
+    return await finish(temporary, path, replace, place);
   } finally {
     await unlink(temporary).catch(() => undefined);
   }
+}
+
+/** A file that is going to be another one. */
+export interface FilePart {
+  readonly path: string;
+  /** True for the file that was meant, as far as one can tell before it is moved. */
+  readonly isMeant: (info: Stats) => boolean;
+  readonly endBytes: number;
+  readonly tail: Uint8Array;
+}
+
+/**
+ * The file itself moves: it is taken away from its name first, so that of two who want it one gets
+ * it, and nobody sees it while it is cut and what follows is written behind. False when `path` is taken
+ * and not to be replaced; null when the file is not there or another one.
+ */
+export async function putPart(
+  path: string,
+  { path: from, isMeant, endBytes, tail }: FilePart,
+  { replace = false }: PutOptions,
+  place: PutPlace,
+): Promise<boolean | null> {
+  const info = await statOrNull(from);
+  if (info === null || !isMeant(info)) return null;
+  if (!replace && (await statOrNull(path)) !== null) return false;
+  const temporary = place.temporary.newPath();
+  await place.files.forget(from);
+  try {
+    await rename(from, temporary);
+  } catch (error) {
+    if (isMissing(error)) return null;
+    throw error;
+  }
+  try {
+    const file = await place.files.withRoom(() => open(temporary, 'r+'));
+    try {
+      if (info.size > endBytes) await file.truncate(endBytes);
+      for (let at = 0; at < tail.length; ) {
+        at += (await file.write(tail, at, tail.length - at, endBytes + at)).bytesWritten;
+      }
+      await seal(file, basename(path), endBytes + tail.length, place.clock.unixMs());
+      if (place.sync) await file.sync();
+    } finally {
+      await file.close();
+    }
+    return await finish(temporary, path, replace, place);
+  } finally {
+    await unlink(temporary).catch(() => undefined);
+  }
+}
+
+/** Gives a complete file its name. */
+async function finish(
+  temporary: string,
+  path: string,
+  replace: boolean,
+  place: PutPlace,
+): Promise<boolean> {
+  const inserted = await inFolder(path, place, async () => {
+    if (!replace) return nameAtomically(temporary, path);
+    await rename(temporary, path);
+    await place.files.forget(path);
+    return true;
+  });
+  if (place.sync) await syncFolder(dirname(path));
+  return inserted;
 }
 
 async function writeObject(

@@ -7,7 +7,7 @@ import { SYSTEM_CLOCK } from '../../platform/index.js';
 import type { ObjectInfo, ObjectStore, StoreState } from '../ports.js';
 import { diskSpace, guarded, isReadOnly, systemCode } from './disk-errors.js';
 import { filesBelow, isMissing, openExisting, readFully, statOrNull } from './disk-files.js';
-import { putObject } from './disk-put.js';
+import { putObject, putPart } from './disk-put.js';
 import { isSealed, seal } from './disk-seal.js';
 import { openTemporaryFiles } from './disk-tmp.js';
 import { keySegments, pathSegments, prefixSegments } from './key-path.js';
@@ -106,6 +106,18 @@ export async function createDiskStore(
     async put(key, body, putOptions = {}) {
       const path = pathOf(key);
       const run = (): Promise<boolean> => putObject(path, body, putOptions, place);
+      return guarded(`storing "${key}"`, run, folder);
+    },
+
+    async putFrom(key, { key: from, version, endBytes, tail }, putOptions = {}) {
+      const path = pathOf(key);
+      const part = {
+        path: pathOf(from),
+        isMeant: (info: Stats) => versionOf(info) === version && info.size >= endBytes,
+        endBytes,
+        tail,
+      };
+      const run = (): Promise<boolean | null> => putPart(path, part, putOptions, place);
       return guarded(`storing "${key}"`, run, folder);
     },
 

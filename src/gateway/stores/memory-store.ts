@@ -69,6 +69,20 @@ export function createMemoryStore(options: { clock?: Clock | undefined } = {}): 
       return true;
     },
 
+    async putFrom(key, { key: from, version, endBytes, tail }, { replace = false } = {}) {
+      keySegments(key);
+      const source = find(from);
+      if (source === undefined || source.version !== version) return null;
+      if (objects.has(key) && !replace) return false;
+      const { end } = checkRange(from, { start: 0, end: endBytes }, source.bytes.length);
+      const bytes = new Uint8Array(end + tail.length);
+      bytes.set(source.bytes.subarray(0, end));
+      bytes.set(tail, end);
+      objects.set(key, { bytes, modifiedMs: clock.unixMs(), version: `${++writes}` });
+      objects.delete(from);
+      return true;
+    },
+
     async *list(prefix) {
       prefixSegments(prefix);
       for (const [key, { bytes, modifiedMs }] of [...objects]) {

@@ -266,6 +266,41 @@ export function storeSuite(name: string, open: () => Promise<ObjectStore>): void
       }
     });
 
+    it('makes an object of a part of another one and what follows it', async () => {
+      const store = await open();
+      const { putFrom } = store;
+      // Stores that could do no better than read and put have none.
+      if (putFrom === undefined) return;
+      const tail = Uint8Array.of(1, 2, 3);
+      const part = async (from: string, endBytes: number) => {
+        await store.put(from, bytes);
+        const version = (await store.head(from))?.version ?? '';
+        return { key: from, version, endBytes, tail };
+      };
+      const first = await part('incoming/a', 600_000);
+      expect(await putFrom('xorbs/one', first)).toBe(true);
+      const expected = new Uint8Array([...bytes.subarray(0, 600_000), ...tail]);
+      expect(same(await store.read('xorbs/one'), expected)).toBe(true);
+      expect((await store.head('xorbs/one'))?.intact).toBe(
+        (await store.put('files/x', bytes)) && (await store.head('files/x'))?.intact,
+      );
+      // Taken: nothing changes, unless it is to be replaced.
+      expect(await putFrom('xorbs/one', await part('incoming/b', 5))).toBe(false);
+      expect(same(await store.read('xorbs/one'), expected)).toBe(true);
+      const third = { ...(await part('incoming/c', 700_001)), tail: new Uint8Array(0) };
+      expect(await putFrom('xorbs/one', third, { replace: true })).toBe(true);
+      expect(same(await store.read('xorbs/one'), bytes)).toBe(true);
+      // Not there, or another one.
+      const gone = { ...first, key: 'incoming/none' };
+      expect(await putFrom('xorbs/two', gone)).toBeNull();
+      const old = { ...(await part('incoming/d', 5)), version: 'older' };
+      expect(await putFrom('xorbs/two', old)).toBeNull();
+      expect(await store.head('xorbs/two')).toBeNull();
+      const both = await part('incoming/e', 700_001);
+      const won = await Promise.all([putFrom('xorbs/e', both), putFrom('xorbs/e', both)]);
+      expect(won.filter((one) => one === true)).toHaveLength(1);
+    });
+
     it('leaves a stream early without trouble', async () => {
       const store = await open();
       await store.put('files/a', bytes);

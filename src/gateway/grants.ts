@@ -1,0 +1,177 @@
+import { LRUCache } from 'lru-cache';
+import { hexDecode, hexEncode } from '../bytes/index.js';
+import type { Clock } from '../flow/index.js';
+import type { MerkleHash } from '../hash/index.js';
+import type { RandomBytes } from '../platform/index.js';
+import { XORB_ACCEPT_MAX_BYTES } from '../xorb/index.js';
+import { failure, rejected } from './failures.js';
+import { INCOMING_PREFIX, incomingKey } from './keys.js';
+import type { GatewaySettings } from './options.js';
+import type { ObjectStore, SignedPut } from './ports.js';
+import type { GatewaySecrets } from './secrets.js';
+import { sameDigest } from './tokens.js';
+
+/**
+ * Upload grants: the right to put one xorb under a URL, and to commit it afterwards.
+ *
+ *     id     <random, 32 hex>-<expires, Unix seconds>-<MAC over xorb, tenant, random, expires: 32 hex>
+ *     URL    <base>/v1/xorb-uploads/<xorb>/<id>?X-Xet-Length=…&X-Xet-Expires=…&X-Xet-Signature=<64 hex>
+ *            or whatever the store signs by itself
+ *     bytes  `incoming/<id>`, a key of the grant's own: what one client puts there blocks no other
+ *
+ * Nothing is remembered about a grant: all gateways with the same secret and store know all grants,
+ * also after a restart. The id says when it ends, so what was never committed is found by a listing.
+ * The id may stand in logs: it names the grant, and only the query of the URL is a right to put.
+ */
+export interface UploadGrants {
+  /** A request that puts `announced` bytes. */
+  grant(
+    xorb: MerkleHash,
+    tenant: string | undefined,
+    announced: Announced,
+    baseUrl: string,
+  ): Promise<Grant>;
+  /**
+   * Checks the query of a URL of ours.
+   * @throws OrbweaverError 403 when it is not signed for this, or its time is over
+   */
+  checkPut(xorb: MerkleHash, id: string, query: URLSearchParams): { readonly sizeBytes: number };
+  /** True for an id that was made for this xorb and tenant, expired or not. */
+  isOurs(id: string, xorb: MerkleHash, tenant: string | undefined): boolean;
+  /** The object of the grant was verified while it arrived, as the xorb of this gateway's own form. */
+  verified(id: string): Promise<void>;
+  /** Whether this version of it was. */
+  isVerified(id: string, version: string): boolean;
+  /** Deletes what was put and never committed, unless that was done a short while ago. */
+  clean(): Promise<void>;
+}
+
+/** What a client says about the bytes that it is going to put. */
+export interface Announced {
+  readonly sizeBytes: number;
+  readonly crc64nvme: bigint;
+}
+
+export interface Grant extends SignedPut {
+  readonly id: string;
+}
+
+const LENGTH_PARAMETER = 'X-Xet-Length';
+const EXPIRES_PARAMETER = 'X-Xet-Expires';
+const SIGNATURE_PARAMETER = 'X-Xet-Signature';
+
+const ID = /^([0-9a-f]{32})-(\d{1,12})-([0-9a-f]{32})$/;
+const MAC_LENGTH = 32;
+/** Verdicts of objects that wait for their commit: clients send at most some hundred at a time. */
+const MAX_VERDICTS = 4096;
+const CLEAN_EVERY_MS = 10 * 60 * 1000;
+/** How long an object outlives its grant: its commit may still be repeated. */
+const COMMIT_GRACE_MS = 60 * 60 * 1000;
+
+export function createUploadGrants(parts: {
+  readonly store: ObjectStore;
+  readonly secrets: GatewaySecrets;
+  readonly clock: Clock;
+  readonly random: RandomBytes;
+  readonly settings: GatewaySettings;
+}): UploadGrants {
+  const { store, secrets, clock, random, settings } = parts;
+  const versions = new LRUCache<string, string>({
+    maxSize: MAX_VERDICTS,
+    sizeCalculation: () => 1,
+  });
+  let cleanedMs = Number.NEGATIVE_INFINITY;
+
+  const macOf = (
+    xorb: MerkleHash,
+    tenant: string | undefined,
+    nonce: string,
+    expires: string,
+  ): string =>
+    hexEncode(secrets.sign(`grant\n${xorb}\n${nonce}\n${expires}\n${tenant ?? ''}`)).slice(
+      0,
+      MAC_LENGTH,
+    );
+  const signatureOf = (xorb: MerkleHash, id: string, length: string, expires: string): Uint8Array =>
+    secrets.sign(`put\n${xorb}\n${id}\n${length}\n${expires}`);
+
+  return {
+    async grant(xorb, tenant, { sizeBytes, crc64nvme }, baseUrl) {
+      const lifetimeMs = settings.grantLifetimeMs;
+      const expires = String(Math.ceil((clock.unixMs() + lifetimeMs) / 1000));
+      const nonce = hexEncode(random(16));
+      const id = `${nonce}-${expires}-${macOf(xorb, tenant, nonce, expires)}`;
+      if (store.signedPut !== undefined) {
+        const signed = await store.signedPut(incomingKey(id), { sizeBytes, crc64nvme, lifetimeMs });
+        return { id, ...signed };
+      }
+      const signature = hexEncode(signatureOf(xorb, id, String(sizeBytes), expires));
+      const url =
+        `${baseUrl}/v1/xorb-uploads/${xorb}/${id}?${LENGTH_PARAMETER}=${sizeBytes}` +
+        `&${EXPIRES_PARAMETER}=${expires}&${SIGNATURE_PARAMETER}=${signature}`;
+      return { id, method: 'PUT', url, headers: { 'If-None-Match': '*' } };
+    },
+    checkPut(xorb, id, query) {
+      const length = query.get(LENGTH_PARAMETER) ?? '';
+      const expires = query.get(EXPIRES_PARAMETER) ?? '';
+      const given = query.get(SIGNATURE_PARAMETER) ?? '';
+      const signature = /^[0-9a-f]{64}$/.test(given) ? hexDecode(given) : new Uint8Array(0);
+      if (!ID.test(id) || !sameDigest(signatureOf(xorb, id, length, expires), signature)) {
+        throw failure(403, 'FORBIDDEN', 'the URL is not signed for this');
+      }
+      if (clock.unixMs() > Number(expires) * 1000) {
+        throw failure(403, 'FORBIDDEN', 'the upload grant has expired');
+      }
+      return { sizeBytes: Number(length) };
+    },
+    isOurs(id, xorb, tenant) {
+      const [, nonce, expires, mac] = ID.exec(id) ?? [];
+      if (nonce === undefined || expires === undefined || mac === undefined) return false;
+      const expected = new TextEncoder().encode(macOf(xorb, tenant, nonce, expires));
+      return sameDigest(expected, new TextEncoder().encode(mac));
+    },
+    async verified(id) {
+      const info = await store.head(incomingKey(id));
+      if (info !== null) versions.set(id, info.version);
+    },
+    isVerified: (id, version) => versions.get(id) === version,
+    async clean() {
+      if (clock.now() - cleanedMs < CLEAN_EVERY_MS) return;
+      cleanedMs = clock.now();
+      const nowMs = clock.unixMs();
+      for await (const { key, modifiedMs } of store.list(INCOMING_PREFIX)) {
+        const expires = ID.exec(key.slice(INCOMING_PREFIX.length))?.[2];
+        const endMs =
+          expires === undefined ? modifiedMs + settings.grantLifetimeMs : Number(expires) * 1000;
+        if (endMs + COMMIT_GRACE_MS < nowMs) await store.delete(key);
+      }
+    },
+  };
+}
+
+/**
+ * Reads the body of a grant request: `{"length": number, "checksum": {"algo": "crc64nvme", "value":
+ * unsigned decimal text}}`.
+ *
+ * @throws OrbweaverError 400, 413
+ */
+export function announcedIn(json: unknown): Announced {
+  const { length, checksum } = fieldsOf(json);
+  const { algo, value } = fieldsOf(checksum);
+  if (typeof length !== 'number' || !Number.isSafeInteger(length) || length < 1) {
+    throw rejected('"length" expected the bytes of the xorb, a number');
+  }
+  if (length > XORB_ACCEPT_MAX_BYTES) {
+    const message = `"length" expected at most ${XORB_ACCEPT_MAX_BYTES} bytes, got ${length}`;
+    throw failure(413, 'LIMIT_EXCEEDED', message);
+  }
+  if (algo !== 'crc64nvme') throw rejected('"checksum.algo" expected "crc64nvme"');
+  if (typeof value !== 'string' || !/^\d{1,20}$/.test(value) || BigInt(value) >> 64n !== 0n) {
+    throw rejected('"checksum.value" expected 64 bits as an unsigned decimal text');
+  }
+  return { sizeBytes: length, crc64nvme: BigInt(value) };
+}
+
+function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? { ...value } : {};
+}
