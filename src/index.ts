@@ -38,6 +38,7 @@ export {
 export { MerkleHash } from './hash/index.js';
 export type { KernelTier, TierRequest } from './kernels/index.js';
 export type {
+  GrantPolicy,
   RequestDispatcher,
   RetryEvent,
   RetryOptions,
