@@ -29,6 +29,7 @@ const ENDPOINTS: readonly {
   },
   { method: 'PUT', path: `/v1/xorb-uploads/${HASH}/x`, scope: null, status: 403, body: 'x' },
   { method: 'POST', path: `/v1/xorb-commits/default/${HASH}/grant/x`, scope: 'write', status: 404 },
+  { method: 'GET', path: `/v2/file-chunk-hashes/${HASH}`, scope: 'read', status: 404 },
   { method: 'POST', path: '/v1/shards', scope: 'write', status: 400, body: 'x' },
   { method: 'POST', path: '/v2/shards', scope: 'write', status: 200, body: 'x' },
   { method: 'HEAD', path: `/v1/files/${HASH}`, scope: 'read', status: 404 },
@@ -68,7 +69,6 @@ describe.each(ENDPOINTS)('$method $path', ({ method, path, scope, status, body }
 describe('paths that are not offered', () => {
   const NOT_OFFERED = [
     ['PUT', '/simulation/xorb-uploads/1'],
-    ['GET', `/v2/file-chunk-hashes/${HASH}`],
     ['GET', `/v1/get_xorb/default/${HASH}/`],
     ['GET', '/v1/fetch_term?term=x'],
     ['POST', '/v3/shards'],
