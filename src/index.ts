@@ -35,6 +35,7 @@ export {
   isOrbweaverError,
   OrbweaverError,
 } from './errors.js';
+export { createLimits, type TransferLimits } from './compose/limits.js';
 export { MerkleHash } from './hash/index.js';
 export type { KernelTier, TierRequest } from './kernels/index.js';
 export type {

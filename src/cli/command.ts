@@ -68,6 +68,12 @@ export const SERVER: readonly OptionSpec[] = [
   { name: 'token', value: 'T', help: 'bearer token for it', fallback: '$ORBWEAVER_TOKEN' },
 ];
 
+/** Caps of what a command moves. */
+export const LIMITS: readonly OptionSpec[] = [
+  { name: 'limit-upload', value: 'BYTES', help: 'most bytes per second sent, such as 2MiB' },
+  { name: 'limit-download', value: 'BYTES', help: 'most bytes per second fetched' },
+];
+
 export const TIER: OptionSpec = {
   name: 'tier',
   value: 'T',

@@ -26,6 +26,18 @@ export function computeOptionsOf(args: ParsedArgs): ComputeOptions {
   };
 }
 
+/** `--limit-upload` and `--limit-download`. @throws USAGE for no bytes at all */
+export function limitOptionsOf(
+  args: ParsedArgs,
+): Pick<ClientOptions, 'limitUpload' | 'limitDownload'> {
+  const rate = (name: string): number | undefined => {
+    const bytes = args.bytes(name);
+    if (bytes === 0) throw usage(`--${name} expected more than 0 bytes per second`);
+    return bytes;
+  };
+  return { limitUpload: rate('limit-upload'), limitDownload: rate('limit-download') };
+}
+
 /** For --verbose: the kernels, and why they are not the fastest ones. */
 export function kernelNote({ tier, fallbackReason }: OrbweaverClient): string {
   return `kernels: ${tier}${fallbackReason === null ? '' : `, because ${fallbackReason}`}\n`;

@@ -3,8 +3,8 @@ import { join, resolve } from 'node:path';
 import { EXIT, isOrbweaverError } from '../errors.js';
 import type { DownloadProgress, ZipEntryRequest } from '../index.js';
 import { serverOf } from './args.js';
-import { COMPUTE, defineCommand, type ParsedArgs, SERVER, usage } from './command.js';
-import { computeOptionsOf, kernelNote, openClient } from './compute.js';
+import { COMPUTE, defineCommand, LIMITS, type ParsedArgs, SERVER, usage } from './command.js';
+import { computeOptionsOf, kernelNote, limitOptionsOf, openClient } from './compute.js';
 import type { CliContext, Command } from './context.js';
 import { writeJson } from './output.js';
 import { createReporter } from './reporter.js';
@@ -38,6 +38,7 @@ right is not fetched again.`,
       help: 'begin anew, whatever an interrupted download of the same file to OUT left',
     },
     { name: 'zip', value: 'OUT.zip', help: 'stream several files into one ZIP archive' },
+    ...LIMITS,
     ...COMPUTE,
   ],
   notes: 'With "-o -" the line of --json goes to standard error.',
@@ -71,6 +72,7 @@ async function download(args: ParsedArgs, context: CliContext): Promise<number> 
   const client = await openClient({
     endpoint,
     token,
+    ...limitOptionsOf(args),
     ...computeOptionsOf(args),
     onRetry: (event) => reporter.retry(event),
   });

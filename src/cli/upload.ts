@@ -8,8 +8,8 @@ import type {
 } from '../index.js';
 import { serverOf } from './args.js';
 import { CACHE, cacheOptionsOf, cacheWarning } from './cache.js';
-import { COMPUTE, defineCommand, type ParsedArgs, SERVER, usage } from './command.js';
-import { computeOptionsOf, kernelNote, openClient } from './compute.js';
+import { COMPUTE, defineCommand, LIMITS, type ParsedArgs, SERVER, usage } from './command.js';
+import { computeOptionsOf, kernelNote, limitOptionsOf, openClient } from './compute.js';
 import type { CliContext, Command } from './context.js';
 import { reportFailed, writeJson } from './output.js';
 import { totalBytesOf } from './progress.js';
@@ -56,6 +56,7 @@ that two of them have in common is sent once. "-" reads standard input.`,
     ...STATE,
     { name: 'rehash', help: 'read again what is unchanged since it was uploaded' },
     ...UPLOAD_TO_OPTIONS,
+    ...LIMITS,
     ...COMPUTE,
   ],
   run: upload,
@@ -87,6 +88,7 @@ async function upload(args: ParsedArgs, context: CliContext): Promise<number> {
     onStateProblem: (error) => reporter.warn(stateWarning(error)),
     placement: args.text('placement') as PlacementName | undefined,
     grants: args.text('grants') as ClientOptions['grants'],
+    ...limitOptionsOf(args),
     ...computeOptionsOf(args),
     onRetry: (event) => reporter.retry(event),
   });

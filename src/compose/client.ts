@@ -19,6 +19,7 @@ import type {
 import type { WorkerPool } from '../workers/index.js';
 import { crc64 } from './crc64.js';
 import type { UploadInput } from './input.js';
+import { createLimits, ratesOf, type TransferLimits } from './limits.js';
 import { COMPUTE_RULES, type ComputeOptions, poolOf } from './options.js';
 import type { UploadState } from './upload.js';
 
@@ -63,6 +64,15 @@ export interface ClientOptions extends ComputeOptions {
    * store is another host, `always`, or `never`. @default 'auto'
    */
   readonly grants?: GrantPolicy | undefined;
+  /** Most bytes per second that all uploads together send; Infinity: no limit. @default none */
+  readonly limitUpload?: number | undefined;
+  /** Most bytes per second that all downloads together fetch; Infinity: no limit. @default none */
+  readonly limitDownload?: number | undefined;
+  /**
+   * Caps that several clients of a program share, instead of `limitUpload` and `limitDownload`; made by
+   * `createLimits`. @default the client's own
+   */
+  readonly limits?: TransferLimits | undefined;
   /** More headers for the store; hosts of signed URLs never see them. @default none */
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** Groups the requests of one session in the logs of the store. @default none is sent */
@@ -252,6 +262,11 @@ export interface OrbweaverClient {
     entries: readonly ZipEntryRequest[],
     options: Omit<ClientDownloadOptions, 'offset' | 'length' | 'resume'>,
   ): Promise<DownloadResult>;
+  /**
+   * Caps of uploads and downloads, bytes per second; what is set holds at once, also for what is under
+   * way. Infinity: no limit.
+   */
+  readonly limits: TransferLimits;
   /** Ends workers and connections; what still runs is cancelled. */
   close(): Promise<void>;
 }
@@ -274,6 +289,9 @@ const CLIENT_RULES: OptionRules<ClientOptions> = {
   responseTimeoutMs: is.number(1),
   dedupTimeoutMs: is.number(1),
   connectTimeoutMs: is.number(1),
+  limitUpload: is.number(1),
+  limitDownload: is.number(1),
+  limits: is.object,
   grants: is.oneOf(['auto', 'always', 'never']),
   headers: is.object,
   sessionId: is.text,
@@ -334,11 +352,12 @@ export async function createClient(options: ClientOptions): Promise<OrbweaverCli
   if (options.retry !== undefined) checkOptions('retry', options.retry, RETRY_RULES);
   const { endpoint, placement = 'balanced' } = options;
   const budget = new Budget({ capacityBytes: RETAINED_BYTES });
+  const limits = limitsOf(options);
   // Both ways of a transfer are loaded when they are first asked for, and workers start meanwhile, if
   // there is work for them: most of a small upload is the loading of code and the start of threads.
   const [pool, cas, { cache, problem }] = await allOpened(
     poolOf(options, { inThreadBytes: IN_THREAD_BYTES }),
-    endpoint === null ? null : casOf(endpoint, options, budget),
+    endpoint === null ? null : casOf(endpoint, { ...options, limits }, budget),
     cacheOf(options),
   );
   const state = stateOf(options);
@@ -367,6 +386,7 @@ export async function createClient(options: ClientOptions): Promise<OrbweaverCli
     tier: pool.kernels.tier,
     fallbackReason: pool.kernels.fallbackReason,
     cacheProblem: problem,
+    limits,
     upload: async (inputs, uploadOptions = {}) => {
       checkOptions('upload', uploadOptions, UPLOAD_RULES);
       checkOpen();
@@ -419,6 +439,13 @@ export async function createClient(options: ClientOptions): Promise<OrbweaverCli
   };
 }
 
+/** Those that are shared, or the client's own. */
+function limitsOf({ limits, limitUpload, limitDownload }: ClientOptions): TransferLimits {
+  if (limits === undefined) return createLimits({ upload: limitUpload, download: limitDownload });
+  if (limitUpload === undefined && limitDownload === undefined) return limits;
+  throw new TypeError('"limits" excludes "limitUpload" and "limitDownload"');
+}
+
 /** What all downloads of a client may hold beside slabs: reconstructions and lists of chunks. */
 const RETAINED_BYTES = 32 * 1024 * 1024;
 
@@ -468,7 +495,7 @@ async function casOf(endpoint: string, options: ClientOptions, budget: Budget): 
       userAgent,
     },
     ...{ allowHosts, ca, proxy, dispatcher, exchange, fetch, budget, onRetry },
-    ...{ grants, crc64 },
+    ...{ grants, crc64, rates: options.limits && ratesOf(options.limits) },
   };
   return createCasClient(withoutUndefined(given));
 }

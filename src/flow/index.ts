@@ -7,4 +7,5 @@ export type { Clock, TimerOptions } from './clock.js';
 export { Deferred } from './deferred.js';
 export { type OrderedOptions, type OrderedStage, ordered } from './ordered.js';
 export { Owned } from './owned.js';
+export { RateLimit } from './rate-limit.js';
 export { Scope, type ScopeOptions } from './scope.js';

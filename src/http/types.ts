@@ -34,6 +34,12 @@ export interface Body {
    * the caller's for good; an empty one is the end. The same rules as for `fill`.
    */
   take?(): Promise<Uint8Array>;
+  /**
+   * For bodies whose bytes may not be taken as fast as they could be: how many may be taken at once with
+   * the next `nextView`, at most `maxBytes`; a promise where that has to be waited for. To be asked
+   * before each view; `fill` waits by itself.
+   */
+  allowance?(maxBytes: number): number | Promise<number>;
   /** For bodies that can be sent again: the next byte is the first one. */
   rewind?(): void;
   /** Nothing more is wanted; safe to call twice, and during a `fill`. Never throws. */

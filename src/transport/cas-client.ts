@@ -144,7 +144,7 @@ function createSend(
     readonly reachedHosts: Set<string>;
   },
 ): Send {
-  const { clock, stallTimeoutMs, retry, sessionId } = options;
+  const { clock, stallTimeoutMs, retry, sessionId, rates } = options;
   const { masker, policy, wire, reachedHosts } = parts;
   const casHeaders = {
     ...options.headers,
@@ -154,7 +154,7 @@ function createSend(
   const limiter = createHostLimiter(clock, retry.maxRetryAfterMs);
   const writeSizes = createWriteSizes();
 
-  const watched = watchdog({ clock, masker, writeSizes, stallTimeoutMs })(wire.exchange);
+  const watched = watchdog({ clock, masker, writeSizes, rates, stallTimeoutMs })(wire.exchange);
   const limited = limit(limiter, reachedHosts, clock)(watched);
   const judged = withUrlPolicy(policy)(limited);
   return withToken({ tokens, masker, casHeaders })(judged);

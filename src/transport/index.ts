@@ -11,3 +11,4 @@ export type {
   TokenSource,
 } from './ports.js';
 export { DEFAULT_RETRY, type RetryOptions } from './retry-table.js';
+export type { Rates } from './watchdog.js';

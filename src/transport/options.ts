@@ -1,11 +1,12 @@
 import { lookup as systemLookup } from 'node:dns';
-import { Budget, type Clock } from '../flow/index.js';
+import { Budget, type Clock, RateLimit } from '../flow/index.js';
 import type { Exchange } from '../http/index.js';
 import { type RandomSource, SYSTEM_CLOCK, systemRandom } from '../platform/index.js';
 import { type Crc64OfPieces, crc64OfPieces, type GrantPolicy } from './grants.js';
 import { createMasker, maskUrl } from './mask.js';
 import type { NameLookup, RequestDispatcher, RetryEvent, TokenSource } from './ports.js';
 import { DEFAULT_RETRY, type RetryOptions } from './retry-table.js';
+import type { Rates } from './watchdog.js';
 
 /** Options of `createCasClient`. Only `endpoint` and `token` are needed. */
 export interface CasClientOptions {
@@ -56,6 +57,11 @@ export interface CasClientOptions {
    * @default DEFAULT_ADDRESS_TIMEOUT_MS
    */
   readonly addressTimeoutMs?: number;
+  /**
+   * Caps of what bodies bring and take, which several clients may share.
+   * @default none
+   */
+  readonly rates?: Rates;
   /**
    * Whether xorbs go by upload grants, straight into the store, where the server offers them:
    * `auto` where that is another host than the server itself, `always`, or `never`.
@@ -149,6 +155,7 @@ export interface CheckedCasClientOptions extends Times {
   readonly userAgent: string;
   readonly sessionId: string;
   readonly headers: Readonly<Record<string, string>>;
+  readonly rates: Rates;
   readonly grants: GrantPolicy;
   readonly crc64: Crc64OfPieces;
   readonly retry: RetryOptions;
@@ -193,6 +200,7 @@ export function checkCasClientOptions(options: CasClientOptions): CheckedCasClie
     sessionId: checkHeader('sessionId', options.sessionId ?? ''),
     headers: checkHeaders(options.headers ?? {}),
     ...checkTimes(options),
+    rates: options.rates ?? unlimited(options.clock ?? SYSTEM_CLOCK),
     grants: checkGrants(options.grants ?? 'auto'),
     crc64: options.crc64 ?? crc64OfPieces,
     retry,
@@ -269,6 +277,10 @@ function checkDispatcher(options: CasClientOptions): RequestDispatcher | null {
     throw new TypeError('"dispatcher" expected an undici dispatcher, got something else');
   }
   return dispatcher;
+}
+
+function unlimited(clock: Clock): Rates {
+  return { upload: new RateLimit(clock), download: new RateLimit(clock) };
 }
 
 function checkGrants(policy: GrantPolicy): GrantPolicy {

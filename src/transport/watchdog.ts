@@ -1,4 +1,4 @@
-import type { Clock } from '../flow/index.js';
+import type { Clock, RateLimit } from '../flow/index.js';
 import type { Body, Exchange, HttpResponse } from '../http/index.js';
 import type { Call, CallRequest, Send } from './call.js';
 import { failure, failureOfException } from './failures.js';
@@ -11,8 +11,16 @@ export interface WatchdogPorts {
   readonly clock: Clock;
   readonly masker: Masker;
   readonly writeSizes: WriteSizes;
+  /** What all bodies of a client keep to. Time that a body waits for its share is no silence. */
+  readonly rates: Rates;
   /** Milliseconds without a byte, in either direction. */
   readonly stallTimeoutMs: number;
+}
+
+/** Caps of both directions, bodies only. */
+export interface Rates {
+  readonly upload: RateLimit;
+  readonly download: RateLimit;
 }
 
 /**
@@ -148,10 +156,27 @@ class Watch {
 
   /** The wire asks for the next bytes when the connection has taken those before. */
   #watchedRequest(body: Body): Body {
-    const { clock, stallTimeoutMs, writeSizes } = this.#ports;
+    const { clock, stallTimeoutMs, writeSizes, rates } = this.#ports;
+    const { upload } = rates;
     const writes = writeSizes.start(clock.now());
     this.#writes = writes;
     let lentBytes = 0;
+    /** Granted for the next view. */
+    let grantedBytes = 0;
+    const waitForShare = async (maxBytes: number): Promise<number> => {
+      // Nothing is silent here: the connection has taken all it was given.
+      this.#timer.pause();
+      try {
+        grantedBytes = await upload.take(maxBytes, this.#call.scope);
+        return grantedBytes;
+      } finally {
+        if (this.#phase === 'sending') this.#timer.resume();
+      }
+    };
+    const allowance = (maxBytes: number): number | Promise<number> =>
+      upload.isLimited && !this.#sendingOver
+        ? waitForShare(Math.min(maxBytes, writes.next(this.#sentBytes, clock.now())))
+        : maxBytes;
     const nextView = (maxBytes: number): Uint8Array => {
       if (lentBytes > 0) {
         this.#sentBytes += lentBytes;
@@ -159,9 +184,11 @@ class Watch {
         this.#timer.progress();
         this.#call.onSent?.(this.#sentBytes);
       }
-      if (this.#sendingOver) return NOTHING;
       const limitBytes = Math.min(maxBytes, writes.next(this.#sentBytes, clock.now()));
-      const bytes = body.nextView?.(limitBytes) ?? NOTHING;
+      const bytes = this.#sendingOver ? NOTHING : (body.nextView?.(limitBytes) ?? NOTHING);
+      if (grantedBytes > bytes.length) upload.giveBack(grantedBytes - bytes.length);
+      grantedBytes = 0;
+      if (this.#sendingOver) return NOTHING;
       lentBytes = bytes.length;
       if (lentBytes === 0 && this.#phase === 'sending') {
         this.#phase = 'waiting for the response';
@@ -172,8 +199,9 @@ class Watch {
     return {
       sizeBytes: body.sizeBytes,
       nextView,
+      allowance,
       async fill(into) {
-        const bytes = nextView(into.length);
+        const bytes = nextView(await allowance(into.length));
         into.set(bytes);
         return bytes.length;
       },
@@ -185,13 +213,24 @@ class Watch {
 
   #watchedResponse(body: Body): Body {
     const timer = this.#timer;
+    const { download } = this.#ports.rates;
     return {
       sizeBytes: body.sizeBytes,
-      fill: async (into) => {
-        timer.resume();
+      fill: async (wanted) => {
+        let into = wanted;
         try {
+          if (download.isLimited && wanted.length > 0) {
+            into = wanted.subarray(0, await download.take(wanted.length, this.#call.scope));
+            // Cancelled while it waited: nobody wants it any more.
+            if (this.#over) {
+              download.giveBack(into.length);
+              return 0;
+            }
+          }
+          timer.resume();
           const count = await body.fill(into);
           timer.pause();
+          if (into !== wanted) download.giveBack(into.length - count);
           this.#receivedBytes += count;
           if (count === 0) this.#leave(true);
           return count;

@@ -47,9 +47,11 @@ export function sizeOf(headers: HttpHeaders): number | undefined {
 export async function* writesOf(body: Body): AsyncGenerator<Uint8Array, void, undefined> {
   const buffer = body.nextView === undefined ? new Uint8Array(BUFFER_BYTES) : null;
   for (;;) {
+    const allowed = body.allowance?.(MOST_WRITE_BYTES) ?? MOST_WRITE_BYTES;
+    const mostBytes = typeof allowed === 'number' ? allowed : await allowed;
     const bytes =
       buffer === null
-        ? (body.nextView?.(MOST_WRITE_BYTES) as Uint8Array)
+        ? (body.nextView?.(mostBytes) as Uint8Array)
         : buffer.subarray(0, await body.fill(buffer));
     if (bytes.length === 0) return;
     yield bytes;
