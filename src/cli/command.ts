@@ -68,6 +68,28 @@ export const SERVER: readonly OptionSpec[] = [
   { name: 'token', value: 'T', help: 'bearer token for it', fallback: '$ORBWEAVER_TOKEN' },
 ];
 
+/** How a server is reached. */
+export const NETWORK: readonly OptionSpec[] = [
+  {
+    name: 'proxy',
+    value: 'URL',
+    help: 'HTTP proxy for all requests, or none',
+    fallback: '$HTTPS_PROXY, $HTTP_PROXY, $ALL_PROXY',
+  },
+  {
+    name: 'ca',
+    value: 'FILE',
+    help: 'certificates to trust instead of the built-in ones, PEM',
+    fallback: '$SSL_CERT_FILE',
+  },
+];
+
+export const TOKEN_FILE: OptionSpec = {
+  name: 'token-file',
+  value: 'FILE',
+  help: 'the token, read from a file; read again when it is refused',
+};
+
 /** Caps of what a command moves. */
 export const LIMITS: readonly OptionSpec[] = [
   { name: 'limit-upload', value: 'BYTES', help: 'most bytes per second sent, such as 2MiB' },
@@ -204,6 +226,24 @@ export function parseWith(args: readonly string[], options: OptionTable): Parsed
     },
     count: (name) => read(name, parseCount),
     bytes: (name) => read(name, parseBytes),
+  };
+}
+
+/** The same, with `more` for what the command line does not have. */
+export function withMore(args: ParsedArgs, more: (name: string) => string | undefined): ParsedArgs {
+  const read = <T>(
+    name: string,
+    given: T | undefined,
+    convert: (name: string, value: string) => T,
+  ): T | undefined => {
+    const value = given === undefined ? more(name) : undefined;
+    return value === undefined ? given : convert(name, value);
+  };
+  return {
+    ...args,
+    text: (name) => args.text(name) ?? more(name),
+    count: (name) => read(name, args.count(name), parseCount),
+    bytes: (name) => read(name, args.bytes(name), parseBytes),
   };
 }
 

@@ -2,13 +2,22 @@ import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { EXIT, isOrbweaverError } from '../errors.js';
 import type { DownloadProgress, ZipEntryRequest } from '../index.js';
-import { serverOf } from './args.js';
-import { COMPUTE, defineCommand, LIMITS, type ParsedArgs, SERVER, usage } from './command.js';
-import { computeOptionsOf, kernelNote, limitOptionsOf, openClient } from './compute.js';
+import {
+  COMPUTE,
+  defineCommand,
+  LIMITS,
+  NETWORK,
+  type ParsedArgs,
+  SERVER,
+  TOKEN_FILE,
+  usage,
+} from './command.js';
+import { computeOptionsOf, kernelNote, openClient } from './compute.js';
 import type { CliContext, Command } from './context.js';
 import { writeJson } from './output.js';
 import { createReporter } from './reporter.js';
 import { secretsOf } from './secrets.js';
+import { serverSettingsOf } from './settings.js';
 import { bytesText, pluralText, printable, rateText } from './text.js';
 
 export const downloadCommand: Command = defineCommand({
@@ -38,6 +47,8 @@ right is not fetched again.`,
       help: 'begin anew, whatever an interrupted download of the same file to OUT left',
     },
     { name: 'zip', value: 'OUT.zip', help: 'stream several files into one ZIP archive' },
+    TOKEN_FILE,
+    ...NETWORK,
     ...LIMITS,
     ...COMPUTE,
   ],
@@ -59,7 +70,7 @@ async function download(args: ParsedArgs, context: CliContext): Promise<number> 
   }
   const entry = zipEntryOf(first);
   const out = zip ?? (await outputPath(args.text('output'), entry, context));
-  const { endpoint, token } = serverOf(args, context);
+  const settings = await serverSettingsOf(args, context);
   const json = args.flag('json');
   const toStdout = out === '-';
   const reporter = createReporter(args, context, {
@@ -67,13 +78,12 @@ async function download(args: ParsedArgs, context: CliContext): Promise<number> 
     label: 'downloading',
     wireLabel: 'fetched',
     events: toStdout ? context.stderr : context.stdout,
-    secrets: secretsOf(['--token', token ?? ''], context.env),
+    secrets: secretsOf(['--token', settings.tokenText ?? ''], context.env),
   });
   const client = await openClient({
-    endpoint,
-    token,
-    ...limitOptionsOf(args),
-    ...computeOptionsOf(args),
+    endpoint: settings.endpoint,
+    ...settings.connection,
+    ...computeOptionsOf(settings.args),
     onRetry: (event) => reporter.retry(event),
   });
   try {

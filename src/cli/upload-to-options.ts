@@ -9,7 +9,7 @@ export const UPLOAD_TO_OPTIONS: readonly OptionSpec[] = [
     value: 'KIND:URL',
     help: 'another upload system: multipart:, cascade: or startrail: and its URL',
   },
-  { name: 'token-file', value: 'FILE', help: 'its token, read from a file' },
+  { name: 'token-file', value: 'FILE', help: 'the token, of a store or of --to, from a file' },
   {
     name: 'set',
     value: 'NAME=VALUE',

@@ -6,15 +6,23 @@ import type {
   UploadProgress,
   UploadResult,
 } from '../index.js';
-import { serverOf } from './args.js';
 import { CACHE, cacheOptionsOf, cacheWarning } from './cache.js';
-import { COMPUTE, defineCommand, LIMITS, type ParsedArgs, SERVER, usage } from './command.js';
-import { computeOptionsOf, kernelNote, limitOptionsOf, openClient } from './compute.js';
+import {
+  COMPUTE,
+  defineCommand,
+  LIMITS,
+  NETWORK,
+  type ParsedArgs,
+  SERVER,
+  usage,
+} from './command.js';
+import { computeOptionsOf, kernelNote, openClient } from './compute.js';
 import type { CliContext, Command } from './context.js';
 import { reportFailed, writeJson } from './output.js';
 import { totalBytesOf } from './progress.js';
 import { createReporter } from './reporter.js';
 import { secretsOf } from './secrets.js';
+import { serverSettingsOf, settingsOf } from './settings.js';
 import { STATE, stateFolderOf, stateWarning } from './state.js';
 import { bytesText, nameText, percentText, pluralText, printable, rateText } from './text.js';
 import { UPLOAD_TO_OPTIONS } from './upload-to-options.js';
@@ -56,6 +64,14 @@ that two of them have in common is sent once. "-" reads standard input.`,
     ...STATE,
     { name: 'rehash', help: 'read again what is unchanged since it was uploaded' },
     ...UPLOAD_TO_OPTIONS,
+    { name: 'dry-run', help: 'do everything but send; says what would be sent' },
+    {
+      name: 'max-xorb-bytes',
+      value: 'BYTES',
+      help: 'most bytes of one request, for proxies that limit them',
+      fallback: '64MiB',
+    },
+    ...NETWORK,
     ...LIMITS,
     ...COMPUTE,
   ],
@@ -72,24 +88,28 @@ async function upload(args: ParsedArgs, context: CliContext): Promise<number> {
     const { uploadTo } = await import('./upload-to.js');
     return uploadTo(args, context);
   }
-  const { endpoint, token } = serverOf(args, context);
+  const dryRun = args.flag('dry-run');
+  const settings = dryRun ? await settingsOf(args, context) : await serverSettingsOf(args, context);
+  const maxXorbBytes = settings.args.bytes('max-xorb-bytes');
+  if (maxXorbBytes !== undefined && maxXorbBytes < 1024 * 1024) {
+    throw usage('--max-xorb-bytes expected at least 1MiB');
+  }
   const json = args.flag('json');
   const reporter = createReporter(args, context, {
     command: 'upload',
     label: 'uploading',
     wireLabel: 'sent',
-    secrets: secretsOf(['--token', token ?? ''], context.env),
+    secrets: secretsOf(['--token', settings.tokenText ?? ''], context.env),
   });
   const client = await openClient({
-    endpoint,
-    token,
+    endpoint: settings.endpoint,
+    ...settings.connection,
     ...cacheOptionsOf(args, context),
     stateFolder: stateFolderOf(args, context),
     onStateProblem: (error) => reporter.warn(stateWarning(error)),
     placement: args.text('placement') as PlacementName | undefined,
     grants: args.text('grants') as ClientOptions['grants'],
-    ...limitOptionsOf(args),
-    ...computeOptionsOf(args),
+    ...computeOptionsOf(settings.args),
     onRetry: (event) => reporter.retry(event),
   });
   try {
@@ -106,6 +126,8 @@ async function upload(args: ParsedArgs, context: CliContext): Promise<number> {
     const result = await client.upload(inputs, {
       sha256: args.flag('sha256'),
       expand: args.flag('expand'),
+      dryRun,
+      maxXorbBytes,
       upToStartSize: args.flag('allow-append'),
       base: basesOf(args, context),
       rehash: args.flag('rehash'),
@@ -128,7 +150,7 @@ async function upload(args: ParsedArgs, context: CliContext): Promise<number> {
     reporter.clear();
     const doneCount = result.files.length;
     if (json) writeJson(context.stdout, jsonOf(result));
-    else if (doneCount > 0) print(result, context, args.flag('quiet'));
+    else if (doneCount > 0) print(result, context, { quiet: args.flag('quiet'), dryRun });
     return reportFailed(context.stderr, result.failed, { json, doneCount });
   } finally {
     reporter.clear();
@@ -163,7 +185,11 @@ export function jsonOf(result: UploadResult): object {
   };
 }
 
-function print(result: UploadResult, context: CliContext, quiet: boolean): void {
+function print(
+  result: UploadResult,
+  context: CliContext,
+  { quiet, dryRun }: { readonly quiet: boolean; readonly dryRun: boolean },
+): void {
   let sizeBytes = 0;
   let newBytes = 0;
   let unchangedCount = 0;
@@ -182,6 +208,6 @@ function print(result: UploadResult, context: CliContext, quiet: boolean): void 
   const unread = unchangedCount === 0 ? '' : `, ${unchangedCount} unchanged and not read`;
   context.stderr.write(
     `${what}: ${bytesText(sizeBytes)}, ${bytesText(newBytes)} new (${percentText(newBytes, sizeBytes)}), ` +
-      `sent ${bytesText(result.xorbBytes)} in ${pluralText(result.xorbCount, 'xorb')}, ${rateText(sizeBytes, result.wallMs)}${unread}\n`,
+      `${dryRun ? 'would send' : 'sent'} ${bytesText(result.xorbBytes)} in ${pluralText(result.xorbCount, 'xorb')}, ${rateText(sizeBytes, result.wallMs)}${unread}\n`,
   );
 }

@@ -86,6 +86,11 @@ export interface ClientOptions extends ComputeOptions {
   /** URL of an HTTP proxy that all requests go through in tunnels. @default none */
   readonly proxy?: string | undefined;
   /**
+   * Hosts that are asked without the proxy, as in NO_PROXY: names with all below them, `host:port`,
+   * addresses, networks such as `10.0.0.0/8`, `*`. @default none
+   */
+  readonly noProxy?: readonly string[] | undefined;
+  /**
    * A dispatcher of undici that all requests go through instead: for HTTP/2, other sockets, mocks. It
    * is slower, and closing it is its owner's. @default none
    */
@@ -122,6 +127,11 @@ export interface ClientUploadOptions {
    * Without a `stateFolder` all files are read. @default false
    */
   readonly rehash?: boolean | undefined;
+  /**
+   * Most bytes of a request that sends data, at least 1 MiB, for proxies that limit bodies: data goes
+   * in more and smaller xorbs. @default 64 MiB, less where memory is small
+   */
+  readonly maxXorbBytes?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /** A listener that throws is not called again; `listenerError` of the result says what. */
   readonly onProgress?: ((progress: UploadProgress) => void) | undefined;
@@ -299,6 +309,7 @@ const CLIENT_RULES: OptionRules<ClientOptions> = {
   allowHosts: is.texts,
   ca: is.text,
   proxy: is.text,
+  noProxy: is.texts,
   dispatcher: is.object,
   exchange: is.callback,
   fetch: is.callback,
@@ -312,6 +323,9 @@ const RETRY_RULES: OptionRules<RetryOptions> = {
   maxRetryAfterMs: is.number(0),
 };
 
+/** A chunk and its header always fit, and shards stay few. */
+const LEAST_XORB_BYTES = 1024 * 1024;
+
 const UPLOAD_RULES: OptionRules<ClientUploadOptions> = {
   sha256: is.flag,
   expand: is.flag,
@@ -319,6 +333,7 @@ const UPLOAD_RULES: OptionRules<ClientUploadOptions> = {
   dryRun: is.flag,
   upToStartSize: is.flag,
   rehash: is.flag,
+  maxXorbBytes: is.integer(LEAST_XORB_BYTES),
   signal: is.signal,
   onProgress: is.callback,
   onFile: is.callback,
@@ -479,7 +494,7 @@ async function casOf(endpoint: string, options: ClientOptions, budget: Budget): 
     options;
   const { sessionId, userAgent, allowHosts, ca, proxy, dispatcher, exchange, fetch, onRetry } =
     options;
-  const { grants } = options;
+  const { grants, noProxy } = options;
   const { createCasClient } = await import('../transport/index.js');
   const given = {
     endpoint,
@@ -494,7 +509,7 @@ async function casOf(endpoint: string, options: ClientOptions, budget: Budget): 
       sessionId,
       userAgent,
     },
-    ...{ allowHosts, ca, proxy, dispatcher, exchange, fetch, budget, onRetry },
+    ...{ allowHosts, ca, proxy, noProxy, dispatcher, exchange, fetch, budget, onRetry },
     ...{ grants, crc64, rates: options.limits && ratesOf(options.limits) },
   };
   return createCasClient(withoutUndefined(given));

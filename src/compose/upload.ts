@@ -72,6 +72,7 @@ export async function runUpload(
     expand = false,
     upToStartSize,
     rehash = false,
+    maxXorbBytes,
     onFile,
     base,
     ...rest
@@ -94,6 +95,7 @@ export async function runUpload(
       ...rest,
       signal,
       placement: PLACEMENTS[parts.placement](),
+      xorbMaxBytes: maxXorbBytes,
       onFile: (file) => {
         if (onFile === undefined) files.push(uploadedFile(file));
         else onFile(uploadedFile(file));

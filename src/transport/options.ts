@@ -4,6 +4,7 @@ import type { Exchange } from '../http/index.js';
 import { type RandomSource, SYSTEM_CLOCK, systemRandom } from '../platform/index.js';
 import { type Crc64OfPieces, crc64OfPieces, type GrantPolicy } from './grants.js';
 import { createMasker, maskUrl } from './mask.js';
+import { createNoProxy } from './no-proxy.js';
 import type { NameLookup, RequestDispatcher, RetryEvent, TokenSource } from './ports.js';
 import { DEFAULT_RETRY, type RetryOptions } from './retry-table.js';
 import type { Rates } from './watchdog.js';
@@ -96,6 +97,12 @@ export interface CasClientOptions {
    */
   readonly proxy?: string;
   /**
+   * Hosts that are asked without the proxy, as in NO_PROXY: names with all below them, `host:port`,
+   * addresses, networks such as `10.0.0.0/8`, `*`.
+   * @default []
+   */
+  readonly noProxy?: readonly string[];
+  /**
    * An undici dispatcher that all requests go through instead: for HTTP/2, other sockets, mocks.
    * Connections are its matter then (`ca`, `lookup`, timeouts for them, the judging of addresses), and
    * closing it is its owner's.
@@ -162,6 +169,7 @@ export interface CheckedCasClientOptions extends Times {
   readonly allowHosts: readonly string[];
   readonly ca: string;
   readonly proxy: URL | null;
+  readonly isDirect: (url: URL) => boolean;
   readonly dispatcher: RequestDispatcher | null;
   readonly exchange: Exchange | null;
   readonly fetch: typeof globalThis.fetch | null;
@@ -207,6 +215,7 @@ export function checkCasClientOptions(options: CasClientOptions): CheckedCasClie
     allowHosts: options.allowHosts ?? [],
     ca: checkCertificates(options.ca ?? ''),
     proxy: options.proxy === undefined || options.proxy === '' ? null : checkProxy(options.proxy),
+    isDirect: createNoProxy(options.noProxy ?? []),
     dispatcher: checkDispatcher(options),
     exchange: checkFunction('exchange', options.exchange),
     fetch: checkFunction('fetch', options.fetch),

@@ -9,11 +9,13 @@ export interface WireChoice {
   readonly fetch: typeof globalThis.fetch | null;
   readonly dispatcher: RequestDispatcher | null;
   readonly proxy: URL | null;
+  /** URLs that are asked without it. */
+  readonly isDirect: (url: URL) => boolean;
 }
 
 /** The code of a wire is loaded with its first request. */
 export function createWire(choice: WireChoice, options: ConnectOptions): Wire {
-  const { exchange, fetch, dispatcher, proxy } = choice;
+  const { exchange, fetch, dispatcher, proxy, isDirect } = choice;
   if (exchange !== null) return foreign(exchange);
   if (fetch !== null) {
     return lazy(async () => foreign((await import('./fetch.js')).createFetchExchange(fetch)));
@@ -23,9 +25,19 @@ export function createWire(choice: WireChoice, options: ConnectOptions): Wire {
       foreign((await import('./undici.js')).createDispatcherExchange(dispatcher)),
     );
   }
-  if (proxy !== null) {
-    return lazy(async () => (await import('./undici.js')).createProxyWire(proxy, options));
-  }
+  const direct = directWire(options);
+  if (proxy === null) return direct;
+  const proxied = lazy(async () => (await import('./undici.js')).createProxyWire(proxy, options));
+  return {
+    exchange: (request) => (isDirect(request.url) ? direct : proxied).exchange(request),
+    close: async () => {
+      await Promise.all([direct.close(), proxied.close()]);
+    },
+  };
+}
+
+/** Connections of our own. */
+function directWire(options: ConnectOptions): Wire {
   const general = lazy(async () => (await import('./node.js')).createNodeWire(options));
   const plainReads = lazy(async () => (await import('./socket.js')).createSocketWire(options));
   return {
