@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { EXIT, isOrbweaverError } from '../errors.js';
-import type { DownloadProgress, ZipEntryRequest } from '../index.js';
+import type { DownloadProgress, DownloadResult, ZipEntryRequest } from '../index.js';
 import {
   COMPUTE,
   defineCommand,
@@ -14,7 +14,7 @@ import {
 } from './command.js';
 import { computeOptionsOf, kernelNote, openClient } from './compute.js';
 import type { CliContext, Command } from './context.js';
-import { writeJson } from './output.js';
+import { type FailedFile, failureOf, reportFailed, writeJson } from './output.js';
 import { createReporter } from './reporter.js';
 import { secretsOf } from './secrets.js';
 import { serverSettingsOf } from './settings.js';
@@ -23,6 +23,7 @@ import { bytesText, pluralText, printable, rateText } from './text.js';
 export const downloadCommand: Command = defineCommand({
   usage: [
     'download FILEHASH[=NAME] --endpoint URL --token T -o OUT [OPTIONS]',
+    'download FILEHASH[=NAME]... --endpoint URL --token T -o FOLDER [OPTIONS]',
     'download --zip OUT.zip FILEHASH[=NAME]... --endpoint URL --token T',
   ],
   about: `Rebuilds a file and checks its size and hash before the name OUT appears. With "-o -" the
@@ -38,7 +39,7 @@ right is not fetched again.`,
       name: 'output',
       short: 'o',
       value: 'OUT',
-      help: 'the file to write, a folder for FILEHASH=NAME, "-" for standard output',
+      help: 'the file to write, a folder for FILEHASH=NAME or several, "-" for standard output',
     },
     { name: 'offset', value: 'N', help: 'first byte of a range', fallback: '0' },
     { name: 'length', value: 'N', help: 'bytes of the range', fallback: 'to the end' },
@@ -60,19 +61,22 @@ async function download(args: ParsedArgs, context: CliContext): Promise<number> 
   const zip = args.text('zip');
   const offset = args.bytes('offset');
   const length = args.bytes('length');
-  const [first, ...others] = args.positionals;
+  const entries = args.positionals.map(zipEntryOf);
+  const [first, ...others] = entries;
   if (first === undefined) throw usage('say which file: download FILEHASH -o OUT');
-  if (zip === undefined && others.length > 0) {
-    throw usage('one file at a time goes to -o OUT; several go into an archive: --zip OUT.zip');
-  }
   if (zip !== undefined && (offset ?? length ?? args.text('output')) !== undefined) {
     throw usage('--zip cannot be combined with -o, --offset or --length');
   }
-  const entry = zipEntryOf(first);
-  const out = zip ?? (await outputPath(args.text('output'), entry, context));
+  const isMany = zip === undefined && others.length > 0;
+  if (isMany && (offset ?? length) !== undefined) {
+    throw usage('--offset and --length are for one file');
+  }
+  const outputs = isMany
+    ? await outputPaths(args.text('output'), entries, context)
+    : [zip ?? (await outputPath(args.text('output'), first, context))];
   const settings = await serverSettingsOf(args, context);
   const json = args.flag('json');
-  const toStdout = out === '-';
+  const toStdout = outputs[0] === '-';
   const reporter = createReporter(args, context, {
     command: 'download',
     label: 'downloading',
@@ -86,8 +90,7 @@ async function download(args: ParsedArgs, context: CliContext): Promise<number> 
     ...computeOptionsOf(settings.args),
     onRetry: (event) => reporter.retry(event),
   });
-  try {
-    if (args.flag('verbose')) context.stderr.write(kernelNote(client));
+  const one = async (entry: ZipEntryRequest, out: string): Promise<void> => {
     const to = toStdout ? context.stdout : resolve(context.cwd, out);
     const common = {
       to,
@@ -95,46 +98,77 @@ async function download(args: ParsedArgs, context: CliContext): Promise<number> 
       onProgress: ({ writtenBytes, totalBytes, fetchedBytes }: DownloadProgress) =>
         reporter.update({ doneBytes: writtenBytes, totalBytes, wireBytes: fetchedBytes }),
     };
-    const result =
-      zip === undefined
-        ? await client.download(entry.hash, {
-            ...common,
-            resume: !args.flag('no-resume'),
-            ...(offset === undefined ? {} : { offset }),
-            ...(length === undefined ? {} : { length }),
-          })
-        : await client.downloadZip(args.positionals.map(zipEntryOf), common);
-    reporter.clear();
-    const line = {
-      type: 'result',
-      path: out,
-      sizeBytes: result.sizeBytes,
-      fetchedBytes: result.fetchedBytes,
-      resumedBytes: result.resumedBytes,
-      requestCount: result.requestCount,
-      verified: result.verified,
-      wallMs: Math.round(result.wallMs),
-    };
-    const { resumedBytes } = result;
-    const resumed = resumedBytes > 0 ? `, ${bytesText(resumedBytes)} were there already` : '';
-    const unchecked = result.verified ? '' : '; a range, so not held against the file hash';
-    if (json) writeJson(toStdout ? context.stderr : context.stdout, line);
-    else if (!args.flag('quiet')) {
-      context.stderr.write(
-        `${printable(out)}: ${bytesText(result.sizeBytes)}, fetched ${bytesText(result.fetchedBytes)} in ` +
-          `${pluralText(result.requestCount, 'request')}, ${rateText(result.sizeBytes, result.wallMs)}${resumed}${unchecked}\n`,
-      );
+    try {
+      const result =
+        zip === undefined
+          ? await client.download(entry.hash, {
+              ...common,
+              resume: !args.flag('no-resume'),
+              ...(offset === undefined ? {} : { offset }),
+              ...(length === undefined ? {} : { length }),
+            })
+          : await client.downloadZip(entries, common);
+      reporter.clear();
+      if (json) writeJson(toStdout ? context.stderr : context.stdout, lineOf(out, result));
+      else if (!args.flag('quiet')) context.stderr.write(sentenceOf(out, result));
+    } catch (error) {
+      reporter.clear();
+      const isKept = isOrbweaverError(error) && Number(error.fields['keptBytes'] ?? 0) > 0;
+      const name = entry.name === entry.hash ? entry.hash : `${entry.hash}=${entry.name}`;
+      const ownOut = isMany ? (args.text('output') ?? out) : out;
+      if (isKept && !json) context.stderr.write(goOnText(args, name, ownOut));
+      throw error;
     }
-    return EXIT.ok;
-  } catch (error) {
-    reporter.clear();
-    const isKept = isOrbweaverError(error) && Number(error.fields['keptBytes'] ?? 0) > 0;
-    if (isKept && !json) context.stderr.write(goOnText(args, first, out));
-    throw error;
+  };
+  try {
+    if (args.flag('verbose')) context.stderr.write(kernelNote(client));
+    if (!isMany) {
+      await one(first, outputs[0] as string);
+      return EXIT.ok;
+    }
+    const failed: FailedFile[] = [];
+    for (const [i, entry] of entries.entries()) {
+      const path = outputs[i] as string;
+      try {
+        await one(entry, path);
+      } catch (error) {
+        // Of an interrupted command the rest is not begun.
+        if (context.signal.aborted) throw error;
+        failed.push({ path, ...failureOf(error, 'download') });
+      }
+    }
+    return reportFailed(context.stderr, failed, {
+      json,
+      doneCount: entries.length - failed.length,
+    });
   } finally {
     reporter.clear();
     await client.close();
   }
+}
+
+/** The contract of docs/cli.md. */
+function lineOf(path: string, result: DownloadResult): object {
+  return {
+    type: 'result',
+    path,
+    sizeBytes: result.sizeBytes,
+    fetchedBytes: result.fetchedBytes,
+    resumedBytes: result.resumedBytes,
+    requestCount: result.requestCount,
+    verified: result.verified,
+    wallMs: Math.round(result.wallMs),
+  };
+}
+
+function sentenceOf(path: string, result: DownloadResult): string {
+  const { resumedBytes, sizeBytes } = result;
+  const resumed = resumedBytes > 0 ? `, ${bytesText(resumedBytes)} were there already` : '';
+  const unchecked = result.verified ? '' : '; a range, so not held against the file hash';
+  return (
+    `${printable(path)}: ${bytesText(sizeBytes)}, fetched ${bytesText(result.fetchedBytes)} in ` +
+    `${pluralText(result.requestCount, 'request')}, ${rateText(sizeBytes, result.wallMs)}${resumed}${unchecked}\n`
+  );
 }
 
 /** The command that goes on with a download, as a shell takes it. The token is not repeated. */
@@ -174,6 +208,30 @@ async function outputPath(
     throw usage(`NAME expected the name of a file without folders, got "${name}"`);
   }
   return join(out, name);
+}
+
+/** Where several files go: into a folder, each under its NAME, else its hash. @throws USAGE */
+async function outputPaths(
+  out: string | undefined,
+  entries: readonly ZipEntryRequest[],
+  { cwd }: CliContext,
+): Promise<string[]> {
+  if (out === undefined || out === '' || out === '-') {
+    throw usage('several files go into a folder, -o FOLDER, or into an archive, --zip OUT.zip');
+  }
+  const there = await stat(resolve(cwd, out)).catch(() => null);
+  if (there !== null && !there.isDirectory()) {
+    throw usage(`several files go into a folder, and "${out}" is none`);
+  }
+  const names = new Set<string>();
+  return entries.map(({ name }) => {
+    if (name === '' || /[/\\]/.test(name) || name === '.' || name === '..') {
+      throw usage(`NAME expected the name of a file without folders, got "${name}"`);
+    }
+    if (names.has(name)) throw usage(`two files would be written to "${name}"`);
+    names.add(name);
+    return join(out, name);
+  });
 }
 
 function zipEntryOf(text: string): ZipEntryRequest {

@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { createClient, createLimits } from '../../src/index.js';
+import { createGateway, createMemoryStore } from '../../src/gateway.js';
+import type { Exchange } from '../../src/http/index.js';
+import { createClient, createLimits, loadKernels } from '../../src/index.js';
+import { generate } from '../support/generators.js';
 
 describe('caps of a client', () => {
   it('are its own, are read and changed while it lives', async () => {
@@ -36,5 +39,35 @@ describe('caps of a client', () => {
     ['two answers to one question', { limits: createLimits(), limitDownload: 5 }],
   ])('are refused: %s', async (_, options) => {
     await expect(createClient({ endpoint: null, ...options })).rejects.toThrow(/limit/);
+  });
+});
+
+describe('the size of xorbs', () => {
+  it('is held below what a proxy lets through', async () => {
+    const { hasher, codec } = await loadKernels();
+    const gateway = createGateway({
+      store: createMemoryStore(),
+      hasher,
+      codec,
+      tokens: [{ token: 'writer', scope: 'write' }],
+    });
+    const sizes: number[] = [];
+    const exchange: Exchange = (request) => {
+      if (request.url.pathname.startsWith('/v1/xorbs/') && request.method === 'POST') {
+        sizes.push(request.body?.sizeBytes ?? Number.POSITIVE_INFINITY);
+      }
+      return gateway.exchange(request);
+    };
+    const endpoint = 'http://127.0.0.1';
+    const client = await createClient({ endpoint, token: 'writer', workers: 0, exchange });
+    const data = generate({ kind: 'splitmix64', seed: 5, bytes: 3_000_000 });
+    const maxXorbBytes = 1024 * 1024;
+    const { failed } = await client.upload({ name: 'data', data }, { maxXorbBytes });
+    expect(failed).toEqual([]);
+    expect(sizes.length).toBeGreaterThanOrEqual(3);
+    for (const size of sizes) expect(size).toBeLessThanOrEqual(maxXorbBytes);
+    await expect(client.upload([], { maxXorbBytes: 5 })).rejects.toThrow(RangeError);
+    await client.close();
+    await gateway.close();
   });
 });

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { createCasClient } from '../../src/transport/index.js';
 import { createNoProxy } from '../../src/transport/no-proxy.js';
+import { failureOf, sendJson, someHash, startServer } from './support.js';
 
 describe('hosts without the proxy', () => {
   it.each([
@@ -28,4 +30,20 @@ describe('hosts without the proxy', () => {
   ])('by "%s": %s is %s', (rule, url, isDirect) => {
     expect(createNoProxy(['other.test', rule])(new URL(url))).toBe(isDirect);
   });
+});
+
+it('are asked over connections of our own, the others through the proxy', async () => {
+  const server = await startServer((_request, response) => {
+    sendJson(response, 200, { offset_into_first_range: 0, terms: [], xorbs: {} });
+  });
+  // Nobody listens there.
+  const options = { endpoint: server.url, token: '', proxy: 'http://127.0.0.1:1' };
+  const direct = createCasClient({ ...options, noProxy: ['127.0.0.0/8'] });
+  const proxied = createCasClient({ ...options, noProxy: ['10.0.0.0/8'], retry: { retries: 0 } });
+  expect(await direct.getReconstruction(someHash())).not.toBeNull();
+  expect((await failureOf(proxied.getReconstruction(someHash()))).code).toBe('NETWORK');
+  expect(server.seen).toHaveLength(1);
+  await direct.close();
+  await proxied.close();
+  await server.close();
 });
