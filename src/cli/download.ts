@@ -134,7 +134,10 @@ async function download(args: ParsedArgs, context: CliContext): Promise<number> 
       } catch (error) {
         // Of an interrupted command the rest is not begun.
         if (context.signal.aborted) throw error;
-        failed.push({ path, ...failureOf(error, 'download') });
+        const failure = failureOf(error, 'download');
+        failed.push({ path, ...failure });
+        const { code, message, hint } = failure;
+        if (json) writeJson(context.stderr, { type: 'error', path, code, message, hint });
       }
     }
     return reportFailed(context.stderr, failed, {
