@@ -24,6 +24,7 @@ export {
   type ZipEntryRequest,
 } from './compose/client.js';
 export type { NamedInput, UploadInput } from './compose/input.js';
+export { createLimits, type TransferLimits } from './compose/limits.js';
 export type { ComputeOptions } from './compose/options.js';
 export { defaultJournalFolder } from './compose/state-folder.js';
 export type { CompressionPolicy } from './compress/index.js';
@@ -35,7 +36,6 @@ export {
   isOrbweaverError,
   OrbweaverError,
 } from './errors.js';
-export { createLimits, type TransferLimits } from './compose/limits.js';
 export { MerkleHash } from './hash/index.js';
 export type { KernelTier, TierRequest } from './kernels/index.js';
 export type {

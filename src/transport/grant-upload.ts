@@ -50,6 +50,8 @@ export interface GrantUploadOptions {
 
 /** With `auto`, smaller xorbs are posted: two more round trips take about as long as they do. */
 export const GRANT_MIN_BYTES: number = 4 * 1024 * 1024;
+/** Asking takes no longer in all: posting is always right. */
+const ASK_TIMEOUT_MS = 15_000;
 const MOST_GRANTS = 3;
 const RETRIES_OF_ASKING = 2;
 const RETRIES_OF_PUTTING = 3;
@@ -88,8 +90,10 @@ export function createGrantUpload(
     xorb: MerkleHash,
     sizeBytes: number,
     checksum: bigint,
-    scope: Scope,
+    caller: Scope,
   ): Promise<Grant | 'stored' | 'post'> {
+    const scope = caller.child();
+    scope.after(ASK_TIMEOUT_MS, () => scope.end('it took too long'));
     const path = `v1/xorb-grants/default/${xorb}`;
     const call = casCall(context, { method: 'POST', path, label: 'v1/xorb-grants', scope });
     const text = JSON.stringify({
@@ -121,9 +125,11 @@ export function createGrantUpload(
         throw failure(call, 'PROTOCOL', message, { retry: false });
       });
     } catch (exception) {
-      told(call.name, exception, scope);
+      told(call.name, exception, caller);
       turnOff(FAILED_MS);
       return 'post';
+    } finally {
+      scope.close();
     }
   }
 

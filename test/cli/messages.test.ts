@@ -151,9 +151,9 @@ const ROWS: readonly Row[] = [
     /below the size of the file/,
   ],
   [
-    `download @HASH @HASH -o @OUT ${SERVER}`,
+    `download @HASH @HASH -o - ${SERVER}`,
     2,
-    /several go into an archive: --zip OUT.zip/,
+    /several files go into a folder, -o FOLDER, or into an archive, --zip OUT.zip/,
     DOWNLOAD_HELP,
   ],
   [

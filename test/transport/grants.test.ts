@@ -387,6 +387,15 @@ describe('what does not work', () => {
     expect(asked()).toBe('grant grant grant commit');
   });
 
+  it('asking that brings nothing means POST, within 15 seconds', async () => {
+    await start({ grant: () => {} });
+    const done = put();
+    await until(() => asked() === 'grant');
+    rig.clock.advance(15_000);
+    expect(await done).toEqual({ inserted: true });
+    expect(asked()).toBe('grant post');
+  });
+
   it('a store that cannot be reached is remembered, and the user is told', async () => {
     await start({});
     const port = store.port;
