@@ -55,6 +55,11 @@ export interface WindowScanner {
    * the window that is open; `outside`: to none.
    */
   push(lengthBytes: number): 'opens' | 'inside' | 'outside';
+  /**
+   * Takes chunks of so many bytes in all at once, when they lie outside of all windows wherever they
+   * end; false: they may not, and none was taken.
+   */
+  skip(lengthBytes: number): boolean;
   /** Windows so far; the last one may still be open and then ends with the last chunk pushed. */
   readonly windows: readonly ByteSpan[];
 }
@@ -78,12 +83,21 @@ export function createWindowScanner(
   let open: { start: number; end: number } | null = null;
   let tellingCount = 0;
   let start = 0;
+  /** Whether a dirty range lies in bytes `[start, end)`. */
+  const touches = (end: number): boolean => {
+    while (nextRange < ranges.length && (ranges[nextRange] as ByteSpan).end <= start) nextRange++;
+    return nextRange < ranges.length && (ranges[nextRange] as ByteSpan).start < end;
+  };
   return {
     windows,
+    skip(lengthBytes) {
+      if (open !== null || touches(start + lengthBytes)) return false;
+      start += lengthBytes;
+      return true;
+    },
     push(lengthBytes) {
       const end = start + lengthBytes;
-      while (nextRange < ranges.length && (ranges[nextRange] as ByteSpan).end <= start) nextRange++;
-      const isDirty = nextRange < ranges.length && (ranges[nextRange] as ByteSpan).start < end;
+      const isDirty = touches(end);
       const opens = isDirty && open === null;
       if (opens) {
         open = { start, end };

@@ -1,16 +1,16 @@
 import { type ByteSpan, createWindowScanner } from '../chunker/index.js';
 import {
-  buildSubtree,
+  createSubtreeBuilder,
   HASH_BYTES,
   type MerkleHash,
   type MerkleSubtree,
-  mergeSubtrees,
   rangeHash,
 } from '../hash/index.js';
 import type { Hasher } from '../hash/ports.js';
 import type { FileChunkHashes } from '../plan/index.js';
 import { type CatalogFile, termOf } from './file-catalog.js';
 import { storedXorb } from './reconstruct.js';
+import type { TermTrees } from './term-trees.js';
 import { createYielder, mapLimited } from './turns.js';
 import { type CatalogXorb, rawBytesOf, type XorbCatalog } from './xorb-catalog.js';
 
@@ -20,7 +20,11 @@ import { type CatalogXorb, rawBytesOf, type XorbCatalog } from './xorb-catalog.j
  * between them are folded as they come, so that memory does not grow with the file.
  */
 export async function fileChunkHashes(
-  { xorbs, hasher }: { readonly xorbs: XorbCatalog; readonly hasher: Hasher },
+  {
+    xorbs,
+    trees,
+    hasher,
+  }: { readonly xorbs: XorbCatalog; readonly trees: TermTrees; readonly hasher: Hasher },
   file: CatalogFile,
   dirty: readonly ByteSpan[],
 ): Promise<FileChunkHashes> {
@@ -29,11 +33,22 @@ export async function fileChunkHashes(
   const yieldAfter = createYielder(CHUNKS_PER_TURN);
   const gaps: (MerkleSubtree | null)[] = [];
   const gapVerification: MerkleHash[] = [];
-  let gap = createGap(hasher, true);
+  let gap = createSubtreeBuilder(hasher, true);
   let chunkCount = 0;
   let sizeBytes = 0;
   for (let index = 0; index < file.termCount; index++) {
-    const { chunkStart, chunkEnd } = termOf(file, index);
+    const term = termOf(file, index);
+    const { chunkStart, chunkEnd, unpackedBytes } = term;
+    chunkCount += chunkEnd - chunkStart;
+    // Short ones come chunk by chunk: a client learns single chunks from short gaps.
+    if (chunkEnd - chunkStart >= FOLDED_CHUNKS && scanner.skip(unpackedBytes)) {
+      const folded = await trees.get(term, () => footers.get(index));
+      gap.append(folded.tree);
+      gapVerification.push(folded.rangeHash);
+      sizeBytes += unpackedBytes;
+      await yieldAfter(chunkEnd - chunkStart);
+      continue;
+    }
     const { chunkHashes, rawEnds } = await footers.get(index);
     let isOutside = true;
     for (let chunk = chunkStart; chunk < chunkEnd; chunk++) {
@@ -41,14 +56,13 @@ export async function fileChunkHashes(
       const place = scanner.push(lengthBytes);
       if (place === 'opens') {
         gaps.push(gap.finish(false));
-        gap = createGap(hasher, false);
+        gap = createSubtreeBuilder(hasher, false);
       }
       if (place === 'outside') gap.push(chunkHashes, chunk * HASH_BYTES, lengthBytes);
       else isOutside = false;
       sizeBytes += lengthBytes;
     }
     if (isOutside) gapVerification.push(rangeHash(hasher, chunkHashes, chunkStart, chunkEnd));
-    chunkCount += chunkEnd - chunkStart;
     await yieldAfter(chunkEnd - chunkStart);
   }
   gaps.push(gap.finish(true));
@@ -57,47 +71,8 @@ export async function fileChunkHashes(
 
 /** Chunks between two pauses: a few milliseconds of hashing. */
 const CHUNKS_PER_TURN = 4096;
-/** Chunks that are folded at once. */
-const BATCH_CHUNKS = 4096;
-
-/** Folds the chunks between two windows while they come. */
-interface Gap {
-  push(hashes: Uint8Array, offset: number, lengthBytes: number): void;
-  /** Null when there were none. `atEnd`: they are the last ones of the file. */
-  finish(atEnd: boolean): MerkleSubtree | null;
-}
-
-function createGap(hasher: Hasher, atStart: boolean): Gap {
-  let hashes = new Uint8Array(16 * HASH_BYTES);
-  const sizes: number[] = [];
-  let folded: MerkleSubtree | null = null;
-  const fold = (atEnd: boolean): void => {
-    const bytes = hashes.subarray(0, sizes.length * HASH_BYTES);
-    const ends = { atStart: atStart && folded === null, atEnd };
-    const part = buildSubtree(hasher, bytes, sizes, ends);
-    folded = folded === null ? part : mergeSubtrees(hasher, [folded, part]);
-    sizes.length = 0;
-  };
-  return {
-    push(from, offset, lengthBytes) {
-      // Only when another one comes is it certain that these are not the last ones.
-      if (sizes.length === BATCH_CHUNKS) fold(false);
-      const at = sizes.length * HASH_BYTES;
-      if (at === hashes.length) {
-        const longer = new Uint8Array(2 * at);
-        longer.set(hashes);
-        hashes = longer;
-      }
-      hashes.set(from.subarray(offset, offset + HASH_BYTES), at);
-      sizes.push(lengthBytes);
-    },
-    finish(atEnd) {
-      if (sizes.length > 0) fold(atEnd);
-      return folded;
-    },
-  };
-}
-
+/** Terms of so many chunks are folded once, and remembered. */
+const FOLDED_CHUNKS = 64;
 /** Footers that are read at a time, and held. */
 const FOOTERS_AHEAD = 16;
 

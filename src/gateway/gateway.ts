@@ -35,6 +35,7 @@ import { createRouter } from './router.js';
 import { createSecrets } from './secrets.js';
 import type { GatewayServices } from './services.js';
 import { createShardOutlines } from './shard-outline.js';
+import { createTermTrees } from './term-trees.js';
 import { createThreadVerifier } from './thread-verifier.js';
 import { tokenList } from './tokens.js';
 import { createTurns } from './turns.js';
@@ -177,8 +178,8 @@ export function createGateway(parts: GatewayParts): Gateway {
     mount,
     handle: (request, options = {}) => viaExchange(mount(options.prefix ?? ''), request),
     usage: () => {
-      const { memory, xorbs, files, outlines } = services;
-      const cached = xorbs.usedBytes + files.usedBytes + outlines.usedBytes;
+      const { memory, xorbs, files, outlines, trees } = services;
+      const cached = xorbs.usedBytes + files.usedBytes + outlines.usedBytes + trees.usedBytes;
       return {
         usedBytes: memory.whole.usedBytes + cached,
         peakBytes: memory.whole.peakBytes,
@@ -252,6 +253,7 @@ function createServices(
     outlines,
     dedup,
     grants: createUploadGrants({ store, secrets, clock, random, settings }),
+    trees: createTermTrees({ hasher, cacheBytes: cacheBytes.trees }),
     files: createFileCatalog({ store, cacheBytes: cacheBytes.files }),
     shardTurns: createTurns(CONCURRENT_SHARDS),
     planTurns: createTurns(CONCURRENT_PLANS),

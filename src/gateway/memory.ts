@@ -33,6 +33,8 @@ export interface CacheBytes {
   readonly files: number;
   /** Outlines of shards. */
   readonly outlines: number;
+  /** Folded terms. */
+  readonly trees: number;
 }
 
 /** Bodies of JSON. */
@@ -56,6 +58,11 @@ export function createMemory(settings: GatewaySettings, clock: Clock): GatewayMe
     shards: bodies(3, SHARD_BODY_MAX_BYTES * MEMORY_PER_SHARD_BYTE),
     small: bodies(1, SMALL_BODY_MAX_BYTES),
     dedup: whole.part(share(3)),
-    cacheBytes: { footers: share(2), files: share(0.5), outlines: share(0.5) },
+    cacheBytes: {
+      footers: share(1.75),
+      files: share(0.5),
+      outlines: share(0.5),
+      trees: share(0.25),
+    },
   };
 }

@@ -11,6 +11,7 @@ import type { GatewaySettings } from './options.js';
 import type { ObjectStore, XorbReceiver, XorbVerifier } from './ports.js';
 import type { GatewaySecrets } from './secrets.js';
 import type { ShardOutlines } from './shard-outline.js';
+import type { TermTrees } from './term-trees.js';
 import type { Turns } from './turns.js';
 import type { XorbCatalog } from './xorb-catalog.js';
 import type { XorbHealth } from './xorb-health.js';
@@ -30,6 +31,7 @@ export interface GatewayServices {
   readonly health: XorbHealth;
   readonly grants: UploadGrants;
   readonly files: FileCatalog;
+  readonly trees: TermTrees;
   readonly outlines: ShardOutlines;
   readonly dedup: DedupResponses;
   /** Checks of shards at a time: each is work of the one thread that serves everybody. */

@@ -15,6 +15,14 @@ export {
   subtreeRoot,
   subtreeSizeBytes,
 } from './subtree.js';
+export { createSubtreeBuilder, type SubtreeBuilder } from './subtree-builder.js';
 export { type SubtreeJson, subtreeFromJSON, subtreeToJSON } from './subtree-json.js';
 export type { SubtreeNode } from './subtree-split.js';
-export { createMerkleTree, fileHash, type MerkleTree, merkleRoot, xorbHash } from './tree.js';
+export {
+  createMerkleTree,
+  fileHash,
+  fileHashOfRoot,
+  type MerkleTree,
+  merkleRoot,
+  xorbHash,
+} from './tree.js';

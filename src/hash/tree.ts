@@ -266,6 +266,13 @@ export function fileHash(
   return treeOf(hasher, hashes, sizes).fileHash(salt);
 }
 
+/**
+ * File hash of the file whose chunks have this root: keyed once more, but zero for no chunks.
+ */
+export function fileHashOfRoot(hasher: Hasher, root: MerkleHash): MerkleHash {
+  return root.isZero() ? MerkleHash.ZERO : keyedHash(hasher, FILE_KEY, root.bytes);
+}
+
 function treeOf(hasher: Hasher, hashes: Uint8Array, sizes: ArrayLike<number>): MerkleTree {
   const tree = createMerkleTree(hasher);
   tree.pushAll(hashes, sizes);
