@@ -17,7 +17,19 @@ const LEFT_OUT = new Set(['bench', 'cli', 'docs', 'architecture', 'interop', 'sl
 
 /** Folders of modules that use nothing of Node: one more version is enough, the one with coverage. */
 const PURE = new Set([
-  ...['bytes', 'hash', 'chunker', 'compress', 'xorb', 'shard', 'plan', 'dedup', 'flow', 'http'],
+  ...[
+    'bytes',
+    'hash',
+    'chunker',
+    'compress',
+    'xorb',
+    'shard',
+    'plan',
+    'edit',
+    'dedup',
+    'flow',
+    'http',
+  ],
   ...['conformance', 'archive', 'digests', 'targets', 'target-servers', 'options'],
 ]);
 

@@ -101,6 +101,11 @@ export const ERROR_CODES = {
     6,
   ),
   CHECKSUM_MISMATCH: row('A checksum does not match its data.', 'Fetch the data again.', 6),
+  UNVERIFIED: row(
+    'The store offers no proof for a range that had to be proved.',
+    'Download the whole file, or let ranges go unproved with --verify-range auto (verifyRange).',
+    6,
+  ),
   INTEGRITY: row(
     'Data does not have the hash under which it was asked for.',
     'The store holds damaged data; nothing was written under the final name.',
@@ -200,6 +205,7 @@ type ErrorCodeName =
   | 'LIMIT_EXCEEDED'
   | 'UNSUPPORTED'
   | 'CHECKSUM_MISMATCH'
+  | 'UNVERIFIED'
   | 'INTEGRITY'
   | 'SIZE_MISMATCH'
   | 'UNSAFE_PATH'

@@ -1,6 +1,6 @@
 /** Entry point `orbweaver`: the client. Gateway, formats and benchmarks have entries of their own. */
 
-export type { DownloadProgress, UploadProgress } from './client/index.js';
+export type { DownloadProgress, UploadProgress, VerifyRange } from './client/index.js';
 export type { RandomAccess, Source, SourceReader } from './client/ports.js';
 export {
   type ChunkInputOptions,
@@ -12,6 +12,7 @@ export {
 export {
   type ClientDownloadOptions,
   type ClientOptions,
+  type ClientStreamOptions,
   type ClientUploadOptions,
   createClient,
   type DownloadResult,
@@ -23,6 +24,7 @@ export {
   type UploadResult,
   type ZipEntryRequest,
 } from './compose/client.js';
+export type { ClientEditOptions, ClientSplice, EditResult } from './compose/edit.js';
 export type { NamedInput, UploadInput } from './compose/input.js';
 export { createLimits, type TransferLimits } from './compose/limits.js';
 export type { ComputeOptions } from './compose/options.js';

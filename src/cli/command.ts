@@ -287,7 +287,8 @@ const UNITS: Readonly<Record<string, number>> = {
   gb: 1e9,
 };
 
-function parseBytes(name: string, value: string): number {
+/** Bytes as options take them. @throws USAGE */
+export function parseBytes(name: string, value: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(value);
   const unit = match ? UNITS[(match[2] as string).toLowerCase()] : undefined;
   if (!match || unit === undefined) {

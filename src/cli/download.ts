@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { EXIT, isOrbweaverError } from '../errors.js';
-import type { DownloadProgress, DownloadResult, ZipEntryRequest } from '../index.js';
+import type { DownloadProgress, DownloadResult, VerifyRange, ZipEntryRequest } from '../index.js';
 import {
   COMPUTE,
   defineCommand,
@@ -28,7 +28,7 @@ export const downloadCommand: Command = defineCommand({
   ],
   about: `Rebuilds a file and checks its size and hash before the name OUT appears. With "-o -" the
 bytes go to standard output and are checked at the end: only exit code 0 means that they are
-right. A range carries no hashes: its lengths and formats are checked.
+right. A range is held against the file hash, too, where the store offers what that takes.
 
 A download of a whole file of 4 MiB and more that is interrupted, or killed, leaves what it wrote in a
 hidden file beside OUT for a week. The same command goes on from there: what it reads back and finds
@@ -46,6 +46,13 @@ right is not fetched again.`,
     {
       name: 'no-resume',
       help: 'begin anew, whatever an interrupted download of the same file to OUT left',
+    },
+    {
+      name: 'verify-range',
+      value: 'V',
+      help: 'hold a range against the file hash: auto (where the store offers that), require, off',
+      fallback: 'auto',
+      choices: ['auto', 'require', 'off'],
     },
     { name: 'zip', value: 'OUT.zip', help: 'stream several files into one ZIP archive' },
     TOKEN_FILE,
@@ -106,6 +113,7 @@ async function download(args: ParsedArgs, context: CliContext): Promise<number> 
               resume: !args.flag('no-resume'),
               ...(offset === undefined ? {} : { offset }),
               ...(length === undefined ? {} : { length }),
+              verifyRange: args.text('verify-range') as VerifyRange | undefined,
             })
           : await client.downloadZip(entries, common);
       reporter.clear();

@@ -20,6 +20,16 @@ const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./download.js')).downloadCommand,
   },
   {
+    name: 'edit',
+    summary: 'change a stored file at the cost of the change',
+    load: async () => (await import('./edit.js')).editCommand,
+  },
+  {
+    name: 'append',
+    summary: 'add to the end of a stored file',
+    load: async () => (await import('./edit.js')).appendCommand,
+  },
+  {
     name: 'serve',
     summary: 'run a gateway over a folder',
     load: async () => (await import('./serve.js')).serveCommand,

@@ -2,4 +2,4 @@
  * The half of this module that downloads need, as an entry point of its own: with the other half, its
  * queues and its dedup, loading it would take longer than a small download.
  */
-export { downloadFile } from './download/index.js';
+export { downloadFile, downloadVerified, type VerifyRange } from './download/index.js';

@@ -7,8 +7,11 @@ export {
   type DownloadRange,
   type DownloadSummary,
   downloadFile,
+  downloadVerified,
   type KnownChunkHashes,
+  type VerifyRange,
 } from './download/index.js';
+export { type EditFileOptions, type EditSummary, editFile, type FileSplice } from './edit/index.js';
 export {
   type AddOptions,
   type BaseInput,

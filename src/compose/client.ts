@@ -1,5 +1,5 @@
 import { PassThrough, type Readable, type Writable } from 'node:stream';
-import type { DownloadProgress, UploadProgress } from '../client/index.js';
+import type { DownloadProgress, UploadProgress, VerifyRange } from '../client/index.js';
 import type { CasClient, ShardCache } from '../client/ports.js';
 import { type ErrorCode, isOrbweaverError, OrbweaverError } from '../errors.js';
 import { Budget } from '../flow/index.js';
@@ -18,6 +18,7 @@ import type {
 } from '../transport/index.js';
 import type { WorkerPool } from '../workers/index.js';
 import { crc64 } from './crc64.js';
+import type { ClientEditOptions, ClientSplice, EditResult } from './edit.js';
 import type { UploadInput } from './input.js';
 import { createLimits, ratesOf, type TransferLimits } from './limits.js';
 import { COMPUTE_RULES, type ComputeOptions, poolOf } from './options.js';
@@ -213,9 +214,20 @@ export interface ClientDownloadOptions {
    * @default true
    */
   readonly resume?: boolean | undefined;
+  /**
+   * Whether a range is proved against the file hash: `auto` does so where the store offers what that takes
+   * (one more request, and some chunks beyond the range), `require` refuses to go without, `off` does not
+   * ask. @default 'auto'
+   */
+  readonly verifyRange?: VerifyRange | undefined;
   readonly signal?: AbortSignal | undefined;
   /** A listener that throws is not called again; the download goes on. */
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
+}
+
+export interface ClientStreamOptions extends Omit<ClientDownloadOptions, 'to' | 'resume'> {
+  /** Told what {@link OrbweaverClient.download} would return, when all is checked, just before the stream ends. */
+  readonly onResult?: ((result: DownloadResult) => void) | undefined;
 }
 
 export interface DownloadResult {
@@ -227,8 +239,8 @@ export interface DownloadResult {
   readonly resumedBytes: number;
   readonly requestCount: number;
   /**
-   * True when the bytes were held against the file hash: always for a whole file. False for a range,
-   * of which lengths and formats are checked.
+   * True when the bytes were held against the file hash: always for a whole file, and for a range where
+   * the store offers a proof. False for another range, of which lengths and formats are checked.
    */
   readonly verified: boolean;
   readonly wallMs: number;
@@ -266,11 +278,28 @@ export interface OrbweaverClient {
    */
   download(fileHash: string, options: ClientDownloadOptions): Promise<DownloadResult>;
   /** The same as a readable stream, which ends with an error when a check fails. */
-  stream(fileHash: string, options?: Omit<ClientDownloadOptions, 'to' | 'resume'>): Readable;
+  stream(fileHash: string, options?: ClientStreamOptions): Readable;
+  /**
+   * Changes a stored file at the cost of the change: the old one stays, the new one has the hash that an
+   * upload of it would have. Offsets are those of the old file. Only chunks around the changes are read,
+   * and held against the file hash; where the store does not tell chunk hashes the whole file is
+   * (`wasReadBack`).
+   * @throws OrbweaverError `RANGE_INVALID` for splices that overlap or do not lie in the file,
+   * `INTEGRITY` when the store gave other bytes than the file's, `INPUT_*`, `NOT_FOUND`…
+   * @example
+   * const { fileHash } = await client.edit(hash, [{ offset: 10, deleteBytes: 4, insert: bytes }]);
+   */
+  edit(
+    fileHash: string,
+    splices: readonly ClientSplice[],
+    options?: ClientEditOptions,
+  ): Promise<EditResult>;
+  /** Adds an input to the end of a stored file: an edit. */
+  append(fileHash: string, input: UploadInput, options?: ClientEditOptions): Promise<EditResult>;
   /** Streams several files into one ZIP archive as they are rebuilt. */
   downloadZip(
     entries: readonly ZipEntryRequest[],
-    options: Omit<ClientDownloadOptions, 'offset' | 'length' | 'resume'>,
+    options: Omit<ClientDownloadOptions, 'offset' | 'length' | 'resume' | 'verifyRange'>,
   ): Promise<DownloadResult>;
   /**
    * Caps of uploads and downloads, bytes per second; what is set holds at once, also for what is under
@@ -339,9 +368,10 @@ const UPLOAD_RULES: OptionRules<ClientUploadOptions> = {
   onFile: is.callback,
 };
 
-const STREAM_RULES: OptionRules<Omit<ClientDownloadOptions, 'to' | 'resume'>> = {
+const RANGE_RULES: OptionRules<Omit<ClientDownloadOptions, 'to' | 'resume'>> = {
   offset: is.integer(0),
   length: is.integer(0),
+  verifyRange: is.oneOf(['auto', 'require', 'off']),
   signal: is.signal,
   onProgress: is.callback,
 };
@@ -349,7 +379,12 @@ const STREAM_RULES: OptionRules<Omit<ClientDownloadOptions, 'to' | 'resume'>> = 
 const DOWNLOAD_RULES: OptionRules<ClientDownloadOptions> = {
   to: is.required(is.either(is.text, is.object)),
   resume: is.flag,
-  ...STREAM_RULES,
+  ...RANGE_RULES,
+};
+
+const STREAM_RULES: OptionRules<ClientStreamOptions> = {
+  ...RANGE_RULES,
+  onResult: is.callback,
 };
 
 /**
@@ -432,12 +467,28 @@ export async function createClient(options: ClientOptions): Promise<OrbweaverCli
       const run = async (): Promise<void> => {
         const parts = { cas: needCas(), pool, budget };
         const { runDownload, streamSinkOf } = await import('./download.js');
-        await runDownload(parts, fileHash, streamSinkOf(pass, fileHash), streamOptions);
+        const { onResult, ...rest } = streamOptions;
+        const sink = streamSinkOf(pass, fileHash);
+        // The stream ends when the result was told: who has read to its end knows it.
+        const unended = { ...sink, commit: async () => {} };
+        const result = await runDownload(parts, fileHash, unended, rest);
+        onResult?.(result);
+        await sink.commit(result.sizeBytes);
       };
       run().catch((error: unknown) =>
         pass.destroy(error instanceof Error ? error : new Error(String(error))),
       );
       return pass;
+    },
+    edit: async (fileHash, splices, editOptions = {}) => {
+      const parts = { cas: needCas(), pool, budget, placement };
+      const { runEdit } = await import('./edit.js');
+      return runEdit(parts, fileHash, splices, editOptions);
+    },
+    append: async (fileHash, input, editOptions = {}) => {
+      const parts = { cas: needCas(), pool, budget, placement };
+      const { runEdit } = await import('./edit.js');
+      return runEdit(parts, fileHash, [{ offset: 'end', insert: input }], editOptions);
     },
     downloadZip: async (entries, zipOptions) => {
       const parts = { cas: needCas(), pool, budget };

@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream';
-import { downloadFile } from '../client/downloads.js';
+import { downloadVerified } from '../client/downloads.js';
 import type { CasClient, Sink } from '../client/ports.js';
 import type { Budget } from '../flow/index.js';
 import { MerkleHash } from '../hash/index.js';
@@ -21,10 +21,16 @@ export async function runDownload(
   { cas, pool, budget }: DownloadParts,
   fileHash: string,
   sink: Sink,
-  { offset, length, signal, onProgress }: Omit<ClientDownloadOptions, 'to' | 'resume'>,
+  {
+    offset,
+    length,
+    signal,
+    onProgress,
+    verifyRange = 'auto',
+  }: Omit<ClientDownloadOptions, 'to' | 'resume'>,
 ): Promise<DownloadResult> {
   const startedAt = performance.now();
-  const result = await downloadFile({
+  const options = {
     cas,
     pool,
     budget,
@@ -37,7 +43,8 @@ export async function runDownload(
       : { range: { offset: offset ?? 0, length } }),
     signal,
     onProgress,
-  });
+  };
+  const result = await downloadVerified(options, verifyRange);
   return { ...result, wallMs: performance.now() - startedAt };
 }
 
@@ -45,7 +52,7 @@ export async function runDownload(
 export async function runZipDownload(
   parts: DownloadParts,
   entries: readonly ZipEntryRequest[],
-  options: Omit<ClientDownloadOptions, 'offset' | 'length' | 'resume'>,
+  options: Omit<ClientDownloadOptions, 'offset' | 'length' | 'resume' | 'verifyRange'>,
 ): Promise<DownloadResult> {
   const startedAt = performance.now();
   const { createZipWriter, safeEntryName } = await import('../archive/index.js');

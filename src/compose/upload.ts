@@ -50,7 +50,8 @@ export interface UploadState {
   readonly onProblem: (error: OrbweaverError) => void;
 }
 
-const PLACEMENTS: Readonly<Record<PlacementName, () => PlacementPolicy>> = {
+/** The placement policies by name. */
+export const PLACEMENTS: Readonly<Record<PlacementName, () => PlacementPolicy>> = {
   balanced: createPricedPlacement,
   'store-least': createStoreLeastPlacement,
   'read-fast': createReadFastPlacement,

@@ -118,7 +118,7 @@ describe('the command line', () => {
       '100001',
       '--json',
     ]);
-    expect(part.json()).toMatchObject({ sizeBytes: 100_001, verified: false });
+    expect(part.json()).toMatchObject({ sizeBytes: 100_001, verified: true });
     expect((await readFile(out)).equals(bytes.subarray(1_234_567, 1_334_568))).toBe(true);
   });
 
@@ -129,9 +129,12 @@ describe('the command line', () => {
     const fromStart = await orbweaver([...args, '--offset', '0', '--json']);
     expect(fromStart.json()).toMatchObject({ sizeBytes: bytes.length, verified: true });
     const range = await orbweaver([...args, '--offset', '1', '--json']);
-    expect(range.json()).toMatchObject({ sizeBytes: bytes.length - 1, verified: false });
+    expect(range.json()).toMatchObject({ sizeBytes: bytes.length - 1, verified: true });
+    const unproved = [...args, '--verify-range', 'off'];
+    const off = await orbweaver([...unproved, '--offset', '1', '--json']);
+    expect(off.json()).toMatchObject({ verified: false });
     expect((await orbweaver(args)).stderr).not.toContain('file hash');
-    expect((await orbweaver([...args, '--length', '5'])).stderr).toContain(
+    expect((await orbweaver([...unproved, '--length', '5'])).stderr).toContain(
       'a range, so not held against the file hash',
     );
   });

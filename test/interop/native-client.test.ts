@@ -113,6 +113,39 @@ describe('with the native client', () => {
     expect(xorbUploads).toBe(0);
   });
 
+  it('downloads what orbweaver has edited and appended to, byte for byte', async () => {
+    await fresh();
+    const path = paths.get('several-xorbs') as string;
+    const [uploaded] = await nativeUpload(target(), [path]);
+    const original = await readFile(path);
+    const insert = generate({ kind: 'splitmix64', seed: 98, bytes: 1_000_000 });
+    const hash = uploaded?.hash as string;
+    const inserted = await client.edit(hash, [{ offset: 77_000_000, deleteBytes: 500, insert }]);
+    const appended = await client.append(hash, insert);
+    for (const { readBytes, sentBytes, wasReadBack } of [inserted, appended]) {
+      expect(wasReadBack).toBe(false);
+      expect(readBytes).toBeLessThan(4 * 1024 * 1024);
+      expect(sentBytes).toBeLessThan(2 * 1024 * 1024);
+    }
+    const files = [inserted, appended].map(({ fileHash, sizeBytes }, i) => ({
+      hash: fileHash,
+      sizeBytes,
+      path: join(folder, `native-edited-${i}.out`),
+    }));
+    await nativeDownload(target(), files);
+    const expected = [
+      Buffer.concat([original.subarray(0, 77_000_000), insert, original.subarray(77_000_500)]),
+      Buffer.concat([original, insert]),
+    ];
+    for (const [i, bytes] of expected.entries()) {
+      expect(bytes.equals(await readFile(files[i]?.path as string))).toBe(true);
+    }
+    // And it gives the edited file the same hash.
+    await writeFile(join(folder, 'edited'), expected[0] as Buffer);
+    const [again] = await nativeUpload(target(), [join(folder, 'edited')]);
+    expect(again?.hash).toBe(inserted.fileHash);
+  });
+
   it('orbweaver uploads, it downloads, and a repeat by it sends no xorb', async () => {
     await fresh();
     const ours = await client.upload(all(), { sha256: true });

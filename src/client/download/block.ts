@@ -11,7 +11,7 @@ import {
 import type { SinkPart } from '../ports.js';
 import { ChunkLedger, LEDGER_BYTES_PER_CHUNK } from './chunk-ledger.js';
 import type { ChunkCheck, ZeroCheck } from './known-chunks.js';
-import type { DownloadOptions } from './types.js';
+import type { DownloadOptions, HashTree } from './types.js';
 
 /** The state of one download. */
 export interface Transfer {
@@ -22,6 +22,8 @@ export interface Transfer {
   readonly known: ChunkCheck | null;
   /** Null where the sink has no holes. */
   readonly isZero: ZeroCheck | null;
+  /** An empty tree for the chunks that make up the file hash; null where nothing proves them. */
+  readonly newTree: (() => HashTree) | null;
   readonly counters: {
     writtenBytes: number;
     fetchedBytes: number;

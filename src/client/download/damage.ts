@@ -44,8 +44,8 @@ export async function repair(
   throw notTheFile(transfer, rebuilt, changed.length > 0 ? changed : suspects.flat());
 }
 
-function hashOf({ options }: Transfer, blocks: readonly Block[]): MerkleHash {
-  const tree = createMerkleTree(options.hasher);
+function hashOf({ options, newTree }: Transfer, blocks: readonly Block[]): MerkleHash {
+  const tree = newTree?.() ?? createMerkleTree(options.hasher);
   const chain = new LedgerChain(tree);
   for (const { ledger, reconstruction } of blocks) {
     if (ledger === null) continue;

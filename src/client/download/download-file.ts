@@ -91,6 +91,7 @@ function transferOf(options: DownloadOptions): Transfer {
     scope: new Scope({ clock, signal, what: 'the download' }),
     budget: options.budget ?? new Budget({ capacityBytes: DEFAULT_DOWNLOAD_BUDGET_BYTES }),
     known: knownChunkHashes === undefined ? null : chunkCheck(knownChunkHashes),
+    newTree: newTreeOf(options),
     isZero: sink.positional && sink.skip !== undefined ? zeroCheck(hasher) : null,
     counters: { writtenBytes: 0, fetchedBytes: 0, requestCount: 0, resumedBytes: 0 },
     shownBytes: 0,
@@ -101,9 +102,15 @@ function transferOf(options: DownloadOptions): Transfer {
   };
 }
 
+/** From its start on, a range may turn out to be the whole file. */
+function newTreeOf({ newTree, range, hasher }: DownloadOptions): Transfer['newTree'] {
+  if (newTree !== undefined) return newTree;
+  return (range?.offset ?? 0) === 0 ? () => createMerkleTree(hasher) : null;
+}
+
 /** Block by block until the end of the file or the range. @returns whether that is verified */
 async function transferAll(transfer: Transfer): Promise<boolean> {
-  const { fileHash, hasher, range, concurrency = DEFAULT_DOWNLOAD_CONCURRENCY } = transfer.options;
+  const { fileHash, range, newTree, concurrency = DEFAULT_DOWNLOAD_CONCURRENCY } = transfer.options;
   const offset = range?.offset ?? 0;
   const isWhole = offset === 0 && range?.length === undefined;
   const end = offset + (range?.length ?? Number.POSITIVE_INFINITY);
@@ -118,14 +125,13 @@ async function transferAll(transfer: Transfer): Promise<boolean> {
     // A chunk that is not where it was said to be: what was kept is worth nothing.
     startOver(transfer);
   }
-  // From its start on, a range may turn out to be the whole file.
-  const tree = offset === 0 ? createMerkleTree(hasher) : null;
+  const tree = transfer.newTree?.() ?? null;
   const chain = tree === null ? null : new LedgerChain(tree);
   const position = await transferBlocks(transfer, { offset, end, concurrency }, chain);
   checkWritten(transfer, position - offset);
   const rebuilt = tree?.fileHash();
   if (rebuilt?.equals(fileHash)) return true;
-  if (rebuilt !== undefined && isWhole) {
+  if (rebuilt !== undefined && (isWhole || newTree !== undefined)) {
     // The chunks that were noted may be the wrong ones.
     transfer.part?.forget();
     await repair(transfer, concurrency, rebuilt);
@@ -241,8 +247,8 @@ async function transferBlocks(
 }
 
 /** A block is kept as long as all are: half of a file says nothing about where it is damaged. */
-function keep({ kept }: Transfer, block: Block, isPaused: boolean): void {
-  const isNext = kept.length === 0 ? block.fileStart === 0 : true;
+function keep({ kept, options }: Transfer, block: Block, isPaused: boolean): void {
+  const isNext = kept.length > 0 || block.fileStart === (options.range?.offset ?? 0);
   if (block.ledger !== null && !isPaused && isNext) kept.push(block);
   else {
     for (const each of kept.splice(0)) each.memory.release();

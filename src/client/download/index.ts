@@ -10,4 +10,6 @@ export type {
   DownloadProgress,
   DownloadRange,
   DownloadSummary,
+  HashTree,
 } from './types.js';
+export { downloadVerified, type VerifyRange } from './verified-range.js';

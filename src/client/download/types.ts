@@ -24,6 +24,13 @@ export interface DownloadProgress {
   readonly totalBytes: number | undefined;
 }
 
+/** Takes the chunks of a file, or of a range of it, in order. */
+export interface HashTree {
+  push(hashes: Uint8Array, offset: number, sizeBytes: number): void;
+  /** The hash of the file that they make. */
+  fileHash(): MerkleHash;
+}
+
 /** Options of `downloadFile`. */
 export interface DownloadOptions {
   readonly cas: Reconstructions & RangeSource;
@@ -45,6 +52,12 @@ export interface DownloadOptions {
    * @default none
    */
   readonly knownChunkHashes?: KnownChunkHashes | undefined;
+  /**
+   * Trees that take the chunks of `range` and give the file hash, which has to be `fileHash`: a proof
+   * (`range-proof.ts`). The range then begins and ends between two chunks.
+   * @default none for a range; that of all chunks for a whole file
+   */
+  readonly newTree?: (() => HashTree) | undefined;
   readonly signal?: AbortSignal | undefined;
   /**
    * Called after each batch of chunks (a slab, some MiB); keep it cheap. One that throws is not called

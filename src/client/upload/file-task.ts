@@ -3,7 +3,7 @@ import type { FileHandle } from '../../dedup/index.js';
 import { isOrbweaverError, OrbweaverError } from '../../errors.js';
 import { Deferred } from '../../flow/index.js';
 import type { Sha256Stream, Source } from '../ports.js';
-import type { FileResult } from './types.js';
+import type { FileResult, OnChunks } from './types.js';
 
 /** Which SHA-256 a file gets. */
 export type Sha256Plan =
@@ -24,6 +24,8 @@ export class FileTask {
   digest: Uint8Array | null = null;
   /** Running SHA-256, made with the first bytes. */
   sha256Stream: Sha256Stream | null = null;
+  /** Told of its chunks when they are placed. */
+  onChunks: OnChunks | null = null;
   /** Set by the first placed batch. */
   handle: FileHandle | null = null;
   /** Bytes read so far. */

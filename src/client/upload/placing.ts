@@ -40,11 +40,10 @@ export function placeBatch(dedup: DedupSession, batch: Batch): PlacedBatch {
     if (file.error !== null || chunkStart === chunkEnd) continue;
     file.handle ??= dedup.openFile();
     try {
-      const placed = dedup.place(
-        file.handle,
-        batch.hashes.subarray(HASH_BYTES * chunkStart, HASH_BYTES * chunkEnd),
-        batch.lengths.subarray(chunkStart, chunkEnd),
-      );
+      const hashes = batch.hashes.subarray(HASH_BYTES * chunkStart, HASH_BYTES * chunkEnd);
+      const lengths = batch.lengths.subarray(chunkStart, chunkEnd);
+      const placed = dedup.place(file.handle, hashes, lengths);
+      file.onChunks?.(hashes, lengths);
       closed.push(...placed.closed);
       if (placed.outsideBytes > 0) found.push(file);
       for (const { slot, start, end } of placed.newRuns) {

@@ -150,14 +150,16 @@ class Session implements UploadSession {
   add(source: Source, options: AddOptions = {}): Promise<FileResult> {
     const sha256 = sha256Plan(options.sha256);
     try {
-      return this.#add(source, sha256).whenDone();
+      const file = this.#add(source, sha256);
+      file.onChunks = options.onChunks ?? null;
+      return file.whenDone();
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
   enqueue(source: Source, options: AddOptions = {}): void {
-    this.#add(source, sha256Plan(options.sha256));
+    this.#add(source, sha256Plan(options.sha256)).onChunks = options.onChunks ?? null;
   }
 
   enqueueKnown(source: Source, record: ShardFile, options: AddOptions = {}): void {

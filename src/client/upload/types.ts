@@ -100,7 +100,15 @@ export interface UploadSessionOptions {
 export interface AddOptions {
   /** True: compute and register it. A string: the digest in hex, registered as it is. @default false */
   readonly sha256?: boolean | string | undefined;
+  /**
+   * Told of all chunks of the file, in order: packed hashes and lengths, borrowed for the call.
+   * @default nobody
+   */
+  readonly onChunks?: OnChunks | undefined;
 }
+
+/** Takes the next chunks of a file. */
+export type OnChunks = (hashes: Uint8Array, lengths: Uint32Array) => void;
 
 /** What became of one file. Bytes are uncompressed. */
 export interface FileResult

@@ -1,0 +1,2 @@
+export { editFile } from './edit-file.js';
+export type { EditFileOptions, EditSummary, FileSplice } from './types.js';
