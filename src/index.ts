@@ -28,6 +28,7 @@ export type { ClientEditOptions, ClientSplice, EditResult } from './compose/edit
 export type { NamedInput, UploadInput } from './compose/input.js';
 export { createLimits, type TransferLimits } from './compose/limits.js';
 export type { ComputeOptions } from './compose/options.js';
+export type { OpenOptions, ReadOptions, RemoteFile, RemoteSlice } from './compose/remote-file.js';
 export { defaultJournalFolder } from './compose/state-folder.js';
 export type { CompressionPolicy } from './compress/index.js';
 export {

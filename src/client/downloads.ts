@@ -3,3 +3,4 @@
  * queues and its dedup, loading it would take longer than a small download.
  */
 export { downloadFile, downloadVerified, type VerifyRange } from './download/index.js';
+export { FileReader } from './reading/index.js';

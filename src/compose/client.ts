@@ -22,6 +22,7 @@ import type { ClientEditOptions, ClientSplice, EditResult } from './edit.js';
 import type { UploadInput } from './input.js';
 import { createLimits, ratesOf, type TransferLimits } from './limits.js';
 import { COMPUTE_RULES, type ComputeOptions, poolOf } from './options.js';
+import type { OpenOptions, RemoteFile } from './remote-file.js';
 import type { UploadState } from './upload.js';
 
 /** How to weigh stored bytes against the reads of those who download; docs/placement.md. */
@@ -296,6 +297,12 @@ export interface OrbweaverClient {
   ): Promise<EditResult>;
   /** Adds an input to the end of a stored file: an edit. */
   append(fileHash: string, input: UploadInput, options?: ClientEditOptions): Promise<EditResult>;
+  /**
+   * Opens a file for reading anywhere in it: small reads cost what they read, and what is read again or by
+   * several at a time is fetched once.
+   * @throws OrbweaverError `HASH_INVALID`, `NOT_FOUND`, `NETWORK`…
+   */
+  open(fileHash: string, options?: OpenOptions): Promise<RemoteFile>;
   /** Streams several files into one ZIP archive as they are rebuilt. */
   downloadZip(
     entries: readonly ZipEntryRequest[],
@@ -431,7 +438,7 @@ export async function createClient(options: ClientOptions): Promise<OrbweaverCli
     return cas;
   };
 
-  return {
+  const client: OrbweaverClient = {
     threads: pool.threads,
     tier: pool.kernels.tier,
     fallbackReason: pool.kernels.fallbackReason,
@@ -495,6 +502,13 @@ export async function createClient(options: ClientOptions): Promise<OrbweaverCli
       const { runZipDownload } = await import('./download.js');
       return runZipDownload(parts, entries, zipOptions);
     },
+    open: async (fileHash, openOptions) => {
+      const parts = { cas: needCas(), pool, budget };
+      const { openFile } = await import('./remote-file.js');
+      const stream = (offset: number, end: number, signal: AbortSignal): Readable =>
+        client.stream(fileHash, { offset, length: end - offset, signal });
+      return openFile({ ...parts, stream }, fileHash, openOptions);
+    },
     close: () => {
       closing ??= (async () => {
         await cas?.close();
@@ -503,6 +517,7 @@ export async function createClient(options: ClientOptions): Promise<OrbweaverCli
       return closing;
     },
   };
+  return client;
 }
 
 /** Those that are shared, or the client's own. */

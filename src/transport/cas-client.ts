@@ -5,6 +5,7 @@ import { type CallScopes, createCallScopes } from './call-scopes.js';
 import { createChunkHashesQuery } from './chunk-hashes-query.js';
 import type { Context } from './context.js';
 import { createDedupQueries } from './dedup-query.js';
+import { fileSize } from './file-query.js';
 import { createHostLimiter, limit } from './host-limiter.js';
 import { createMasker, type Masker } from './mask.js';
 import {
@@ -75,6 +76,8 @@ export function createCasClient(options: CasClientOptions): CasClient {
       ),
     getChunkHashes: (file, dirty, signal) =>
       within(scopes, signal, (scope) => getChunkHashes(file, dirty, scope)),
+    getFileSize: (file, signal) =>
+      within(scopes, signal, (scope) => fileSize(context, file, scope)),
     readRanges: (url, ranges, { signal, onRequest } = {}) =>
       readRanges(url, ranges, { onRequest, openScope: () => scopes.open(signal) }),
     async close() {

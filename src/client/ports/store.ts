@@ -102,6 +102,12 @@ export interface Reconstructions {
   ): Promise<Reconstruction | null>;
 }
 
+/** Says how large a file is. */
+export interface FileSizes {
+  /** Null when the server has no such file, or does not say. */
+  getFileSize?(file: MerkleHash, signal?: AbortSignal): Promise<number | null>;
+}
+
 /** What a reconstruction is asked for beside its terms. */
 export interface ReconstructionOptions {
   /**
@@ -142,6 +148,7 @@ export interface CasClient
     XorbStore,
     ShardRegistry,
     Reconstructions,
+    FileSizes,
     ChunkHashes,
     RangeSource {
   close(): Promise<void>;

@@ -67,10 +67,12 @@ export class Asker {
       else if (turn === 'later') putOff.push(segment);
     }
     this.#lookahead.asked(batch);
-    if (responses.length === 0 && putOff.length === 0) return;
+    // Also a batch without a question of its own waits for the response that may say that it has some.
+    const isPutOff = putOff.length > 0 || queries.isUndecided;
+    if (responses.length === 0 && !isPutOff) return;
     const before = lane.responses;
     const all = async (): Promise<void> => {
-      await queries.wait(putOff.length === 0 ? responses : queries.open);
+      await queries.wait(isPutOff ? queries.open : responses);
       const more: Promise<void>[] = [];
       for (const segment of putOff) {
         if (queries.turnOf(segment.end - segment.start) === 'never') continue;

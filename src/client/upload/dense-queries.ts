@@ -3,9 +3,9 @@ import { HASH_BYTES, MerkleHash } from '../../hash/index.js';
 
 /**
  * After this many chunks in a row that the server does not know, questions are no longer urgent: some
- * 256 MiB of new data at one chunk in 64.
+ * 128 MiB of new data at one chunk in 64.
  */
-const MISSES_BEFORE_PATIENCE = 64;
+const MISSES_BEFORE_PATIENCE = 32;
 /** Chunks that then make a question: 64 MiB for each, as with servers that are asked one by one. */
 const PATIENT_CHUNKS = 16;
 

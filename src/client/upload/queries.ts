@@ -72,6 +72,8 @@ export class GlobalQueries {
   /** Waits that were over in time. */
   #inTime = 0;
   #missesInARow = 0;
+  /** A question is over, whatever came of it. */
+  #heardBack = false;
   /** Bytes of small files since the last question about one. */
   #unaskedBytes = 0;
   #queryCount = 0;
@@ -134,6 +136,11 @@ export class GlobalQueries {
   get oneIn(): number | null {
     const { cas } = this.#options;
     return cas.queryDedupMany === undefined ? null : (cas.denseDedup?.()?.oneIn ?? null);
+  }
+
+  /** No response has come yet that would say so, and one is still to come. */
+  get isUndecided(): boolean {
+    return !this.#heardBack && this.#open.size > 0;
   }
 
   /** Asks about packed `hashes` in one question; adds to `responses` what settles with its response. */
@@ -221,6 +228,7 @@ export class GlobalQueries {
       // A miss: cancelled, too late, or what came is no shard. Uploading goes on without it.
       return false;
     } finally {
+      this.#heardBack = true;
       stop();
       asking.close();
       memory.release();

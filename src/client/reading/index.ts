@@ -1,0 +1,1 @@
+export { FileReader, type FileReaderOptions } from './file-reader.js';
