@@ -1,13 +1,23 @@
 import { resolve } from 'node:path';
 import { EXIT } from '../errors.js';
 import type { ClientSplice, EditResult } from '../index.js';
-import { serverOf } from './args.js';
-import { COMPUTE, defineCommand, type ParsedArgs, parseBytes, SERVER, usage } from './command.js';
+import {
+  COMPUTE,
+  defineCommand,
+  LIMITS,
+  NETWORK,
+  type ParsedArgs,
+  parseBytes,
+  SERVER,
+  TOKEN_FILE,
+  usage,
+} from './command.js';
 import { computeOptionsOf, kernelNote, openClient } from './compute.js';
 import type { CliContext, Command } from './context.js';
 import { writeJson } from './output.js';
 import { createReporter } from './reporter.js';
 import { secretsOf } from './secrets.js';
+import { serverSettingsOf } from './settings.js';
 import { bytesText } from './text.js';
 
 export const editCommand: Command = defineCommand({
@@ -22,6 +32,9 @@ around the changes are read, and only new chunks are sent.`,
       isRepeatable: true,
     },
     ...SERVER,
+    TOKEN_FILE,
+    ...NETWORK,
+    ...LIMITS,
     ...COMPUTE,
   ],
   run: async (args, context) => {
@@ -37,7 +50,7 @@ export const appendCommand: Command = defineCommand({
   usage: ['append FILEHASH FILE --endpoint URL --token T [OPTIONS]'],
   about: `Adds the bytes of FILE ("-": standard input) to the end of a stored file, and prints the hash of
 what it became: "edit" with --splice end:0:FILE.`,
-  options: [...SERVER, ...COMPUTE],
+  options: [...SERVER, TOKEN_FILE, ...NETWORK, ...LIMITS, ...COMPUTE],
   run: async (args, context) => {
     const [hash, file, ...others] = args.positionals;
     if (hash === undefined || file === undefined || others.length > 0) {
@@ -68,17 +81,17 @@ async function edit(
   context: CliContext,
   { hash, splices }: { readonly hash: string; readonly splices: readonly ClientSplice[] },
 ): Promise<number> {
-  const { endpoint, token } = serverOf(args, context);
+  const settings = await serverSettingsOf(args, context);
   const reporter = createReporter(args, context, {
     command: 'edit',
     label: 'editing',
     wireLabel: 'sent',
-    secrets: secretsOf(['--token', token ?? ''], context.env),
+    secrets: secretsOf(['--token', settings.tokenText ?? ''], context.env),
   });
   const client = await openClient({
-    endpoint,
-    token,
-    ...computeOptionsOf(args),
+    endpoint: settings.endpoint,
+    ...settings.connection,
+    ...computeOptionsOf(settings.args),
     onRetry: (event) => reporter.retry(event),
   });
   try {
