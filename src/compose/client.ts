@@ -211,10 +211,17 @@ export interface ClientDownloadOptions {
   /**
    * Go on with what an earlier call for the same file and path left beside the path, when it failed or
    * its process was killed: bytes that are read back and have the right hashes are not fetched again. For
-   * whole files of 4 MiB and more that go to a path. False begins anew.
+   * whole files of 4 MiB and more that go to a path. The file that is there under the path is a seed.
+   * False begins anew, without either.
    * @default true
    */
   readonly resume?: boolean | undefined;
+  /**
+   * Paths of local files that may have parts of a whole file that goes to a path: older versions, other
+   * builds. Their chunks are copied instead of fetched, each checked by its hash. `seedNote` of the result
+   * says when that brought nothing. @default none but the file that is replaced
+   */
+  readonly seeds?: readonly string[] | undefined;
   /**
    * Whether a range is proved against the file hash: `auto` does so where the store offers what that takes
    * (one more request, and some chunks beyond the range), `require` refuses to go without, `off` does not
@@ -226,7 +233,7 @@ export interface ClientDownloadOptions {
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
 }
 
-export interface ClientStreamOptions extends Omit<ClientDownloadOptions, 'to' | 'resume'> {
+export interface ClientStreamOptions extends Omit<ClientDownloadOptions, 'to' | 'resume' | 'seeds'> {
   /** Told what {@link OrbweaverClient.download} would return, when all is checked, just before the stream ends. */
   readonly onResult?: ((result: DownloadResult) => void) | undefined;
 }
@@ -238,6 +245,10 @@ export interface DownloadResult {
   readonly fetchedBytes: number;
   /** Bytes of the file that an earlier call had written, read back and found right. */
   readonly resumedBytes: number;
+  /** Bytes of the file that were copied from seeds. */
+  readonly seededBytes: number;
+  /** Why seeds brought nothing, or less than they could; null: nothing was wrong with them. */
+  readonly seedNote: string | null;
   readonly requestCount: number;
   /**
    * True when the bytes were held against the file hash: always for a whole file, and for a range where
@@ -306,7 +317,7 @@ export interface OrbweaverClient {
   /** Streams several files into one ZIP archive as they are rebuilt. */
   downloadZip(
     entries: readonly ZipEntryRequest[],
-    options: Omit<ClientDownloadOptions, 'offset' | 'length' | 'resume' | 'verifyRange'>,
+    options: Omit<ClientDownloadOptions, 'offset' | 'length' | 'resume' | 'seeds' | 'verifyRange'>,
   ): Promise<DownloadResult>;
   /**
    * Caps of uploads and downloads, bytes per second; what is set holds at once, also for what is under
@@ -375,7 +386,7 @@ const UPLOAD_RULES: OptionRules<ClientUploadOptions> = {
   onFile: is.callback,
 };
 
-const RANGE_RULES: OptionRules<Omit<ClientDownloadOptions, 'to' | 'resume'>> = {
+const RANGE_RULES: OptionRules<Omit<ClientDownloadOptions, 'to' | 'resume' | 'seeds'>> = {
   offset: is.integer(0),
   length: is.integer(0),
   verifyRange: is.oneOf(['auto', 'require', 'off']),
@@ -386,6 +397,7 @@ const RANGE_RULES: OptionRules<Omit<ClientDownloadOptions, 'to' | 'resume'>> = {
 const DOWNLOAD_RULES: OptionRules<ClientDownloadOptions> = {
   to: is.required(is.either(is.text, is.object)),
   resume: is.flag,
+  seeds: is.texts,
   ...RANGE_RULES,
 };
 
@@ -460,13 +472,8 @@ export async function createClient(options: ClientOptions): Promise<OrbweaverCli
       checkOptions('download', downloadOptions, DOWNLOAD_RULES);
       MerkleHash.parse(fileHash);
       const parts = { cas: needCas(), pool, budget };
-      const { fileSinkOf, runDownload } = await import('./download.js');
-      return runDownload(
-        parts,
-        fileHash,
-        await fileSinkOf(fileHash, downloadOptions),
-        downloadOptions,
-      );
+      const { runFileDownload } = await import('./download.js');
+      return runFileDownload(parts, fileHash, downloadOptions);
     },
     stream: (fileHash, streamOptions = {}) => {
       checkOptions('stream', streamOptions, STREAM_RULES);

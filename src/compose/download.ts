@@ -1,12 +1,13 @@
 import type { Writable } from 'node:stream';
 import { downloadVerified } from '../client/downloads.js';
-import type { CasClient, Sink } from '../client/ports.js';
+import type { CasClient, RandomAccess, Sink } from '../client/ports.js';
 import type { Budget } from '../flow/index.js';
 import { MerkleHash } from '../hash/index.js';
 import { outputSink, streamSink } from '../io/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { WorkerPool } from '../workers/index.js';
 import type { ClientDownloadOptions, DownloadResult, ZipEntryRequest } from './client.js';
+import { closeAll, openSeeds } from './seeds.js';
 
 /** What a download works with. */
 export interface DownloadParts {
@@ -27,7 +28,10 @@ export async function runDownload(
     signal,
     onProgress,
     verifyRange = 'auto',
-  }: Omit<ClientDownloadOptions, 'to' | 'resume'>,
+    seeds,
+  }: Omit<ClientDownloadOptions, 'to' | 'resume' | 'seeds'> & {
+    readonly seeds?: readonly RandomAccess[] | undefined;
+  },
 ): Promise<DownloadResult> {
   const startedAt = performance.now();
   const options = {
@@ -41,6 +45,7 @@ export async function runDownload(
     ...(offset === undefined && length === undefined
       ? {}
       : { range: { offset: offset ?? 0, length } }),
+    seeds,
     signal,
     onProgress,
   };
@@ -48,11 +53,32 @@ export async function runDownload(
   return { ...result, wallMs: performance.now() - startedAt };
 }
 
+/** Rebuilds a file, or a range of it, where `to` says. @throws what `OrbweaverClient.download` does */
+export async function runFileDownload(
+  parts: DownloadParts,
+  fileHash: string,
+  options: ClientDownloadOptions,
+): Promise<DownloadResult> {
+  const { to, resume = true, offset, length } = options;
+  const opened = await openSeeds(options);
+  try {
+    // What is written of a whole file stays for the next call when this one fails.
+    const isWhole = (offset ?? length) === undefined;
+    const sink =
+      typeof to === 'string' && isWhole
+        ? await outputSink(to, { keepAs: fileHash, anew: !resume })
+        : await sinkOf(to);
+    return await runDownload(parts, fileHash, sink, { ...options, seeds: opened });
+  } finally {
+    await closeAll(opened);
+  }
+}
+
 /** Streams files into one ZIP. @throws what `OrbweaverClient.downloadZip` does */
 export async function runZipDownload(
   parts: DownloadParts,
   entries: readonly ZipEntryRequest[],
-  options: Omit<ClientDownloadOptions, 'offset' | 'length' | 'resume' | 'verifyRange'>,
+  options: Omit<ClientDownloadOptions, 'offset' | 'length' | 'resume' | 'seeds' | 'verifyRange'>,
 ): Promise<DownloadResult> {
   const startedAt = performance.now();
   const { createZipWriter, safeEntryName } = await import('../archive/index.js');
@@ -93,6 +119,8 @@ export async function runZipDownload(
       sizeBytes: position,
       fetchedBytes,
       resumedBytes: 0,
+      seededBytes: 0,
+      seedNote: null,
       requestCount,
       // Each entry is a whole file.
       verified: true,
@@ -102,15 +130,6 @@ export async function runZipDownload(
     await target.abort();
     throw error;
   }
-}
-
-/** Where a whole file goes: what is written of it stays for the next call when this one fails. */
-export function fileSinkOf(
-  fileHash: string,
-  { to, resume = true }: Pick<ClientDownloadOptions, 'to' | 'resume'>,
-): Promise<Sink> | Sink {
-  if (typeof to !== 'string') return sinkOf(to);
-  return outputSink(to, { keepAs: fileHash, anew: !resume });
 }
 
 /** Where a download goes: a path, or a stream. */

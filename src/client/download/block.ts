@@ -8,7 +8,7 @@ import {
   planDownload,
   type Reconstruction,
 } from '../../plan/index.js';
-import type { SinkPart } from '../ports.js';
+import type { KeptRun, SinkPart } from '../ports.js';
 import { ChunkLedger, LEDGER_BYTES_PER_CHUNK } from './chunk-ledger.js';
 import type { ChunkCheck, ZeroCheck } from './known-chunks.js';
 import type { DownloadOptions, HashTree } from './types.js';
@@ -30,7 +30,17 @@ export interface Transfer {
     requestCount: number;
     /** Of `writtenBytes`, those that lay in the unfinished output already. */
     resumedBytes: number;
+    /** And those that local files had. */
+    seededBytes: number;
   };
+  /** What there is to say about seeds. */
+  seedNote: string | null;
+  /** Bytes of the file that a reconstruction is asked for. */
+  readonly blockBytes: number;
+  /** Told of each run that was fetched and noted. */
+  onNoted: ((run: KeptRun) => void) | null;
+  /** Counts bytes that came from a local file. */
+  readonly onCopied: (bytes: number) => void;
   /** What listeners were told last: it never shrinks. */
   shownBytes: number;
   /** Where chunks are noted that are written; null: nobody goes on from there. */

@@ -1,7 +1,7 @@
 import { MAX_CHUNK_BYTES } from '../../compress/index.js';
 import { isOrbweaverError, OrbweaverError } from '../../errors.js';
 import { Budget, Scope } from '../../flow/index.js';
-import { createMerkleTree, HASH_BYTES } from '../../hash/index.js';
+import { createMerkleTree } from '../../hash/index.js';
 import type { PlacedTerm } from '../../plan/index.js';
 import { RECORD_HEADER_BYTES } from '../../xorb/index.js';
 import { callListener } from '../listener.js';
@@ -12,7 +12,9 @@ import { repair } from './damage.js';
 import { WORD_BYTES } from './fetch.js';
 import { verifyClaims } from './held.js';
 import { chunkCheck, zeroCheck } from './known-chunks.js';
+import { type FetchGap, gapsOf, transferRest } from './rest.js';
 import { RESTART_BLOCK_BYTES, runBlock } from './run-block.js';
+import { takeSeeds } from './seeds/take.js';
 import type { DownloadOptions, DownloadSummary } from './types.js';
 
 /**
@@ -68,11 +70,11 @@ export async function downloadFile(options: DownloadOptions): Promise<DownloadSu
     scope.check();
     const verified = await transferAll(transfer);
     scope.check();
-    const { writtenBytes: sizeBytes, fetchedBytes, requestCount, resumedBytes } = counters;
+    const { writtenBytes: sizeBytes, ...counts } = counters;
     // A stream ends when its reader lets it; a file is renamed, which nothing may interrupt.
     const committing = options.sink.commit(sizeBytes);
     await (options.sink.positional ? committing : scope.race(committing));
-    return { sizeBytes, fetchedBytes, resumedBytes, requestCount, verified };
+    return { sizeBytes, ...counts, seedNote: transfer.seedNote, verified };
   } catch (error) {
     scope.end(error);
     const reason = withDoubt(transfer, firstReason(transfer));
@@ -85,6 +87,17 @@ export async function downloadFile(options: DownloadOptions): Promise<DownloadSu
 }
 
 function transferOf(options: DownloadOptions): Transfer {
+  const transfer: Transfer = {
+    ...transferFor(options),
+    onCopied(bytes) {
+      transfer.counters.seededBytes += bytes;
+      noteWritten(transfer, bytes);
+    },
+  };
+  return transfer;
+}
+
+function transferFor(options: DownloadOptions): Omit<Transfer, 'onCopied'> {
   const { clock, signal, hasher, sink, knownChunkHashes } = options;
   return {
     options,
@@ -93,7 +106,16 @@ function transferOf(options: DownloadOptions): Transfer {
     known: knownChunkHashes === undefined ? null : chunkCheck(knownChunkHashes),
     newTree: newTreeOf(options),
     isZero: sink.positional && sink.skip !== undefined ? zeroCheck(hasher) : null,
-    counters: { writtenBytes: 0, fetchedBytes: 0, requestCount: 0, resumedBytes: 0 },
+    counters: {
+      writtenBytes: 0,
+      fetchedBytes: 0,
+      requestCount: 0,
+      resumedBytes: 0,
+      seededBytes: 0,
+    },
+    blockBytes: options.blockBytes ?? DEFAULT_BLOCK_BYTES,
+    onNoted: null,
+    seedNote: null,
     shownBytes: 0,
     part: options.range === undefined && sink.positional ? (sink.part ?? null) : null,
     onProgress: options.onProgress,
@@ -119,12 +141,18 @@ async function transferAll(transfer: Transfer): Promise<boolean> {
     await prepare(transfer, 0, true);
     return fileHash.isZero();
   }
-  const held = transfer.part === null ? [] : await verifyClaims(transfer, transfer.part);
-  if (held.length > 0) {
-    if (await transferRest(transfer, held, concurrency).catch(falseForSeams)) return true;
-    // A chunk that is not where it was said to be: what was kept is worth nothing.
-    startOver(transfer);
+  if (transfer.part === null && (transfer.options.seeds ?? []).length > 0) {
+    transfer.seedNote = 'seeds need a file as the output, and not a pipe or device';
   }
+  const held = transfer.part === null ? [] : await localRuns(transfer, transfer.part);
+  if (held.length > 0) {
+    const fetchGap: FetchGap = (gap, requests) =>
+      transferBlocks(transfer, { ...gap, concurrency: requests }, null);
+    if (await transferRest(transfer, held, fetchGap, concurrency)) return true;
+    // A chunk that is not where it was said to be: what was kept or copied is worth nothing.
+    transfer.part?.forget();
+  }
+  startOver(transfer);
   const tree = transfer.newTree?.() ?? null;
   const chain = tree === null ? null : new LedgerChain(tree);
   const position = await transferBlocks(transfer, { offset, end, concurrency }, chain);
@@ -140,49 +168,24 @@ async function transferAll(transfer: Transfer): Promise<boolean> {
   return transfer.known?.covers(offset, position) ?? false;
 }
 
-/**
- * Fetches what lies between held runs. @returns false when the file is another one in the end
- */
-async function transferRest(
-  transfer: Transfer,
-  held: readonly KeptRun[],
-  concurrency: number,
-): Promise<boolean> {
-  const { counters, options, scope } = transfer;
-  const part = transfer.part as SinkPart;
-  const tree = createMerkleTree(options.hasher);
-  const chain = new LedgerChain(tree);
-  let position = 0;
-  for (const run of held) {
-    if (run.offset > position) {
-      const gap = { offset: position, end: run.offset, concurrency };
-      if ((await transferBlocks(transfer, gap, chain)) !== run.offset) return false;
-    }
-    const { hashes, lengths } = await scope.race(part.read(run));
-    for (const [i, length] of lengths.entries()) tree.push(hashes, HASH_BYTES * i, length);
-    position = run.offset + run.sizeBytes;
-    counters.resumedBytes += run.sizeBytes;
-    noteWritten(transfer, run.sizeBytes);
-  }
-  const end = Number.POSITIVE_INFINITY;
-  position = await transferBlocks(transfer, { offset: position, end, concurrency }, chain);
-  return counters.writtenBytes === position && tree.fileHash().equals(options.fileHash);
+/** What need not be fetched: chunks that an earlier run left, and those of seeds. */
+async function localRuns(transfer: Transfer, part: SinkPart): Promise<readonly KeptRun[]> {
+  const left = await verifyClaims(transfer, part);
+  const leftBytes = left.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  transfer.counters.resumedBytes = leftBytes;
+  if (leftBytes > 0) noteWritten(transfer, leftBytes);
+  if ((transfer.options.seeds ?? []).length === 0) return left;
+  const { runs, note } = await takeSeeds(transfer, part, gapsOf(left));
+  transfer.seedNote = note;
+  return [...left, ...runs].sort((a, b) => a.offset - b.offset);
 }
 
-/** A gap that does not begin between two chunks of the file: the runs beside it are not of this file. */
-function falseForSeams(error: unknown): false {
-  const isSeam = isOrbweaverError(error) && error.fields['field'] === 'offset_into_first_range';
-  if (isSeam) return false;
-  throw error;
-}
-
-/** As if nothing had been kept or written. */
-function startOver(transfer: Transfer): void {
-  const { counters, kept } = transfer;
-  transfer.part?.forget();
+/** As if nothing had been written. */
+function startOver({ counters, kept }: Transfer): void {
   for (const block of kept.splice(0)) block.memory.release();
   counters.writtenBytes = 0;
   counters.resumedBytes = 0;
+  counters.seededBytes = 0;
 }
 
 /** @returns the position in the file behind the last byte that was written */
@@ -192,8 +195,8 @@ async function transferBlocks(
   chain: LedgerChain | null,
 ): Promise<number> {
   const { offset, end, concurrency } = span;
-  const { blockBytes: fullBytes = DEFAULT_BLOCK_BYTES, pool } = transfer.options;
-  const { range } = transfer.options;
+  const { pool, range } = transfer.options;
+  const fullBytes = transfer.blockBytes;
   /** Nothing of the output follows; a gap between held runs is not the end. */
   const isOpen = end === Number.POSITIVE_INFINITY || range !== undefined;
   let previous: PlacedTerm | undefined;
@@ -211,7 +214,7 @@ async function transferBlocks(
       previous,
     });
     if (block === null) {
-      if (position > offset || transfer.counters.resumedBytes > 0) return position;
+      if (position > offset || transfer.onNoted !== null) return position;
       throw offset === 0 ? emptyFile(transfer) : behindEnd(transfer);
     }
     try {
@@ -227,7 +230,7 @@ async function transferBlocks(
       position += givenBytes;
       const dropBytes = block.reconstruction.offsetIntoFirstTerm;
       const isComplete = givenBytes === outputBytes;
-      const untilBytes = isComplete && isOpen ? Number.POSITIVE_INFINITY : position - fileStart;
+      const untilBytes = isComplete ? Number.POSITIVE_INFINITY : position - fileStart;
       // Without hashes there are no chunks to begin with: the next byte is asked for.
       fileStart +=
         chain === null || block.ledger === null

@@ -51,8 +51,8 @@ const STEP_BYTES: number = 1 << 18;
  * With a clock, records are passed on after this time, if they are this many bytes: what a killed
  * process has received and not written is lost, and on a slow link a slab takes seconds to fill.
  */
-const FLUSH_MS = 50;
-const LEAST_FLUSH_BYTES: number = 1 << 18;
+const FLUSH_MS = 20;
+const LEAST_FLUSH_BYTES: number = 1 << 17;
 
 /** The widest word that engines copy at a time. */
 export const WORD_BYTES = 8;

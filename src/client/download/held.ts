@@ -88,7 +88,7 @@ async function check(
 }
 
 /** Puts runs that follow each other together before they are noted: a list of few runs is read fast. */
-class RunJoiner {
+export class RunJoiner {
   readonly #part: SinkPart;
   readonly #held: KeptRun[] = [];
   #waiting: ChunkRun[] = [];

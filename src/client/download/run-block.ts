@@ -168,7 +168,10 @@ function contextOf(
         notes.length === 0
           ? delivering
           : delivering.then(() => {
-              for (const run of notes) part?.note(run);
+              for (const run of notes) {
+                const noted = part?.note(run) ?? null;
+                if (noted !== null) transfer.onNoted?.(noted);
+              }
             }),
       );
     },

@@ -1,6 +1,13 @@
 import type { Budget, Clock } from '../../flow/index.js';
 import type { Hasher, MerkleHash } from '../../hash/index.js';
-import type { ComputePool, RangeSource, Reconstructions, Sink } from '../ports.js';
+import type {
+  ComputePool,
+  DedupQueries,
+  RandomAccess,
+  RangeSource,
+  Reconstructions,
+  Sink,
+} from '../ports.js';
 import type { KnownChunkHashes } from './known-chunks.js';
 
 /** Bytes of a file: from `offset`, `length` of them or all that follow. */
@@ -33,7 +40,8 @@ export interface HashTree {
 
 /** Options of `downloadFile`. */
 export interface DownloadOptions {
-  readonly cas: Reconstructions & RangeSource;
+  /** Seeds that are not stored themselves need its `queryDedup`. */
+  readonly cas: Reconstructions & RangeSource & Partial<DedupQueries>;
   readonly pool: ComputePool;
   readonly hasher: Hasher;
   readonly clock: Clock;
@@ -52,6 +60,12 @@ export interface DownloadOptions {
    * @default none
    */
   readonly knownChunkHashes?: KnownChunkHashes | undefined;
+  /**
+   * Local files that may have chunks of a whole file: those are copied from there, not fetched. For
+   * sinks with a `part`. Closing them is their owner's.
+   * @default none
+   */
+  readonly seeds?: readonly RandomAccess[] | undefined;
   /**
    * Trees that take the chunks of `range` and give the file hash, which has to be `fileHash`: a proof
    * (`range-proof.ts`). The range then begins and ends between two chunks.
@@ -90,6 +104,10 @@ export interface DownloadSummary {
   readonly fetchedBytes: number;
   /** Bytes of the file that an earlier run had written, read back and found right. */
   readonly resumedBytes: number;
+  /** Bytes of the file that were copied from seeds. */
+  readonly seededBytes: number;
+  /** Why seeds brought nothing, or less than they could; null: nothing was wrong with them. */
+  readonly seedNote: string | null;
   /** Requests for reconstructions and for ranges. */
   readonly requestCount: number;
   /**
