@@ -62,7 +62,7 @@ export interface DownloadOptions {
   readonly knownChunkHashes?: KnownChunkHashes | undefined;
   /**
    * Local files that may have chunks of a whole file: those are copied from there, not fetched. For
-   * sinks with a `part`. Closing them is their owner's.
+   * sinks with a `part`. They are closed when they have been read.
    * @default none
    */
   readonly seeds?: readonly RandomAccess[] | undefined;

@@ -60,6 +60,8 @@ export async function takeSeeds(
     return { runs, note: notes.length === 0 ? null : notes.join('; ') };
   } finally {
     memory.release();
+    // Before the output gets its name: some systems do not replace a file that is open.
+    for (const access of options.seeds ?? []) await access.close().catch(() => {});
   }
 }
 
