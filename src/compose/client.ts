@@ -471,7 +471,7 @@ export async function createClient(options: ClientOptions): Promise<OrbweaverCli
     download: async (fileHash, downloadOptions) => {
       checkOptions('download', downloadOptions, DOWNLOAD_RULES);
       MerkleHash.parse(fileHash);
-      const parts = { cas: needCas(), pool, budget };
+      const parts = { cas: needCas(), pool, budget, state };
       const { runFileDownload } = await import('./download.js');
       return runFileDownload(parts, fileHash, downloadOptions);
     },

@@ -1,18 +1,25 @@
+import { resolve } from 'node:path';
 import type { Writable } from 'node:stream';
 import { downloadVerified } from '../client/downloads.js';
 import type { CasClient, RandomAccess, Sink } from '../client/ports.js';
+import { isOrbweaverError } from '../errors.js';
 import type { Budget } from '../flow/index.js';
 import { MerkleHash } from '../hash/index.js';
 import { outputSink, streamSink } from '../io/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { WorkerPool } from '../workers/index.js';
 import type { ClientDownloadOptions, DownloadResult, ZipEntryRequest } from './client.js';
+import type { DownloadMemoryOptions } from './download-memory.js';
+import { resumable } from './resumable.js';
 import { closeAll, openSeeds } from './seeds.js';
+import type { UploadState } from './upload.js';
 
 /** What a download works with. */
 export interface DownloadParts {
   readonly cas: CasClient;
   readonly pool: WorkerPool;
+  /** Where unfinished downloads are listed; null: nowhere. @default null */
+  readonly state?: UploadState | null | undefined;
   /** What all downloads of a client may hold beside slabs. @default one for each download */
   readonly budget?: Budget | undefined;
 }
@@ -68,9 +75,35 @@ export async function runFileDownload(
       typeof to === 'string' && isWhole
         ? await outputSink(to, { keepAs: fileHash, anew: !resume })
         : await sinkOf(to);
-    return await runDownload(parts, fileHash, sink, { ...options, seeds: opened });
+    const listed = isWhole && resume && typeof to === 'string' ? to : null;
+    const run = (onProgress: ClientDownloadOptions['onProgress']): Promise<DownloadResult> =>
+      runDownload(parts, fileHash, sink, { ...options, onProgress, seeds: opened });
+    if (listed === null || !parts.state) return await run(options.onProgress);
+    return await remembered({ ...parts.state, fileHash, path: listed, options }, run);
   } finally {
     await closeAll(opened);
+  }
+}
+
+/** Runs a download that the list of unfinished transfers shows until it is done. */
+async function remembered(
+  facts: Omit<DownloadMemoryOptions, 'options'> & { readonly options: ClientDownloadOptions },
+  run: (onProgress: ClientDownloadOptions['onProgress']) => Promise<DownloadResult>,
+): Promise<DownloadResult> {
+  const { onProgress, seeds = [] } = facts.options;
+  const { rememberDownload } = await import('./download-memory.js');
+  const options = seeds.flatMap((path) => ['--seed', resolve(path)]);
+  const memory = rememberDownload({ ...facts, options });
+  try {
+    const result = await run((progress) => {
+      memory.written(progress.writtenBytes, progress.totalBytes);
+      onProgress?.(progress);
+    });
+    await memory.done();
+    return result;
+  } catch (error) {
+    const keptBytes = isOrbweaverError(error) ? Number(error.fields['keptBytes'] ?? 0) : 0;
+    throw resumable(error, await memory.interrupted(keptBytes));
   }
 }
 

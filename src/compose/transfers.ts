@@ -1,6 +1,6 @@
 import { OrbweaverError } from '../errors.js';
 import type { Exchange } from '../http/index.js';
-import { createJournals } from '../io/index.js';
+import { createJournals, removeKeptParts } from '../io/index.js';
 import { SYSTEM_CLOCK, systemRandom } from '../platform/index.js';
 import { cancelTransfer } from '../transport/targets.js';
 import { type StoredTransfer, storedTransferOf } from './stored-transfer.js';
@@ -27,8 +27,10 @@ export async function findTransfer(journalFolder: string, id: string): Promise<S
 
 /** Removes what is remembered, and asks nobody. @throws OrbweaverError `USAGE` */
 export async function forgetTransfer(journalFolder: string, id: string): Promise<void> {
-  await findTransfer(journalFolder, id);
+  const found = await findTransfer(journalFolder, id);
   if (!(await createJournals(journalFolder).drop(id))) throw isBusy(id);
+  // What a download has written lies beside its target.
+  if (found.kind === 'download') await removeKeptParts(found.path, found.fileHash);
 }
 
 /** What {@link cancelStoredTransfer} is told. */

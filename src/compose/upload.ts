@@ -9,7 +9,7 @@ import {
   createStoreLeastPlacement,
   type PlacementPolicy,
 } from '../dedup/index.js';
-import { ERROR_CODES, isOrbweaverError, OrbweaverError } from '../errors.js';
+import { ERROR_CODES, isOrbweaverError, type OrbweaverError } from '../errors.js';
 import { createDiskLatency } from '../io/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { ShardFile } from '../shard/index.js';
@@ -30,6 +30,7 @@ import {
   toSource,
   type UploadInput,
 } from './input.js';
+import { resumable } from './resumable.js';
 import type { UploadMemory } from './upload-memory.js';
 
 /** What an upload works with. */
@@ -202,13 +203,6 @@ function identityOf(source: Source | Error): Uint8Array | undefined {
 function hasSha256({ sha256 }: ShardFile, wanted: boolean | string): boolean {
   if (wanted === false) return true;
   return sha256 !== null && (wanted === true || hexEncode(sha256) === wanted.toLowerCase());
-}
-
-/** The same error, which also says by which name the transfer can be gone on with. */
-function resumable(error: unknown, transferId: string | null): unknown {
-  if (transferId === null || !isOrbweaverError(error)) return error;
-  const { code, message, fields } = error;
-  return new OrbweaverError(code, message, { ...fields, transferId }, error);
 }
 
 function uploadedFile({ name, fileHash, ...file }: FileResult): UploadedFile {

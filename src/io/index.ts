@@ -9,6 +9,7 @@ export { createJournals } from './journal.js';
 export { knownSize } from './known-size.js';
 export { type MemorySink, memorySink } from './memory-sink.js';
 export { outputSink } from './output-sink.js';
+export { removeKeptParts } from './part-name.js';
 export { type PathSourceOptions, pathSource } from './path-source.js';
 export { openRandomAccess } from './random-access.js';
 export { createShardCache, type ShardCacheOptions } from './shard-cache.js';

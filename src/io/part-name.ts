@@ -1,4 +1,4 @@
-import { readdir, stat, unlink } from 'node:fs/promises';
+import { readdir, realpath, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { hostTag, isRunning, processStart } from './process-id.js';
 
@@ -119,6 +119,15 @@ export async function sweepParts(
     if ((await ageOf(file, nowMs)) > LONE_LEDGER_MS) await remove(file);
   }
   return found;
+}
+
+/** Removes what interrupted runs left of `path` for this content, unless a process is at it. */
+export async function removeKeptParts(path: string, content: string): Promise<void> {
+  const target = await realpath(path).catch(() => path);
+  for (const { path: part, id } of await sweepParts(target, content.slice(0, 16))) {
+    const { ledger, draft } = keptPartNames(target, content.slice(0, 16), id);
+    for (const each of [part, ledger, draft]) await remove(each);
+  }
 }
 
 /** What stands behind the name of the target, for parts of any. */

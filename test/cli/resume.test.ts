@@ -81,10 +81,13 @@ function download(...args: string[]): ReturnType<typeof orbweaver> {
 }
 
 /** A download that stalls after so many bytes; resolves when what came is written down. */
-async function stalled(bytesUntil: number): Promise<{ child: ChildProcess; text: () => string }> {
+async function stalled(
+  bytesUntil: number,
+  ...more: string[]
+): Promise<{ child: ChildProcess; text: () => string }> {
   limitBytes = passedBytes + bytesUntil;
   const args = ['download', fileHash, '-o', join(out, 'file'), '--endpoint', endpoint];
-  const child = spawn(process.execPath, [BINARY, ...args, '--token', gateway.readToken], {
+  const child = spawn(process.execPath, [BINARY, ...args, '--token', gateway.readToken, ...more], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let stderr = '';
@@ -143,6 +146,29 @@ describe('a download whose process is killed', () => {
     expect(run.json()).toMatchObject({ verified: true });
     expect(Number(run.json()['resumedBytes'])).toBeGreaterThan(0);
     await expectWhole();
+  });
+
+  it('is listed until it is done or dropped, and resumed by its number', async () => {
+    const state = ['--state-dir', join(out, 'state')];
+    for (const action of ['resume', 'drop'] as const) {
+      const { child } = await stalled(0.6 * SIZE_BYTES, ...state);
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+      limitBytes = Number.POSITIVE_INFINITY;
+      const listed = (await orbweaver(['transfers', '--json', ...state])).json();
+      expect(listed).toMatchObject({ kind: 'download', fileHash, endpoint, busy: false });
+      expect(Number(listed['doneBytes'])).toBeGreaterThan(4 << 20);
+      const token = action === 'resume' ? ['--token', gateway.readToken] : [];
+      const run = await orbweaver(['transfers', action, String(listed['id']), ...state, ...token]);
+      expect(run.status).toBe(0);
+      expect((await orbweaver(['transfers', '--json', ...state])).stdout.length).toBe(0);
+      if (action === 'resume') {
+        expect(run.stderr).toMatch(/were there already/);
+        expect(Buffer.compare(await readFile(join(out, 'file')), bytes)).toBe(0);
+        await rm(join(out, 'file'));
+      }
+      expect(await readdir(out)).toEqual(['state']);
+    }
   });
 
   it('goes on through a link, and takes chunks of seeds and of the old file', async () => {
