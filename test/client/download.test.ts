@@ -177,6 +177,8 @@ describe('downloadFile', () => {
       sizeBytes: 0,
       fetchedBytes: 0,
       resumedBytes: 0,
+      seededBytes: 0,
+      seedNote: null,
       requestCount: 0,
       verified: true,
     });
