@@ -18,6 +18,7 @@ import { type FailedFile, failureOf, reportFailed, writeJson } from './output.js
 import { createReporter } from './reporter.js';
 import { secretsOf } from './secrets.js';
 import { serverSettingsOf } from './settings.js';
+import { STATE, stateFolderOf, stateWarning } from './state.js';
 import { bytesText, pluralText, printable, rateText } from './text.js';
 
 export const downloadCommand: Command = defineCommand({
@@ -43,9 +44,16 @@ right is not fetched again.`,
     },
     { name: 'offset', value: 'N', help: 'first byte of a range', fallback: '0' },
     { name: 'length', value: 'N', help: 'bytes of the range', fallback: 'to the end' },
+    ...STATE.filter(({ name }) => name !== 'no-resume'),
     {
       name: 'no-resume',
-      help: 'begin anew, whatever an interrupted download of the same file to OUT left',
+      help: 'begin anew: without what an interrupted download left, and without the old OUT',
+    },
+    {
+      name: 'seed',
+      value: 'PATH',
+      help: 'take chunks from this local file, such as an older version, and fetch the rest; repeatable. The old OUT is one by itself',
+      isRepeatable: true,
     },
     {
       name: 'verify-range',
@@ -78,12 +86,17 @@ async function download(args: ParsedArgs, context: CliContext): Promise<number> 
   if (isMany && (offset ?? length) !== undefined) {
     throw usage('--offset and --length are for one file');
   }
+  const seeds = args.texts('seed').map((path) => resolve(context.cwd, path));
+  if (seeds.length > 0 && (zip !== undefined || (offset ?? length) !== undefined)) {
+    throw usage('--seed is for a whole file, without --zip, --offset or --length');
+  }
   const outputs = isMany
     ? await outputPaths(args.text('output'), entries, context)
     : [zip ?? (await outputPath(args.text('output'), first, context))];
   const settings = await serverSettingsOf(args, context);
   const json = args.flag('json');
   const toStdout = outputs[0] === '-';
+  if (toStdout && seeds.length > 0) throw usage('--seed is for a file: -o OUT, not -o -');
   const reporter = createReporter(args, context, {
     command: 'download',
     label: 'downloading',
@@ -95,6 +108,8 @@ async function download(args: ParsedArgs, context: CliContext): Promise<number> 
     endpoint: settings.endpoint,
     ...settings.connection,
     ...computeOptionsOf(settings.args),
+    stateFolder: stateFolderOf(args, context),
+    onStateProblem: (error) => reporter.warn(stateWarning(error)),
     onRetry: (event) => reporter.retry(event),
   });
   const one = async (entry: ZipEntryRequest, out: string): Promise<void> => {
@@ -111,12 +126,17 @@ async function download(args: ParsedArgs, context: CliContext): Promise<number> 
           ? await client.download(entry.hash, {
               ...common,
               resume: !args.flag('no-resume'),
+              seeds,
               ...(offset === undefined ? {} : { offset }),
               ...(length === undefined ? {} : { length }),
               verifyRange: args.text('verify-range') as VerifyRange | undefined,
             })
           : await client.downloadZip(entries, common);
       reporter.clear();
+      // The old OUT is a seed that nobody asked for.
+      if (seeds.length > 0 && result.seedNote !== null && !json && !args.flag('quiet')) {
+        context.stderr.write(`--seed: ${printable(result.seedNote)}\n`);
+      }
       if (json) writeJson(toStdout ? context.stderr : context.stdout, lineOf(out, result));
       else if (!args.flag('quiet')) context.stderr.write(sentenceOf(out, result));
     } catch (error) {
@@ -166,6 +186,8 @@ function lineOf(path: string, result: DownloadResult): object {
     sizeBytes: result.sizeBytes,
     fetchedBytes: result.fetchedBytes,
     resumedBytes: result.resumedBytes,
+    seededBytes: result.seededBytes,
+    seedNote: result.seedNote,
     requestCount: result.requestCount,
     verified: result.verified,
     wallMs: Math.round(result.wallMs),
@@ -173,8 +195,10 @@ function lineOf(path: string, result: DownloadResult): object {
 }
 
 function sentenceOf(path: string, result: DownloadResult): string {
-  const { resumedBytes, sizeBytes } = result;
-  const resumed = resumedBytes > 0 ? `, ${bytesText(resumedBytes)} were there already` : '';
+  const { resumedBytes, seededBytes, sizeBytes } = result;
+  const resumed =
+    (resumedBytes > 0 ? `, ${bytesText(resumedBytes)} were there already` : '') +
+    (seededBytes > 0 ? `, ${bytesText(seededBytes)} came from local files` : '');
   const unchecked = result.verified ? '' : '; a range, so not held against the file hash';
   return (
     `${printable(path)}: ${bytesText(sizeBytes)}, fetched ${bytesText(result.fetchedBytes)} in ` +
@@ -187,6 +211,7 @@ function goOnText(args: ParsedArgs, name: string, out: string): string {
   const endpoint = args.text('endpoint');
   const words = [
     ...['orbweaver', 'download', name, '-o', out],
+    ...args.texts('seed').flatMap((path) => ['--seed', path]),
     ...(endpoint === undefined ? [] : ['--endpoint', endpoint]),
     ...(args.text('token') === undefined ? [] : ['--token', '…']),
   ];
