@@ -233,7 +233,8 @@ export interface ClientDownloadOptions {
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
 }
 
-export interface ClientStreamOptions extends Omit<ClientDownloadOptions, 'to' | 'resume' | 'seeds'> {
+export interface ClientStreamOptions
+  extends Omit<ClientDownloadOptions, 'to' | 'resume' | 'seeds'> {
   /** Told what {@link OrbweaverClient.download} would return, when all is checked, just before the stream ends. */
   readonly onResult?: ((result: DownloadResult) => void) | undefined;
 }
