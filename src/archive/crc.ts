@@ -1,25 +1,25 @@
-import { ZipPassThrough } from 'fflate';
+import { crc32 } from 'node:zlib';
 
 /** Running CRC-32 and size of a file. */
 export interface CrcCounter {
   update(bytes: Uint8Array): void;
-  /** CRC-32 of everything so far; nothing may follow. */
+  /** CRC-32 of everything so far. */
   finish(): number;
   readonly sizeBytes: number;
 }
 
-/** fflate does not export its CRC-32, but its entries compute it: one whose output goes nowhere. */
+/** By Node and not by fflate, which has no native one: a tenth of the time. */
 export function createCrcCounter(): CrcCounter {
-  const entry = new ZipPassThrough('');
-  entry.ondata = () => {};
+  let value = 0;
+  let sizeBytes = 0;
   return {
-    update: (bytes) => entry.push(bytes, false),
-    finish() {
-      entry.push(new Uint8Array(0), true);
-      return entry.crc >>> 0;
+    update(bytes) {
+      value = crc32(bytes, value);
+      sizeBytes += bytes.length;
     },
+    finish: () => value,
     get sizeBytes() {
-      return entry.size;
+      return sizeBytes;
     },
   };
 }
