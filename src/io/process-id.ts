@@ -8,10 +8,15 @@ import { hostname } from 'node:os';
 
 /** When a process began, in ticks of the system; null where that cannot be known. */
 export function processStart(pid: number): string | null {
+  return processFields(pid)?.[19] ?? null;
+}
+
+/** What Linux says of a process, from its state on. */
+function processFields(pid: number): readonly string[] | null {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
     // The second field is the name in brackets, which may hold anything.
-    return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? null;
+    return text.slice(text.lastIndexOf(')') + 2).split(' ');
   } catch {
     return null;
   }
@@ -25,8 +30,11 @@ export function isRunning(pid: number, start = '0'): boolean {
     // EPERM: it runs, as somebody else.
     if (error instanceof Error && 'code' in error && error.code === 'ESRCH') return false;
   }
+  const fields = processFields(pid);
+  // One that was killed keeps its number until its parent has looked, which may be never in a container.
+  if (fields?.[0] === 'Z' || fields?.[0] === 'X') return false;
   if (start === '0') return true;
-  const now = processStart(pid);
+  const now = fields?.[19] ?? null;
   return now === null || now === start;
 }
 

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { generate } from '../support/generators.js';
-import { BINARY, orbweaver, type Served, serve } from './run-binary.js';
+import { BINARY, cleanEnv, orbweaver, type Served, serve } from './run-binary.js';
 
 /** Downloads whose process is killed, as a user runs them. */
 
@@ -91,6 +91,7 @@ async function stalled(
   const args = ['download', fileHash, '-o', join(out, 'file'), '--endpoint', endpoint];
   const child = spawn(process.execPath, [BINARY, ...args, '--token', gateway.readToken, ...more], {
     stdio: ['ignore', 'ignore', 'pipe'],
+    env: cleanEnv(),
   });
   let stderr = '';
   child.stderr?.on('data', (piece: Buffer) => {

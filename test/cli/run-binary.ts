@@ -1,8 +1,9 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { compiled } from '../support/dist.js';
 
 /** The compiled command line, as a user runs it. */
-export const BINARY: string = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+export const BINARY: string = fileURLToPath(new URL('cli/main.js', compiled()));
 
 export interface BinaryRun {
   readonly status: number | null;
@@ -20,12 +21,19 @@ export interface BinaryOptions {
   readonly cwd?: string;
 }
 
-function start(args: readonly string[], options: BinaryOptions): ChildProcessWithoutNullStreams {
+/**
+ * The environment of the tests without what whoever runs them has there: settings, cache, transfers. Where
+ * there is no home nothing is remembered.
+ */
+export function cleanEnv(): NodeJS.ProcessEnv {
   const { ORBWEAVER_ENDPOINT: _, ORBWEAVER_TOKEN: __, ...env } = process.env;
-  // Whoever runs the tests has a cache and transfers of their own there.
   for (const name of ['HOME', 'USERPROFILE', 'XDG_CACHE_HOME', 'XDG_STATE_HOME']) delete env[name];
+  return env;
+}
+
+function start(args: readonly string[], options: BinaryOptions): ChildProcessWithoutNullStreams {
   return spawn(process.execPath, [BINARY, ...args], {
-    env: { ...env, ...options.env },
+    env: { ...cleanEnv(), ...options.env },
     cwd: options.cwd,
   });
 }
