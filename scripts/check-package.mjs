@@ -61,12 +61,13 @@ function cleanCopy(target) {
   symlinkSync(tools, join(target, 'node_modules'), 'dir');
 }
 
-function checkContents(packed) {
+/** @param copy where it was packed: the reference of the API is made there */
+function checkContents(packed, copy) {
   const must = (holds, text) => {
     if (!holds) problems.push(text);
   };
   const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-  const wanted = ['README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md'];
+  const wanted = ['docs/api/index.md', 'README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md'];
   for (const target of Object.values(manifest.exports)) {
     if (typeof target !== 'string') wanted.push(target.types.slice(2), target.default.slice(2));
   }
@@ -79,13 +80,13 @@ function checkContents(packed) {
   const lock = readFileSync(join(root, 'package-lock.json'), 'utf8');
   must(!lock.includes('"resolved": "http'), 'the lock file names a registry');
   for (const document of ['README.md', ...packed.filter((path) => path.startsWith('docs/'))]) {
-    checkLinks(document, packed, must);
+    checkLinks(copy, document, packed, must);
   }
 }
 
 /** A relative link of a document of the package leads to a file of the package. */
-function checkLinks(document, packed, must) {
-  const text = readFileSync(join(root, document), 'utf8');
+function checkLinks(copy, document, packed, must) {
+  const text = readFileSync(join(copy, document), 'utf8');
   for (const [, target] of text.matchAll(/\]\(([^)#\s]+)(?:#[^)]*)?\)/g)) {
     if (/^[a-z]+:/.test(target)) continue;
     const path = join(dirname(document), target).replace(/\/$/, '');
@@ -134,7 +135,7 @@ try {
       .split('\n')
       .filter((name) => name !== '' && !name.endsWith('/'))
       .map((name) => name.slice('package/'.length));
-    checkContents(files);
+    checkContents(files, copy);
     run('publint', copy, process.execPath, [
       join(tools, 'publint/src/cli.js'),
       tarball,
@@ -149,9 +150,15 @@ try {
     const flags = ['--no-audit', '--no-fund', '--prefer-offline', '--foreground-scripts'];
     const said = run('install in an empty folder', app, 'npm', ['install', ...flags, tarball]);
     if (said !== null) {
-      // Its "prepare" is for clones and Git: a consumer neither needs nor runs it.
-      const ran = /^> orbweaver@.*$/m.exec(said)?.[0];
-      if (ran !== undefined) problems.push(`the install of the package ran a script: ${ran}`);
+      const installed = join(app, 'node_modules/orbweaver/package.json');
+      const { scripts, devDependencies } = JSON.parse(readFileSync(installed, 'utf8'));
+      if (scripts ?? devDependencies)
+        problems.push('the packed manifest keeps what is for a clone');
+      if (/orbweaver@\S+ \(?\w*(prepare|install)/.test(said)) problems.push(`at install: ${said}`);
+      const copied = readFileSync(join(copy, 'package.json'), 'utf8');
+      if (copied !== readFileSync(join(root, 'package.json'), 'utf8')) {
+        problems.push('packing left another manifest behind');
+      }
       checkFormats(join(app, 'node_modules/orbweaver/dist'));
       consumers({ app, tools, run });
     }

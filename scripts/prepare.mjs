@@ -3,7 +3,8 @@
 //
 // Without the development dependencies (`npm install --omit=dev` in a clone) there is no compiler:
 // that is said and is no failure. Packing is another matter: `npm pack` and `npm publish` run
-// "prepack", which always builds, so a package without a fresh dist/ cannot be made.
+// "prepack", which always builds, so a package without a fresh dist/ cannot be made. The manifest of a
+// packed package has no scripts (scripts/manifest.mjs).
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
