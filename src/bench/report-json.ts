@@ -21,6 +21,7 @@ const REPORT: Form = {
   ...fields('string', 'startedAt'),
   ...fields('number', 'rounds'),
   ...fields('boolean', 'inMemory'),
+  ...fields('string or undefined', 'server'),
   machine: {
     ...fields('string', 'cpu', 'platform', 'node', 'orbweaver'),
     ...fields('number', 'cores', 'memoryBytes'),

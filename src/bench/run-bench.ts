@@ -70,8 +70,10 @@ export async function runBench(options: BenchOptions = {}): Promise<BenchReport>
       }
       const kernels = withKernels ? await runKernels(options, harness.peers) : [];
       const { inMemory } = folder;
+      // Not the whole URL: what it may hold beside the host is nobody's business.
+      const server = options.server && new URL(options.server.endpoint).origin;
       const machine = describeMachine();
-      return { version: 1, startedAt, machine, rounds, inMemory, kernels, scenarios };
+      return { version: 1, startedAt, machine, rounds, inMemory, server, kernels, scenarios };
     } finally {
       await harness.close();
     }

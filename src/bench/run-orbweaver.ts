@@ -59,7 +59,7 @@ async function ingest({ bodies, data }: IngestWork): Promise<readonly string[]> 
     const body = await readFile(join(bodies, name));
     const response = await fetch(gateway.url + path, { method: 'POST', headers, body });
     await response.arrayBuffer();
-    if (response.status !== 200) throw new Error(`${path} was answered with ${response.status}`);
+    if (response.status !== 200) throw new Error(`${path}: status ${response.status}`);
   };
   const names = await readdir(bodies);
   const xorbs = names.filter((name) => name.startsWith('xorb-'));

@@ -25,8 +25,9 @@ export function machineText({ cpu, cores, memoryBytes, platform }: Machine): str
 }
 
 /** How it was measured, in a line. */
-export function conditionsText({ machine, inMemory, rounds }: BenchReport): string {
-  const where = inMemory ? 'files in memory' : 'files on disk';
+export function conditionsText({ machine, inMemory, rounds, server }: BenchReport): string {
+  const to = server === undefined ? '' : `, server ${server}`;
+  const where = `files ${inMemory ? 'in memory' : 'on disk'}${to}`;
   return `orbweaver ${machine.orbweaver}, Node ${machine.node}, ${where}, medians of ${rounds}`;
 }
 

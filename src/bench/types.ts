@@ -84,6 +84,8 @@ export interface BenchReport {
   readonly rounds: number;
   /** True when inputs and outputs lay in a memory-backed folder. */
   readonly inMemory: boolean;
+  /** Origin of the user's own server, when one was measured. */
+  readonly server?: string | undefined;
   readonly kernels: readonly KernelReport[];
   readonly scenarios: readonly ScenarioReport[];
 }

@@ -4,7 +4,8 @@ import { text } from 'node:stream/consumers';
 
 /**
  * What a process under measurement is told, as JSON on its standard input, whatever the program: the
- * drivers of all contenders speak this. Its last line is a {@link WorkResult} and its {@link OwnUsage}.
+ * drivers of all contenders speak this. Its last line has the `hashes` of the files, in the order of the
+ * paths, where the program tells them, and its {@link OwnUsage}.
  */
 export type WorkRequest = ChunkWork | UploadWork | DownloadWork | IngestWork;
 
@@ -50,11 +51,6 @@ export interface ServerTarget {
   readonly token: string;
   /** Certificate that vouches for the store, PEM; null: the built-in ones, or no TLS. */
   readonly caPath: string | null;
-}
-
-export interface WorkResult {
-  /** Of the files, in the order of the paths, where the program tells. */
-  readonly hashes: readonly string[];
 }
 
 /** What a process has used so far. */

@@ -25,7 +25,7 @@ export interface PushChunker {
 /** Bytes before the first one that may be a cut, which a scan must see. */
 const HISTORY_BYTES = GEAR_WINDOW_BYTES - 1;
 /** Pieces below this are collected, so that the 63 bytes of warm-up are not paid for each. */
-const BLOCK_BYTES = 1024;
+const BUFFER_BYTES = 1024;
 
 /**
  * A chunker for streams. It holds 1.1 KiB whatever is pushed, never the chunk itself; any split of
@@ -40,8 +40,8 @@ export function createPushChunker(options: PushChunkerOptions = {}): PushChunker
   const { scanner = createReadableScanner(), params = DEFAULT_PARAMS } = options;
   const { minBytes, maxBytes, maskBits } = params;
   const first = new Uint32Array(1);
-  //  block: | history: the last scanned bytes, at most 63 | collected, not scanned yet |
-  const block = new Uint8Array(HISTORY_BYTES + BLOCK_BYTES);
+  //  buffer: | history: the last scanned bytes, at most 63 | collected, not scanned yet |
+  const buffer = new Uint8Array(HISTORY_BYTES + BUFFER_BYTES);
   let historyBytes = 0;
   let collectedBytes = 0;
   /** Bytes of the open chunk that were scanned. */
@@ -67,24 +67,24 @@ export function createPushChunker(options: PushChunkerOptions = {}): PushChunker
     chunkBytes = to - chunkStart;
   }
 
-  function scanBlock(): void {
+  function scanBuffer(): void {
     const end = historyBytes + collectedBytes;
-    scan(block, historyBytes, end);
-    remember(block, end);
+    scan(buffer, historyBytes, end);
+    remember(buffer, end);
   }
 
   /** Keeps the bytes before `end` of `data` as history. */
   function remember(data: Uint8Array, end: number): void {
     historyBytes = Math.min(HISTORY_BYTES, end);
     collectedBytes = 0;
-    if (data === block) block.copyWithin(0, end - historyBytes, end);
-    else block.set(data.subarray(end - historyBytes, end));
+    if (data === buffer) buffer.copyWithin(0, end - historyBytes, end);
+    else buffer.set(data.subarray(end - historyBytes, end));
   }
 
   function collect(bytes: Uint8Array): void {
-    block.set(bytes, historyBytes + collectedBytes);
+    buffer.set(bytes, historyBytes + collectedBytes);
     collectedBytes += bytes.length;
-    if (collectedBytes === BLOCK_BYTES) scanBlock();
+    if (collectedBytes === BUFFER_BYTES) scanBuffer();
   }
 
   function take(): number[] {
@@ -98,20 +98,20 @@ export function createPushChunker(options: PushChunkerOptions = {}): PushChunker
       let taken = 0;
       while (taken < bytes.length) {
         const left = bytes.length - taken;
-        if (collectedBytes === 0 && taken >= HISTORY_BYTES && left >= BLOCK_BYTES) {
+        if (collectedBytes === 0 && taken >= HISTORY_BYTES && left >= BUFFER_BYTES) {
           // Long pieces are scanned where they are, once their own start can serve as history.
           scan(bytes, taken, bytes.length);
           remember(bytes, bytes.length);
           break;
         }
-        const count = Math.min(BLOCK_BYTES - collectedBytes, left);
+        const count = Math.min(BUFFER_BYTES - collectedBytes, left);
         collect(bytes.subarray(taken, taken + count));
         taken += count;
       }
       return take();
     },
     finish() {
-      scanBlock();
+      scanBuffer();
       if (chunkBytes > 0) lengths.push(chunkBytes);
       chunkBytes = 0;
       historyBytes = 0;

@@ -87,7 +87,7 @@ export interface StoreState {
 /**
  * Immutable objects under keys. A key is two or three segments joined by `/`; a segment is 1 to 128
  * of `a-z 0-9 . _ -` and starts with a letter or a digit (`isObjectKey` in `stores/`); any other key
- * is a `RangeError`. Implementations: `stores/`. Every one passes `test/gateway/store-suite.ts`.
+ * is a `RangeError`. Implementations: `stores/`. Every one passes `test/gateway/support/store-suite.ts`.
  *
  * Errors: `DISK_FULL` when there is no room, `STORAGE_FAILED` for everything else that the store
  * itself does wrong, `TRUNCATED` when an object ends before the range asked for.

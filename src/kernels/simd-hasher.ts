@@ -70,29 +70,29 @@ export function createSimdHasher(
       const inPlace = data.buffer === buffer;
       let from = start;
       for (let done = 0; done < count; ) {
-        // A batch: as many pieces as there is room for digests and, from outside, for bytes.
-        let batch = 0;
+        // As many chunks at a time as there are places for digests and, for bytes from outside, as the stage holds.
+        let taken = 0;
         const shift = inPlace ? 0 : from;
         let to = from;
-        while (done + batch < count && batch < DIGEST_COUNT) {
-          const end = ends[done + batch] as number;
+        while (done + taken < count && taken < DIGEST_COUNT) {
+          const end = ends[done + taken] as number;
           if (!inPlace && end - from > HASH_STAGE_BYTES) break;
-          u32[(listAt >>> 2) + batch] = end - shift;
+          u32[(listAt >>> 2) + taken] = end - shift;
           to = end;
-          batch++;
+          taken++;
         }
-        if (batch === 0) {
+        if (taken === 0) {
           to = ends[done] as number;
           hashOne(data.subarray(from, to));
-          batch = 1;
+          taken = 1;
         } else if (inPlace) {
-          exports.blake3Many(data.byteOffset, from, listAt, batch, digestsAt);
+          exports.blake3Many(data.byteOffset, from, listAt, taken, digestsAt);
         } else {
-          exports.blake3Many(stage(data.subarray(from, to)), 0, listAt, batch, digestsAt);
+          exports.blake3Many(stage(data.subarray(from, to)), 0, listAt, taken, digestsAt);
         }
-        const digests = u8.subarray(digestsAt, digestsAt + batch * DIGEST_BYTES);
+        const digests = u8.subarray(digestsAt, digestsAt + taken * DIGEST_BYTES);
         out.set(digests, outOffset + done * DIGEST_BYTES);
-        done += batch;
+        done += taken;
         from = to;
       }
     },

@@ -1,6 +1,6 @@
 import type { ComputePool } from '../client/ports.js';
 import { type CompressionPolicy, DEFAULT_COMPRESSION_POLICY } from '../compress/index.js';
-import { OrbweaverError } from '../errors.js';
+import { isOrbweaverError } from '../errors.js';
 import {
   createSharedMemory,
   type Kernels,
@@ -148,7 +148,7 @@ function sharedMemoryFor(plan: MemoryPlan, wanted: boolean | undefined): WasmMem
     return createSharedMemory({ bytes: plan.totalBytes });
   } catch (error) {
     // Address space can be short (ulimit -v); ordinary buffers are then taken one by one.
-    if (wanted === undefined && error instanceof OrbweaverError) return null;
+    if (wanted === undefined && isOrbweaverError(error)) return null;
     throw error;
   }
 }

@@ -4,27 +4,27 @@ import { Deferred, Owned } from '../flow/index.js';
 import { closedError } from './executor.js';
 import type { SlabRef } from './messages.js';
 
-/** A fixed place of the pool's memory. Handles come and go, blocks stay. */
-interface Block {
+/** A fixed place of the pool's memory. Handles come and go, regions stay. */
+interface Region {
   /** Where it starts in the shared memory; -1 when the memory is not shared. */
   readonly offset: number;
   /** The bytes; replaced when a buffer came back from a thread, empty while it is away. */
   bytes: Uint8Array;
-  /** Last task on the block, for pools whose buffers travel. */
+  /** Last task on the region, for pools whose buffers travel. */
   lastTask: Promise<unknown>;
 }
 
-/** The only class behind {@link Slab}: a block with the rules of ownership. */
+/** The only class behind {@link Slab}: a region with the rules of ownership. */
 class PoolSlab implements Slab {
   readonly slabs: Slabs;
-  readonly #owned: Owned<Block>;
+  readonly #owned: Owned<Region>;
 
-  constructor(slabs: Slabs, owned: Owned<Block>) {
+  constructor(slabs: Slabs, owned: Owned<Region>) {
     this.slabs = slabs;
     this.#owned = owned;
   }
 
-  get block(): Block {
+  get region(): Region {
     return this.#owned.value;
   }
 
@@ -54,18 +54,18 @@ interface Waiter {
 export interface SlabsOptions {
   readonly slabCount: number;
   readonly sharedMemory: boolean;
-  readonly create: (index: number) => Pick<Block, 'offset' | 'bytes'>;
+  readonly create: (index: number) => Pick<Region, 'offset' | 'bytes'>;
 }
 
 /**
  * The slabs of a pool. They are handed out all that a caller asks for at once or none, first come
  * first served: a big request at the head of the line is not overtaken by small ones, so nobody
- * starves. Freed blocks are handed out again before untouched ones, so that a small job commits
- * little memory. A block is free when its owner has released it and the last task on it has ended.
+ * starves. Freed regions are handed out again before untouched ones, so that a small job commits
+ * little memory. A region is free when its owner has released it and the last task on it has ended.
  */
 export class Slabs {
   readonly #options: SlabsOptions;
-  readonly #free: Block[] = [];
+  readonly #free: Region[] = [];
   readonly #waiters = new Set<Waiter>();
   readonly #listeners = new Set<() => void>();
   #createdCount = 0;
@@ -117,18 +117,18 @@ export class Slabs {
     slabs: readonly Slab[],
     work: (refs: SlabRef[], transfer: ArrayBuffer[]) => Promise<A>,
   ): Promise<A> {
-    const blocks = slabs.map((slab) => this.#blockOf(slab));
+    const regions = slabs.map((slab) => this.#regionOf(slab));
     const ends = slabs.map((slab) => slab.borrow());
     try {
       if (this.#options.sharedMemory) {
         return await work(
-          blocks.map((block) => block.offset),
+          regions.map((region) => region.offset),
           [],
         );
       }
-      const before = Promise.allSettled(blocks.map((block) => block.lastTask));
-      const run = before.then(() => this.#send(blocks, work));
-      for (const block of blocks) block.lastTask = run.catch(() => undefined);
+      const before = Promise.allSettled(regions.map((region) => region.lastTask));
+      const run = before.then(() => this.#send(regions, work));
+      for (const region of regions) region.lastTask = run.catch(() => undefined);
       return await run;
     } finally {
       for (const end of ends) end();
@@ -136,10 +136,10 @@ export class Slabs {
   }
 
   async #send<A extends { readonly buffers: readonly Uint8Array[] }>(
-    blocks: readonly Block[],
+    regions: readonly Region[],
     work: (refs: SlabRef[], transfer: ArrayBuffer[]) => Promise<A>,
   ): Promise<A> {
-    const refs = blocks.map((block) => block.bytes);
+    const refs = regions.map((region) => region.bytes);
     const sizes = refs.map((bytes) => bytes.length);
     try {
       const reply = await work(
@@ -147,18 +147,18 @@ export class Slabs {
         refs.map((bytes) => bytes.buffer as ArrayBuffer),
       );
       reply.buffers.forEach((bytes, i) => {
-        (blocks[i] as Block).bytes = bytes;
+        (regions[i] as Region).bytes = bytes;
       });
       return reply;
     } finally {
-      blocks.forEach((block, i) => {
-        if (block.bytes.length === 0) block.bytes = new Uint8Array(sizes[i] as number);
+      regions.forEach((region, i) => {
+        if (region.bytes.length === 0) region.bytes = new Uint8Array(sizes[i] as number);
       });
     }
   }
 
-  #blockOf(slab: Slab): Block {
-    if (slab instanceof PoolSlab && slab.slabs === this) return slab.block;
+  #regionOf(slab: Slab): Region {
+    if (slab instanceof PoolSlab && slab.slabs === this) return slab.region;
     throw new TypeError('"slab" expected one of this pool, got another');
   }
 
@@ -189,17 +189,17 @@ export class Slabs {
   }
 
   #take(count: number): Slab[] {
-    const giveBack = (block: Block): void => {
-      this.#free.push(block);
+    const giveBack = (region: Region): void => {
+      this.#free.push(region);
       this.#serve();
     };
     return Array.from({ length: count }, () => {
-      const block = this.#free.pop() ?? this.#new();
-      return new PoolSlab(this, new Owned(block, giveBack));
+      const region = this.#free.pop() ?? this.#new();
+      return new PoolSlab(this, new Owned(region, giveBack));
     });
   }
 
-  #new(): Block {
+  #new(): Region {
     const place = this.#options.create(this.#createdCount++);
     return { ...place, lastTask: Promise.resolve() };
   }

@@ -12,7 +12,7 @@ import type { RecordTable } from './record-table.js';
 import { checkXorbRoot, readXorbRecords, type VerifiedXorb } from './root-check.js';
 import { checkEnds } from './stored.js';
 
-/** Scratch that {@link verifyXorb} likes: a grouped chunk and a batch of eight decoded ones. */
+/** Scratch that {@link verifyXorb} likes: a grouped chunk and eight decoded ones. */
 export const VERIFY_SCRATCH_BYTES: number = 9 * MAX_CHUNK_BYTES;
 /** With less it does not work. */
 const MIN_SCRATCH_BYTES = 2 * MAX_CHUNK_BYTES;
@@ -67,7 +67,7 @@ function hashChunks(options: VerifyOptions, bytes: Uint8Array, table: RecordTabl
     throw new RangeError(`"scratch" expected ${MIN_SCRATCH_BYTES} bytes, got ${scratch.length}`);
   }
   const grouped = scratch.subarray(0, MAX_CHUNK_BYTES);
-  const batch = scratch.subarray(MAX_CHUNK_BYTES);
+  const decoded = scratch.subarray(MAX_CHUNK_BYTES);
   const { count, rawEnds, recordEnds } = table;
   const hashes = new Uint8Array(HASH_BYTES * count);
   const ends = new Uint32Array(count);
@@ -84,12 +84,18 @@ function hashChunks(options: VerifyOptions, bytes: Uint8Array, table: RecordTabl
       continue;
     }
     const base = first === 0 ? 0 : (rawEnds[first - 1] as number);
-    while (last < count && (rawEnds[last] as number) - base <= batch.length && !isRaw(last)) {
+    while (last < count && (rawEnds[last] as number) - base <= decoded.length && !isRaw(last)) {
       ends[last - first] = (rawEnds[last] as number) - base;
       last++;
     }
-    decodeRecords(options.codec, grouped, { input: bytes, start: 0, table, first, last }, batch, 0);
-    options.hasher.keyedMany(DATA_KEY, batch, 0, ends, last - first, hashes, hashesAt);
+    decodeRecords(
+      options.codec,
+      grouped,
+      { input: bytes, start: 0, table, first, last },
+      decoded,
+      0,
+    );
+    options.hasher.keyedMany(DATA_KEY, decoded, 0, ends, last - first, hashes, hashesAt);
     first = last;
   }
   return hashes;

@@ -113,7 +113,8 @@ describe('orbweaver bench', () => {
       const server = ['--endpoint', gateway.url, '--token', 'secret'];
       const run = await orbweaver(['bench', at('own.bin'), ...server, ...quick, '--json']);
       expect(run.status).toBe(0);
-      const { scenarios } = run.json() as unknown as BenchReport;
+      const { scenarios, server: measured } = run.json() as unknown as BenchReport;
+      expect(measured).toBe(gateway.url);
       expect(scenarios.map(({ name, inputBytes }) => [name, inputBytes])).toEqual([
         ['server-chunk', 300_000],
         ['server-upload', 300_000],

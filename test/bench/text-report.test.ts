@@ -32,6 +32,10 @@ describe('the report for a terminal', () => {
   it('names the machine, the versions and what is new at the level of chunks', () => {
     expect(text).toContain('a processor × 2, 8.0 GiB, linux x64');
     expect(text).toContain('orbweaver 1.0.0, Node v20.0.0, files in memory, medians of 3');
+    const served = report([], { server: 'https://cas.example.com' });
+    expect(textReport(served)).toContain(
+      'files in memory, server https://cas.example.com, medians',
+    );
     expect(text).toContain('new at chunk level: 10 chunks, 879 KiB, packed 781 KiB');
     expect(text).toContain('10.0 GB/s');
   });

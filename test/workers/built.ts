@@ -1,8 +1,10 @@
+import { compiled } from '../support/dist.js';
+
 /**
  * The compiled modules. Worker threads load compiled modules, so whatever starts threads is tested on
  * the build; `npm test` builds first.
  */
-const dist = new URL('../../dist/', import.meta.url);
+const dist = compiled();
 
 type Workers = typeof import('../../src/workers/index.js');
 type Client = typeof import('../../src/client/index.js');

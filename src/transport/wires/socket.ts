@@ -15,7 +15,7 @@ const IDLE_MS = 4_000;
 /**
  * Reads over plain connections, straight into the reader's memory: making, parsing, copying and
  * collecting the buffers of `node:http` costs three times what the system takes to receive the bytes
- * (docs/performance.md). For `http:` and requests without a body only. Never for TLS: a paused TLS
+ * (bench/notes/performance.md). For `http:` and requests without a body only. Never for TLS: a paused TLS
  * socket goes on delivering what it has decrypted, which has nowhere to go.
  */
 export function createSocketWire(options: ConnectOptions): Wire {
