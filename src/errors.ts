@@ -65,7 +65,11 @@ export const ERROR_CODES = {
     2,
   ),
   INPUT_NOT_FOUND: row('An input file does not exist.', 'Check the path.', 3),
-  INPUT_IS_DIRECTORY: row('An input is a directory.', 'Name the files inside it.', 3),
+  INPUT_IS_DIRECTORY: row(
+    'An input is a directory.',
+    'Name the files inside it, or upload it as a folder.',
+    3,
+  ),
   INPUT_UNREADABLE: row('An input cannot be read.', 'Check its permissions and its disk.', 3),
   INPUT_CHANGED: row(
     'An input changed while it was read.',
@@ -117,8 +121,8 @@ export const ERROR_CODES = {
     6,
   ),
   UNSAFE_PATH: row(
-    'A name would leave the folder it belongs to.',
-    'Rename the entry in the archive.',
+    'A name or link would leave the folder it belongs to, or is not safe on every system.',
+    'Rename the entry; in a folder, --names native takes what this system takes.',
     3,
   ),
   ZIP_INVALID: row('The ZIP archive is damaged or not supported.', 'Test it with another tool.', 3),

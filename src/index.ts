@@ -25,6 +25,18 @@ export {
   type ZipEntryRequest,
 } from './compose/client.js';
 export type { ClientEditOptions, ClientSplice, EditResult } from './compose/edit.js';
+export type { FolderMethods } from './compose/folder-client.js';
+export type {
+  FailedEntry,
+  FolderDiffOptions,
+  FolderDownloadOptions,
+  FolderDownloadProgress,
+  FolderDownloadResult,
+  FolderListOptions,
+  FolderUploadOptions,
+  FolderUploadResult,
+  SkippedEntry,
+} from './compose/folder-types.js';
 export type { NamedInput, UploadInput } from './compose/input.js';
 export { createLimits, type TransferLimits } from './compose/limits.js';
 export type { ComputeOptions } from './compose/options.js';
@@ -39,6 +51,16 @@ export {
   isOrbweaverError,
   OrbweaverError,
 } from './errors.js';
+export type {
+  ChangedField,
+  DirectoryEntry,
+  EntryBase,
+  FileEntry,
+  FolderChange,
+  FolderEntry,
+  NameRules,
+  SymlinkEntry,
+} from './folder/index.js';
 export { MerkleHash } from './hash/index.js';
 export type { KernelTier, TierRequest } from './kernels/index.js';
 export type {

@@ -1,4 +1,4 @@
-export { entryNameKey, safeEntryName } from './entry-name.js';
+export { safeEntryName } from './entry-name.js';
 export { DEFAULT_ZIP_LIMITS, type ZipLimits } from './limits.js';
 export { SEVEN_ZIP_HEAD_BYTES, type StoredFileFacts, sevenZipFrame } from './seven-zip.js';
 export { readZipEntries, type ZipEntry } from './zip-reader.js';

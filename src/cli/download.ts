@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { EXIT, isOrbweaverError } from '../errors.js';
+import { EXIT, isOrbweaverError, type OrbweaverError } from '../errors.js';
 import type { DownloadProgress, DownloadResult, VerifyRange, ZipEntryRequest } from '../index.js';
 import {
   COMPUTE,
@@ -14,6 +14,7 @@ import {
 } from './command.js';
 import { computeOptionsOf, kernelNote, openClient } from './compute.js';
 import type { CliContext, Command } from './context.js';
+import { FOLDER_DOWNLOAD } from './folder-options.js';
 import { type FailedFile, failureOf, reportFailed, writeJson } from './output.js';
 import { createReporter } from './reporter.js';
 import { secretsOf } from './secrets.js';
@@ -24,12 +25,14 @@ import { bytesText, pluralText, printable, rateText } from './text.js';
 export const downloadCommand: Command = defineCommand({
   usage: [
     'download FILEHASH[=NAME] --endpoint URL --token T -o OUT [OPTIONS]',
+    'download MANIFESTHASH --endpoint URL --token T -o DIR',
     'download FILEHASH[=NAME]... --endpoint URL --token T -o FOLDER [OPTIONS]',
     'download --zip OUT.zip FILEHASH[=NAME]... --endpoint URL --token T',
   ],
   about: `Rebuilds a file and checks its size and hash before the name OUT appears. With "-o -" the
 bytes go to standard output and are checked at the end: only exit code 0 means that they are
-right. A range is held against the file hash, too, where the store offers what that takes.
+right. A range is held against the file hash, too, where the store offers what that takes. The hash
+of a manifest restores its folder into DIR, which is made if it is missing.
 
 A download of a whole file of 4 MiB and more that is interrupted, or killed, leaves what it wrote in a
 hidden file beside OUT for a week. The same command goes on from there: what it reads back and finds
@@ -40,7 +43,7 @@ right is not fetched again.`,
       name: 'output',
       short: 'o',
       value: 'OUT',
-      help: 'the file to write, a folder for FILEHASH=NAME or several, "-" for standard output',
+      help: 'the file to write, a folder for FILEHASH=NAME, for several, or for a manifest, "-" for standard output',
     },
     { name: 'offset', value: 'N', help: 'first byte of a range', fallback: '0' },
     { name: 'length', value: 'N', help: 'bytes of the range', fallback: 'to the end' },
@@ -63,6 +66,7 @@ right is not fetched again.`,
       choices: ['auto', 'require', 'off'],
     },
     { name: 'zip', value: 'OUT.zip', help: 'stream several files into one ZIP archive' },
+    ...FOLDER_DOWNLOAD,
     TOKEN_FILE,
     ...NETWORK,
     ...LIMITS,
@@ -90,9 +94,11 @@ async function download(args: ParsedArgs, context: CliContext): Promise<number> 
   if (seeds.length > 0 && (zip !== undefined || (offset ?? length) !== undefined)) {
     throw usage('--seed is for a whole file, without --zip, --offset or --length');
   }
-  const outputs = isMany
-    ? await outputPaths(args.text('output'), entries, context)
-    : [zip ?? (await outputPath(args.text('output'), first, context))];
+  const place: Place =
+    zip === undefined && !isMany
+      ? await placeOf(args.text('output'), first, context)
+      : { kind: 'file', path: zip ?? '' };
+  const outputs = isMany ? await outputPaths(args.text('output'), entries, context) : [place.path];
   const settings = await serverSettingsOf(args, context);
   const json = args.flag('json');
   const toStdout = outputs[0] === '-';
@@ -133,9 +139,10 @@ async function download(args: ParsedArgs, context: CliContext): Promise<number> 
             })
           : await client.downloadZip(entries, common);
       reporter.clear();
+      const { seedNote } = result;
       // The old OUT is a seed that nobody asked for.
-      if (seeds.length > 0 && result.seedNote !== null && !json && !args.flag('quiet')) {
-        context.stderr.write(`--seed: ${printable(result.seedNote)}\n`);
+      if (seeds.length > 0 && seedNote !== null && !json && !args.flag('quiet')) {
+        context.stderr.write(`--seed: ${printable(seedNote)}\n`);
       }
       if (json) writeJson(toStdout ? context.stderr : context.stdout, lineOf(out, result));
       else if (!args.flag('quiet')) context.stderr.write(sentenceOf(out, result));
@@ -151,7 +158,19 @@ async function download(args: ParsedArgs, context: CliContext): Promise<number> 
   try {
     if (args.flag('verbose')) context.stderr.write(kernelNote(client));
     if (!isMany) {
-      await one(first, outputs[0] as string);
+      const isRange = (offset ?? length) !== undefined;
+      if (place.kind !== 'file' && !isRange) {
+        if (await client.isFolder(first.hash, { signal: context.signal })) {
+          const { downloadFolder } = await import('./download-folder.js');
+          const request = { hash: first.hash, out: place.path };
+          return await downloadFolder(client, request, { args, context, reporter });
+        }
+      }
+      if (place.kind === 'folder') throw nameless(place.path, first.hash);
+      if (args.flag('no-clobber')) {
+        throw usage(`--no-clobber is for folders, and ${first.hash} is a file`);
+      }
+      await one(first, place.path);
       return EXIT.ok;
     }
     const failed: FailedFile[] = [];
@@ -222,28 +241,39 @@ function shellWord(word: string): string {
   return /^[\w@%+=:,./…-]+$/.test(word) ? word : `'${printable(word).replaceAll("'", "'\\''")}'`;
 }
 
-/** Where the file goes: OUT itself, or NAME in it when it is a folder. @throws USAGE */
-async function outputPath(
+/**
+ * Where a download goes: a file; a folder, which needs a name or a manifest; or, where nothing is yet, either,
+ * as the download will have it.
+ */
+interface Place {
+  readonly kind: 'file' | 'folder' | 'either';
+  readonly path: string;
+}
+
+/** OUT itself, or NAME in it when it is a folder. @throws USAGE */
+async function placeOf(
   out: string | undefined,
   { hash, name }: ZipEntryRequest,
   { cwd }: CliContext,
-): Promise<string> {
+): Promise<Place> {
   if (out === undefined || out === '') {
     throw usage('say where the file goes: -o OUT, or -o - for standard output');
   }
-  if (out === '-') return out;
-  const isFolder =
-    /[/\\]$/.test(out) || (await stat(resolve(cwd, out)).catch(() => null))?.isDirectory() === true;
-  if (!isFolder) return out;
-  if (name === hash) {
-    throw usage(
-      `"${out}" is a folder: name the file, as in -o ${join(out, 'NAME')} or ${hash}=NAME`,
-    );
-  }
+  if (out === '-') return { kind: 'file', path: out };
+  const found = await stat(resolve(cwd, out)).catch(() => null);
+  const isFolder = /[/\\]$/.test(out) || found?.isDirectory() === true;
+  if (!isFolder) return { kind: found === null && name === hash ? 'either' : 'file', path: out };
+  if (name === hash) return { kind: 'folder', path: out };
   if (/[/\\]/.test(name) || name === '.' || name === '..') {
     throw usage(`NAME expected the name of a file without folders, got "${name}"`);
   }
-  return join(out, name);
+  return { kind: 'file', path: join(out, name) };
+}
+
+function nameless(out: string, hash: string): OrbweaverError {
+  return usage(
+    `"${out}" is a folder: name the file, as in -o ${join(out, 'NAME')} or ${hash}=NAME`,
+  );
 }
 
 /** Where several files go: into a folder, each under its NAME, else its hash. @throws USAGE */

@@ -105,6 +105,9 @@ function ownHintOf(code: ErrorCode, { message, fields, command }: HintFacts): st
   if (code === 'AUTH_REQUIRED' && typeof target === 'string') {
     return `Pass a valid token for ${target} in ORBWEAVER_${target.toUpperCase()}_TOKEN, or with --token-file FILE.`;
   }
+  if (message.startsWith('"acceptCost" expected')) {
+    return 'Nothing was sent. Add --accept-cost if that may be.';
+  }
   if (message.includes('(EPIPE)')) {
     return 'Its reader ended before all was written: only exit code 0 means that all is there.';
   }

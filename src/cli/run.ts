@@ -11,13 +11,23 @@ import { versionText } from './version.js';
 const COMMANDS: readonly CommandEntry[] = [
   {
     name: 'upload',
-    summary: 'upload files, sending only chunks that the store lacks',
+    summary: 'upload files and folders, sending only chunks that the store lacks',
     load: async () => (await import('./upload.js')).uploadCommand,
   },
   {
     name: 'download',
-    summary: 'rebuild a file, or a range of it, from the store',
+    summary: 'rebuild a file, a range of it, or a folder from the store',
     load: async () => (await import('./download.js')).downloadCommand,
+  },
+  {
+    name: 'ls',
+    summary: 'list a stored folder',
+    load: async () => (await import('./ls.js')).lsCommand,
+  },
+  {
+    name: 'diff',
+    summary: 'say what differs between two stored folders',
+    load: async () => (await import('./diff.js')).diffCommand,
   },
   {
     name: 'edit',

@@ -18,6 +18,7 @@ import {
 } from './command.js';
 import { computeOptionsOf, kernelNote, openClient } from './compute.js';
 import type { CliContext, Command } from './context.js';
+import { FOLDER_UPLOAD } from './folder-options.js';
 import { reportFailed, writeJson } from './output.js';
 import { totalBytesOf } from './progress.js';
 import { createReporter } from './reporter.js';
@@ -35,7 +36,9 @@ export const uploadCommand: Command = defineCommand({
     'upload PATH... --to KIND:URL [--token-file FILE] [--set NAME=VALUE]... [OPTIONS]',
   ],
   about: `Uploads files and prints the hash of each. All files of one call share one index: data
-that two of them have in common is sent once. "-" reads standard input.`,
+that two of them have in common is sent once. "-" reads standard input. A folder, or a glob in
+quotes, is uploaded with all it holds, and one hash is printed: that of its manifest, which
+download restores.`,
   options: [
     ...SERVER,
     { name: 'sha256', help: "also compute each file's SHA-256 and register it" },
@@ -60,6 +63,7 @@ that two of them have in common is sent once. "-" reads standard input.`,
       fallback: 'auto: where it is another host',
       choices: ['auto', 'always', 'never'],
     },
+    ...FOLDER_UPLOAD,
     ...CACHE,
     ...STATE,
     { name: 'rehash', help: 'read again what is unchanged since it was uploaded' },
@@ -80,7 +84,9 @@ that two of them have in common is sent once. "-" reads standard input.`,
 
 async function upload(args: ParsedArgs, context: CliContext): Promise<number> {
   const paths = args.positionals;
-  if (paths.length === 0) throw usage('upload expected at least one PATH');
+  if (paths.length === 0 && args.text('files-from') === undefined) {
+    throw usage('upload expected at least one PATH');
+  }
   if (paths.filter((path) => path === '-').length > 1) {
     throw usage('standard input can be read once only');
   }
@@ -94,6 +100,9 @@ async function upload(args: ParsedArgs, context: CliContext): Promise<number> {
   if (maxXorbBytes !== undefined && maxXorbBytes < 1024 * 1024) {
     throw usage('--max-xorb-bytes expected at least 1MiB');
   }
+  const folders = await import('./upload-folder.js');
+  const isFolder = await folders.isFolderUpload(args, context);
+  if (isFolder) folders.checkFolderArgs(args);
   const json = args.flag('json');
   const reporter = createReporter(args, context, {
     command: 'upload',
@@ -116,6 +125,10 @@ async function upload(args: ParsedArgs, context: CliContext): Promise<number> {
     const warning = cacheWarning(client);
     if (warning !== null) reporter.warn(warning);
     if (args.flag('verbose')) context.stderr.write(kernelNote(client));
+    if (isFolder) {
+      const base = basesOf(args, context);
+      return await folders.uploadFolder(client, { args, context, reporter, base, maxXorbBytes });
+    }
     const interactive = context.interactive || args.flag('json-stream');
     const totalBytes = args.flag('expand')
       ? undefined

@@ -2,5 +2,12 @@
  * The half of this module that downloads need, as an entry point of its own: with the other half, its
  * queues and its dedup, loading it would take longer than a small download.
  */
-export { downloadFile, downloadVerified, type VerifyRange } from './download/index.js';
+export {
+  type BatchFile,
+  type BatchSummary,
+  downloadBatch,
+  downloadFile,
+  downloadVerified,
+  type VerifyRange,
+} from './download/index.js';
 export { FileReader } from './reading/index.js';

@@ -25,12 +25,15 @@ export type { CachedShard, ShardCache } from './ports/shard-cache.js';
 export type { ChunkRun, KeptRun, Sink, SinkPart } from './ports/sink.js';
 export type { RandomAccess, Source, SourceReader } from './ports/source.js';
 export type {
+  BatchReconstruction,
+  BatchReconstructions,
   ByteRange,
   CasClient,
   ChunkHashes,
   DedupQueries,
   DedupQuestion,
   DenseDedup,
+  FileSizes,
   PutXorbOptions,
   RangeReader,
   RangeSource,

@@ -84,7 +84,7 @@ export async function chunkInput(
   // Bytes are read to where the kernels take them; tiers without a memory have an array.
   const memory = simdAvailable() ? createMemory(BLOCK_START + BLOCK_BYTES, false) : undefined;
   const kernels = await createThreadKernels({ tier: options.tier, memory });
-  const block =
+  const buffer =
     kernels.memory === null
       ? new Uint8Array(BLOCK_BYTES)
       : new Uint8Array(kernels.memory.buffer, BLOCK_START, BLOCK_BYTES);
@@ -97,14 +97,14 @@ export async function chunkInput(
   const reader = await source.open(options.signal);
   try {
     let isLast = false;
-    // The block begins with the chunk that is still open.
+    // The buffer begins with the chunk that is still open.
     for (let end = 0; !isLast; ) {
       if (options.signal?.aborted) throw new OrbweaverError('ABORTED', 'the listing was cancelled');
-      const count = await reader.read(block.subarray(end));
+      const count = await reader.read(buffer.subarray(end));
       end += count;
       isLast = count === 0;
-      if (end < block.length && !isLast) continue;
-      const job = { data: block, start: 0, end, isLast, params: DEFAULT_PARAMS, ends, hashes };
+      if (end < buffer.length && !isLast) continue;
+      const job = { data: buffer, start: 0, end, isLast, params: DEFAULT_PARAMS, ends, hashes };
       const found = cutChunks(kernels, DATA_KEY, job);
       let used = 0;
       for (let i = 0; i < found; i++) {
@@ -115,7 +115,7 @@ export async function chunkInput(
         used += length;
         sizeBytes += length;
       }
-      block.copyWithin(0, used, end);
+      buffer.copyWithin(0, used, end);
       end -= used;
       options.onProgress?.({ readBytes: sizeBytes });
     }

@@ -19,22 +19,30 @@ import type {
 import type { WorkerPool } from '../workers/index.js';
 import { crc64 } from './crc64.js';
 import type { ClientEditOptions, ClientSplice, EditResult } from './edit.js';
+import { type FolderMethods, folderMethods } from './folder-client.js';
 import type { UploadInput } from './input.js';
 import { createLimits, ratesOf, type TransferLimits } from './limits.js';
 import { COMPUTE_RULES, type ComputeOptions, poolOf } from './options.js';
 import type { OpenOptions, RemoteFile } from './remote-file.js';
 import type { UploadState } from './upload.js';
 
-/** How to weigh stored bytes against the reads of those who download; docs/placement.md. */
+/**
+ * When a chunk that the store has is referred to instead of stored again. Referring saves storage and
+ * may cost readers requests: `balanced` weighs the two, `store-least` always refers, `read-fast` refers
+ * where readers pay next to nothing, `reference` does as the reference client.
+ */
 export type PlacementName = 'balanced' | 'store-least' | 'read-fast' | 'reference';
 
 /** What {@link createClient} is told. */
 export interface ClientOptions extends ComputeOptions {
-  /** Base URL of the store, such as `https://cas.example.com`; null for dry runs without a store. */
-  readonly endpoint: string | null;
+  /**
+   * Base URL of the store, such as `https://cas.example.com`. Left out, or null: none, for dry runs.
+   * `undefined` is refused: it is a variable that was never set.
+   */
+  readonly endpoint?: string | null;
   /** Bearer token, or where to get one and a newer one. @default none is sent */
   readonly token?: string | TokenSource | undefined;
-  /** @default 'balanced' */
+  /** Known chunks: refer to them or store them again. @default 'balanced' */
   readonly placement?: PlacementName | undefined;
   /**
    * Folder that remembers what was uploaded, of all endpoints, to dedup against it without asking. Any
@@ -267,7 +275,7 @@ export interface ZipEntryRequest {
 }
 
 /** Uploads and downloads over one pool of workers and one set of connections. */
-export interface OrbweaverClient {
+export interface OrbweaverClient extends FolderMethods {
   /** Worker threads; 0: everything runs on the calling thread. */
   readonly threads: number;
   readonly tier: KernelTier;
@@ -290,6 +298,12 @@ export interface OrbweaverClient {
    * @throws OrbweaverError `HASH_INVALID`, `NOT_FOUND`, `INTEGRITY`, `RANGE_INVALID`, `DISK_FULL`…
    */
   download(fileHash: string, options: ClientDownloadOptions): Promise<DownloadResult>;
+  /**
+   * Opens a file for reading anywhere in it: small reads cost what they read, and what is read again or by
+   * several at a time is fetched once.
+   * @throws OrbweaverError `HASH_INVALID`, `NOT_FOUND`, `NETWORK`…
+   */
+  open(fileHash: string, options?: OpenOptions): Promise<RemoteFile>;
   /** The same as a readable stream, which ends with an error when a check fails. */
   stream(fileHash: string, options?: ClientStreamOptions): Readable;
   /**
@@ -309,12 +323,6 @@ export interface OrbweaverClient {
   ): Promise<EditResult>;
   /** Adds an input to the end of a stored file: an edit. */
   append(fileHash: string, input: UploadInput, options?: ClientEditOptions): Promise<EditResult>;
-  /**
-   * Opens a file for reading anywhere in it: small reads cost what they read, and what is read again or by
-   * several at a time is fetched once.
-   * @throws OrbweaverError `HASH_INVALID`, `NOT_FOUND`, `NETWORK`…
-   */
-  open(fileHash: string, options?: OpenOptions): Promise<RemoteFile>;
   /** Streams several files into one ZIP archive as they are rebuilt. */
   downloadZip(
     entries: readonly ZipEntryRequest[],
@@ -417,7 +425,8 @@ const STREAM_RULES: OptionRules<ClientStreamOptions> = {
  * await client.download(files[0].fileHash, { to: 'copy.safetensors' });
  * await client.close();
  */
-export async function createClient(options: ClientOptions): Promise<OrbweaverClient> {
+export async function createClient(given: ClientOptions = {}): Promise<OrbweaverClient> {
+  const options = { endpoint: null, ...given };
   checkOptions('createClient', options, CLIENT_RULES);
   if (options.retry !== undefined) checkOptions('retry', options.retry, RETRY_RULES);
   const { endpoint, placement = 'balanced' } = options;
@@ -452,6 +461,10 @@ export async function createClient(options: ClientOptions): Promise<OrbweaverCli
   };
 
   const client: OrbweaverClient = {
+    ...folderMethods({
+      uploads: () => ({ cas: needCas(), pool, cache, placement, state }),
+      downloads: () => ({ cas: needCas(), pool, budget }),
+    }),
     threads: pool.threads,
     tier: pool.kernels.tier,
     fallbackReason: pool.kernels.fallbackReason,
@@ -600,7 +613,11 @@ type Given<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } &
 };
 
 /** What uploads need to remember themselves; null: they are not to. */
-function stateOf({ endpoint, stateFolder, onStateProblem }: ClientOptions): UploadState | null {
+function stateOf({
+  endpoint = null,
+  stateFolder,
+  onStateProblem,
+}: ClientOptions): UploadState | null {
   if (endpoint === null || stateFolder === undefined) return null;
   return { stateFolder, endpoint: trimmed(endpoint), onProblem: onStateProblem ?? (() => {}) };
 }
@@ -620,7 +637,7 @@ const CACHE_OPEN_MS = 2000;
 
 /** The shard cache; one that cannot be used is none. */
 async function cacheOf(options: ClientOptions): Promise<OpenedCache> {
-  const { endpoint, shardCacheDir: dir, shardCacheBytes: maxBytes } = options;
+  const { endpoint = null, shardCacheDir: dir, shardCacheBytes: maxBytes } = options;
   if (endpoint === null || dir === undefined) return { cache: null, problem: null };
   const { createShardCache } = await import('../io/index.js');
   let stop = (): void => {};

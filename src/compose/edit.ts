@@ -6,7 +6,7 @@ import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { PlacementName } from './client.js';
 import type { DownloadParts } from './download.js';
 import { inputList, toSource, type UploadInput } from './input.js';
-import { PLACEMENTS } from './upload.js';
+import { PLACEMENTS } from './placements.js';
 
 /** One change of a stored file. */
 export interface ClientSplice {

@@ -2,13 +2,6 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { hexEncode } from '../bytes/index.js';
 import { createUploadSession, type FileResult } from '../client/index.js';
 import type { CasClient, ShardCache, Source } from '../client/ports.js';
-import {
-  createPricedPlacement,
-  createReadFastPlacement,
-  createReferencePlacement,
-  createStoreLeastPlacement,
-  type PlacementPolicy,
-} from '../dedup/index.js';
 import { ERROR_CODES, isOrbweaverError, type OrbweaverError } from '../errors.js';
 import { createDiskLatency } from '../io/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
@@ -30,6 +23,7 @@ import {
   toSource,
   type UploadInput,
 } from './input.js';
+import { PLACEMENTS } from './placements.js';
 import { resumable } from './resumable.js';
 import type { UploadMemory } from './upload-memory.js';
 
@@ -50,14 +44,6 @@ export interface UploadState {
   readonly endpoint: string;
   readonly onProblem: (error: OrbweaverError) => void;
 }
-
-/** The placement policies by name. */
-export const PLACEMENTS: Readonly<Record<PlacementName, () => PlacementPolicy>> = {
-  balanced: createPricedPlacement,
-  'store-least': createStoreLeastPlacement,
-  'read-fast': createReadFastPlacement,
-  reference: createReferencePlacement,
-};
 
 /** Inputs that are looked up at once: thousands of files must not wait for one disk access each. */
 const LOOK_AHEAD = 32;

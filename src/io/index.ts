@@ -10,8 +10,11 @@ export { knownSize } from './known-size.js';
 export { type MemorySink, memorySink } from './memory-sink.js';
 export { outputSink } from './output-sink.js';
 export { removeKeptParts } from './part-name.js';
+export { type Glob, type PathFilter, parseGlob, pathFilter } from './path-filter.js';
 export { type PathSourceOptions, pathSource } from './path-source.js';
 export { openRandomAccess } from './random-access.js';
+export { rawPathSource } from './raw-path-source.js';
+export { openRestoreTree, type RestoreTree } from './restore-tree.js';
 export { createShardCache, type ShardCacheOptions } from './shard-cache.js';
 export {
   isPath,
@@ -21,5 +24,14 @@ export {
   sourceOf,
   type UploadInput,
 } from './source-of.js';
+export { createSpool, type Spool, spoolSink } from './spool.js';
 export { type StreamSinkOptions, streamSink } from './stream-sink.js';
 export { type StreamInput, streamSource } from './stream-source.js';
+export {
+  type SymlinkPolicy,
+  type Walked,
+  type WalkedFile,
+  type WalkNode,
+  type WalkOptions,
+  walkFolder,
+} from './walk-folder.js';

@@ -1,5 +1,6 @@
 import type { CasClient } from '../client/ports.js';
 import type { Scope } from '../flow/index.js';
+import { createBatchReconstructionQuery } from './batch-reconstruction.js';
 import type { Send } from './call.js';
 import { type CallScopes, createCallScopes } from './call-scopes.js';
 import { createChunkHashesQuery } from './chunk-hashes-query.js';
@@ -44,6 +45,7 @@ export function createCasClient(options: CasClientOptions): CasClient {
   const putShard = createShardUpload(context);
   const getReconstruction = createReconstructionQuery(context);
   const getChunkHashes = createChunkHashesQuery(context);
+  const getReconstructions = createBatchReconstructionQuery(context, getReconstruction);
   const readRanges = createReadRanges(context);
 
   /** A closed client is one more failure that is a miss. */
@@ -76,6 +78,8 @@ export function createCasClient(options: CasClientOptions): CasClient {
       ),
     getChunkHashes: (file, dirty, signal) =>
       within(scopes, signal, (scope) => getChunkHashes(file, dirty, scope)),
+    getReconstructions: (files, signal) =>
+      within(scopes, signal, (scope) => getReconstructions(files, scope)),
     getFileSize: (file, signal) =>
       within(scopes, signal, (scope) => fileSize(context, file, scope)),
     readRanges: (url, ranges, { signal, onRequest } = {}) =>

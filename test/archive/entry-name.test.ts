@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { entryNameKey, safeEntryName } from '../../src/archive/index.js';
+import { safeEntryName } from '../../src/archive/index.js';
+import { nameKey } from '../../src/folder/index.js';
 
 const DEVICES = ['con', 'PRN', 'aux', 'NUL', 'CONIN$', 'conout$', 'CLOCK$', 'COM¹', 'lpt³'];
 for (let i = 0; i <= 9; i++) DEVICES.push(`COM${i}`, `lpt${i}`);
@@ -102,8 +103,8 @@ describe('safeEntryName', () => {
   });
 
   it('gives names that differ only in case or Unicode form the same key', () => {
-    expect(entryNameKey('ÄPFEL.TXT')).toBe(entryNameKey('a\u0308pfel.txt'));
-    expect(entryNameKey('straße')).toBe(entryNameKey('STRASSE'));
-    expect(entryNameKey('a')).not.toBe(entryNameKey('b'));
+    expect(nameKey('ÄPFEL.TXT')).toBe(nameKey('a\u0308pfel.txt'));
+    expect(nameKey('straße')).toBe(nameKey('STRASSE'));
+    expect(nameKey('a')).not.toBe(nameKey('b'));
   });
 });

@@ -32,6 +32,12 @@ const ROWS: readonly Row[] = [
     HELP,
   ],
   [
+    'upload @FILE --to cascade:http://127.0.0.1:1 --token words --set pastelId=@PASTEL',
+    7,
+    /^--accept-cost was expected: an upload to Cascade spends coins/,
+    /Add --accept-cost/,
+  ],
+  [
     'upload @FILE --to startrail:http://127.0.0.1:1 --token key --set issuer=0x12',
     2,
     '--set issuer=VALUE expected 0x and 40 hex digits, got "0x12"',
@@ -88,12 +94,7 @@ const ROWS: readonly Row[] = [
     '"@NONE" expected a readable input, got no such file or folder (ENOENT)',
     PATH,
   ],
-  [
-    `upload @FOLDER ${SERVER}`,
-    3,
-    /"@FOLDER" expected a file, got a directory/,
-    /Name the files inside it/,
-  ],
+  [`upload @FOLDER --expand ${SERVER}`, 2, '--expand takes ZIP archives, not folders', HELP],
   [
     'upload @FILE --endpoint @URL --token wrong',
     4,
@@ -207,6 +208,7 @@ describe('what a wrong command line or a fault is answered with', () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'orbweaver-messages-'));
     gateway = await serve(['--data', join(folder, 'store'), '--port', '0']);
+    names['PASTEL'] = 'a1'.repeat(43);
     names['FILE'] = join(folder, 'file');
     names['EMPTY'] = join(folder, 'empty');
     names['FOLDER'] = join(folder, 'folder');
@@ -255,15 +257,13 @@ describe('what a wrong command line or a fault is answered with', () => {
 
   it('says each file that failed, with its code, and each next step once', async () => {
     const context = contextOf(false);
-    const args = filled(`upload @FILE @NONE @NONE.2 @FOLDER ${SERVER}`).split(' ');
+    const args = filled(`upload @FILE @NONE @NONE.2 ${SERVER}`).split(' ');
     expect(await runCli(args, context)).toBe(9);
     const lines = context.drawn().trimEnd().split('\n').slice(1);
     expect(lines.map((line) => /\(([A-Z_]+)\)$/.exec(line)?.[1] ?? line.trim())).toEqual([
       'INPUT_NOT_FOUND',
       'INPUT_NOT_FOUND',
-      'INPUT_IS_DIRECTORY',
       PATH,
-      'Name the files inside it, as in DIR/*.',
     ]);
   });
 

@@ -176,6 +176,7 @@ export function fakeCas(
     putXorb: unused,
     putShard: unused,
     async close() {},
+    getReconstructions: () => Promise.resolve(null),
     getChunkHashes: async () => null,
     async getReconstruction(hash, range) {
       const file = files.find((each) => each.hash.equals(hash));

@@ -46,6 +46,10 @@ beforeAll(async () => {
   file('v2.bin', 2);
   const other = file('other.bin', 3);
   writeFileSync(join(folder, 'release.zip'), zipSync({ 'a/other.bin': other }));
+  for (const name of ['FOLDER', 'data']) {
+    mkdirSync(join(folder, name, 'a'), { recursive: true });
+    writeFileSync(join(folder, name, 'a', 'b.txt'), name);
+  }
   gateway = await startGateway({
     data: join(folder, 'gateway'),
     port: 0,
@@ -59,7 +63,7 @@ afterAll(async () => {
 });
 
 describe('the programs of the documents', () => {
-  const names = ['README.md', 'docs/gateway.md'];
+  const names = ['README.md', 'docs/gateway.md', 'docs/folders.md'];
   const all = names.flatMap((name) =>
     snippets(name, 'js').map((code, index) => [`${name}, number ${index + 1}`, code] as const),
   );
@@ -74,6 +78,7 @@ describe('the programs of the documents', () => {
         ['stream', '(async function* () { yield new Uint8Array(5000); })()'],
         ['use', '(piece) => piece.length'],
         ['gateway', 'globalThis.givenGateway'],
+        ['client', `await (await import('orbweaver')).createClient({ endpoint, token })`],
       ].filter(([name]) => !new RegExp(`const (\\{[^}]*)?\\b${name}\\b`).test(code));
       const needsGateway = given.some(([name]) => name === 'gateway') && /gateway\./.test(code);
       const lines = given.map(([name, value]) => `const ${name} = ${value};`);
@@ -105,6 +110,7 @@ describe('the commands of README.md', () => {
       expect(commands, name).toContain(name);
     }
     let hash = '';
+    let manifest = '';
     for (const line of lines) {
       // These two run until they are ended, or take long; both have tests of their own.
       if (/ (serve|bench) /.test(line)) continue;
@@ -112,6 +118,8 @@ describe('the commands of README.md', () => {
       const args = line
         .slice('npx orbweaver '.length)
         .replaceAll('<hash>', hash)
+        .replaceAll('<manifest>', manifest)
+        .replaceAll("'", '')
         .replaceAll('<xorb>', firstXorb(join(folder, 'gateway', 'xorbs')) ?? xorb)
         .split(' ');
       const main = join(root, 'dist', 'cli', 'main.js');
@@ -126,7 +134,9 @@ describe('the commands of README.md', () => {
       const { stdout } = await run(process.execPath, [main, ...args], { cwd: folder, env });
       hash ||= /[0-9a-f]{64}/.exec(stdout)?.[0] ?? '';
       expect(hash, line).not.toBe('');
+      if (args[1] === 'FOLDER') manifest = /^[0-9a-f]{64}/.exec(stdout)?.[0] ?? '';
     }
+    expect(readFileSync(join(folder, 'copy', 'a', 'b.txt'), 'utf8')).toBe('FOLDER');
     const original = readFileSync(join(folder, 'model.safetensors'));
     expect(readFileSync(join(folder, 'copy.safetensors')).equals(original)).toBe(true);
     const part = original.subarray(1 << 20, (1 << 20) + (64 << 10));

@@ -117,7 +117,10 @@ describe('the client of the package', () => {
       await expect(made, String(endpoint)).rejects.toThrow(TypeError);
       await expect(made, String(endpoint)).rejects.toThrow(text);
     }
-    await expect(client.createClient({} as ClientOptions)).rejects.toThrow(/"endpoint" expected/);
+    const dry = await client.createClient();
+    await expect(dry.upload(new Uint8Array(9))).rejects.toThrow(/expected an endpoint/);
+    expect((await dry.upload(new Uint8Array(9), { dryRun: true })).files).toHaveLength(1);
+    await dry.close();
     await expect(client.createClient({ endpoint: null, maxMemory: 1 })).rejects.toThrow(RangeError);
     for (const options of [
       { tokn: 'x' },

@@ -86,7 +86,8 @@ export async function downloadFile(options: DownloadOptions): Promise<DownloadSu
   }
 }
 
-function transferOf(options: DownloadOptions): Transfer {
+/** The state of a download that has not begun. */
+export function transferOf(options: DownloadOptions): Transfer {
   const transfer: Transfer = {
     ...transferFor(options),
     onCopied(bytes) {

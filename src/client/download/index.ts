@@ -1,4 +1,10 @@
 export {
+  type BatchFile,
+  type BatchOptions,
+  type BatchSummary,
+  downloadBatch,
+} from './download-batch.js';
+export {
   DEFAULT_BLOCK_BYTES,
   DEFAULT_DOWNLOAD_BUDGET_BYTES,
   DEFAULT_DOWNLOAD_CONCURRENCY,

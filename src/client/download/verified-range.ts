@@ -4,13 +4,11 @@ import { downloadFile } from './download-file.js';
 import { askProof, PROOF_EXTRA_MAX_BYTES, type RangeProof, rangeOfWindow } from './range-proof.js';
 import type { DownloadOptions, DownloadRange, DownloadSummary } from './types.js';
 
-/** Options of `downloadVerified`: the store is asked for proofs, too. */
-export interface VerifiedDownloadOptions extends DownloadOptions {
-  readonly cas: DownloadOptions['cas'] & ChunkHashes;
-}
-
 /** Whether a range has to be proved against the file hash. */
 export type VerifyRange = 'auto' | 'require' | 'off';
+
+/** A store that may say which hashes the chunks of a file have. */
+type ProvenDownloadOptions = DownloadOptions & { readonly cas: ChunkHashes };
 
 /**
  * The same as `downloadFile`, but a range is proved against the file hash where the store offers what
@@ -21,7 +19,7 @@ export type VerifyRange = 'auto' | 'require' | 'off';
  * `INTEGRITY` for a wrong proof, and for bytes that do not fit it
  */
 export async function downloadVerified(
-  options: VerifiedDownloadOptions,
+  options: ProvenDownloadOptions,
   verifyRange: VerifyRange,
 ): Promise<DownloadSummary> {
   const { range, fileHash, sink } = options;
@@ -41,7 +39,7 @@ export async function downloadVerified(
 
 /** Null: the range is downloaded without one, or lies behind the end of the file. */
 async function proofOf(
-  { cas, fileHash, signal }: VerifiedDownloadOptions,
+  { cas, fileHash, signal }: ProvenDownloadOptions,
   range: DownloadRange,
   verifyRange: VerifyRange,
 ): Promise<RangeProof | null> {
@@ -64,7 +62,7 @@ async function proofOf(
 }
 
 async function downloadProven(
-  options: DownloadOptions,
+  options: ProvenDownloadOptions,
   proof: RangeProof,
 ): Promise<DownloadSummary> {
   const { window, range } = proof;

@@ -133,6 +133,26 @@ export interface ChunkHashes {
   ): Promise<FileChunkHashes | null>;
 }
 
+/** Where the chunks of several files are. */
+export interface BatchReconstruction {
+  /** The terms of all files, one file after another in the order asked; every range once. */
+  readonly reconstruction: Reconstruction;
+  /** Terms of each file. */
+  readonly termCounts: readonly number[];
+}
+
+/** Says where the chunks of many files are, at once. */
+export interface BatchReconstructions {
+  /**
+   * Null: the store has no such request. `files` are different ones, none of them empty, at most a thousand.
+   * @throws NOT_FOUND when one of them is missing
+   */
+  getReconstructions(
+    files: readonly MerkleHash[],
+    signal?: AbortSignal,
+  ): Promise<BatchReconstruction | null>;
+}
+
 /** Gives the bytes of fetch URLs. */
 export interface RangeSource {
   /**
@@ -150,6 +170,7 @@ export interface CasClient
     Reconstructions,
     FileSizes,
     ChunkHashes,
+    BatchReconstructions,
     RangeSource {
   close(): Promise<void>;
 }

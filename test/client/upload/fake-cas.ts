@@ -56,6 +56,10 @@ export class FakeCas implements CasClient {
     return (await this.behaviour.query?.(chunk.toString(), signal)) ?? null;
   }
 
+  getReconstructions(): Promise<never> {
+    throw new Error('not in these tests');
+  }
+
   async getChunkHashes(): Promise<null> {
     return null;
   }

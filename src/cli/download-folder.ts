@@ -1,0 +1,61 @@
+import { resolve } from 'node:path';
+import type { FolderDownloadOptions, FolderDownloadResult, OrbweaverClient } from '../index.js';
+import type { ParsedArgs } from './command.js';
+import type { CliContext } from './context.js';
+import { reportFailed, writeJson } from './output.js';
+import type { Reporter } from './reporter.js';
+import { bytesText, pluralText, printable, rateText } from './text.js';
+
+/** Restores the folder of a manifest into `out`. */
+export async function downloadFolder(
+  client: OrbweaverClient,
+  request: { readonly hash: string; readonly out: string },
+  { args, context, reporter }: { args: ParsedArgs; context: CliContext; reporter: Reporter },
+): Promise<number> {
+  const { hash, out } = request;
+  const json = args.flag('json');
+  const result = await client.downloadFolder(hash, {
+    to: resolve(context.cwd, out),
+    existing: args.flag('no-clobber') ? 'keep' : 'replace',
+    names: args.text('names') as FolderDownloadOptions['names'],
+    signal: context.signal,
+    onProgress: ({ writtenBytes, totalBytes, fetchedBytes, doneFileCount, fileCount }) =>
+      reporter.update({
+        doneBytes: writtenBytes,
+        totalBytes,
+        wireBytes: fetchedBytes,
+        doneFileCount,
+        fileCount,
+      }),
+  });
+  reporter.clear();
+  if (json) writeJson(context.stdout, jsonOf(result, out));
+  else if (!args.flag('quiet')) context.stderr.write(summaryOf(result, out));
+  const doneCount = result.fileCount + result.folderCount + result.symlinkCount + result.keptCount;
+  return reportFailed(context.stderr, result.failed, { json, doneCount });
+}
+
+/** The contract of docs/cli.md. */
+function jsonOf(result: FolderDownloadResult, path: string): object {
+  const { failed, wallMs, ...rest } = result;
+  return {
+    type: 'result',
+    path,
+    ...rest,
+    wallMs: Math.round(wallMs),
+    ...(failed.length === 0
+      ? {}
+      : { failed: failed.map(({ path: name, code, message }) => ({ path: name, code, message })) }),
+  };
+}
+
+function summaryOf(result: FolderDownloadResult, out: string): string {
+  const { fileCount, folderCount, keptCount, sizeBytes, fetchedBytes, requestCount, wallMs } =
+    result;
+  const kept = keptCount === 0 ? '' : `, ${keptCount} left as they were`;
+  return (
+    `${printable(out)}: ${pluralText(fileCount, 'file')} in ${pluralText(folderCount, 'folder')}${kept}, ` +
+    `${bytesText(sizeBytes)}, fetched ${bytesText(fetchedBytes)} in ${pluralText(requestCount, 'request')}, ` +
+    `${rateText(sizeBytes, wallMs)}\n`
+  );
+}

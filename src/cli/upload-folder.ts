@@ -1,0 +1,142 @@
+import { readFile, stat } from 'node:fs/promises';
+import { basename, resolve } from 'node:path';
+import { OrbweaverError } from '../errors.js';
+import type { FolderUploadOptions, FolderUploadResult, OrbweaverClient } from '../index.js';
+import { type ParsedArgs, usage } from './command.js';
+import type { CliContext } from './context.js';
+import { reportFailed, writeJson } from './output.js';
+import type { Reporter } from './reporter.js';
+import { bytesText, nameText, percentText, pluralText, printable, rateText } from './text.js';
+
+const OWN_OPTIONS = ['files-from', 'symlinks', 'names'];
+
+/** Whether the arguments of an upload are about a folder: one is named, or what only folders have. */
+export async function isFolderUpload(args: ParsedArgs, { cwd }: CliContext): Promise<boolean> {
+  if (args.texts('exclude').length > 0 || args.flag('no-hidden')) return true;
+  if (OWN_OPTIONS.some((name) => args.text(name) !== undefined)) return true;
+  for (const path of args.positionals) {
+    if (path === '-') continue;
+    const stats = await stat(resolve(cwd, path)).catch(() => null);
+    if (stats === null ? /[*?[\]{}()]/.test(path) : stats.isDirectory()) return true;
+  }
+  return false;
+}
+
+/** Refuses options that folders do not have. @throws USAGE */
+export function checkFolderArgs(args: ParsedArgs): void {
+  if (args.flag('expand')) throw usage('--expand takes ZIP archives, not folders');
+  if (args.flag('dry-run')) throw usage('--dry-run takes files, not folders');
+  if (args.flag('allow-append')) throw usage('--allow-append cannot be combined with folders');
+  if (args.positionals.includes('-')) {
+    throw usage('standard input is no part of a folder; a list of paths is --files-from -');
+  }
+}
+
+/** Uploads folders and prints the hash of the manifest. */
+export async function uploadFolder(
+  client: OrbweaverClient,
+  {
+    args,
+    context,
+    reporter,
+    base,
+    maxXorbBytes,
+  }: {
+    readonly args: ParsedArgs;
+    readonly context: CliContext;
+    readonly reporter: Reporter;
+    readonly base: FolderUploadOptions['base'];
+    readonly maxXorbBytes: number | undefined;
+  },
+): Promise<number> {
+  const { cwd } = context;
+  const list = args.text('files-from');
+  const inputs = args.positionals.map((path) => resolve(cwd, path));
+  const folders = inputs.length === 0 && list !== undefined ? [cwd] : inputs;
+  const json = args.flag('json');
+  const result = await client.uploadFolder(folders, {
+    exclude: args.texts('exclude'),
+    files: list === undefined ? undefined : await filesIn(list, context),
+    hidden: !args.flag('no-hidden'),
+    symlinks: args.text('symlinks') as FolderUploadOptions['symlinks'],
+    names: args.text('names') as FolderUploadOptions['names'],
+    sha256: args.flag('sha256'),
+    rehash: args.flag('rehash'),
+    maxXorbBytes,
+    base,
+    signal: context.signal,
+    onProgress: ({ readBytes, totalBytes, sentBytes, file, doneFileCount, fileCount }) =>
+      reporter.update({
+        doneBytes: readBytes,
+        totalBytes,
+        wireBytes: sentBytes,
+        doneFileCount,
+        fileCount,
+        file:
+          file === null
+            ? undefined
+            : { path: file.name, doneBytes: file.readBytes, totalBytes: file.sizeBytes },
+      }),
+    onFile: (file) => reporter.event('file', file),
+  });
+  reporter.clear();
+  const path = args.positionals.length === 0 ? '.' : args.positionals.join(' ');
+  for (const { path: name, reason } of result.skipped) {
+    reporter.warn(`left out "${name}": ${reason}`);
+  }
+  for (const { base: old, problem } of result.bases ?? []) {
+    if (problem !== null) reporter.warn(`base "${old}": ${problem}`);
+  }
+  if (json) writeJson(context.stdout, jsonOf(result, path));
+  else {
+    context.stdout.write(`${result.manifestHash}  ${nameText(context.stdout, path)}\n`);
+    if (!args.flag('quiet')) context.stderr.write(summaryOf(result, path));
+  }
+  return reportFailed(context.stderr, result.failed, { json, doneCount: 1 });
+}
+
+/** The contract of docs/cli.md. */
+function jsonOf(result: FolderUploadResult, path: string): object {
+  const { failed, skipped, shardCount: _, wallMs, ...rest } = result;
+  return {
+    type: 'result',
+    path,
+    ...rest,
+    wallMs: Math.round(wallMs),
+    ...(skipped.length === 0 ? {} : { skipped }),
+    ...(failed.length === 0
+      ? {}
+      : { failed: failed.map(({ path: name, code, message }) => ({ path: name, code, message })) }),
+  };
+}
+
+function summaryOf(result: FolderUploadResult, path: string): string {
+  const { fileCount, folderCount, sizeBytes, newBytes, xorbBytes, xorbCount, wallMs } = result;
+  return (
+    `${printable(basename(path))}: ${pluralText(fileCount, 'file')} in ${pluralText(folderCount, 'folder')}, ` +
+    `${bytesText(sizeBytes)}, ${bytesText(newBytes)} new (${percentText(newBytes, sizeBytes)}), ` +
+    `sent ${bytesText(xorbBytes)} in ${xorbCount} xorbs, ${rateText(sizeBytes, wallMs)}\n`
+  );
+}
+
+/** Paths of a list: ended by NUL when there is one, else a line each. */
+async function filesIn(list: string, { cwd, stdin }: CliContext): Promise<string[]> {
+  let text: string;
+  if (list === '-') {
+    const pieces: Buffer[] = [];
+    for await (const piece of stdin) pieces.push(Buffer.from(piece as Uint8Array));
+    text = Buffer.concat(pieces).toString('utf8');
+  } else {
+    text = await readFile(resolve(cwd, list), 'utf8').catch((error: unknown) => {
+      const { code = '', message } = error as NodeJS.ErrnoException;
+      const isMissing = code === 'ENOENT';
+      const got = isMissing ? 'no such file or folder (ENOENT)' : message;
+      throw new OrbweaverError(
+        isMissing ? 'INPUT_NOT_FOUND' : 'INPUT_UNREADABLE',
+        `"${list}" expected a readable input, got ${got}`,
+      );
+    });
+  }
+  const lines = text.includes('\0') ? text.split('\0') : text.split(/\r?\n/);
+  return lines.filter((line) => line !== '');
+}

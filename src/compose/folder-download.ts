@@ -1,0 +1,415 @@
+import { statfs } from 'node:fs/promises';
+import { type BatchFile, downloadBatch, downloadFile } from '../client/downloads.js';
+import { ERROR_CODES, type ErrorCode, isOrbweaverError, OrbweaverError } from '../errors.js';
+import { Budget } from '../flow/index.js';
+import type {
+  DirectoryEntry,
+  FileEntry,
+  FolderEntry,
+  ManifestTotals,
+  NameRules,
+} from '../folder/index.js';
+import { MerkleHash } from '../hash/index.js';
+import { openRestoreTree, type RestoreTree, type Spool } from '../io/index.js';
+import { SYSTEM_CLOCK } from '../platform/index.js';
+import type { DownloadParts } from './download.js';
+import { checkSpool, fetchManifest, readSpool } from './folder-manifest.js';
+import type { FailedEntry, FolderDownloadOptions, FolderDownloadResult } from './folder-types.js';
+
+/** Files up to this size come many at a time, larger ones one by one. */
+const SMALL_FILE_BYTES: number = 1024 * 1024;
+
+/** A batch is closed when it has so many bytes, or so many files: more are refused by the gateway. */
+const BATCH_BYTES: number = 8 * 1024 * 1024;
+const BATCH_FILES = 1000;
+/** Entries of a batch; more of them than files, where many have the same content. */
+const BATCH_ENTRIES = 4000;
+
+/** Batches and large files under way. Each holds at most {@link BATCH_BYTES} and its slabs. */
+const JOBS = 4;
+
+/** Files that are written at once. */
+const WRITES = 16;
+
+/** Failures of the server in a row, after which it is not asked for the next file any more. */
+const MANY_SERVER_ERRORS = 8;
+
+/** What can be the matter with one file while the others are well. */
+const OF_ONE_FILE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'NOT_FOUND',
+  'INTEGRITY',
+  'SIZE_MISMATCH',
+  'CHECKSUM_MISMATCH',
+  'FORMAT_INVALID',
+  'TRUNCATED',
+  'LIMIT_EXCEEDED',
+  'UNSUPPORTED',
+  'PROTOCOL',
+  'REJECTED',
+  'SERVER_ERROR',
+  'OUTPUT_UNWRITABLE',
+  'STORAGE_FAILED',
+]);
+
+/**
+ * Restores a folder in three passes over its manifest, which lies on this disk by then:
+ *
+ * 1. everything in it is checked; nothing is written for one that breaks a rule
+ * 2. folders, links and files; small files many at a time
+ * 3. rights and times of folders, from the inside out
+ *
+ * @throws what `OrbweaverClient.downloadFolder` does
+ */
+export async function runFolderDownload(
+  parts: DownloadParts,
+  manifestHash: string,
+  options: FolderDownloadOptions,
+): Promise<FolderDownloadResult> {
+  const { names = 'portable', to, signal } = options;
+  const startedAt = performance.now();
+  const manifest = await fetchManifest(parts, manifestHash, signal);
+  try {
+    const totals = await checkSpool(manifest.spool, names);
+    const tree = await openRestoreTree(to);
+    try {
+      await checkSpace(to, totals);
+      const restore = new Restore({ parts, tree, options, totals });
+      restore.counters.fetchedBytes = manifest.fetchedBytes;
+      restore.counters.requestCount = manifest.requestCount;
+      await restore.run(manifest.spool, names);
+      return { ...restore.counters, failed: restore.failed, wallMs: performance.now() - startedAt };
+    } finally {
+      await tree.close();
+    }
+  } finally {
+    await manifest.spool.remove();
+  }
+}
+
+/** The largest file needs its place in any case, also where it replaces one. */
+async function checkSpace(to: string, { largestBytes }: ManifestTotals): Promise<void> {
+  const space = await statfs(to).catch(() => null);
+  if (space === null || space.blocks === 0 || space.bavail === 0) return;
+  const freeBytes = space.bavail * space.bsize;
+  if (largestBytes <= freeBytes) return;
+  const message = `"${to}" expected ${largestBytes} free bytes, got ${freeBytes}`;
+  throw new OrbweaverError('DISK_FULL', message, {
+    path: to,
+    neededBytes: largestBytes,
+    freeBytes,
+  });
+}
+
+interface RestoreParts {
+  readonly parts: DownloadParts;
+  readonly tree: RestoreTree;
+  readonly options: FolderDownloadOptions;
+  readonly totals: ManifestTotals;
+}
+
+/** Files with the same content, by hash. */
+type Batch = Map<string, FileEntry[]>;
+
+class Restore {
+  readonly failed: FailedEntry[] = [];
+  readonly counters = {
+    fileCount: 0,
+    folderCount: 0,
+    symlinkCount: 0,
+    sizeBytes: 0,
+    keptCount: 0,
+    fetchedBytes: 0,
+    requestCount: 0,
+  };
+  readonly #parts: DownloadParts;
+  readonly #budget: Budget;
+  readonly #tree: RestoreTree;
+  readonly #options: FolderDownloadOptions;
+  readonly #totals: ManifestTotals;
+  readonly #abort = new AbortController();
+  readonly #jobs = new Set<Promise<void>>();
+  #onProgress: FolderDownloadOptions['onProgress'];
+  #fatal: { readonly error: unknown } | null = null;
+  #serverErrors = 0;
+  #batch: Batch = new Map();
+  #batchBytes = 0;
+  #batchEntries = 0;
+  /** With its `/`: a folder that could not be made, and so nothing in it. */
+  #lost: string | null = null;
+
+  constructor({ parts, tree, options, totals }: RestoreParts) {
+    this.#parts = parts;
+    this.#budget = parts.budget ?? new Budget({ capacityBytes: 32 * 1024 * 1024 });
+    this.#tree = tree;
+    this.#options = options;
+    this.#totals = totals;
+    this.#onProgress = options.onProgress;
+  }
+
+  async run(spool: Spool, rules: NameRules): Promise<void> {
+    const { signal } = this.#options;
+    const onAbort = (): void => this.#end(signal?.reason);
+    if (signal?.aborted === true) onAbort();
+    signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      for await (const entry of readSpool(spool, rules)) {
+        if (this.#fatal !== null) break;
+        await this.#take(entry);
+      }
+      await this.#flush();
+      await Promise.all(this.#jobs);
+      if (this.#fatal === null) await this.#finishFolders(spool, rules);
+      if (this.#fatal !== null) throw this.#reason();
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+      // Nobody writes below a folder that the caller believes to be at rest.
+      this.#abort.abort();
+      await Promise.all(this.#jobs);
+    }
+  }
+
+  async #take(entry: FolderEntry): Promise<void> {
+    if (this.#lost !== null) {
+      if (entry.path.startsWith(this.#lost)) return;
+      this.#lost = null;
+    }
+    if (entry.type === 'folder') {
+      const made = await this.#attempt(entry, () => this.#tree.makeFolder(entry));
+      if (made) this.counters.folderCount++;
+      else this.#lost = `${entry.path}/`;
+      return;
+    }
+    if (this.#options.existing === 'keep' && (await this.#isKept(entry))) return;
+    if (entry.type === 'symlink') {
+      const made = await this.#attempt(entry, () => this.#tree.makeSymlink(entry));
+      if (made) this.counters.symlinkCount++;
+    } else if (entry.sizeBytes > SMALL_FILE_BYTES) {
+      await this.#start(() => this.#single(entry));
+    } else await this.#addToBatch(entry);
+  }
+
+  async #isKept(entry: FolderEntry): Promise<boolean> {
+    const isThere = await this.#tree.exists(entry.path).catch(() => false);
+    if (isThere) this.counters.keptCount++;
+    return isThere;
+  }
+
+  async #addToBatch(entry: FileEntry): Promise<void> {
+    const { fileHash, sizeBytes } = entry;
+    const known = this.#batch.get(fileHash);
+    if (known !== undefined) known.push(entry);
+    else {
+      if (this.#batchBytes + sizeBytes > BATCH_BYTES || this.#batch.size >= BATCH_FILES) {
+        await this.#flush();
+      }
+      this.#batch.set(fileHash, [entry]);
+      this.#batchBytes += sizeBytes;
+    }
+    this.#batchEntries++;
+    if (this.#batchEntries >= BATCH_ENTRIES) await this.#flush();
+  }
+
+  async #flush(): Promise<void> {
+    const groups = [...this.#batch.values()];
+    this.#batch = new Map();
+    this.#batchBytes = 0;
+    this.#batchEntries = 0;
+    if (groups.length > 0) await this.#start(() => this.#many(groups));
+  }
+
+  /** Begins a job when there is room for it. */
+  async #start(run: () => Promise<void>): Promise<void> {
+    while (this.#jobs.size >= JOBS) await Promise.race(this.#jobs);
+    if (this.#fatal !== null) return;
+    const job = run()
+      .catch((error: unknown) => this.#end(error))
+      .finally(() => this.#jobs.delete(job));
+    this.#jobs.add(job);
+  }
+
+  /**
+   * Small files together. What fails for all of them is tried with half of them, down to the one that is to
+   * blame.
+   */
+  async #many(groups: readonly FileEntry[][]): Promise<void> {
+    const empty = groups.filter(([first]) => first?.sizeBytes === 0);
+    await this.#writeAll(empty.flat(), () => new Uint8Array(0));
+    const wanted = groups.filter(([first]) => first?.sizeBytes !== 0);
+    // A manifest may lie about sizes: the same content with two of them is one that is wrong.
+    const alike = wanted.filter((group) =>
+      group.every((each) => each.sizeBytes === group[0]?.sizeBytes),
+    );
+    for (const group of wanted) {
+      if (!alike.includes(group)) for (const entry of group) await this.#single(entry);
+    }
+    if (alike.length > 0) await this.#fetchMany(alike);
+  }
+
+  async #fetchMany(groups: readonly FileEntry[][]): Promise<void> {
+    const { cas, pool } = this.#parts;
+    const files = groups.map(([first]): BatchFile => {
+      const { fileHash, sizeBytes } = first as FileEntry;
+      return { fileHash: MerkleHash.parse(fileHash), sizeBytes };
+    });
+    if (groups.length === 1) {
+      for (const entry of groups[0] as FileEntry[]) await this.#single(entry);
+      return;
+    }
+    let contents: readonly (Uint8Array | OrbweaverError)[];
+    try {
+      const batch = await downloadBatch({
+        cas,
+        pool,
+        hasher: pool.kernels.hasher,
+        clock: SYSTEM_CLOCK,
+        files,
+        budget: this.#budget,
+        signal: this.#abort.signal,
+      });
+      contents = batch.contents;
+      this.counters.fetchedBytes += batch.fetchedBytes;
+      this.counters.requestCount += batch.requestCount;
+    } catch (error) {
+      if (this.#fatal !== null || !isOfOneFile(error)) throw error;
+      const half = Math.ceil(groups.length / 2);
+      await this.#fetchMany(groups.slice(0, half));
+      await this.#fetchMany(groups.slice(half));
+      return;
+    }
+    const bytesOf = new Map(files.map(({ fileHash }, i) => [fileHash.toString(), contents[i]]));
+    const wrong = groups.filter((_, i) => !(contents[i] instanceof Uint8Array));
+    const right = groups.filter((_, i) => contents[i] instanceof Uint8Array);
+    await this.#writeAll(right.flat(), ({ fileHash }) => bytesOf.get(fileHash) as Uint8Array);
+    // Alone they are looked at more closely, and mended where the damage was on the way.
+    for (const entry of wrong.flat()) await this.#single(entry);
+  }
+
+  async #writeAll(
+    entries: readonly FileEntry[],
+    bytesOf: (entry: FileEntry) => Uint8Array,
+  ): Promise<void> {
+    let next = 0;
+    const lane = async (): Promise<void> => {
+      for (let entry = entries[next++]; entry !== undefined; entry = entries[next++]) {
+        if (this.#fatal !== null) return;
+        const one = entry;
+        const made = await this.#attempt(one, () => this.#tree.writeFile(one, bytesOf(one)));
+        if (made) this.#done(one);
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(WRITES, entries.length) }, lane));
+  }
+
+  async #single(entry: FileEntry): Promise<void> {
+    const { cas, pool } = this.#parts;
+    const made = await this.#attempt(entry, async () => {
+      const sink = this.#tree.fileSink(entry);
+      const { fetchedBytes, requestCount } = await downloadFile({
+        cas,
+        pool,
+        budget: this.#budget,
+        clock: SYSTEM_CLOCK,
+        hasher: pool.kernels.hasher,
+        fileHash: MerkleHash.parse(entry.fileHash),
+        sink: {
+          ...sink,
+          async prepare(sizeBytes) {
+            if (sizeBytes > entry.sizeBytes) throw otherSize(entry, sizeBytes);
+            await sink.prepare?.(sizeBytes);
+          },
+          async commit(sizeBytes) {
+            if (sizeBytes !== entry.sizeBytes) throw otherSize(entry, sizeBytes);
+            await sink.commit(sizeBytes);
+          },
+        },
+        signal: this.#abort.signal,
+      });
+      this.counters.fetchedBytes += fetchedBytes;
+      this.counters.requestCount += requestCount;
+    });
+    if (made) this.#done(entry);
+  }
+
+  /** Runs what concerns one entry. False: it failed, which is noted. @throws what concerns all of them */
+  async #attempt(entry: FolderEntry, run: () => Promise<void>): Promise<boolean> {
+    try {
+      await run();
+      this.#serverErrors = 0;
+      return true;
+    } catch (error) {
+      if (this.#fatal !== null || !isOfOneFile(error)) throw error;
+      const { code, message, hint } = error;
+      if (code === 'SERVER_ERROR' && ++this.#serverErrors >= MANY_SERVER_ERRORS) throw error;
+      this.failed.push({
+        path: entry.path,
+        code,
+        message,
+        hint,
+        exitCode: ERROR_CODES[code].exitCode,
+      });
+      return false;
+    }
+  }
+
+  #done({ sizeBytes }: FileEntry): void {
+    this.counters.fileCount++;
+    this.counters.sizeBytes += sizeBytes;
+    const onProgress = this.#onProgress;
+    if (onProgress === undefined) return;
+    const { fileCount, sizeBytes: writtenBytes, fetchedBytes } = this.counters;
+    try {
+      onProgress({
+        doneFileCount: fileCount,
+        fileCount: this.#totals.fileCount,
+        writtenBytes,
+        totalBytes: this.#totals.sizeBytes,
+        fetchedBytes,
+      });
+    } catch {
+      this.#onProgress = undefined;
+    }
+  }
+
+  /** From the inside out: whatever is done in a folder changes its time, and its rights may forbid it. */
+  async #finishFolders(spool: Spool, rules: NameRules): Promise<void> {
+    const lost = new Set(this.failed.map(({ path }) => path));
+    const open: DirectoryEntry[] = [];
+    /** Of a folder that is not there; no path begins with a slash. */
+    let skipped = '/';
+    const finish = async (entry: DirectoryEntry): Promise<void> => {
+      await this.#attempt(entry, () => this.#tree.finishFolder(entry));
+    };
+    for await (const entry of readSpool(spool, rules)) {
+      if (this.#fatal !== null) return;
+      while (open.length > 0 && !entry.path.startsWith(`${open.at(-1)?.path}/`)) {
+        await finish(open.pop() as DirectoryEntry);
+      }
+      if (entry.type !== 'folder' || entry.path.startsWith(skipped)) continue;
+      if (lost.has(entry.path)) skipped = `${entry.path}/`;
+      else open.push(entry);
+    }
+    for (let entry = open.pop(); entry !== undefined; entry = open.pop()) await finish(entry);
+  }
+
+  #end(error: unknown): void {
+    this.#fatal ??= { error };
+    this.#abort.abort();
+  }
+
+  #reason(): unknown {
+    const error = this.#fatal?.error;
+    if (isOrbweaverError(error)) return error;
+    return this.#options.signal?.aborted === true
+      ? new OrbweaverError('ABORTED', 'the download was cancelled', {}, error)
+      : error;
+  }
+}
+
+function isOfOneFile(error: unknown): error is OrbweaverError {
+  return isOrbweaverError(error) && OF_ONE_FILE.has(error.code);
+}
+
+function otherSize({ path, sizeBytes }: FileEntry, got: number): OrbweaverError {
+  const message = `"${path}" expected ${sizeBytes} bytes, as the manifest says, got ${got}`;
+  return new OrbweaverError('SIZE_MISMATCH', message, { path, expected: sizeBytes, got });
+}

@@ -1,0 +1,130 @@
+import type { UploadProgress } from '../client/index.js';
+import type { ErrorCode } from '../errors.js';
+import type { FolderEntry, NameRules } from '../folder/index.js';
+import type { ClientUploadOptions, FailedUpload, UploadBase, UploadedFile } from './client.js';
+
+/** How folders are named, walked and stored. */
+export interface FolderUploadOptions {
+  /**
+   * What to leave out: a pattern without a slash is a name in any folder, one with a slash a path from the
+   * top, one that ends in a slash means folders only; `*` stops at a slash, `**` does not.
+   * @default nothing
+   */
+  readonly exclude?: readonly string[] | undefined;
+  /**
+   * Only these, as paths below the one folder that is given, or below the current folder when none is; a
+   * folder among them is taken whole. @default all
+   */
+  readonly files?: readonly string[] | undefined;
+  /** Names that begin with a dot, too. @default true */
+  readonly hidden?: boolean | undefined;
+  /** Symbolic links: stored as links, stored as what they lead to, or left out. @default 'keep' */
+  readonly symlinks?: 'keep' | 'follow' | 'skip' | undefined;
+  /** Names that every system takes, or those that this one takes; see docs/folders.md. @default 'portable' */
+  readonly names?: NameRules | undefined;
+  /** Compute each file's SHA-256 and register it. @default false */
+  readonly sha256?: boolean | undefined;
+  /** Read again what was uploaded before and has not changed since. @default false */
+  readonly rehash?: boolean | undefined;
+  /** As for `upload`. @default 64 MiB, less where memory is small */
+  readonly maxXorbBytes?: number | undefined;
+  /** As for `upload`: older copies, or hashes, of which nothing is sent again. @default none */
+  readonly base?: ClientUploadOptions['base'];
+  readonly signal?: AbortSignal | undefined;
+  /** The sum over all files so far; a listener that throws is not called again. */
+  readonly onProgress?: ((progress: UploadProgress) => void) | undefined;
+  /** Called with each file that was registered, with its path on disk. */
+  readonly onFile?: ((file: UploadedFile) => void) | undefined;
+}
+
+/** Something that was left out on purpose. */
+export interface SkippedEntry {
+  readonly path: string;
+  readonly reason: string;
+}
+
+export interface FolderUploadResult {
+  /** 64 digits: what `downloadFolder` and `listFolder` ask for. */
+  readonly manifestHash: string;
+  readonly manifestBytes: number;
+  readonly fileCount: number;
+  readonly folderCount: number;
+  readonly symlinkCount: number;
+  /** Of all files. */
+  readonly sizeBytes: number;
+  readonly newBytes: number;
+  readonly dedupedBytes: number;
+  /** What is not in the manifest although it was meant to be; `path` is that on disk. */
+  readonly failed: readonly FailedUpload[];
+  /** Sockets, pipes, devices; links with `symlinks: 'skip'`. */
+  readonly skipped: readonly SkippedEntry[];
+  /** Absent where no base was given. */
+  readonly bases?: readonly UploadBase[];
+  /** Sent, the manifest included. */
+  readonly xorbCount: number;
+  readonly xorbBytes: number;
+  readonly shardCount: number;
+  readonly shardBytes: number;
+  readonly wallMs: number;
+}
+
+/** How far a restore is. Every number only grows. */
+export interface FolderDownloadProgress {
+  readonly doneFileCount: number;
+  readonly fileCount: number;
+  /** Bytes of files that are there. */
+  readonly writtenBytes: number;
+  readonly totalBytes: number;
+  readonly fetchedBytes: number;
+}
+
+export interface FolderDownloadOptions {
+  /** The folder that gets what the manifest lists; made if it is missing. */
+  readonly to: string;
+  /** Files and links that are there: replaced, or left as they are. @default 'replace' */
+  readonly existing?: 'replace' | 'keep' | undefined;
+  /** Names that every system takes, or those that this one takes; see docs/folders.md. @default 'portable' */
+  readonly names?: NameRules | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** A listener that throws is not called again; the download goes on. */
+  readonly onProgress?: ((progress: FolderDownloadProgress) => void) | undefined;
+}
+
+/** An entry that could not be restored; the others were. */
+export interface FailedEntry {
+  /** As the manifest has it. */
+  readonly path: string;
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly hint: string;
+  readonly exitCode: number;
+}
+
+export interface FolderDownloadResult {
+  /** Files restored. */
+  readonly fileCount: number;
+  readonly folderCount: number;
+  readonly symlinkCount: number;
+  /** Of the files restored. */
+  readonly sizeBytes: number;
+  /** Left as they were, with `existing: 'keep'`. */
+  readonly keptCount: number;
+  readonly failed: readonly FailedEntry[];
+  /** Bytes of xorbs that came over the wire, for the manifest, too. */
+  readonly fetchedBytes: number;
+  readonly requestCount: number;
+  readonly wallMs: number;
+}
+
+export interface FolderListOptions {
+  /** @default 'native': nothing is written, so no name can do harm */
+  readonly names?: NameRules | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface FolderDiffOptions extends FolderListOptions {
+  /** An entry whose time alone is another is a change, too. @default false */
+  readonly times?: boolean | undefined;
+}
+
+export type { FolderEntry };
