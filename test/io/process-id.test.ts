@@ -18,15 +18,16 @@ describe('a process by its number', () => {
   it.skipIf(!existsSync('/proc/self/stat'))(
     'is not running when it has ended and nobody has asked how (Linux only)',
     async () => {
-      // The shell becomes a program that never asks for its child.
-      const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60']);
+      // The shell becomes a program that never asks for its child, before that ends.
+      const parent = spawn('sh', ['-c', 'sleep 1 & echo $!; exec sleep 60']);
       try {
         const text = await new Promise<string>((resolve) =>
           parent.stdout.once('data', (bytes: Buffer) => resolve(bytes.toString())),
         );
         const pid = Number(text);
-        await vi.waitFor(() =>
-          expect(readFileSync(`/proc/${pid}/stat`, 'latin1')).toMatch(/\) Z /),
+        await vi.waitFor(
+          () => expect(readFileSync(`/proc/${pid}/stat`, 'latin1')).toMatch(/\) Z /),
+          { timeout: 25_000 },
         );
         expect(() => process.kill(pid, 0)).not.toThrow();
         expect(isRunning(pid, processStart(pid) ?? '0')).toBe(false);
