@@ -1,6 +1,7 @@
 import { readFile, readlink, unlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Clock } from '../../flow/index.js';
+import { isRunning } from '../../io/index.js';
 import { filesBelow, statOrNull } from './disk-files.js';
 
 /**
@@ -32,7 +33,7 @@ export async function openTemporaryFiles(folder: string, clock: Clock): Promise<
     if (machine === null || match?.[1] !== machine || name.startsWith(own)) return false;
     const pid = Number(match[2]);
     // The first process of a container has the same number each time.
-    return pid === process.pid || !isAlive(pid);
+    return pid === process.pid || !isRunning(pid);
   }
 
   return {
@@ -48,15 +49,6 @@ export async function openTemporaryFiles(folder: string, clock: Clock): Promise<
       }
     },
   };
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
-  }
 }
 
 /**
