@@ -9,17 +9,24 @@ import type { Reporter } from './reporter.js';
 import { bytesText, nameText, percentText, pluralText, printable, rateText } from './text.js';
 
 const OWN_OPTIONS = ['files-from', 'symlinks', 'names'];
+/** Paths looked up at once: thousands of files must not wait for one disk access each. */
+const LOOK_AHEAD = 32;
 
 /** Whether the arguments of an upload are about a folder: one is named, or what only folders have. */
 export async function isFolderUpload(args: ParsedArgs, { cwd }: CliContext): Promise<boolean> {
   if (args.texts('exclude').length > 0 || args.flag('no-hidden')) return true;
   if (OWN_OPTIONS.some((name) => args.text(name) !== undefined)) return true;
-  for (const path of args.positionals) {
-    if (path === '-') continue;
-    const stats = await stat(resolve(cwd, path)).catch(() => null);
-    if (stats === null ? /[*?[\]{}()]/.test(path) : stats.isDirectory()) return true;
+  const paths = args.positionals.filter((path) => path !== '-');
+  for (let start = 0; start < paths.length; start += LOOK_AHEAD) {
+    const looks = paths.slice(start, start + LOOK_AHEAD).map((path) => isFolderPath(path, cwd));
+    if ((await Promise.all(looks)).includes(true)) return true;
   }
   return false;
+}
+
+async function isFolderPath(path: string, cwd: string): Promise<boolean> {
+  const stats = await stat(resolve(cwd, path)).catch(() => null);
+  return stats === null ? /[*?[\]{}()]/.test(path) : stats.isDirectory();
 }
 
 /** Refuses options that folders do not have. @throws USAGE */
