@@ -22,7 +22,7 @@ import type { ClientEditOptions, ClientSplice, EditResult } from './edit.js';
 import { type FolderMethods, folderMethods } from './folder-client.js';
 import type { UploadInput } from './input.js';
 import { createLimits, ratesOf, type TransferLimits } from './limits.js';
-import { COMPUTE_RULES, type ComputeOptions, poolOf } from './options.js';
+import { COMPUTE_RULES, type ComputeOptions, LEAST_XORB_BYTES, poolOf } from './options.js';
 import type { OpenOptions, RemoteFile } from './remote-file.js';
 import type { UploadState } from './upload.js';
 
@@ -378,9 +378,6 @@ const RETRY_RULES: OptionRules<RetryOptions> = {
   maxDelayMs: is.number(0),
   maxRetryAfterMs: is.number(0),
 };
-
-/** A chunk and its header always fit, and shards stay few. */
-const LEAST_XORB_BYTES = 1024 * 1024;
 
 const UPLOAD_RULES: OptionRules<ClientUploadOptions> = {
   sha256: is.flag,

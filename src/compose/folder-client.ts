@@ -10,6 +10,7 @@ import type {
   FolderUploadOptions,
   FolderUploadResult,
 } from './folder-types.js';
+import { LEAST_XORB_BYTES } from './options.js';
 import type { UploadParts } from './upload.js';
 
 /** What a client does with folders. */
@@ -69,7 +70,7 @@ const UPLOAD_RULES: OptionRules<FolderUploadOptions> = {
   names: NAMES,
   sha256: is.flag,
   rehash: is.flag,
-  maxXorbBytes: is.integer(1024 * 1024),
+  maxXorbBytes: is.integer(LEAST_XORB_BYTES),
   base: is.either(is.text, is.texts),
   signal: is.signal,
   onProgress: is.callback,

@@ -3,8 +3,9 @@ import type { ErrorCode } from '../errors.js';
 import type { FolderEntry, NameRules } from '../folder/index.js';
 import type { ClientUploadOptions, FailedUpload, UploadBase, UploadedFile } from './client.js';
 
-/** How folders are named, walked and stored. */
-export interface FolderUploadOptions {
+/** How folders are named, walked and stored; the rest is as for `upload`. */
+export interface FolderUploadOptions
+  extends Pick<ClientUploadOptions, 'sha256' | 'rehash' | 'maxXorbBytes' | 'base' | 'signal'> {
   /**
    * What to leave out: a pattern without a slash is a name in any folder, one with a slash a path from the
    * top, one that ends in a slash means folders only; `*` stops at a slash, `**` does not.
@@ -22,15 +23,6 @@ export interface FolderUploadOptions {
   readonly symlinks?: 'keep' | 'follow' | 'skip' | undefined;
   /** Names that every system takes, or those that this one takes; see docs/folders.md. @default 'portable' */
   readonly names?: NameRules | undefined;
-  /** Compute each file's SHA-256 and register it. @default false */
-  readonly sha256?: boolean | undefined;
-  /** Read again what was uploaded before and has not changed since. @default false */
-  readonly rehash?: boolean | undefined;
-  /** As for `upload`. @default 64 MiB, less where memory is small */
-  readonly maxXorbBytes?: number | undefined;
-  /** As for `upload`: older copies, or hashes, of which nothing is sent again. @default none */
-  readonly base?: ClientUploadOptions['base'];
-  readonly signal?: AbortSignal | undefined;
   /** The sum over all files so far; a listener that throws is not called again. */
   readonly onProgress?: ((progress: UploadProgress) => void) | undefined;
   /** Called with each file that was registered, with its path on disk. */

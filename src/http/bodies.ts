@@ -239,8 +239,14 @@ export async function readAll(
   }
 }
 
-/** Reads up to `limitBytes` to the end of the body, so that its connection can be used again. */
-export async function drain(body: Body | null, limitBytes: number): Promise<void> {
+/** More than any error page; a body that goes on costs more to read than a new connection. */
+const DRAIN_BYTES = 64 * 1024;
+
+/**
+ * Reads up to `limitBytes` to the end of the body, so that its connection can be used again.
+ * @param limitBytes @default 64 KiB
+ */
+export async function drain(body: Body | null, limitBytes: number = DRAIN_BYTES): Promise<void> {
   if (body === null) return;
   try {
     const buffer = new Uint8Array(Math.min(READ_BYTES, limitBytes));

@@ -18,7 +18,6 @@ import { withRetries } from './retry.js';
 
 /** A thousand files of a megabyte each, with their URLs, take about a megabyte. */
 const MAX_RESPONSE_BYTES = 64 * 1024 * 1024;
-const DRAIN_BYTES = 64 * 1024;
 
 /** Ids in one URL: 73 bytes each, and servers cut request lines at 8 KiB. */
 const IDS_PER_URL = 100;
@@ -130,7 +129,7 @@ async function get(
 async function read(context: Context, received: Received): Promise<BatchJson | null> {
   const { status, body } = received.response;
   if (status === 404 || status === 405 || status === 501) {
-    await drain(body, DRAIN_BYTES);
+    await drain(body);
     return null;
   }
   if (status !== 200) throw await statusFailure(context, received);

@@ -11,7 +11,6 @@ import { headOf } from './xorb-query.js';
 
 /** Subtrees have a few dozen nodes; a hundred thousand windows would still fit. */
 const MAX_RESPONSE_BYTES = 64 * 1024 * 1024;
-const DRAIN_BYTES = 64 * 1024;
 /** How long a server that does not offer this is not asked again. */
 const NOT_OFFERED_MS = 10 * 60 * 1000;
 /** What servers take as one header, less what proxies add: ranges of 30 bytes and more. */
@@ -40,7 +39,7 @@ export function createChunkHashesQuery(context: Context): ChunkHashesQuery {
       const received = await sendToCas(context, call, { headers: { 'x-range-dirty': ranges } });
       const { status, body } = received.response;
       if (status === 404 || status === 405 || status === 501) {
-        await drain(body, DRAIN_BYTES);
+        await drain(body);
         const exists = { path: `v1/files/${file}`, label: 'v1/files', scope };
         if (status !== 404 || (await headOf(context, exists)) === 'stored') {
           offeredAgainMs = context.clock.now() + NOT_OFFERED_MS;

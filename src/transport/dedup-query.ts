@@ -25,7 +25,6 @@ const MAX_RESPONSE_BYTES = 17 * 1024 * 1024;
 const FAILURES_UNTIL_QUIET = 3;
 const FIRST_QUIET_MS = 30_000;
 const LONGEST_QUIET_MS = 600_000;
-const DRAIN_BYTES = 64 * 1024;
 
 /** Says whether there is memory for so many bytes of a response in all. */
 type Admit = (totalBytes: number) => boolean;
@@ -75,7 +74,7 @@ export function createDedupQueries(context: Context, timeoutMs: number): DedupQu
     const received = await sendToCas(context, call, { headers, body });
     const { status } = received.response;
     if (status === 404 || status === 204) {
-      await drain(received.response.body, DRAIN_BYTES);
+      await drain(received.response.body);
       return null;
     }
     if (status !== 200) throw await statusFailure(context, received);

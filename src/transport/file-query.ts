@@ -4,8 +4,6 @@ import { drain } from '../http/index.js';
 import { type Context, casCall, sendToCas, statusFailure } from './context.js';
 import { withRetries } from './retry.js';
 
-const DRAIN_BYTES = 64 * 1024;
-
 /**
  * `HEAD /v1/files/{file}`: the size of a stored file. Null for 404 and whatever else is no size: the
  * server has no such file, or does not offer this.
@@ -20,7 +18,7 @@ export function fileSize(context: Context, file: MerkleHash, scope: Scope): Prom
     const { status, headers, body } = received.response;
     const isMissing = status === 404 || status === 405 || status === 501;
     if (status !== 200 && !isMissing) throw await statusFailure(context, received);
-    await drain(body, DRAIN_BYTES);
+    await drain(body);
     const text = headers['content-length'] ?? '';
     return status === 200 && /^\d{1,15}$/.test(text) ? Number(text) : null;
   });

@@ -64,7 +64,6 @@ const STORE_RESPONSE_MS = 300_000;
 /** A grant that ends sooner is not begun with. */
 const LEAST_LIFE_MS = 10_000;
 const MAX_RESPONSE_BYTES = 64 * 1024;
-const DRAIN_BYTES = 64 * 1024;
 
 /** What came of a step: go on, do it all once more, or post. */
 type Step = 'done' | 'again' | 'post';
@@ -108,11 +107,11 @@ export function createGrantUpload(
         });
         const { status, body } = received.response;
         if (status === 200) {
-          await drain(body, DRAIN_BYTES);
+          await drain(body);
           return 'stored';
         }
         if (status === 404 || status === 405 || status === 501) {
-          await drain(body, DRAIN_BYTES);
+          await drain(body);
           turnOff(NOT_OFFERED_MS);
           return 'post';
         }
@@ -155,7 +154,7 @@ export function createGrantUpload(
         const { status } = response;
         const isStored = (status >= 200 && status < 300) || status === 412;
         if (isStored || status === 400 || status === 403) {
-          await drain(response.body, DRAIN_BYTES).catch(() => undefined);
+          await drain(response.body).catch(() => undefined);
           return isStored ? 'done' : 'again';
         }
         // An attempt before this one is still being written.
@@ -190,7 +189,7 @@ export function createGrantUpload(
       if (status !== 404 && (status < 200 || status >= 300)) {
         throw await statusFailure(context, received);
       }
-      await drain(body, DRAIN_BYTES);
+      await drain(body);
       return status === 404 ? 'again' : 'done';
     };
     try {

@@ -18,7 +18,6 @@ import { withRetries } from './retry.js';
 
 /** A million terms with their URLs; the response for a terabyte that is cut into small pieces. */
 const MAX_RESPONSE_BYTES = 256 * 1024 * 1024;
-const DRAIN_BYTES = 64 * 1024;
 
 export type ReconstructionQuery = (
   file: MerkleHash,
@@ -55,7 +54,7 @@ export function createReconstructionQuery(context: Context): ReconstructionQuery
           version = 2;
           return result;
         }
-        await drain(body, DRAIN_BYTES);
+        await drain(body);
       }
       const received = await sendToCas(context, calls[0], { headers });
       const result = await read(context, file, received);
@@ -73,7 +72,7 @@ async function read(
 ): Promise<Reconstruction | null> {
   const { status, body } = received.response;
   if (status === 416) {
-    await drain(body, DRAIN_BYTES);
+    await drain(body);
     return null;
   }
   if (status === 404) throw notThere(file, received, await statusFailure(context, received));

@@ -21,7 +21,6 @@ import { watchingSilence } from './silence.js';
 
 const MAX_LINE_BYTES = 1024 * 1024;
 const MAX_RESPONSE_BYTES = 64 * 1024;
-const DRAIN_BYTES = 64 * 1024;
 /** Servers repeat the last line about every 20 s; two misses mean that nobody is there. */
 const EVENT_TIMEOUT_MS = 45_000;
 
@@ -78,7 +77,7 @@ export function createShardUpload(context: Context): ShardUpload {
           version = 2;
           return result;
         }
-        await drain(body, DRAIN_BYTES);
+        await drain(body);
       }
       const result = await watchingSilence(context, {
         call: v1,

@@ -69,9 +69,6 @@ export interface TokenPorts {
   readonly casHeaders: Readonly<Record<string, string>>;
 }
 
-/** Bytes of a refusal that are read to keep its connection. */
-const DRAIN_BYTES = 64 * 1024;
-
 /**
  * Requests to the CAS carry the token. A 401 is repeated once per call with a newer token, if there
  * is one.
@@ -103,7 +100,7 @@ export function withToken({ tokens, masker, casHeaders }: TokenPorts): Layer {
       call.memory.refreshed = true;
       const fresh = await read(call, token);
       if (fresh === null) return response;
-      await drain(response.body, DRAIN_BYTES);
+      await drain(response.body);
       request.body?.rewind?.();
       token = fresh;
     }

@@ -144,8 +144,6 @@ function refused(expected: string, got: string, host: string | null, url?: URL):
 
 const MAX_REDIRECTS = 3;
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
-/** Bytes of a response that is not wanted which are read to keep its connection. */
-const DRAIN_BYTES = 64 * 1024;
 /** All that goes on to another origin: no token, no header of the caller's, no Referer. */
 const CARRIED: ReadonlySet<string> = new Set(['accept', 'user-agent', 'range']);
 
@@ -165,7 +163,7 @@ export function withUrlPolicy(policy: UrlPolicy): Layer {
       const follows =
         request.body === null && REDIRECTS.has(response.status) && location !== undefined;
       if (!follows || redirects === MAX_REDIRECTS) return plain(call, response);
-      await drain(response.body, DRAIN_BYTES);
+      await drain(response.body);
       const url = await policy.check(location, current.url);
       const stays = url.origin === current.url.origin;
       current = { ...current, url, headers: stays ? current.headers : carried(current.headers) };

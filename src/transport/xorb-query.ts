@@ -10,7 +10,6 @@ export type Stored = 'stored' | 'alive' | 'out of reach';
 
 /** Limit of one question; with the default stall timeout, silence costs an upload 45 s in all. */
 export const HEAD_TIMEOUT_MS = 15_000;
-const DRAIN_BYTES = 64 * 1024;
 
 /**
  * Asks once with `HEAD` whether the object at this path below the endpoint is stored.
@@ -25,7 +24,7 @@ export async function headOf(
   try {
     const call = casCall(context, { method: 'HEAD', path, label, scope: limited, ownPauses: true });
     const { response } = await sendToCas(context, call);
-    await drain(response.body, DRAIN_BYTES);
+    await drain(response.body);
     return response.status === 200 ? 'stored' : 'alive';
   } catch (exception) {
     if (exception instanceof AttemptFailure || limited.ended) return 'out of reach';
