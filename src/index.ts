@@ -9,21 +9,21 @@ export {
   type LoadedKernels,
   loadKernels,
 } from './compose/chunk.js';
-export {
-  type ClientDownloadOptions,
-  type ClientOptions,
-  type ClientStreamOptions,
-  type ClientUploadOptions,
-  createClient,
-  type DownloadResult,
-  type FailedUpload,
-  type OrbweaverClient,
-  type PlacementName,
-  type UploadBase,
-  type UploadedFile,
-  type UploadResult,
-  type ZipEntryRequest,
-} from './compose/client.js';
+export { createClient } from './compose/client.js';
+export type {
+  ClientDownloadOptions,
+  ClientOptions,
+  ClientStreamOptions,
+  ClientUploadOptions,
+  DownloadResult,
+  FailedUpload,
+  OrbweaverClient,
+  PlacementName,
+  UploadBase,
+  UploadedFile,
+  UploadResult,
+  ZipEntryRequest,
+} from './compose/client-types.js';
 export type { ClientEditOptions, ClientSplice, EditResult } from './compose/edit.js';
 export type { FolderMethods } from './compose/folder-client.js';
 export type {

@@ -3,7 +3,7 @@ import { basename, isAbsolute, join, normalize, sep } from 'node:path';
 import type { BaseOutcome, UploadSession } from '../client/index.js';
 import { isOrbweaverError } from '../errors.js';
 import { MerkleHash } from '../hash/index.js';
-import type { UploadBase } from './client.js';
+import type { UploadBase } from './client-types.js';
 import { inputName, isNamed, toSource, type UploadInput } from './input.js';
 
 /** The bases of an upload: previous versions of what it sends. */

@@ -8,7 +8,7 @@ import { MerkleHash } from '../hash/index.js';
 import { outputSink, streamSink } from '../io/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { WorkerPool } from '../workers/index.js';
-import type { ClientDownloadOptions, DownloadResult, ZipEntryRequest } from './client.js';
+import type { ClientDownloadOptions, DownloadResult, ZipEntryRequest } from './client-types.js';
 import type { DownloadMemoryOptions } from './download-memory.js';
 import { resumable } from './resumable.js';
 import { closeAll, openSeeds } from './seeds.js';

@@ -3,7 +3,7 @@ import type { Source } from '../client/ports.js';
 import { MerkleHash } from '../hash/index.js';
 import { checkOptions, is, type OptionRules } from '../options/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
-import type { PlacementName } from './client.js';
+import type { PlacementName } from './client-types.js';
 import type { DownloadParts } from './download.js';
 import { inputList, toSource, type UploadInput } from './input.js';
 import { PLACEMENTS } from './placements.js';

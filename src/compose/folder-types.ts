@@ -1,7 +1,12 @@
 import type { UploadProgress } from '../client/index.js';
 import type { ErrorCode } from '../errors.js';
 import type { FolderEntry, NameRules } from '../folder/index.js';
-import type { ClientUploadOptions, FailedUpload, UploadBase, UploadedFile } from './client.js';
+import type {
+  ClientUploadOptions,
+  FailedUpload,
+  UploadBase,
+  UploadedFile,
+} from './client-types.js';
 
 /** How folders are named, walked and stored; the rest is as for `upload`. */
 export interface FolderUploadOptions

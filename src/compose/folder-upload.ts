@@ -10,7 +10,7 @@ import {
   type Walked,
   walkFolder,
 } from '../io/index.js';
-import type { FailedUpload, UploadBase, UploadedFile, UploadResult } from './client.js';
+import type { FailedUpload, UploadBase, UploadedFile, UploadResult } from './client-types.js';
 import { walkTreeOf } from './folder-inputs.js';
 import type { FolderUploadOptions, FolderUploadResult, SkippedEntry } from './folder-types.js';
 import type { UploadInput } from './input.js';

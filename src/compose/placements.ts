@@ -5,7 +5,7 @@ import {
   createStoreLeastPlacement,
   type PlacementPolicy,
 } from '../dedup/index.js';
-import type { PlacementName } from './client.js';
+import type { PlacementName } from './client-types.js';
 
 /** The placement policies by name. */
 export const PLACEMENTS: Readonly<Record<PlacementName, () => PlacementPolicy>> = {

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import type { RandomAccess } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
 import { openRandomAccess } from '../io/index.js';
-import type { ClientDownloadOptions } from './client.js';
+import type { ClientDownloadOptions } from './client-types.js';
 
 /** An old copy below this size is fetched faster than it is looked at. */
 const LEAST_OLD_COPY_BYTES: number = 4 * 1024 * 1024;

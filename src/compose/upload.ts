@@ -14,7 +14,7 @@ import type {
   PlacementName,
   UploadedFile,
   UploadResult,
-} from './client.js';
+} from './client-types.js';
 import {
   givenSha256,
   type InputOptions,

@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type LoadedKernels, loadKernels } from '../../src/compose/chunk.js';
-import {
-  type ClientUploadOptions,
-  createClient,
-  type OrbweaverClient,
-  type UploadResult,
-} from '../../src/compose/client.js';
+import { createClient } from '../../src/compose/client.js';
+import type {
+  ClientUploadOptions,
+  OrbweaverClient,
+  UploadResult,
+} from '../../src/compose/client-types.js';
 import type { UploadInput } from '../../src/compose/input.js';
 import { createGateway, createMemoryStore, type Gateway } from '../../src/gateway/index.js';
 import type { Exchange } from '../../src/http/index.js';

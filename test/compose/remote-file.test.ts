@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type LoadedKernels, loadKernels } from '../../src/compose/chunk.js';
-import { createClient, type OrbweaverClient } from '../../src/compose/client.js';
+import { createClient } from '../../src/compose/client.js';
+import type { OrbweaverClient } from '../../src/compose/client-types.js';
 import type { RemoteFile } from '../../src/compose/remote-file.js';
 import { createGateway, createMemoryStore, type Gateway } from '../../src/gateway/index.js';
 import type { Exchange } from '../../src/http/index.js';

@@ -2,7 +2,7 @@ import { appendFile, mkdtemp, readFile, rm, stat, utimes, writeFile } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { ClientUploadOptions, UploadResult } from '../../src/compose/client.js';
+import type { ClientUploadOptions, UploadResult } from '../../src/compose/client-types.js';
 import { runUpload, type UploadState } from '../../src/compose/upload.js';
 import { OrbweaverError } from '../../src/errors.js';
 import type { Kernels } from '../../src/kernels/index.js';

@@ -2,7 +2,7 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { ClientUploadOptions, UploadResult } from '../../src/compose/client.js';
+import type { ClientUploadOptions, UploadResult } from '../../src/compose/client-types.js';
 import type { UploadInput } from '../../src/compose/input.js';
 import { listTransfers } from '../../src/compose/transfers.js';
 import { runUpload, type UploadState } from '../../src/compose/upload.js';
