@@ -3,8 +3,9 @@ import { isOrbweaverError } from '../errors.js';
 import { type Budget, type Clock, Owned, Scope } from '../flow/index.js';
 import type { MerkleHash } from '../hash/index.js';
 import { type BuiltDedup, buildDedup, type DedupAsk, type DedupBuildParts } from './dedup-build.js';
-import { type DedupIndex, MAX_SHARDS } from './dedup-index.js';
+import { MAX_SHARDS } from './dedup-index.js';
 import type { GatewaySecrets } from './secrets.js';
+import type { StoreIndex } from './store-index.js';
 import { createFlights, createTurns, mapLimited } from './turns.js';
 
 /**
@@ -66,7 +67,7 @@ const CONCURRENT_LOOKUPS = 16;
 
 export function createDedupResponses(parts: {
   readonly build: Omit<DedupBuildParts, 'key' | 'unixMs' | 'maxBytes' | 'onFault'>;
-  readonly index: DedupIndex;
+  readonly index: Pick<StoreIndex, 'shards'>;
   readonly secrets: GatewaySecrets;
   readonly clock: Clock;
   readonly memory: Budget;

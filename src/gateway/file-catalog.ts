@@ -1,16 +1,13 @@
 import { LRUCache } from 'lru-cache';
 import type { MerkleHash } from '../hash/index.js';
 import type { Term } from '../plan/index.js';
-import { createShardReader, encodeShard, type ShardFile } from '../shard/index.js';
-import { damaged } from './failures.js';
-import { fileKey, piecesOfObject } from './keys.js';
-import type { ObjectStore } from './ports.js';
+import type { ShardFile } from '../shard/index.js';
+import type { StoreIndex } from './store-index.js';
 import { createFlights, createYielder } from './turns.js';
 
 /**
- * File records: `files/<hash>` is a shard in stored form with this one file and no xorbs. No format
- * of its own, so every tool that reads shards reads it. In memory a term is 16 bytes: a disk image
- * has hundreds of thousands of them.
+ * Records of the files that are asked for, in memory: a term is 16 bytes there, because a disk image has
+ * hundreds of thousands of them.
  */
 
 /** A registered file. */
@@ -33,11 +30,6 @@ export interface FileCatalog {
   readonly usedBytes: number;
 }
 
-/** Bytes of the record of `file`. */
-export function encodeFileRecord(file: ShardFile): Uint8Array {
-  return encodeShard({ files: [file], xorbs: [], footer: null }, { variant: 'stored' });
-}
-
 /** Term number `index`. */
 export function termOf(file: CatalogFile, index: number): Term {
   return {
@@ -51,10 +43,10 @@ export function termOf(file: CatalogFile, index: number): Term {
 const TERMS_PER_TURN = 16_384;
 
 export function createFileCatalog(options: {
-  store: ObjectStore;
+  index: Pick<StoreIndex, 'find'>;
   cacheBytes: number;
 }): FileCatalog {
-  const { store, cacheBytes } = options;
+  const { index, cacheBytes } = options;
   const cache = new LRUCache<string, { readonly version: string; readonly file: CatalogFile }>({
     maxSize: cacheBytes,
     sizeCalculation: ({ file }) => 512 + 16 * file.termCount + 256 * file.xorbs.length,
@@ -63,13 +55,13 @@ export function createFileCatalog(options: {
   return {
     async get(hash) {
       const name = hash.toString();
-      const info = await store.head(fileKey(hash));
-      if (info === null) return null;
-      const { version } = info;
+      const found = await index.find(hash, cache.peek(name)?.version);
+      if (found === null) return null;
+      const { version } = found;
       const known = cache.get(name);
       if (known?.version === version) return known.file;
       return once(`${name} ${version}`, async () => {
-        const file = await compact(await readRecord(store, hash));
+        const file = await compact(await found.load());
         cache.set(name, { version, file });
         return file;
       });
@@ -78,24 +70,6 @@ export function createFileCatalog(options: {
       return cache.calculatedSize;
     },
   };
-}
-
-/** @throws OrbweaverError `INTEGRITY` */
-export async function readRecord(store: ObjectStore, hash: MerkleHash): Promise<ShardFile> {
-  const reader = createShardReader();
-  let file: ShardFile | undefined;
-  try {
-    for await (const piece of piecesOfObject(store, fileKey(hash))) {
-      for (const event of reader.push(piece)) if (event.type === 'file') file ??= event.file;
-    }
-    reader.finish();
-  } catch (cause) {
-    throw damaged(`the record of file ${hash} cannot be read`, cause);
-  }
-  if (file === undefined || !file.hash.equals(hash)) {
-    throw damaged(`the record of file ${hash} belongs to another file`);
-  }
-  return file;
 }
 
 async function compact({ hash, terms }: ShardFile): Promise<CatalogFile> {

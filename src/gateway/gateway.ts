@@ -7,7 +7,6 @@ import { type RandomBytes, SYSTEM_CLOCK, systemRandomBytes } from '../platform/i
 import { XORB_ACCEPT_MAX_BYTES } from '../xorb/index.js';
 import { createBodyBuffers } from './body-buffers.js';
 import type { Call, Handler } from './call.js';
-import { createDedupIndex } from './dedup-index.js';
 import { createDedupResponses } from './dedup-responses.js';
 import { isFault, statusOf } from './failures.js';
 import { createFileCatalog } from './file-catalog.js';
@@ -35,6 +34,7 @@ import { createRouter } from './router.js';
 import { createSecrets } from './secrets.js';
 import type { GatewayServices } from './services.js';
 import { createShardOutlines } from './shard-outline.js';
+import { createStoreIndex } from './store-index.js';
 import { createTermTrees } from './term-trees.js';
 import { createThreadVerifier } from './thread-verifier.js';
 import { tokenList } from './tokens.js';
@@ -216,6 +216,7 @@ function createServices(
   const { cacheBytes } = memory;
   const buffers = createBodyBuffers(clock, XORB_ACCEPT_MAX_BYTES);
   const secrets = createSecrets(settings.secret ?? random(32), hasher);
+  const index = createStoreIndex({ store, hasher, clock, background: hooks.background });
   const xorbs = createXorbCatalog({ store, hasher, cacheBytes: cacheBytes.footers });
   const outlines = createShardOutlines({
     store,
@@ -233,7 +234,7 @@ function createServices(
   });
   const dedup = createDedupResponses({
     build: { hasher, outlines, health },
-    index: createDedupIndex(store, hooks.background),
+    index,
     secrets,
     clock,
     memory: memory.dedup,
@@ -254,7 +255,8 @@ function createServices(
     dedup,
     grants: createUploadGrants({ store, secrets, clock, random, settings }),
     trees: createTermTrees({ hasher, cacheBytes: cacheBytes.trees }),
-    files: createFileCatalog({ store, cacheBytes: cacheBytes.files }),
+    index,
+    files: createFileCatalog({ index, cacheBytes: cacheBytes.files }),
     shardTurns: createTurns(CONCURRENT_SHARDS),
     planTurns: createTurns(CONCURRENT_PLANS),
     ...hooks,

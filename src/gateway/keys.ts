@@ -16,12 +16,14 @@ import type { ObjectReader, ObjectStore } from './ports.js';
  */
 export const xorbKey = (hash: MerkleHash): string => `xorbs/${hash}`;
 export const shardObjectKey = (hash: MerkleHash): string => `shards/${hash}`;
-export const fileKey = (hash: MerkleHash): string => `files/${hash}`;
+export const FILES_PREFIX = 'files/';
+export const fileKey = (hash: MerkleHash): string => FILES_PREFIX + hash;
 export const INCOMING_PREFIX = 'incoming/';
 export const incomingKey = (grantId: string): string => INCOMING_PREFIX + grantId;
-export const chunkPrefix = (chunk: MerkleHash): string => `chunks/${chunk}/`;
+export const CHUNKS_PREFIX = 'chunks/';
+export const chunkPrefix = (chunk: MerkleHash): string => `${CHUNKS_PREFIX}${chunk}/`;
 export const chunkKey = (chunk: MerkleHash, shard: MerkleHash): string =>
-  `chunks/${chunk}/${shard}`;
+  chunkPrefix(chunk) + shard;
 
 /** Long enough that system calls do not show, short enough that handling one blocks nobody. */
 const PIECE_BYTES = 256 * 1024;

@@ -11,6 +11,7 @@ import type { GatewaySettings } from './options.js';
 import type { ObjectStore, XorbReceiver, XorbVerifier } from './ports.js';
 import type { GatewaySecrets } from './secrets.js';
 import type { ShardOutlines } from './shard-outline.js';
+import type { StoreIndex } from './store-index.js';
 import type { TermTrees } from './term-trees.js';
 import type { Turns } from './turns.js';
 import type { XorbCatalog } from './xorb-catalog.js';
@@ -30,6 +31,7 @@ export interface GatewayServices {
   readonly xorbs: XorbCatalog;
   readonly health: XorbHealth;
   readonly grants: UploadGrants;
+  readonly index: StoreIndex;
   readonly files: FileCatalog;
   readonly trees: TermTrees;
   readonly outlines: ShardOutlines;

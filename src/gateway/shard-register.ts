@@ -5,13 +5,13 @@ import type { Hasher } from '../hash/ports.js';
 import { encodeShard, type ShardFile, shardKey } from '../shard/index.js';
 import type { DedupResponses } from './dedup-responses.js';
 import { failure, isDamage } from './failures.js';
-import { encodeFileRecord, readRecord } from './file-catalog.js';
-import { chunkKey, fileKey, shardObjectKey } from './keys.js';
+import { shardObjectKey } from './keys.js';
 import type { ObjectStore } from './ports.js';
 import type { GatewaySecrets } from './secrets.js';
 import { type CheckedShard, MAX_PROOF_BYTES } from './shard-check.js';
 import { indexedChunks, type ShardOutlines } from './shard-outline.js';
-import { createYielder, mapLimited } from './turns.js';
+import type { StoreIndex } from './store-index.js';
+import { createYielder } from './turns.js';
 import { rawBytesOf, type XorbCatalog } from './xorb-catalog.js';
 import type { XorbHealth } from './xorb-health.js';
 
@@ -26,6 +26,7 @@ export interface Registration {
 /** What registering needs. */
 export interface RegisterParts {
   readonly store: ObjectStore;
+  readonly index: StoreIndex;
   readonly hasher: Hasher;
   readonly health: XorbHealth;
   readonly xorbs: XorbCatalog;
@@ -33,8 +34,6 @@ export interface RegisterParts {
   readonly dedup: DedupResponses;
   readonly secrets: GatewaySecrets;
 }
-
-const CONCURRENT_PUTS = 16;
 
 /**
  * Stores a checked shard. The order is what makes a crash harmless: the shard, then the dedup index
@@ -47,17 +46,19 @@ export async function registerShard(
   parts: RegisterParts,
   tenant: string | undefined,
 ): Promise<Registration> {
-  const { store, hasher, outlines, dedup, secrets } = parts;
+  const { store, index, hasher, outlines, dedup, secrets } = parts;
   const bytes = encodeStored(shard);
   const shardHash = shardKey(hasher, bytes);
   const newShard = await putShard(store, shardHash, bytes);
   outlines.set(shardHash, shard.outline);
-  await mapLimited(indexedChunks(shard.outline), CONCURRENT_PUTS, (chunk) =>
-    store.put(chunkKey(secrets.chunkName(chunk, tenant), shardHash), new Uint8Array(0)),
-  );
-  const newFiles = await mapLimited(shard.files, CONCURRENT_PUTS, (file) => putFile(parts, file));
+  const newFiles = await index.register({
+    shard: shardHash,
+    chunks: indexedChunks(shard.outline).map((chunk) => secrets.chunkName(chunk, tenant)),
+    files: shard.files,
+    isGood: (record) => isGood(parts, record),
+  });
   dedup.forget();
-  return { result: newShard || newFiles.includes(true) ? 1 : 0, shardHash };
+  return { result: newShard || newFiles ? 1 : 0, shardHash };
 }
 
 /** True when it was stored: it is new, or what was there had other bytes. */
@@ -71,28 +72,14 @@ async function putShard(store: ObjectStore, hash: MerkleHash, bytes: Uint8Array)
   return store.put(key, bytes, { replace: true });
 }
 
-/** True when its record was stored: it is new, or the one that was there is no good any more. */
-async function putFile(parts: RegisterParts, file: ShardFile): Promise<boolean> {
-  const { store } = parts;
-  const key = fileKey(file.hash);
-  const record = encodeFileRecord(file);
-  if (await store.put(key, record)) return true;
-  const there = await store.read(key);
-  if (there !== null && (bytesEqual(there, record) || (await isGood(parts, file.hash)))) {
-    return false;
-  }
-  return store.put(key, record, { replace: true });
-}
-
 const CHUNKS_PER_TURN = 8192;
 
 /** Whether the record that is there, another way to build the file, still builds it. */
-async function isGood(parts: RegisterParts, hash: MerkleHash): Promise<boolean> {
-  const { health, xorbs, store, hasher } = parts;
+async function isGood(parts: RegisterParts, { hash, terms }: ShardFile): Promise<boolean> {
+  const { health, xorbs, hasher } = parts;
   const yieldAfter = createYielder(CHUNKS_PER_TURN);
   const allowance = { bytes: MAX_PROOF_BYTES };
   try {
-    const { terms } = await readRecord(store, hash);
     const tree = createMerkleTree(hasher);
     for (const { xorb, chunkStart, chunkEnd } of terms) {
       if ((await health.prove(xorb, allowance)) !== 'sound') return false;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { encodeFileRecord } from '../../src/gateway/file-catalog.js';
+import { encodeFileRecord } from '../../src/gateway/file-record.js';
 import { createMemoryStore } from '../../src/gateway/index.js';
 import { dropHead, dropTail, fetchRanges } from '../../src/gateway/reconstruct.js';
 import { MAX_URL_BYTES } from '../../src/gateway/signed-url.js';
