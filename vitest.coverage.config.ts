@@ -4,8 +4,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    // Kernels run on Node 24 (scripts/on-node.mjs): WebAssembly is not seen either. The vectors take a
-    // minute here, and reach nothing that the suites of each module do not.
+    // WebAssembly is not seen either. The vectors take a minute here, and reach nothing that the suites
+    // of each module do not.
     exclude: [
       'test/{slow,interop,cli,bench,docs,architecture,kernels,conformance}/**',
       'node_modules/**',

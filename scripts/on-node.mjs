@@ -1,8 +1,6 @@
 // Runs the unit suites on other versions of Node:
 //
-//     node scripts/on-node.mjs 22+coverage 24
-//
-// "+coverage" makes the report on coverage from that run, which spares a run of its own.
+//     node scripts/on-node.mjs 22 24
 //
 // The binaries are those that the npm package `node` carries, installed below .cache/ and never as a
 // dependency, which would shadow Node in scripts. What starts whole processes of the command line, or
@@ -15,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 /** Folders below test/ that do not run again. */
 const LEFT_OUT = new Set(['bench', 'cli', 'docs', 'architecture', 'interop', 'slow', 'support']);
 
-/** Folders of modules that use nothing of Node: one more version is enough, the one with coverage. */
+/** Folders of modules that use nothing of Node, or only through those that run again. */
 const PURE = new Set([
   ...[
     'bytes',
@@ -38,18 +36,16 @@ const suites = readdirSync(join(root, 'test'), { withFileTypes: true })
   .filter((entry) => entry.isDirectory() && !LEFT_OUT.has(entry.name) && !PURE.has(entry.name))
   .map((entry) => `test/${entry.name}/`);
 
-for (const argument of process.argv.slice(2)) {
-  const [version, mode] = argument.split('+');
+for (const version of process.argv.slice(2)) {
   const node = install(version);
   const actual = spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout.trim();
   if (!actual.startsWith(`v${version}.`)) {
     console.error(`on-node: expected Node ${version}, got "${actual}"`);
     process.exit(1);
   }
-  console.log(`on-node: ${actual}, ${mode ?? suites.join(' ')}`);
+  console.log(`on-node: ${actual}, ${suites.join(' ')}`);
   const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
-  const config = mode === 'coverage' ? ['--config', 'vitest.coverage.config.ts'] : suites;
-  const run = spawnSync(node, [vitest, 'run', ...config], { cwd: root, stdio: 'inherit' });
+  const run = spawnSync(node, [vitest, 'run', ...suites], { cwd: root, stdio: 'inherit' });
   if (run.status !== 0) process.exit(run.status ?? 1);
 }
 
