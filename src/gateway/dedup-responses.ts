@@ -31,7 +31,6 @@ export interface DedupQuestion {
 
 /** Who asks. */
 export interface FindOptions {
-  readonly tenant: string | undefined;
   readonly scope: Scope;
   /** Told about what cannot be read; the response goes on without it. */
   readonly onFault: (error: unknown) => void;
@@ -72,6 +71,8 @@ export function createDedupResponses(parts: {
   readonly clock: Clock;
   readonly memory: Budget;
   readonly maxBytes?: number | undefined;
+  /** Has all that share `memory` drop what they keep. @default drops what is kept here */
+  readonly onScarce?: (() => void) | undefined;
 }): DedupResponses {
   const { index, secrets, clock, memory } = parts;
   const third = Math.floor(memory.capacityBytes / 3);
@@ -88,12 +89,12 @@ export function createDedupResponses(parts: {
 
   async function build(
     question: Found,
-    { tenant, onFault }: FindOptions,
+    { onFault }: FindOptions,
     name: string,
   ): Promise<Kept | null> {
     let reservation = memory.tryAcquire(maxBytes);
     if (reservation === null) {
-      kept.clear();
+      (parts.onScarce ?? (() => kept.clear()))();
       reservation = memory.tryAcquire(maxBytes);
     }
     if (reservation === null) return null;
@@ -102,9 +103,8 @@ export function createDedupResponses(parts: {
     buildCount++;
     try {
       const unixMs = clock.unixMs();
-      const key = secrets.dedupKey(unixMs, tenant);
-      const findShards = (known: MerkleHash): Promise<readonly MerkleHash[]> =>
-        index.shards(secrets.chunkName(known, tenant));
+      const key = secrets.dedupKey(unixMs);
+      const findShards = (known: MerkleHash): Promise<readonly MerkleHash[]> => index.shards(known);
       const ask = { ...question, findShards };
       const built = await buildDedup(ask, { ...parts.build, key, unixMs, maxBytes, onFault });
       held.resize(built.bytes.length);
@@ -135,13 +135,8 @@ export function createDedupResponses(parts: {
   }
 
   /** Which of the chunks are known, and to which shards, the newest of each chunk first. */
-  async function lookUp(
-    { chunks, xorbs = [] }: DedupQuestion,
-    tenant: string | undefined,
-  ): Promise<Found> {
-    const lists = await mapLimited(chunks, CONCURRENT_LOOKUPS, (chunk) =>
-      index.shards(secrets.chunkName(chunk, tenant)),
-    );
+  async function lookUp({ chunks, xorbs = [] }: DedupQuestion): Promise<Found> {
+    const lists = await mapLimited(chunks, CONCURRENT_LOOKUPS, (chunk) => index.shards(chunk));
     const shards = new Map<string, MerkleHash>();
     const longest = Math.max(0, ...lists.map((list) => list.length));
     // In turns, so that a chunk that all files share does not crowd out the others.
@@ -158,11 +153,11 @@ export function createDedupResponses(parts: {
 
   return {
     async find(question, options) {
-      const { tenant, scope } = options;
-      const found = await lookUp(question, tenant);
+      const { scope } = options;
+      const found = await lookUp(question);
       if (found.shards.length + found.xorbs.length === 0) return null;
-      const period = secrets.dedupKey(clock.unixMs(), tenant);
-      const texts = [tenant ?? '', period.join(), found.xorbs.join(), ...found.shards].join('\n');
+      const period = secrets.dedupKey(clock.unixMs());
+      const texts = [period.join(), found.xorbs.join(), ...found.shards].join('\n');
       // Complete responses are the same for all chunks of these shards; others for these ones only.
       for (const name of [texts, `${found.asked}\n${texts}`]) {
         const known = kept.get(name);

@@ -8,6 +8,7 @@ import { XORB_ACCEPT_MAX_BYTES } from '../xorb/index.js';
 import { createBodyBuffers } from './body-buffers.js';
 import type { Call, Handler } from './call.js';
 import { createDedupResponses } from './dedup-responses.js';
+import { createDispatch } from './dispatch.js';
 import { isFault, statusOf } from './failures.js';
 import { createFileCatalog } from './file-catalog.js';
 import { createUploadGrants } from './grants.js';
@@ -30,11 +31,13 @@ import { reconstructionRoutes } from './route-reconstructions.js';
 import { serviceRoutes } from './route-service.js';
 import { shardRoutes } from './route-shards.js';
 import { xorbRoutes } from './route-xorbs.js';
-import { createRouter } from './router.js';
+import { createRouter, type Route } from './router.js';
 import { createSecrets } from './secrets.js';
-import type { GatewayServices } from './services.js';
+import type { GatewayServices, SharedServices } from './services.js';
 import { createShardOutlines } from './shard-outline.js';
 import { createStoreIndex } from './store-index.js';
+import { createTenantSets, type TenantSet } from './tenant-sets.js';
+import { tenantStore } from './tenants.js';
 import { createTermTrees } from './term-trees.js';
 import { createThreadVerifier } from './thread-verifier.js';
 import { tokenList } from './tokens.js';
@@ -91,21 +94,21 @@ export interface Gateway {
 /**
  * A storage server of the Xet CAS protocol.
  *
- * | path | methods | scope |
+ * | path | methods | needs (`scopes.ts`) |
  * |---|---|---|
- * | /v1/xorbs/{prefix}/{xorb} | POST, HEAD | write, read |
- * | /v1/xorb-grants/{prefix}/{xorb} | POST | write |
+ * | /v1/xorbs/{prefix}/{xorb} | POST, HEAD | append, ask |
+ * | /v1/xorb-grants/{prefix}/{xorb} | POST | append |
  * | /v1/xorb-uploads/{xorb}/{grant} | PUT | a signed URL |
- * | /v1/xorb-commits/{prefix}/{xorb}/grant/{grant} | POST | write |
- * | /v1/shards, /v2/shards | POST | write |
+ * | /v1/xorb-commits/{prefix}/{xorb}/grant/{grant} | POST | append |
+ * | /v1/shards, /v2/shards | POST | append |
  * | /v1/reconstructions/{file}, /v2/reconstructions/{file} | GET | read |
  * | /v1/reconstructions | POST, GET | read |
- * | /v1/chunks/{prefix}/{chunk} | GET | read |
- * | /v1/chunks/{prefix} | POST | read |
+ * | /v1/chunks/{prefix}/{chunk} | GET | ask |
+ * | /v1/chunks/{prefix} | POST | ask |
  * | /v2/file-chunk-hashes/{file} | GET | read |
- * | /v1/files/{file} | HEAD | read |
+ * | /v1/files/{file} | HEAD | ask |
  * | /v1/fetch/{xorb} | GET, HEAD | a signed URL |
- * | /v1/telemetry | POST | read |
+ * | /v1/telemetry | POST | ask |
  * | /health | GET, HEAD | none |
  *
  * Everything else is 404 before the token is looked at.
@@ -126,30 +129,32 @@ export function createGateway(parts: GatewayParts): Gateway {
   const random = parts.random ?? systemRandomBytes;
   const report = faultReporter(settings.onFault);
   const nextRequestId = createRequestIds(random);
-  const services = createServices(parts, settings, random, {
+  const shared = createSharedServices(parts, settings, random, {
     background: (work) => track(running, work),
     fault: report,
   });
-  const router = createRouter([
-    ...xorbRoutes(services),
-    ...(settings.grants ? grantRoutes(services) : []),
-    ...shardRoutes(services),
-    ...reconstructionRoutes(services),
-    ...chunkRoutes(services),
-    ...chunkHashRoutes(services),
-    ...fileRoutes(services),
-    ...fetchRoutes(services),
-    ...serviceRoutes(services),
-  ]);
+  const { memory, clock } = shared;
+  const make = (tenant: string | undefined): TenantSet => {
+    const services = createTenantServices(parts.store, shared, {
+      tenant,
+      onScarce: () => tenants.forgetDedup(),
+    });
+    return { services, routes: routesOver(services) };
+  };
+  const tenants = createTenantSets({ make, cacheBytes: memory.cacheBytes.whole });
+  // What is asked is found in the routes over the root; who handles it is the same route of a tenant.
+  const offers = make(undefined).routes;
+  const router = createRouter(offers);
+  const dispatch = createDispatch({ store: parts.store, shared, tenants, offers });
   let closed = false;
   const steps = [
-    access(settings.onAccess, services.clock),
+    access(settings.onAccess, clock),
     cors(settings.cors),
     announced(settings.dedupOneIn),
     fault(report),
     offered(() => closed),
     auth(parts.authenticate ?? tokenList(parts.tokens ?? [], parts.hasher, random)),
-    budget(services),
+    budget(shared),
   ];
   const handle = steps.reduceRight<Handler>((next, step) => step(next), dispatch);
 
@@ -177,46 +182,72 @@ export function createGateway(parts: GatewayParts): Gateway {
     exchange: mount(''),
     mount,
     handle: (request, options = {}) => viaExchange(mount(options.prefix ?? ''), request),
-    usage: () => {
-      const { memory, xorbs, files, outlines, trees } = services;
-      const cached = xorbs.usedBytes + files.usedBytes + outlines.usedBytes + trees.usedBytes;
-      return {
-        usedBytes: memory.whole.usedBytes + cached,
-        peakBytes: memory.whole.peakBytes,
-        maxBytes: settings.maxMemory,
-      };
-    },
+    usage: () => ({
+      usedBytes: memory.whole.usedBytes + tenants.usedBytes,
+      peakBytes: memory.whole.peakBytes,
+      maxBytes: settings.maxMemory,
+    }),
     async close() {
       closed = true;
       while (running.size > 0) await Promise.allSettled(running);
-      services.buffers.close();
+      shared.buffers.close();
     },
   };
 }
 
-async function dispatch(call: Call): ReturnType<Handler> {
-  if (call.match.kind !== 'route') throw new TypeError('"match" expected a route');
-  return call.match.route.handle(call);
+function routesOver(services: GatewayServices): Route[] {
+  return [
+    ...xorbRoutes(services),
+    ...(services.settings.grants ? grantRoutes(services) : []),
+    ...shardRoutes(services),
+    ...reconstructionRoutes(services),
+    ...chunkRoutes(services),
+    ...chunkHashRoutes(services),
+    ...fileRoutes(services),
+    ...fetchRoutes(services),
+    ...serviceRoutes(services),
+  ];
 }
 
 /** Two at a time: each is work of the one thread that serves everybody, in slices. */
 const CONCURRENT_SHARDS = 2;
 const CONCURRENT_PLANS = 4;
 
-function createServices(
+function createSharedServices(
   parts: GatewayParts,
   settings: GatewaySettings,
   random: RandomBytes,
   hooks: Pick<GatewayServices, 'background' | 'fault'>,
-): GatewayServices {
-  const { store, hasher, codec } = parts;
+): SharedServices {
+  const { hasher, codec } = parts;
   const clock = parts.clock ?? SYSTEM_CLOCK;
-  const verifier = parts.verifier ?? createThreadVerifier({ codec, hasher });
-  const memory = createMemory(settings, clock);
+  const secret = settings.secret ?? random(32);
+  return {
+    hasher,
+    random,
+    settings,
+    verifier: parts.verifier ?? createThreadVerifier({ codec, hasher }),
+    clock,
+    memory: createMemory(settings, clock),
+    buffers: createBodyBuffers(clock, XORB_ACCEPT_MAX_BYTES),
+    secretsOf: (tenant) => createSecrets(secret, hasher, tenant),
+    shardTurns: createTurns(CONCURRENT_SHARDS),
+    planTurns: createTurns(CONCURRENT_PLANS),
+    ...hooks,
+  };
+}
+
+/** What holds something of one tenant. */
+function createTenantServices(
+  root: ObjectStore,
+  shared: SharedServices,
+  { tenant, onScarce }: { readonly tenant: string | undefined; readonly onScarce: () => void },
+): GatewayServices {
+  const { hasher, random, settings, verifier, clock, memory, buffers } = shared;
   const { cacheBytes } = memory;
-  const buffers = createBodyBuffers(clock, XORB_ACCEPT_MAX_BYTES);
-  const secrets = createSecrets(settings.secret ?? random(32), hasher);
-  const index = createStoreIndex({ store, hasher, clock, background: hooks.background });
+  const store = tenantStore(root, tenant);
+  const secrets = shared.secretsOf(tenant);
+  const index = createStoreIndex({ store, hasher, background: shared.background });
   const xorbs = createXorbCatalog({ store, hasher, cacheBytes: cacheBytes.footers });
   const outlines = createShardOutlines({
     store,
@@ -238,16 +269,11 @@ function createServices(
     secrets,
     clock,
     memory: memory.dedup,
+    onScarce,
   });
   return {
+    ...shared,
     store,
-    hasher,
-    random,
-    settings,
-    verifier,
-    clock,
-    memory,
-    buffers,
     secrets,
     xorbs,
     health,
@@ -257,9 +283,6 @@ function createServices(
     trees: createTermTrees({ hasher, cacheBytes: cacheBytes.trees }),
     index,
     files: createFileCatalog({ index, cacheBytes: cacheBytes.files }),
-    shardTurns: createTurns(CONCURRENT_SHARDS),
-    planTurns: createTurns(CONCURRENT_PLANS),
-    ...hooks,
   };
 }
 

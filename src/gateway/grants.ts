@@ -9,12 +9,13 @@ import { INCOMING_PREFIX, incomingKey } from './keys.js';
 import type { GatewaySettings } from './options.js';
 import type { ObjectStore, SignedPut } from './ports.js';
 import type { GatewaySecrets } from './secrets.js';
+import { tenantQuery } from './signed-url.js';
 import { sameDigest } from './tokens.js';
 
 /**
  * Upload grants: the right to put one xorb under a URL, and to commit it afterwards.
  *
- *     id     <random, 32 hex>-<expires, Unix seconds>-<MAC over xorb, tenant, random, expires: 32 hex>
+ *     id     <random, 32 hex>-<expires, Unix seconds>-<MAC over xorb, random, expires: 32 hex>
  *     URL    <base>/v1/xorb-uploads/<xorb>/<id>?X-Xet-Length=…&X-Xet-Expires=…&X-Xet-Signature=<64 hex>
  *            or whatever the store signs by itself
  *     bytes  `incoming/<id>`, a key of the grant's own: what one client puts there blocks no other
@@ -25,19 +26,9 @@ import { sameDigest } from './tokens.js';
  */
 export interface UploadGrants {
   /** A request that puts `announced` bytes. */
-  grant(
-    xorb: MerkleHash,
-    tenant: string | undefined,
-    announced: Announced,
-    baseUrl: string,
-  ): Promise<Grant>;
-  /**
-   * Checks the query of a URL of ours.
-   * @throws OrbweaverError 403 when it is not signed for this, or its time is over
-   */
-  checkPut(xorb: MerkleHash, id: string, query: URLSearchParams): { readonly sizeBytes: number };
-  /** True for an id that was made for this xorb and tenant, expired or not. */
-  isOurs(id: string, xorb: MerkleHash, tenant: string | undefined): boolean;
+  grant(xorb: MerkleHash, announced: Announced, baseUrl: string): Promise<Grant>;
+  /** True for an id that was made for this xorb and this tenant, expired or not. */
+  isOurs(id: string, xorb: MerkleHash): boolean;
   /** The object of the grant was verified while it arrived, as the xorb of this gateway's own form. */
   verified(id: string): Promise<void>;
   /** Whether this version of it was. */
@@ -82,52 +73,30 @@ export function createUploadGrants(parts: {
   });
   let cleanedMs = Number.NEGATIVE_INFINITY;
 
-  const macOf = (
-    xorb: MerkleHash,
-    tenant: string | undefined,
-    nonce: string,
-    expires: string,
-  ): string =>
-    hexEncode(secrets.sign(`grant\n${xorb}\n${nonce}\n${expires}\n${tenant ?? ''}`)).slice(
-      0,
-      MAC_LENGTH,
-    );
-  const signatureOf = (xorb: MerkleHash, id: string, length: string, expires: string): Uint8Array =>
-    secrets.sign(`put\n${xorb}\n${id}\n${length}\n${expires}`);
+  const macOf = (xorb: MerkleHash, nonce: string, expires: string): string =>
+    hexEncode(secrets.sign(`grant\n${xorb}\n${nonce}\n${expires}`)).slice(0, MAC_LENGTH);
 
   return {
-    async grant(xorb, tenant, { sizeBytes, crc64nvme }, baseUrl) {
+    async grant(xorb, { sizeBytes, crc64nvme }, baseUrl) {
       const lifetimeMs = settings.grantLifetimeMs;
       const expires = String(Math.ceil((clock.unixMs() + lifetimeMs) / 1000));
       const nonce = hexEncode(random(16));
-      const id = `${nonce}-${expires}-${macOf(xorb, tenant, nonce, expires)}`;
+      const id = `${nonce}-${expires}-${macOf(xorb, nonce, expires)}`;
       if (store.signedPut !== undefined) {
         const signed = await store.signedPut(incomingKey(id), { sizeBytes, crc64nvme, lifetimeMs });
         return { id, ...signed };
       }
-      const signature = hexEncode(signatureOf(xorb, id, String(sizeBytes), expires));
+      const signature = hexEncode(signatureOf(secrets, xorb, id, String(sizeBytes), expires));
       const url =
         `${baseUrl}/v1/xorb-uploads/${xorb}/${id}?${LENGTH_PARAMETER}=${sizeBytes}` +
-        `&${EXPIRES_PARAMETER}=${expires}&${SIGNATURE_PARAMETER}=${signature}`;
+        `&${EXPIRES_PARAMETER}=${expires}&${SIGNATURE_PARAMETER}=${signature}` +
+        tenantQuery(secrets);
       return { id, method: 'PUT', url, headers: { 'If-None-Match': '*' } };
     },
-    checkPut(xorb, id, query) {
-      const length = query.get(LENGTH_PARAMETER) ?? '';
-      const expires = query.get(EXPIRES_PARAMETER) ?? '';
-      const given = query.get(SIGNATURE_PARAMETER) ?? '';
-      const signature = /^[0-9a-f]{64}$/.test(given) ? hexDecode(given) : new Uint8Array(0);
-      if (!ID.test(id) || !sameDigest(signatureOf(xorb, id, length, expires), signature)) {
-        throw failure(403, 'FORBIDDEN', 'the URL is not signed for this');
-      }
-      if (clock.unixMs() > Number(expires) * 1000) {
-        throw failure(403, 'FORBIDDEN', 'the upload grant has expired');
-      }
-      return { sizeBytes: Number(length) };
-    },
-    isOurs(id, xorb, tenant) {
+    isOurs(id, xorb) {
       const [, nonce, expires, mac] = ID.exec(id) ?? [];
       if (nonce === undefined || expires === undefined || mac === undefined) return false;
-      const expected = new TextEncoder().encode(macOf(xorb, tenant, nonce, expires));
+      const expected = new TextEncoder().encode(macOf(xorb, nonce, expires));
       return sameDigest(expected, new TextEncoder().encode(mac));
     },
     async verified(id) {
@@ -147,6 +116,38 @@ export function createUploadGrants(parts: {
       }
     },
   };
+}
+
+/**
+ * Checks the query of a URL of ours.
+ * @throws OrbweaverError 403 when it is not signed for this, or its time is over
+ */
+export function checkPut(
+  secrets: GatewaySecrets,
+  put: { readonly xorb: MerkleHash; readonly id: string; readonly query: URLSearchParams },
+  unixMs: number,
+): { readonly sizeBytes: number } {
+  const { xorb, id, query } = put;
+  const length = query.get(LENGTH_PARAMETER) ?? '';
+  const expires = query.get(EXPIRES_PARAMETER) ?? '';
+  const given = query.get(SIGNATURE_PARAMETER) ?? '';
+  const signature = /^[0-9a-f]{64}$/.test(given) ? hexDecode(given) : new Uint8Array(0);
+  if (!ID.test(id) || !sameDigest(signatureOf(secrets, xorb, id, length, expires), signature)) {
+    throw failure(403, 'FORBIDDEN', 'the URL is not signed for this');
+  }
+  if (unixMs > Number(expires) * 1000) {
+    throw failure(403, 'FORBIDDEN', 'the upload grant has expired');
+  }
+  return { sizeBytes: Number(length) };
+}
+
+function signatureOf(
+  secrets: GatewaySecrets,
+  xorb: MerkleHash,
+  id: string,
+  ...[length, expires]: readonly [string, string]
+): Uint8Array {
+  return secrets.sign(`put\n${xorb}\n${id}\n${length}\n${expires}`);
 }
 
 /**

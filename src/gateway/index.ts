@@ -59,6 +59,7 @@ export {
   type KeptSecrets,
   keptSecrets,
 } from './stores/index.js';
+export { isTenant, tenantStore, tenantsOf } from './tenants.js';
 export { createThreadVerifier } from './thread-verifier.js';
 export { createToken } from './tokens.js';
 export type { MountOptions } from './web.js';

@@ -28,6 +28,8 @@ export interface GatewayMemory {
 
 /** What each cache may hold. */
 export interface CacheBytes {
+  /** All of them. */
+  readonly whole: number;
   /** Footers are asked for most often by far. */
   readonly footers: number;
   readonly files: number;
@@ -59,6 +61,7 @@ export function createMemory(settings: GatewaySettings, clock: Clock): GatewayMe
     small: bodies(1, SMALL_BODY_MAX_BYTES),
     dedup: whole.part(share(3)),
     cacheBytes: {
+      whole: share(3),
       footers: share(1.75),
       files: share(0.5),
       outlines: share(0.5),

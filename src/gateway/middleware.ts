@@ -10,7 +10,9 @@ import type { GatewaySettings } from './options.js';
 import type { Authenticate, GatewayAccess } from './ports.js';
 import { emptyResponse, errorResponse } from './responses.js';
 import type { BodyKind } from './router.js';
+import { allows, scopesFor } from './scopes.js';
 import { SHARD_BODY_MAX_BYTES } from './shard-intake.js';
+import { checkTenant } from './tenants.js';
 
 /**
  * What happens to every request, each concern around the next:
@@ -172,8 +174,13 @@ export function auth(authenticate: Authenticate): Step {
         given ? 'the bearer token is not known here' : 'expected a bearer token in "authorization"',
       );
     }
-    if (scope === 'write' && principal.scope !== 'write') {
-      throw failure(403, 'FORBIDDEN', 'the token has scope read, this needs write');
+    checkTenant(principal.tenant);
+    if (!allows(principal.scope, scope)) {
+      throw failure(
+        403,
+        'FORBIDDEN',
+        `the token has scope ${principal.scope}, this needs ${scopesFor(scope)}`,
+      );
     }
     return next({ ...call, principal });
   };

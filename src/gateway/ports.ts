@@ -85,7 +85,7 @@ export interface StoreState {
 }
 
 /**
- * Immutable objects under keys. A key is two or three segments joined by `/`; a segment is 1 to 128
+ * Immutable objects under keys. A key is two to five segments joined by `/`; a segment is 1 to 128
  * of `a-z 0-9 . _ -` and starts with a letter or a digit (`isObjectKey` in `stores/`); any other key
  * is a `RangeError`. Implementations: `stores/`. Every one passes `test/gateway/support/store-suite.ts`.
  *
@@ -122,7 +122,7 @@ export interface ObjectStore {
   signedPut?(key: string, options: SignedPutOptions): Promise<SignedPut>;
   /** The object was read and is what it should be: `intact` may be true from now on. */
   seal?(key: string, version: string): Promise<void>;
-  /** Objects whose key starts with `prefix`: one or two whole segments and a `/`. Any order. */
+  /** Objects whose key starts with `prefix`: one to four whole segments and a `/`. Any order. */
   list(prefix: string): AsyncIterable<ObjectEntry>;
   /** True when there was one. */
   delete(key: string): Promise<boolean>;
@@ -160,8 +160,11 @@ export interface XorbReceiver {
   receive(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, VerifiedXorb, undefined>;
 }
 
-/** What somebody may do. `write` includes `read`. */
-export type TokenScope = 'read' | 'write';
+/**
+ * What somebody may do: `read` reads and asks; `append` uploads and asks, and reads nothing back (for
+ * backups); `write` does all of that; `admin` includes everything that is ever offered.
+ */
+export type TokenScope = 'read' | 'append' | 'write' | 'admin';
 
 /** Who is asking. */
 export interface Principal {
@@ -169,8 +172,9 @@ export interface Principal {
   readonly id: string;
   readonly scope: TokenScope;
   /**
-   * Whose data it is. Dedup queries of one tenant are answered from its own uploads and under keys
-   * of its own. @default one for all that name none
+   * Whose data it is: 1 to 64 of `a-z 0-9 . _ -`, the first a letter or a digit. A tenant has a store of
+   * its own below `tenants/<tenant>/` and meets nothing that others have. @default one for all that
+   * name none
    */
   readonly tenant?: string | undefined;
   /** What the token was made for, where that is known. The gateway passes it on. */
@@ -184,7 +188,10 @@ export interface RequestHead {
   readonly headers: HttpHeaders;
 }
 
-/** Says who is asking; null: nobody known, which is a 401. What it throws is a fault of the server. */
+/**
+ * Says who is asking; null: nobody known, which is a 401. What it throws is a fault of the server, unless
+ * it is an error with a status of its own, as `TokenSigner.verify` throws for a token that has expired.
+ */
 export type Authenticate = (request: RequestHead) => Principal | null | Promise<Principal | null>;
 
 /** A bearer token that the gateway accepts. */

@@ -23,7 +23,6 @@ export function chunkRoutes(services: GatewayServices): Route[] {
     const scope = new Scope({ signal: call.request.signal, what: 'the request' });
     try {
       const found = await services.dedup.find(question, {
-        tenant: call.principal?.tenant,
         scope,
         onFault: (error) => services.fault(call, error),
       });
@@ -42,7 +41,7 @@ export function chunkRoutes(services: GatewayServices): Route[] {
     {
       method: 'GET',
       path: '/v1/chunks/:prefix/:chunk',
-      scope: 'read',
+      scope: 'ask',
       handle: async (call: Call): Promise<HttpResponse> => {
         checkPrefix(call);
         const chunk = hashParam(call, 'chunk');
@@ -54,7 +53,7 @@ export function chunkRoutes(services: GatewayServices): Route[] {
     {
       method: 'POST',
       path: '/v1/chunks/:prefix',
-      scope: 'read',
+      scope: 'ask',
       body: 'small',
       handle: async (call: Call): Promise<HttpResponse> => {
         checkPrefix(call);

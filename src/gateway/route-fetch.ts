@@ -12,7 +12,7 @@ import { type ByteSpan, parseRange, rangesInside, totalBytes } from './ranges.js
 import { emptyResponse } from './responses.js';
 import type { Route } from './router.js';
 import type { GatewayServices } from './services.js';
-import { type SignedRequest, verifySignedUrl } from './signed-url.js';
+import { type SignedCheck, type SignedRequest, verifySignedUrl } from './signed-url.js';
 
 /**
  * GET and HEAD /v1/fetch/{xorb}?…: bytes of stored chunk records under a signed URL, without a token.
@@ -22,10 +22,14 @@ export function fetchRoutes(services: GatewayServices): Route[] {
   const path = '/v1/fetch/:xorb';
   const handle = (call: Call): Promise<HttpResponse> => fetchRecords(services, call);
   return [
-    { method: 'GET', path, scope: null, handle },
-    { method: 'HEAD', path, scope: null, handle },
+    { method: 'GET', path, scope: null, checkSigned, handle },
+    { method: 'HEAD', path, scope: null, checkSigned, handle },
   ];
 }
+
+const checkSigned: SignedCheck = (call, secrets, unixMs) => {
+  verifySignedUrl(secrets, hashParam(call, 'xorb'), call.request.url.searchParams, unixMs);
+};
 
 async function fetchRecords(services: GatewayServices, call: Call): Promise<HttpResponse> {
   const { clock, secrets, random } = services;

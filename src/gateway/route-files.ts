@@ -11,7 +11,7 @@ export function fileRoutes(services: GatewayServices): Route[] {
     {
       method: 'HEAD',
       path: '/v1/files/:file',
-      scope: 'read',
+      scope: 'ask',
       handle: async (call: Call): Promise<HttpResponse> => {
         const hash = hashParam(call, 'file');
         const known = await services.files.get(hash);

@@ -5,7 +5,7 @@ import { encodeFooter, XORB_ACCEPT_MAX_BYTES } from '../xorb/index.js';
 import { declaredLength, drainBody } from './body.js';
 import { type Call, checkPrefix, hashParam, paramOf } from './call.js';
 import { failure, rejected, statusOf } from './failures.js';
-import { announcedIn } from './grants.js';
+import { announcedIn, checkPut } from './grants.js';
 import { withJsonBody } from './json-body.js';
 import { incomingKey, piecesOfReader, xorbKey } from './keys.js';
 import type {
@@ -17,6 +17,7 @@ import type {
   XorbVerifier,
 } from './ports.js';
 import { emptyResponse, jsonResponse } from './responses.js';
+import { stateFor } from './route-xorbs.js';
 import type { Route } from './router.js';
 import type { GatewayServices } from './services.js';
 import { createFlights, createTurns } from './turns.js';
@@ -45,7 +46,7 @@ export function grantRoutes(services: GatewayServices): Route[] {
     {
       method: 'POST',
       path: '/v1/xorb-grants/:prefix/:xorb',
-      scope: 'write',
+      scope: 'append',
       body: 'small',
       handle: (call) => postGrant(services, call),
     },
@@ -53,13 +54,14 @@ export function grantRoutes(services: GatewayServices): Route[] {
       method: 'PUT',
       path: '/v1/xorb-uploads/:xorb/:grant',
       scope: null,
+      checkSigned: (call, secrets, unixMs) => void checkPut(secrets, putOf(call), unixMs),
       body: 'xorbs',
       handle: (call) => putXorb(services, call),
     },
     {
       method: 'POST',
       path: '/v1/xorb-commits/:prefix/:xorb/grant/:grant',
-      scope: 'write',
+      scope: 'append',
       handle: (call) => postCommit(services, call, commits),
     },
   ];
@@ -74,8 +76,7 @@ async function postGrant(services: GatewayServices, call: Call): Promise<HttpRes
   if ((await health.look(hash)) === 'sound') return emptyResponse(200);
   // Here, because whoever makes leftovers asks for grants, and behind the response.
   services.background(grants.clean().catch((error: unknown) => services.fault(call, error)));
-  const tenant = call.principal?.tenant;
-  const { id, method, url, headers } = await grants.grant(hash, tenant, announced, call.baseUrl);
+  const { id, method, url, headers } = await grants.grant(hash, announced, call.baseUrl);
   return jsonResponse({ id, method, url, headers }, 201, { 'cache-control': 'no-store' });
 }
 
@@ -85,11 +86,11 @@ async function postGrant(services: GatewayServices, call: Call): Promise<HttpRes
  * would prove less. 412 when something is there already.
  */
 async function putXorb(services: GatewayServices, call: Call): Promise<HttpResponse> {
-  const { grants, health, store } = services;
+  const { grants, health, store, secrets, clock } = services;
   const { request } = call;
-  const hash = hashParam(call, 'xorb');
-  const id = paramOf(call, 'grant');
-  const { sizeBytes } = grants.checkPut(hash, id, request.url.searchParams);
+  const put = putOf(call);
+  const { xorb: hash, id } = put;
+  const { sizeBytes } = checkPut(secrets, put, clock.unixMs());
   const declared = declaredLength(request.headers);
   if (declared !== null && declared !== sizeBytes) {
     throw rejected(`"content-length" expected ${sizeBytes} as announced, got ${declared}`);
@@ -106,6 +107,11 @@ async function putXorb(services: GatewayServices, call: Call): Promise<HttpRespo
   return emptyResponse(200);
 }
 
+function putOf(call: Call): Parameters<typeof checkPut>[1] {
+  const { searchParams: query } = call.request.url;
+  return { xorb: hashParam(call, 'xorb'), id: paramOf(call, 'grant'), query };
+}
+
 /**
  * Makes what was put a xorb. It may be repeated: a xorb that is stored is a success whatever became of
  * the grant. 404: there is no such grant, or nothing was put by it; clients then ask for another one.
@@ -115,18 +121,18 @@ async function postCommit(
   call: Call,
   commits: Commits,
 ): Promise<HttpResponse> {
-  const { grants, health } = services;
+  const { grants } = services;
   checkPrefix(call);
   const hash = hashParam(call, 'xorb');
   const id = paramOf(call, 'grant');
-  const state = await health.look(hash);
+  const state = await stateFor(services, call, hash);
   if (state !== 'sound') {
-    if (!grants.isOurs(id, hash, call.principal?.tenant)) {
+    if (!grants.isOurs(id, hash)) {
       throw failure(404, 'NOT_FOUND', `there is no such upload grant for xorb ${hash}`);
     }
     const put = { replace: state !== 'missing' };
     await commits.once(id, () => commit(services, commits, { hash, id, put }));
-  } else if (grants.isOurs(id, hash, call.principal?.tenant)) {
+  } else if (grants.isOurs(id, hash)) {
     await services.store.delete(incomingKey(id));
   }
   return emptyResponse(200);

@@ -242,7 +242,8 @@ function withUrls(
   const expiresSeconds = Math.ceil((clock.unixMs() + settings.urlLifetimeMs) / 1000);
   return plan.fetches.map(({ xorb, ranges }) => {
     const spans = ranges.map((range) => ({ start: range.byteStart, end: range.byteEnd, range }));
-    const groups = version === 1 ? spans.map((span) => [span]) : splitForUrls(baseUrl, spans);
+    const groups =
+      version === 1 ? spans.map((span) => [span]) : splitForUrls(baseUrl, spans, secrets);
     const entries = groups.map((group): FetchEntry => {
       const url = signUrl(secrets, baseUrl, xorb, { ranges: group, expiresSeconds });
       return { url, ranges: group.map(({ range }): FetchRange => range) };

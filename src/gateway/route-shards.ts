@@ -16,7 +16,7 @@ export function shardRoutes(services: GatewayServices): Route[] {
     {
       method: 'POST',
       path: '/v1/shards',
-      scope: 'write',
+      scope: 'append',
       body: 'shards',
       handle: async (call) => {
         const { result, shardHash } = await takeShard(services, call, call.request.signal);
@@ -26,7 +26,7 @@ export function shardRoutes(services: GatewayServices): Route[] {
     {
       method: 'POST',
       path: '/v2/shards',
-      scope: 'write',
+      scope: 'append',
       body: 'shards',
       handle: (call) => postV2(services, call),
     },
@@ -57,7 +57,7 @@ async function postV2(services: GatewayServices, call: Call): Promise<HttpRespon
 /** Receives, checks and registers. Once the commit has begun, it ends, whoever is still listening. */
 async function takeShard(
   services: GatewayServices,
-  { request, principal }: Call,
+  { request }: Call,
   signal: AbortSignal,
   tell: (line: ProgressLine) => void = () => undefined,
 ): Promise<Registration> {
@@ -78,7 +78,7 @@ async function takeShard(
         onProgress: (verified, total) => tell({ type: 'validating', verified, total }),
       });
       tell({ type: 'committing', stage: 'uploading' });
-      const registration = await registerShard(checked, services, principal?.tenant);
+      const registration = await registerShard(checked, services);
       tell({ type: 'committing', stage: 'syncing' });
       return registration;
     });

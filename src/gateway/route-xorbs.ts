@@ -1,3 +1,4 @@
+import type { MerkleHash } from '../hash/index.js';
 import type { HttpResponse } from '../http/index.js';
 import { drainBody } from './body.js';
 import { type Call, checkPrefix, hashParam } from './call.js';
@@ -6,6 +7,7 @@ import { xorbKey } from './keys.js';
 import { emptyResponse, jsonResponse } from './responses.js';
 import type { Route } from './router.js';
 import type { GatewayServices } from './services.js';
+import type { XorbState } from './xorb-health.js';
 import { takeXorb } from './xorb-intake.js';
 
 /** POST and HEAD /v1/xorbs/{prefix}/{xorb}. */
@@ -15,11 +17,11 @@ export function xorbRoutes(services: GatewayServices): Route[] {
     {
       method: 'POST',
       path,
-      scope: 'write',
+      scope: 'append',
       body: 'xorbs',
       handle: (call) => postXorb(services, call),
     },
-    { method: 'HEAD', path, scope: 'read', handle: (call) => headXorb(services, call) },
+    { method: 'HEAD', path, scope: 'ask', handle: (call) => headXorb(services, call) },
   ];
 }
 
@@ -33,7 +35,7 @@ async function postXorb(services: GatewayServices, call: Call): Promise<HttpResp
   const { request } = call;
   checkPrefix(call);
   const hash = hashParam(call, 'xorb');
-  const state = await health.look(hash);
+  const state = await stateFor(services, call, hash);
   if (state === 'sound') {
     await drainBody(request.body);
     return jsonResponse({ was_inserted: false });
@@ -48,6 +50,20 @@ async function postXorb(services: GatewayServices, call: Call): Promise<HttpResp
   await health.stored(hash);
   if (replace) dedup.forget();
   return jsonResponse({ was_inserted: inserted });
+}
+
+/**
+ * What is known of a xorb before one is stored in its place. Whoever may only append replaces nothing that
+ * is sound, so what nobody has looked at is read first.
+ */
+export async function stateFor(
+  { health }: GatewayServices,
+  call: Call,
+  hash: MerkleHash,
+): Promise<XorbState> {
+  const state = await health.look(hash);
+  if (state !== 'unproved' || call.principal?.scope !== 'append') return state;
+  return health.prove(hash, { bytes: Number.POSITIVE_INFINITY });
 }
 
 /** A xorb that is known to be damaged, or whose footer cannot be read, is not there. */

@@ -1,13 +1,16 @@
 import type { Handler } from './call.js';
-import type { TokenScope } from './ports.js';
+import type { RouteNeed } from './scopes.js';
+import type { SignedCheck } from './signed-url.js';
 
 /** One endpoint. */
 export interface Route {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT';
   /** Segments; one that starts with `:` matches any single segment and becomes a parameter. */
   readonly path: string;
-  /** Null: no bearer token is looked at (signed URLs, health). */
-  readonly scope: TokenScope | null;
+  /** What whoever asks must be allowed to. Null: no bearer token is looked at (signed URLs, health). */
+  readonly scope: RouteNeed | null;
+  /** Of a signed URL, before anything is done for the tenant that it names. */
+  readonly checkSigned?: SignedCheck | undefined;
   /** What its body counts as; none: a body is not looked at. */
   readonly body?: BodyKind | undefined;
   readonly handle: Handler;

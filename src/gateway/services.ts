@@ -17,25 +17,17 @@ import type { Turns } from './turns.js';
 import type { XorbCatalog } from './xorb-catalog.js';
 import type { XorbHealth } from './xorb-health.js';
 
-/** What the routes share, made once per gateway. */
-export interface GatewayServices {
-  readonly store: ObjectStore;
+/** What is made once per gateway, whosever data it is used for. */
+export interface SharedServices {
   readonly verifier: XorbVerifier | XorbReceiver;
   readonly hasher: Hasher;
   readonly clock: Clock;
   readonly random: RandomBytes;
   readonly settings: GatewaySettings;
-  readonly secrets: GatewaySecrets;
   readonly memory: GatewayMemory;
   readonly buffers: BodyBuffers;
-  readonly xorbs: XorbCatalog;
-  readonly health: XorbHealth;
-  readonly grants: UploadGrants;
-  readonly index: StoreIndex;
-  readonly files: FileCatalog;
-  readonly trees: TermTrees;
-  readonly outlines: ShardOutlines;
-  readonly dedup: DedupResponses;
+  /** Secrets for what one tenant is given; undefined: those who name none. */
+  secretsOf(tenant: string | undefined): GatewaySecrets;
   /** Checks of shards at a time: each is work of the one thread that serves everybody. */
   readonly shardTurns: Turns;
   /** Plans of reconstructions at a time. */
@@ -44,4 +36,18 @@ export interface GatewayServices {
   background(work: Promise<unknown>): void;
   /** Reports a failure that shows only inside a streamed response. */
   fault(call: Call, error: unknown): void;
+}
+
+/** What the routes share, made once per tenant. */
+export interface GatewayServices extends SharedServices {
+  readonly store: ObjectStore;
+  readonly secrets: GatewaySecrets;
+  readonly xorbs: XorbCatalog;
+  readonly health: XorbHealth;
+  readonly grants: UploadGrants;
+  readonly index: StoreIndex;
+  readonly files: FileCatalog;
+  readonly trees: TermTrees;
+  readonly outlines: ShardOutlines;
+  readonly dedup: DedupResponses;
 }

@@ -7,7 +7,6 @@ import type { DedupResponses } from './dedup-responses.js';
 import { failure, isDamage } from './failures.js';
 import { shardObjectKey } from './keys.js';
 import type { ObjectStore } from './ports.js';
-import type { GatewaySecrets } from './secrets.js';
 import { type CheckedShard, MAX_PROOF_BYTES } from './shard-check.js';
 import { indexedChunks, type ShardOutlines } from './shard-outline.js';
 import type { StoreIndex } from './store-index.js';
@@ -32,7 +31,6 @@ export interface RegisterParts {
   readonly xorbs: XorbCatalog;
   readonly outlines: ShardOutlines;
   readonly dedup: DedupResponses;
-  readonly secrets: GatewaySecrets;
 }
 
 /**
@@ -44,16 +42,15 @@ export interface RegisterParts {
 export async function registerShard(
   shard: CheckedShard,
   parts: RegisterParts,
-  tenant: string | undefined,
 ): Promise<Registration> {
-  const { store, index, hasher, outlines, dedup, secrets } = parts;
+  const { store, index, hasher, outlines, dedup } = parts;
   const bytes = encodeStored(shard);
   const shardHash = shardKey(hasher, bytes);
   const newShard = await putShard(store, shardHash, bytes);
   outlines.set(shardHash, shard.outline);
   const newFiles = await index.register({
     shard: shardHash,
-    chunks: indexedChunks(shard.outline).map((chunk) => secrets.chunkName(chunk, tenant)),
+    chunks: indexedChunks(shard.outline),
     files: shard.files,
     isGood: (record) => isGood(parts, record),
   });

@@ -1,19 +1,42 @@
 import { hexDecode, hexEncode } from '../bytes/index.js';
 import type { MerkleHash } from '../hash/index.js';
+import type { Call } from './call.js';
 import { failure } from './failures.js';
 import { type ByteSpan, formatRanges, parseSignedRanges } from './ranges.js';
 import type { GatewaySecrets } from './secrets.js';
+import { isTenant } from './tenants.js';
 import { sameDigest } from './tokens.js';
 
 /**
  * Fetch URLs: `<base>/v1/fetch/<xorb>?X-Xet-Signed-Range=bytes%3Da-b,c-d&X-Xet-Expires=<unix
  * seconds>&X-Xet-Signature=<64 hex>`. Whoever has one may read these ranges of this xorb until it
- * expires, and nothing else; no token goes with it.
+ * expires, and nothing else; no token goes with it. A tenant's have `&X-Xet-Tenant=<tenant>` as well, and
+ * are signed with a key of that tenant's own.
  */
 
 const RANGE_PARAMETER = 'X-Xet-Signed-Range';
 const EXPIRES_PARAMETER = 'X-Xet-Expires';
 const SIGNATURE_PARAMETER = 'X-Xet-Signature';
+const TENANT_PARAMETER = 'X-Xet-Tenant';
+
+/**
+ * Checks the signature of a URL, whoever's it is said to be.
+ * @throws OrbweaverError 403
+ */
+export type SignedCheck = (call: Call, secrets: GatewaySecrets, unixMs: number) => void;
+
+/** The tenant that a signed URL names: only its signature says whether that is true. */
+export function tenantIn(query: URLSearchParams): string | undefined {
+  const tenant = query.get(TENANT_PARAMETER);
+  if (tenant === null) return undefined;
+  if (!isTenant(tenant)) throw failure(403, 'FORBIDDEN', 'the URL is not signed for this');
+  return tenant;
+}
+
+/** What a signed URL says of its tenant: names need no encoding. */
+export function tenantQuery({ tenant }: Pick<GatewaySecrets, 'tenant'>): string {
+  return tenant === undefined ? '' : `&${TENANT_PARAMETER}=${tenant}`;
+}
 
 /**
  * Longest URL that is handed out. The protocol's clients and servers meet at about 8 KiB; what does
@@ -39,7 +62,8 @@ export function signUrl(
   // Commas may stand in a query as they are; encoded they would cost a quarter of the room.
   return (
     `${baseUrl}/v1/fetch/${xorb}?${RANGE_PARAMETER}=${text.replace('=', '%3D')}` +
-    `&${EXPIRES_PARAMETER}=${allowed.expiresSeconds}&${SIGNATURE_PARAMETER}=${signature}`
+    `&${EXPIRES_PARAMETER}=${allowed.expiresSeconds}&${SIGNATURE_PARAMETER}=${signature}` +
+    tenantQuery(secrets)
   );
 }
 
@@ -54,13 +78,15 @@ function urlLength(baseUrl: string, rangesLength: number): number {
 export function splitForUrls<Range extends ByteSpan>(
   baseUrl: string,
   ranges: readonly Range[],
+  secrets: Pick<GatewaySecrets, 'tenant'> = { tenant: undefined },
 ): Range[][] {
+  const fixedLength = tenantQuery(secrets).length;
   const parts: Range[][] = [];
   let part: Range[] = [];
   let textLength = 0;
   for (const range of ranges) {
     const length = formatRanges([range]).length + 1;
-    if (part.length > 0 && urlLength(baseUrl, textLength + length) > MAX_URL_BYTES) {
+    if (part.length > 0 && urlLength(baseUrl, fixedLength + textLength + length) > MAX_URL_BYTES) {
       parts.push(part);
       part = [];
       textLength = 0;

@@ -28,7 +28,7 @@ export interface StoreIndex {
    * earlier answer that still holds, the answer is that version again.
    */
   find(hash: MerkleHash, knownVersion?: string): Promise<FoundRecord | null>;
-  /** Shards that know a chunk, the newest first, at most `MAX_SHARDS`. `chunk` is the tenant's name of it. */
+  /** Shards that know a chunk, the newest first, at most `MAX_SHARDS`. */
   shards(chunk: MerkleHash): Promise<readonly MerkleHash[]>;
   /** Makes a stored shard findable, and then its files exist. True when any file is new or was repaired. */
   register(registration: IndexRegistration): Promise<boolean>;
@@ -66,7 +66,7 @@ export interface FoundRecord {
 /** A shard that is stored, and what it makes known. */
 export interface IndexRegistration {
   readonly shard: MerkleHash;
-  /** Names of the chunks under which it is listed, each once. */
+  /** Chunks under which it is listed, each once. */
   readonly chunks: readonly MerkleHash[];
   readonly files: readonly ShardFile[];
   /** Whether a record that is there, another way to build its file, still builds it. */

@@ -2,6 +2,8 @@ import { hexEncode } from '../bytes/index.js';
 import type { Hasher } from '../hash/ports.js';
 import { type RandomBytes, systemRandomBytes } from '../platform/index.js';
 import type { Authenticate, GatewayToken, Principal } from './ports.js';
+import { includesScope, isTokenScope, TOKEN_SCOPES } from './scopes.js';
+import { checkTenant } from './tenants.js';
 
 const TOKEN_RANDOM_BYTES = 24;
 
@@ -23,7 +25,7 @@ const BEARER = /^bearer +([\x21-\x7e]+) *$/i;
  * Knows the bearers of a fixed list of tokens. Tokens are compared by their keyed hashes under a
  * random key, all of them every time: neither the length nor the first wrong character nor the
  * position in the list shows in the time a response takes. Of entries with the same token the one
- * that may write counts.
+ * that may do more counts.
  *
  * @throws TypeError when a token could not be sent in a header
  */
@@ -43,9 +45,10 @@ export function tokenList(
     if (!TOKEN_TEXT.test(token)) {
       throw new TypeError('"tokens" expected visible ASCII characters without spaces');
     }
-    if (scope !== 'read' && scope !== 'write') {
-      throw new TypeError('"tokens" expected a scope of "read" or "write"');
+    if (!isTokenScope(scope)) {
+      throw new TypeError(`"tokens" expected a scope of ${TOKEN_SCOPES.join(', ')}`);
     }
+    checkTenant(tenant);
     const principal: Principal = { id: id ?? `token ${index}`, scope, tenant };
     return { digest: digestOf(token), principal };
   });
@@ -56,7 +59,8 @@ export function tokenList(
     let found: Principal | null = null;
     for (const { digest: expected, principal } of known) {
       const same = sameDigest(digest, expected);
-      if (same && found?.scope !== 'write') found = principal;
+      if (same && (found === null || includesScope(principal.scope, found.scope)))
+        found = principal;
     }
     return found;
   };

@@ -40,10 +40,13 @@ export interface XorbHealth {
   usable(hash: MerkleHash, allowance: ReadAllowance): Promise<CatalogXorb | null>;
   /** It was verified and stored just now. */
   stored(hash: MerkleHash): Promise<void>;
+  readonly usedBytes: number;
 }
 
 /** Verdicts that are remembered: small, and of xorbs of up to 64 MiB each. */
 const MAX_VERDICTS = 65_536;
+/** Name, version and the entry around them. */
+const VERDICT_BYTES = 256;
 /** Xorbs that are read at a time. */
 const CONCURRENT_READS = 2;
 
@@ -153,6 +156,9 @@ export function createXorbHealth(parts: {
       xorbs.forget(hash);
       const info = await store.head(xorbKey(hash));
       if (info !== null) verdicts.set(hash.toString(), { version: info.version, sound: true });
+    },
+    get usedBytes() {
+      return verdicts.size * VERDICT_BYTES;
     },
   };
 }

@@ -199,7 +199,7 @@ describe('tokens', () => {
         TypeError,
       );
     }
-    const scope = 'admin' as 'read';
+    const scope = 'root' as 'read';
     expect(() => createGateway({ ...parts, tokens: [{ token: 'a', scope }] })).toThrow(TypeError);
   });
 

@@ -290,10 +290,7 @@ describe('64 questions at once', () => {
       memory,
     });
     const find = (index: number) =>
-      dedup.find(
-        { chunks: [firstOf(index)] },
-        { tenant: undefined, scope: new Scope(), onFault: onDamage },
-      );
+      dedup.find({ chunks: [firstOf(index)] }, { scope: new Scope(), onFault: onDamage });
     const loans = [await find(0), await find(1), await find(2)];
     expect(loans.map((loan) => loan?.bytes.length)).toEqual(Array(3).fill(344 + 251 * 48));
     expect(await find(3)).toBeNull();

@@ -10,7 +10,7 @@ import { filesBelow, isMissing, openExisting, readFully, statOrNull } from './di
 import { putObject, putPart } from './disk-put.js';
 import { isSealed, seal } from './disk-seal.js';
 import { openTemporaryFiles } from './disk-tmp.js';
-import { keySegments, pathSegments, prefixSegments } from './key-path.js';
+import { keyOfPath, keySegments, pathSegments, prefixSegments } from './key-path.js';
 import { createOpenFiles } from './open-files.js';
 import { checkRange } from './store-body.js';
 
@@ -137,11 +137,9 @@ export async function createDiskStore(
     },
 
     async *list(prefix) {
-      const [first, second] = prefixSegments(prefix) as [string, string?];
+      const segments = prefixSegments(prefix);
       const doing = `listing "${prefix}"`;
-      // Below a fan-out folder lie objects (two segments) or folders of objects (three).
-      const root =
-        second === undefined ? join(folder, first) : join(folder, ...pathSegments([first, second]));
+      const root = join(folder, ...pathSegments(segments));
       for await (const path of filesBelow(root, doing)) {
         const info = await guarded(doing, () => statOrNull(path));
         if (info === null) continue;
@@ -218,8 +216,7 @@ async function writeProbe(path: string): Promise<void> {
   }
 }
 
-/** `<folder>/a/bc/bcd/e` is the key `a/bcd/e`: the fan-out folder drops out. */
+/** `<folder>/a/bc/bcd/e` is the key `a/bcd/e`. */
 function keyOf(folder: string, path: string): string {
-  const [first, , ...rest] = path.slice(folder.length + 1).split(/[\\/]/) as [string, string];
-  return [first, ...rest].join('/');
+  return keyOfPath(path.slice(folder.length + 1).split(/[\\/]/));
 }

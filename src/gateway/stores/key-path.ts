@@ -4,10 +4,10 @@
  */
 
 const SEGMENT = '[a-z0-9][a-z0-9._-]{0,127}';
-const KEY = new RegExp(`^${SEGMENT}(?:/${SEGMENT}){1,2}$`);
-const PREFIX = new RegExp(`^(?:${SEGMENT}/){1,2}$`);
+const KEY = new RegExp(`^${SEGMENT}(?:/${SEGMENT}){1,4}$`);
+const PREFIX = new RegExp(`^(?:${SEGMENT}/){1,4}$`);
 
-/** True for two or three safe segments joined by `/`. */
+/** True for two to five safe segments joined by `/`. */
 export function isObjectKey(key: string): boolean {
   return KEY.test(key);
 }
@@ -18,13 +18,16 @@ export function keySegments(key: string): readonly string[] {
   return key.split('/');
 }
 
-/** Segments of a listing prefix, one or two. @throws RangeError */
+/** Segments of a listing prefix, one to four. @throws RangeError */
 export function prefixSegments(prefix: string): readonly string[] {
   if (!PREFIX.test(prefix)) {
     throw new RangeError(`"prefix" is no key prefix: ${JSON.stringify(prefix)}`);
   }
   return prefix.slice(0, -1).split('/');
 }
+
+/** Below `tenants/<tenant>/` lies what lies at the root of a store. */
+const TENANTS = 'tenants';
 
 /** Characters of the second segment that name the fan-out folder. */
 export const FAN_OUT_LENGTH = 2;
@@ -34,6 +37,15 @@ export const FAN_OUT_LENGTH = 2;
  * holds more than 1/256 of the objects. A second segment of one character is its own folder name.
  */
 export function pathSegments(segments: readonly string[]): readonly string[] {
-  const [first, second, ...rest] = segments as [string, string, ...string[]];
+  const [first, second, ...rest] = segments as [string, string?, ...string[]];
+  if (second === undefined) return [first];
+  if (first === TENANTS && rest.length > 0) return [first, second, ...pathSegments(rest)];
   return [first, second.slice(0, FAN_OUT_LENGTH), second, ...rest];
+}
+
+/** What {@link pathSegments} made of a key: the fan-out folder drops out. */
+export function keyOfPath(segments: readonly string[]): string {
+  const [first, second, ...rest] = segments as [string, string, ...string[]];
+  if (first === TENANTS) return `${first}/${second}/${keyOfPath(rest)}`;
+  return [first, ...rest].join('/');
 }
