@@ -45,6 +45,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./serve.js')).serveCommand,
   },
   {
+    name: 'token',
+    summary: 'make a short-lived token for a store',
+    load: async () => (await import('./token.js')).tokenCommand,
+  },
+  {
     name: 'chunk',
     summary: 'cut a file and print its chunks and their hashes',
     load: async () => (await import('./chunk.js')).chunkCommand,

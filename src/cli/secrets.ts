@@ -15,6 +15,7 @@ export function masked(text: string, secrets: readonly string[] = []): string {
   }
   return out
     .replace(/\bBearer\s+(?!token(?![\w+/=~-]))[^\s"',]+/gi, `Bearer ${MASK}`)
+    .replace(/\beyJ[\w-]{8,}\.[\w-]+\.[\w-]+/g, MASK)
     .replace(/(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/"'@]+@/gi, `$1${MASK}@`)
     .replace(/(\b[a-z][a-z0-9+.-]*:\/\/[^\s"'?#]+\?)[^\s"']+/gi, `$1${MASK}`);
 }

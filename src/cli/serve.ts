@@ -8,6 +8,7 @@ import {
   LOG_LEVELS,
   type LogLevel,
   startGateway,
+  type TokenScope,
 } from '../gateway.js';
 import { defineCommand, type ParsedArgs, usage } from './command.js';
 import { asUsage } from './compute.js';
@@ -35,7 +36,7 @@ scope, then serves until SIGINT or SIGTERM, which let requests in flight finish.
     {
       name: 'token-file',
       value: 'FILE',
-      help: 'one token, or lines "read T" and "write T"',
+      help: 'one token, or lines of a scope and a token, such as "read T"',
       fallback: 'see below',
     },
     {
@@ -88,7 +89,8 @@ scope, then serves until SIGINT or SIGTERM, which let requests in flight finish.
   notes: `Tokens come from --token or --token-file, else from $ORBWEAVER_READ_TOKEN and
 $ORBWEAVER_WRITE_TOKEN, else from $ORBWEAVER_TOKEN for both scopes. Without any they are made at the
 first start and kept in DIR/secrets.json, as is the secret that signs URLs unless
-$ORBWEAVER_SECRET_FILE names a file with one: 32 bytes, or 64 hexadecimal digits.
+$ORBWEAVER_SECRET_FILE names a file with one: 32 bytes, or 64 hexadecimal digits. Tokens that
+"orbweaver token" made for the store are accepted besides.
 
 With --json the first line on standard output is {"url","readToken","writeToken"}.`,
   run: serve,
@@ -158,11 +160,11 @@ async function tokensOf(
     const text = (await readFileOf(resolve(cwd, file), '--token-file')).toString('utf8').trim();
     const lines = text.split(/\r?\n/).map((line) => line.trim());
     return lines.map((line) => {
-      const [, scope, named] = /^(read|write)\s+(\S+)$/.exec(line) ?? [];
+      const [, scope, named] = /^(read|append|write|admin)\s+(\S+)$/.exec(line) ?? [];
       if (scope === undefined && lines.length > 1) {
-        throw usage('--token-file expected one token, or lines "read TOKEN" and "write TOKEN"');
+        throw usage('--token-file expected one token, or lines of a scope and a token');
       }
-      return checked(scope === 'read' ? 'read' : 'write', named ?? line, '--token-file');
+      return checked((scope ?? 'write') as TokenScope, named ?? line, '--token-file');
     });
   }
   const { ORBWEAVER_READ_TOKEN: read, ORBWEAVER_WRITE_TOKEN: write, ORBWEAVER_TOKEN: both } = env;

@@ -5,10 +5,12 @@ import {
   createDiskStore,
   createGateway,
   createNodeServer,
+  createTokenSigner,
   type GatewayAccess,
   type GatewayFault,
   type GatewayToken,
   keptSecrets,
+  keptTokenKeys,
   type TokenScope,
 } from '../gateway/index.js';
 import { type ComputeOptions, poolOf } from './options.js';
@@ -107,6 +109,7 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
       codec: pool.kernels.codec,
       verifier: { receive: (pieces) => pool.receiveXorb(pieces) },
       tokens,
+      signer: createTokenSigner({ keys: keptTokenKeys(options.data) }),
       options: { publicUrl, onAccess, onFault, cors, grants, secret, dedupOneIn, maxMemory: half },
     });
     closers.push(() => gateway.close());

@@ -40,7 +40,8 @@ import { createTenantSets, type TenantSet } from './tenant-sets.js';
 import { tenantStore } from './tenants.js';
 import { createTermTrees } from './term-trees.js';
 import { createThreadVerifier } from './thread-verifier.js';
-import { tokenList } from './tokens.js';
+import type { TokenSigner } from './token-signer.js';
+import { anyOf, tokenList } from './tokens.js';
 import { createTurns } from './turns.js';
 import { type MountOptions, mountPrefix, viaExchange } from './web.js';
 import { createXorbCatalog } from './xorb-catalog.js';
@@ -63,6 +64,8 @@ export interface GatewayParts {
   readonly tokens?: readonly GatewayToken[] | undefined;
   /** Who is asking. @default whoever has one of `tokens`; with none, only /health and signed URLs work */
   readonly authenticate?: Authenticate | undefined;
+  /** Accepts its tokens besides those, and makes some for whoever asks for them. @default none */
+  readonly signer?: TokenSigner | undefined;
   readonly options?: GatewayOptions | undefined;
 }
 
@@ -153,7 +156,12 @@ export function createGateway(parts: GatewayParts): Gateway {
     announced(settings.dedupOneIn),
     fault(report),
     offered(() => closed),
-    auth(parts.authenticate ?? tokenList(parts.tokens ?? [], parts.hasher, random)),
+    auth(
+      anyOf([
+        parts.authenticate ?? tokenList(parts.tokens ?? [], parts.hasher, random),
+        ...(parts.signer === undefined ? [] : [parts.signer.authenticate]),
+      ]),
+    ),
     budget(shared),
   ];
   const handle = steps.reduceRight<Handler>((next, step) => step(next), dispatch);
@@ -230,6 +238,7 @@ function createSharedServices(
     clock,
     memory: createMemory(settings, clock),
     buffers: createBodyBuffers(clock, XORB_ACCEPT_MAX_BYTES),
+    signer: parts.signer ?? null,
     secretsOf: (tenant) => createSecrets(secret, hasher, tenant),
     shardTurns: createTurns(CONCURRENT_SHARDS),
     planTurns: createTurns(CONCURRENT_PLANS),

@@ -51,6 +51,7 @@ export type {
   XorbReceiver,
   XorbVerifier,
 } from './ports.js';
+export { isTokenScope, TOKEN_SCOPES } from './scopes.js';
 export {
   createDiskStore,
   createMemoryStore,
@@ -58,8 +59,18 @@ export {
   isObjectKey,
   type KeptSecrets,
   keptSecrets,
+  keptTokenKeys,
 } from './stores/index.js';
 export { isTenant, tenantStore, tenantsOf } from './tenants.js';
 export { createThreadVerifier } from './thread-verifier.js';
+export { memoryTokenKeys, type TokenKey, type TokenKeys } from './token-keys.js';
+export {
+  addTokenKey,
+  createTokenSigner,
+  type IssuedToken,
+  type TokenClaims,
+  type TokenSigner,
+  type TokenSignerOptions,
+} from './token-signer.js';
 export { createToken } from './tokens.js';
 export type { MountOptions } from './web.js';

@@ -95,7 +95,8 @@ function fieldText([name, value]: [string, unknown]): string {
 /** What would end a line or move a terminal. */
 const CONTROL = /[\p{Cc}\p{Zl}\p{Zp}]/gu;
 /** Tokens as this gateway makes them or as headers carry them, and queries with signatures. */
-const SECRETS = /orb_[0-9a-f]{8,}|(?<=bearer +)[\x21-\x7e]+|(?<=\?)[\w%.~+-]+=\S+/gi;
+const SECRETS =
+  /orb_[0-9a-f]{8,}|eyJ[\w-]{8,}\.[\w-]+\.[\w-]+|(?<=bearer +)[\x21-\x7e]+|(?<=\?)[\w%.~+-]+=\S+/gi;
 
 function clean(text: string): string {
   return text.replace(SECRETS, '***');

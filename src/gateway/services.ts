@@ -13,6 +13,7 @@ import type { GatewaySecrets } from './secrets.js';
 import type { ShardOutlines } from './shard-outline.js';
 import type { StoreIndex } from './store-index.js';
 import type { TermTrees } from './term-trees.js';
+import type { TokenSigner } from './token-signer.js';
 import type { Turns } from './turns.js';
 import type { XorbCatalog } from './xorb-catalog.js';
 import type { XorbHealth } from './xorb-health.js';
@@ -26,6 +27,8 @@ export interface SharedServices {
   readonly settings: GatewaySettings;
   readonly memory: GatewayMemory;
   readonly buffers: BodyBuffers;
+  /** Makes short-lived tokens; null: nobody does. */
+  readonly signer: TokenSigner | null;
   /** Secrets for what one tenant is given; undefined: those who name none. */
   secretsOf(tenant: string | undefined): GatewaySecrets;
   /** Checks of shards at a time: each is work of the one thread that serves everybody. */

@@ -1,5 +1,6 @@
 import { hexEncode } from '../bytes/index.js';
 import type { Hasher } from '../hash/ports.js';
+import type { HttpHeaders } from '../http/index.js';
 import { type RandomBytes, systemRandomBytes } from '../platform/index.js';
 import type { Authenticate, GatewayToken, Principal } from './ports.js';
 import { includesScope, isTokenScope, TOKEN_SCOPES } from './scopes.js';
@@ -20,6 +21,22 @@ export function createToken(random: RandomBytes = systemRandomBytes): string {
 // Visible ASCII: what can stand in an Authorization header after "Bearer ".
 const TOKEN_TEXT = /^[\x21-\x7e]+$/;
 const BEARER = /^bearer +([\x21-\x7e]+) *$/i;
+
+/** The token in the headers of a request, or null. */
+export function bearerIn(headers: HttpHeaders): string | null {
+  return BEARER.exec(headers['authorization'] ?? '')?.[1] ?? null;
+}
+
+/** Asks one after the other until somebody knows who is asking. */
+export function anyOf(ways: readonly Authenticate[]): Authenticate {
+  return async (request) => {
+    for (const authenticate of ways) {
+      const principal = await authenticate(request);
+      if (principal !== null) return principal;
+    }
+    return null;
+  };
+}
 
 /**
  * Knows the bearers of a fixed list of tokens. Tokens are compared by their keyed hashes under a
@@ -53,8 +70,8 @@ export function tokenList(
     return { digest: digestOf(token), principal };
   });
   return ({ headers }) => {
-    const given = BEARER.exec(headers['authorization'] ?? '')?.[1];
-    if (given === undefined) return null;
+    const given = bearerIn(headers);
+    if (given === null) return null;
     const digest = digestOf(given);
     let found: Principal | null = null;
     for (const { digest: expected, principal } of known) {

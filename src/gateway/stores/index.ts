@@ -1,4 +1,5 @@
 export { type KeptSecrets, keptSecrets } from './disk-secrets.js';
 export { createDiskStore, type DiskStoreOptions } from './disk-store.js';
+export { keptTokenKeys } from './disk-token-keys.js';
 export { isObjectKey } from './key-path.js';
 export { createMemoryStore } from './memory-store.js';
