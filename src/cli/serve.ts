@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { EXIT } from '../errors.js';
 import {
   createGatewayLog,
+  createPrometheusMetrics,
   DEFAULT_PORT,
   type GatewayToken,
   LOG_LEVELS,
@@ -70,6 +71,25 @@ scope, then serves until SIGINT or SIGTERM, which let requests in flight finish.
       help: 'let web pages of this origin in, or * for all',
       fallback: 'none',
     },
+    { name: 'metrics', help: 'serve GET /metrics to admin tokens, on the same port' },
+    {
+      name: 'metrics-listen',
+      value: 'HOST:PORT',
+      help: 'serve GET /metrics there, to whoever can reach it',
+      fallback: 'nowhere',
+    },
+    {
+      name: 'drain',
+      value: 'SECONDS',
+      help: 'how long a stop waits for requests in flight',
+      fallback: '30',
+    },
+    {
+      name: 'drain-delay',
+      value: 'SECONDS',
+      help: 'how long a stop goes on serving while /ready says 503',
+      fallback: '0',
+    },
     { name: 'no-grants', help: 'offer no upload grants: clients post xorbs' },
     {
       name: 'log-level',
@@ -92,7 +112,12 @@ first start and kept in DIR/secrets.json, as is the secret that signs URLs unles
 $ORBWEAVER_SECRET_FILE names a file with one: 32 bytes, or 64 hexadecimal digits. Tokens that
 "orbweaver token" made for the store are accepted besides.
 
-With --json the first line on standard output is {"url","readToken","writeToken"}.`,
+The first signal stops it: /ready says 503 for --drain-delay, then nothing new is taken and requests
+in flight get --drain to finish. It exits with 0 then, also when some had to be cut (the log says so).
+A second signal ends it at once, as that signal does by itself (130, 143).
+
+With --json the first line on standard output is {"url","readToken","writeToken"}, and "metricsUrl"
+with --metrics-listen.`,
   run: serve,
 });
 
@@ -111,6 +136,8 @@ async function serve(args: ParsedArgs, context: CliContext): Promise<number> {
     level:
       (args.text('log-level') as LogLevel | undefined) ?? (args.flag('quiet') ? 'warn' : 'info'),
   });
+  const metricsListen = addressOf(args.text('metrics-listen'));
+  const wantsMetrics = args.flag('metrics') || metricsListen !== undefined;
   const gateway = await asUsage(
     startGateway({
       data: resolve(context.cwd, data),
@@ -128,21 +155,46 @@ async function serve(args: ParsedArgs, context: CliContext): Promise<number> {
       onAccess: log.onAccess,
       onFault: log.onFault,
       onWarning: log.onWarning,
+      metrics: wantsMetrics ? await createPrometheusMetrics() : undefined,
+      metricsListen,
+      drainMs: secondsOf(args, 'drain'),
+      drainDelayMs: secondsOf(args, 'drain-delay'),
     }),
   );
-  const { url, readToken, writeToken } = gateway;
-  if (args.flag('json')) writeJson(context.stdout, { url, readToken, writeToken });
-  else {
+  const { url, readToken, writeToken, metricsUrl } = gateway;
+  if (args.flag('json')) {
+    const more = metricsUrl === null ? {} : { metricsUrl };
+    writeJson(context.stdout, { url, readToken, writeToken, ...more });
+  } else {
     context.stdout.write(
       `url         ${url}\nread token  ${readToken}\nwrite token ${writeToken}\n`,
     );
   }
   log.info(`serving ${url} until interrupted`);
+  if (metricsUrl !== null) log.info(`metrics ${metricsUrl}`);
   log.flush();
   await aborted(context.signal);
   await gateway.close();
   log.flush();
   return EXIT.ok;
+}
+
+/** Milliseconds of an option in seconds. */
+function secondsOf(args: ParsedArgs, name: string): number | undefined {
+  const seconds = args.count(name);
+  return seconds === undefined ? undefined : seconds * 1000;
+}
+
+/** `HOST:PORT`, an IPv6 address in brackets. */
+function addressOf(text: string | undefined): { host: string; port: number } | undefined {
+  if (text === undefined) return undefined;
+  const [, v6, name, digits] = /^(?:\[([0-9a-f:.]+)\]|([^:[\]]+)):(\d{1,5})$/i.exec(text) ?? [];
+  const port = Number(digits);
+  const host = v6 ?? name;
+  if (host === undefined || port > 65_535) {
+    throw usage(`--metrics-listen expected HOST:PORT, got "${text}"`);
+  }
+  return { host, port };
 }
 
 /** The tokens that were given in one of the ways; undefined: those that the store keeps. */

@@ -4,15 +4,22 @@ import {
   checkListen,
   createDiskStore,
   createGateway,
+  createMetricsServer,
   createNodeServer,
+  createPrometheusMetrics,
   createTokenSigner,
   type GatewayAccess,
   type GatewayFault,
+  type GatewayMetrics,
   type GatewayToken,
   keptSecrets,
   keptTokenKeys,
+  type MetricsServer,
+  type MetricsServerOptions,
+  type NodeServer,
   type TokenScope,
 } from '../gateway/index.js';
+import { SYSTEM_CLOCK } from '../platform/index.js';
 import { type ComputeOptions, poolOf } from './options.js';
 
 /** What {@link startGateway} is told. `maxMemory` is that of the gateway; half of it is the pool's. */
@@ -58,6 +65,20 @@ export interface StartGatewayOptions extends ComputeOptions {
   readonly onFault?: ((fault: GatewayFault) => void) | undefined;
   /** Told at the start what an operator should know: a folder that cannot be written, a full disk. */
   readonly onWarning?: ((message: string) => void) | undefined;
+  /**
+   * Who counts requests, operations of the store and more. @default nobody; with `metricsListen`
+   * what `createPrometheusMetrics` makes
+   */
+  readonly metrics?: GatewayMetrics | undefined;
+  /** Where `GET /metrics` is served, to whoever can reach it. @default nowhere */
+  readonly metricsListen?: MetricsServerOptions | undefined;
+  /** How long `close` waits for requests in flight before it cuts them off. @default 30000 */
+  readonly drainMs?: number | undefined;
+  /**
+   * How long `close` goes on serving, with `/ready` saying 503 and every response ending its connection,
+   * before it takes no new connections: what a balancer needs to notice. @default 0
+   */
+  readonly drainDelayMs?: number | undefined;
 }
 
 /** A gateway that listens. */
@@ -68,6 +89,8 @@ export interface RunningGateway {
   readonly readToken: string;
   /** Reads and writes; empty when none of `tokens` may. */
   readonly writeToken: string;
+  /** What a collector of metrics asks for; null without `metricsListen`. */
+  readonly metricsUrl: string | null;
   /** Lets requests in flight finish, then stops. Safe to call twice. */
   close(): Promise<void>;
 }
@@ -97,6 +120,7 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
   const { state, detail } = (await store.check?.()) ?? { state: 'ok', detail: '' };
   if (state !== 'ok') options.onWarning?.(`the store is ${state}: ${detail}`);
   const { tokens, secret } = await secretsOf(options, given);
+  const metrics = await metricsOf(options);
   const pool = await poolOf({ ...options, maxMemory: half });
   const closers = [() => pool.close(), async () => store.close?.()];
   const closeAll = async (): Promise<void> => {
@@ -110,17 +134,30 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
       verifier: { receive: (pieces) => pool.receiveXorb(pieces) },
       tokens,
       signer: createTokenSigner({ keys: keptTokenKeys(options.data) }),
-      options: { publicUrl, onAccess, onFault, cors, grants, secret, dedupOneIn, maxMemory: half },
+      options: {
+        ...{ publicUrl, onAccess, onFault, cors, grants, secret, dedupOneIn, metrics },
+        maxMemory: half,
+      },
     });
     closers.push(() => gateway.close());
-    const { host, port, prefix } = options;
-    const server = await createNodeServer(gateway, { host, port, prefix });
-    closers.push(() => server.close());
+    const { host, port, prefix, drainMs, onWarning } = options;
+    const collected = await collect(options, metrics);
+    if (collected !== null) closers.push(() => collected.close());
+    const onCut = (count: number): void =>
+      onWarning?.(`connections with unfinished requests were cut: ${count}`);
+    const server = await createNodeServer(gateway, { host, port, prefix, drainMs, onCut });
+    metrics?.watch?.({ connections: () => server.connectionCount() });
+    closers.push(async () => {
+      gateway.drain();
+      await lameDuck(server, options.drainDelayMs ?? 0);
+      await server.close();
+    });
     let closing: Promise<void> | undefined;
     return {
       url: server.url + (prefix ?? '').replace(/\/+$/, ''),
       readToken: tokenFor(tokens, 'read') ?? tokenFor(tokens, 'write') ?? '',
       writeToken: tokenFor(tokens, 'write') ?? '',
+      metricsUrl: collected?.url ?? null,
       close: () => {
         closing ??= closeAll();
         return closing;
@@ -130,6 +167,29 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
     await closeAll();
     throw error;
   }
+}
+
+/** Where numbers are read on an address of their own, there are some. */
+async function metricsOf(options: StartGatewayOptions): Promise<GatewayMetrics | undefined> {
+  const { metrics, metricsListen } = options;
+  return metrics ?? (metricsListen === undefined ? undefined : createPrometheusMetrics());
+}
+
+async function collect(
+  { metricsListen }: StartGatewayOptions,
+  metrics: GatewayMetrics | undefined,
+): Promise<MetricsServer | null> {
+  if (metricsListen === undefined) return null;
+  const read = metrics?.read;
+  if (read === undefined) throw new OrbweaverError('USAGE', '"metrics" expected to have "read"');
+  return createMetricsServer({ read: () => read.call(metrics) }, metricsListen);
+}
+
+/** Goes on serving for a while that is known to be the last. */
+async function lameDuck(server: NodeServer, delayMs: number): Promise<void> {
+  server.drain();
+  if (delayMs > 0)
+    await new Promise((resolve) => SYSTEM_CLOCK.setTimer(delayMs, () => resolve(null)));
 }
 
 function givenTokens({ token, tokens }: StartGatewayOptions): readonly GatewayToken[] | undefined {

@@ -13,6 +13,7 @@ import { isFault, statusOf } from './failures.js';
 import { createFileCatalog } from './file-catalog.js';
 import { createUploadGrants } from './grants.js';
 import { createMemory } from './memory.js';
+import { metered, meteredStore } from './metrics.js';
 import { access, announced, auth, budget, cors, fault, offered } from './middleware.js';
 import { type GatewayOptions, type GatewaySettings, gatewaySettings } from './options.js';
 import type {
@@ -27,6 +28,7 @@ import { chunkRoutes } from './route-chunks.js';
 import { fetchRoutes } from './route-fetch.js';
 import { fileRoutes } from './route-files.js';
 import { grantRoutes } from './route-grants.js';
+import { metricsRoutes } from './route-metrics.js';
 import { reconstructionRoutes } from './route-reconstructions.js';
 import { serviceRoutes } from './route-service.js';
 import { shardRoutes } from './route-shards.js';
@@ -90,6 +92,11 @@ export interface Gateway {
   /** The same for web Requests, wherever such handlers run. */
   handle(request: Request, options?: MountOptions): Promise<Response>;
   usage(): GatewayUsage;
+  /**
+   * From now on `/ready` is 503, so that balancers send requests elsewhere; everything else goes on.
+   * For the time before `close`.
+   */
+  drain(): void;
   /** New requests get 503 from now on; resolves when the running ones are done. */
   close(): Promise<void>;
 }
@@ -112,7 +119,8 @@ export interface Gateway {
  * | /v1/files/{file} | HEAD | ask |
  * | /v1/fetch/{xorb} | GET, HEAD | a signed URL |
  * | /v1/telemetry | POST | ask |
- * | /health | GET, HEAD | none |
+ * | /health, /ready | GET, HEAD | none |
+ * | /metrics, where `options.metrics` can be read | GET | admin |
  *
  * Everything else is 404 before the token is looked at.
  *
@@ -132,13 +140,16 @@ export function createGateway(parts: GatewayParts): Gateway {
   const random = parts.random ?? systemRandomBytes;
   const report = faultReporter(settings.onFault);
   const nextRequestId = createRequestIds(random);
+  let draining = false;
   const shared = createSharedServices(parts, settings, random, {
     background: (work) => track(running, work),
     fault: report,
+    isDraining: () => draining,
   });
   const { memory, clock } = shared;
+  const store = meteredStore(parts.store, settings.metrics, clock);
   const make = (tenant: string | undefined): TenantSet => {
-    const services = createTenantServices(parts.store, shared, {
+    const services = createTenantServices(store, shared, {
       tenant,
       onScarce: () => tenants.forgetDedup(),
     });
@@ -148,9 +159,10 @@ export function createGateway(parts: GatewayParts): Gateway {
   // What is asked is found in the routes over the root; who handles it is the same route of a tenant.
   const offers = make(undefined).routes;
   const router = createRouter(offers);
-  const dispatch = createDispatch({ store: parts.store, shared, tenants, offers });
+  const dispatch = createDispatch({ store, shared, tenants, offers });
   let closed = false;
   const steps = [
+    metered(settings.metrics, clock),
     access(settings.onAccess, clock),
     cors(settings.cors),
     announced(settings.dedupOneIn),
@@ -186,16 +198,22 @@ export function createGateway(parts: GatewayParts): Gateway {
     };
   };
 
+  const usage = (): GatewayUsage => ({
+    usedBytes: memory.whole.usedBytes + tenants.usedBytes,
+    peakBytes: memory.whole.peakBytes,
+    maxBytes: settings.maxMemory,
+  });
+  settings.metrics?.watch?.({ memory: usage });
   return {
     exchange: mount(''),
     mount,
     handle: (request, options = {}) => viaExchange(mount(options.prefix ?? ''), request),
-    usage: () => ({
-      usedBytes: memory.whole.usedBytes + tenants.usedBytes,
-      peakBytes: memory.whole.peakBytes,
-      maxBytes: settings.maxMemory,
-    }),
+    usage,
+    drain() {
+      draining = true;
+    },
     async close() {
+      draining = true;
       closed = true;
       while (running.size > 0) await Promise.allSettled(running);
       shared.buffers.close();
@@ -214,6 +232,7 @@ function routesOver(services: GatewayServices): Route[] {
     ...fileRoutes(services),
     ...fetchRoutes(services),
     ...serviceRoutes(services),
+    ...metricsRoutes(services),
   ];
 }
 
@@ -225,7 +244,7 @@ function createSharedServices(
   parts: GatewayParts,
   settings: GatewaySettings,
   random: RandomBytes,
-  hooks: Pick<GatewayServices, 'background' | 'fault'>,
+  hooks: Pick<GatewayServices, 'background' | 'fault' | 'isDraining'>,
 ): SharedServices {
   const { hasher, codec } = parts;
   const clock = parts.clock ?? SYSTEM_CLOCK;

@@ -14,12 +14,28 @@ export {
   LOG_LEVELS,
   type LogLevel,
 } from './log.js';
+export type {
+  DedupMetrics,
+  GatewayMemoryUse,
+  GatewayMetrics,
+  MetricSources,
+  MetricsText,
+  RequestMetrics,
+  StoreMetrics,
+  StoreOperation,
+} from './metrics.js';
 export { createFastifyPlugin, type FastifyLike } from './node-fastify.js';
 export {
   createNodeListener,
   type NodeListener,
   type NodeListenerOptions,
 } from './node-listener.js';
+export {
+  createMetricsServer,
+  type MetricsServer,
+  type MetricsServerOptions,
+} from './node-metrics-server.js';
+export { createPrometheusMetrics, type PrometheusOptions } from './node-prometheus.js';
 export {
   checkListen,
   createNodeServer,

@@ -21,7 +21,7 @@ export interface GatewayLogOptions {
 
 /** The log of a gateway: hand the callbacks to `createGateway` or `startGateway`. */
 export interface GatewayLog {
-  /** A line per request, at `info`; at `debug` for `/health`, which supervisors ask all the time. */
+  /** A line per request, at `info`; at `debug` for those that supervisors send all the time. */
   readonly onAccess: (access: GatewayAccess) => void;
   /** A line per fault of the server or the store, at `error`: the code and what was at fault. */
   readonly onFault: (fault: GatewayFault) => void;
@@ -74,7 +74,7 @@ export function createGatewayLog(options: GatewayLogOptions): GatewayLog {
     onAccess({ requestId, method, path, status, sentBytes, durationMs, principal }) {
       const ms = Math.round(durationMs * 10) / 10;
       const fields = { requestId, method, path: clean(path), status, sentBytes, ms, principal };
-      line(path === '/health' ? 'debug' : 'info', 'request', fields);
+      line(ASKED_ALL_THE_TIME.has(path) ? 'debug' : 'info', 'request', fields);
     },
     onFault({ requestId, method, path, status, error }) {
       const code = isOrbweaverError(error) ? error.code : 'INTERNAL';
@@ -85,6 +85,8 @@ export function createGatewayLog(options: GatewayLogOptions): GatewayLog {
     info: (message) => line('info', 'message', { message: clean(message) }),
   };
 }
+
+const ASKED_ALL_THE_TIME = new Set(['/health', '/ready', '/metrics']);
 
 function fieldText([name, value]: [string, unknown]): string {
   if (name === 'sentBytes') return `${value} B`;

@@ -51,23 +51,33 @@ export function access(
         principal,
       });
     };
-    if (response.body !== null) return { ...response, body: countedBody(response.body, end) };
+    if (response.body !== null) {
+      return { ...response, body: countedBody(response.body, { onEnd: end }) };
+    }
     end(0);
     return response;
   };
 }
 
-/** `body`, with a call of `end` when it was read, broke or is cancelled, whichever is first. */
-function countedBody(body: Body, end: (sentBytes: number) => void): Body {
-  let sentBytes = 0;
+/** Who is told of the bytes of a body. */
+export interface BodyCounter {
+  readonly onBytes?: (bytes: number) => void;
+  /** Once, with all bytes that were taken: it was read, broke or is cancelled, whichever is first. */
+  readonly onEnd?: (takenBytes: number) => void;
+}
+
+/** `body`, counted. */
+export function countedBody(body: Body, { onBytes, onEnd }: BodyCounter): Body {
+  let takenBytes = 0;
   let over = false;
   const finish = (): void => {
     if (over) return;
     over = true;
-    end(sentBytes);
+    onEnd?.(takenBytes);
   };
   const count = (bytes: number): void => {
-    sentBytes += bytes;
+    takenBytes += bytes;
+    onBytes?.(bytes);
     if (bytes === 0) finish();
   };
   const { sizeBytes, nextView, take } = body;
@@ -219,7 +229,7 @@ export function budget(parts: {
     };
 }
 
-function withBody(request: HttpRequest, body: Body | null): HttpRequest {
+export function withBody(request: HttpRequest, body: Body | null): HttpRequest {
   const { method, url, headers } = request;
   return {
     method,

@@ -24,6 +24,8 @@ export interface NodeServerOptions extends NodeListenerOptions {
   readonly idleMs?: number | undefined;
   /** How long `close` waits for running requests before it cuts them off. @default 30000 */
   readonly drainMs?: number | undefined;
+  /** Told by `close` when it cuts connections on which something was still running. */
+  readonly onCut?: ((connectionCount: number) => void) | undefined;
 }
 
 /** A listening server. */
@@ -32,6 +34,10 @@ export interface NodeServer {
   readonly url: string;
   readonly host: string;
   readonly port: number;
+  /** Connections that are open now, idle ones too. */
+  connectionCount(): Promise<number>;
+  /** Responses end their connections from now on, so that clients connect anew; all is served on. */
+  drain(): void;
   /** Stops accepting, lets running requests end (up to `drainMs`), closes all connections. */
   close(): Promise<void>;
 }
@@ -66,7 +72,8 @@ export async function createNodeServer(
   const clock = options.clock ?? SYSTEM_CLOCK;
   const latest = new WeakMap<object, Incoming>();
   let closing = false;
-  const handle = createIncomingHandler(gateway, options, () => closing);
+  let draining = false;
+  const handle = createIncomingHandler(gateway, options, () => closing || draining);
 
   const serve = (
     request: IncomingMessage,
@@ -97,17 +104,30 @@ export async function createNodeServer(
   });
 
   const port = await listen(server, host, options.port ?? DEFAULT_PORT);
+  const connectionCount = (): Promise<number> =>
+    new Promise((resolve) => {
+      server.getConnections((_error, count = 0) => resolve(count));
+    });
+  const cut = async (): Promise<void> => {
+    const count = await connectionCount();
+    if (count > 0) options.onCut?.(count);
+    server.closeAllConnections();
+  };
   return {
     url: `http://${urlHost(host)}:${port}`,
     host,
     port,
+    connectionCount,
+    drain() {
+      draining = true;
+    },
     async close(): Promise<void> {
       closing = true;
       const closed = new Promise<void>((resolve) => {
         server.close(() => resolve());
       });
       server.closeIdleConnections();
-      const stopTimer = clock.setTimer(drainMs, () => server.closeAllConnections());
+      const stopTimer = clock.setTimer(drainMs, () => void cut());
       await closed;
       stopTimer();
     },
@@ -127,7 +147,8 @@ export async function checkListen({
   await new Promise((resolve) => server.close(resolve));
 }
 
-function listen(server: Server, host: string, port: number): Promise<number> {
+/** Resolves with the port. @throws what {@link createNodeServer} does */
+export function listen(server: Server, host: string, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const fields = { host, port, system: error.code ?? '' };

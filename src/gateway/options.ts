@@ -1,5 +1,6 @@
 import { checkOptions, is, type OptionRules } from '../options/index.js';
 import { type CorsOptions, checkCors } from './cors.js';
+import type { GatewayMetrics } from './metrics.js';
 import type { GatewayAccess, GatewayFault } from './ports.js';
 
 /** Settings of a gateway. All have defaults ({@link GATEWAY_DEFAULTS}). */
@@ -57,6 +58,8 @@ export interface GatewayOptions {
   readonly onAccess?: ((access: GatewayAccess) => void) | undefined;
   /** Told about every response with a status of 500 or above, and about damaged data. @default nobody */
   readonly onFault?: ((fault: GatewayFault) => void) | undefined;
+  /** Who counts requests, operations of the store and dedup questions. @default nobody */
+  readonly metrics?: GatewayMetrics | undefined;
 }
 
 /** What the gateway uses when an option is not given. Units are in the names. */
@@ -98,6 +101,7 @@ export interface GatewaySettings extends Readonly<typeof GATEWAY_DEFAULTS> {
   readonly cors: CorsOptions | null;
   readonly onAccess: ((access: GatewayAccess) => void) | undefined;
   readonly onFault: ((fault: GatewayFault) => void) | undefined;
+  readonly metrics: GatewayMetrics | undefined;
 }
 
 const RULES: OptionRules<GatewayOptions> = {
@@ -116,11 +120,12 @@ const RULES: OptionRules<GatewayOptions> = {
   cors: is.object,
   onAccess: is.callback,
   onFault: is.callback,
+  metrics: is.object,
 };
 
 /** Checks every option once. @throws TypeError, RangeError */
 export function gatewaySettings(options: GatewayOptions = {}): GatewaySettings {
-  const { publicUrl, secret, cors, onAccess, onFault, ...rest } = checkOptions(
+  const { publicUrl, secret, cors, onAccess, onFault, metrics, ...rest } = checkOptions(
     'createGateway',
     options,
     RULES,
@@ -140,6 +145,7 @@ export function gatewaySettings(options: GatewayOptions = {}): GatewaySettings {
     cors: cors === undefined ? null : checkCors(cors, 'cors'),
     onAccess,
     onFault,
+    metrics,
   };
 }
 

@@ -26,6 +26,8 @@ export function chunkRoutes(services: GatewayServices): Route[] {
         scope,
         onFault: (error) => services.fault(call, error),
       });
+      const { metrics } = services.settings;
+      metrics?.dedupAsked({ chunkCount: question.chunks.length, found: found !== null });
       if (found === null) return null;
       const headers = {
         'content-type': 'application/octet-stream',

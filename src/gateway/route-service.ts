@@ -13,23 +13,44 @@ const STATUS_OF_STATE: Readonly<Record<StoreState['state'], number>> = {
   failing: 503,
 };
 
+const NOT_KEPT = { 'cache-control': 'no-store' };
+
 /** A store is looked at no more often than this: it writes a file to find out. */
 const CHECK_EVERY_MS = 5_000;
 
-/** GET and HEAD /health for supervisors, POST /v1/telemetry for clients that report. */
-export function serviceRoutes({ store, clock }: GatewayServices): Route[] {
+/**
+ * GET and HEAD /health for supervisors, /ready for balancers, POST /v1/telemetry for clients that report.
+ *
+ * The two differ: `/health` asks whether the process is of any use and `/ready` whether requests of every
+ * kind should be sent to it.
+ */
+export function serviceRoutes({ store, clock, isDraining }: GatewayServices): Route[] {
   let checked: Promise<StoreState> | null = null;
   let checkedMs = 0;
-  const health = async (): Promise<HttpResponse> => {
+  let firstState: StoreState['state'] | null = null;
+  const look = async (): Promise<StoreState> => {
     if (checked === null || clock.now() - checkedMs >= CHECK_EVERY_MS) {
       checkedMs = clock.now();
       checked = store.check?.() ?? Promise.resolve({ state: 'ok', detail: '', freeBytes: null });
     }
-    const { state, freeBytes } = await checked;
+    const found = await checked;
+    firstState ??= found.state;
+    return found;
+  };
+  const health = async (): Promise<HttpResponse> => {
+    const { state, freeBytes } = await look();
     const free = freeBytes === null ? {} : { freeBytes };
     return jsonResponse({ status: state, ...free }, STATUS_OF_STATE[state]);
   };
+  const ready = async (): Promise<HttpResponse> => {
+    const { state } = isDraining() ? { state: 'draining' as const } : await look();
+    const asFirst = state === 'read-only' && firstState === 'read-only';
+    const isReady = state === 'ok' || asFirst;
+    return jsonResponse({ ready: isReady, status: state }, isReady ? 200 : 503, NOT_KEPT);
+  };
   return [
+    { method: 'GET', path: '/ready', scope: null, handle: ready },
+    { method: 'HEAD', path: '/ready', scope: null, handle: ready },
     { method: 'GET', path: '/health', scope: null, handle: health },
     { method: 'HEAD', path: '/health', scope: null, handle: health },
     {

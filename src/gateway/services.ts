@@ -37,6 +37,8 @@ export interface SharedServices {
   readonly planTurns: Turns;
   /** Work that goes on behind a streamed response; `close()` waits for it. */
   background(work: Promise<unknown>): void;
+  /** True from the moment on when `/ready` has to say that requests go elsewhere. */
+  isDraining(): boolean;
   /** Reports a failure that shows only inside a streamed response. */
   fault(call: Call, error: unknown): void;
 }

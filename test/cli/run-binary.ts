@@ -76,12 +76,19 @@ export interface Served {
   readonly writeToken: string;
   /** SIGTERM; resolves to the exit code. */
   stop(): Promise<number | null>;
+  readonly child: ChildProcessWithoutNullStreams;
+  /** What it has written there so far; all of it when `ended` has resolved. */
+  readonly stderr: () => string;
+  /** Exit code, or the signal by which it ended. */
+  readonly ended: Promise<[number | null, string | null]>;
 }
 
 /** `serve --json` until it has printed its first line. */
 export async function serve(args: readonly string[]): Promise<Served> {
   const child = start(['serve', '--json', ...args], {});
-  const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+  const ended = new Promise<[number | null, string | null]>((resolve) =>
+    child.once('close', (code, signal) => resolve([code, signal])),
+  );
   let errors = '';
   child.stderr.on('data', (piece: Buffer) => {
     errors += piece.toString('utf8');
@@ -98,9 +105,12 @@ export async function serve(args: readonly string[]): Promise<Served> {
   const parsed = JSON.parse(line) as { url: string; readToken: string; writeToken: string };
   return {
     ...parsed,
-    stop: () => {
+    child,
+    ended,
+    stderr: () => errors,
+    async stop() {
       child.kill('SIGTERM');
-      return ended;
+      return (await ended)[0];
     },
   };
 }

@@ -63,7 +63,7 @@ afterAll(async () => {
 });
 
 describe('the programs of the documents', () => {
-  const names = ['README.md', 'docs/gateway.md', 'docs/folders.md'];
+  const names = ['README.md', 'docs/gateway.md', 'docs/operating.md', 'docs/folders.md'];
   const all = names.flatMap((name) =>
     snippets(name, 'js').map((code, index) => [`${name}, number ${index + 1}`, code] as const),
   );
