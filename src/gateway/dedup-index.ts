@@ -2,10 +2,10 @@ import { MerkleHash } from '../hash/index.js';
 import { chunkKey, chunkPrefix } from './keys.js';
 import type { ObjectEntry, ObjectStore } from './ports.js';
 
-/** Which shards know a chunk. */
+/** Which shards know a chunk, by the objects that older versions wrote: `chunks/<chunk>/<shard>`. */
 export interface DedupIndex {
   /** The newest ones, newest first, at most {@link MAX_SHARDS}. */
-  shards(chunk: MerkleHash): Promise<readonly MerkleHash[]>;
+  entries(chunk: MerkleHash): Promise<readonly { shard: MerkleHash; createdMs: number }[]>;
 }
 
 /** Shards that contribute to one response; a chunk that all files share is known to many more. */
@@ -23,7 +23,7 @@ export function createDedupIndex(
     for (const shard of old) await store.delete(chunkKey(chunk, shard));
   };
   return {
-    async shards(chunk) {
+    async entries(chunk) {
       const prefix = chunkPrefix(chunk);
       let newest: ObjectEntry[] = [];
       const old: MerkleHash[] = [];
@@ -41,7 +41,7 @@ export function createDedupIndex(
       cut();
       // A store that cannot be written is read all the same.
       if (old.length + newest.length > PRUNE_ABOVE) background(prune(chunk, old));
-      return newest.map(hashOf);
+      return newest.map((entry) => ({ shard: hashOf(entry), createdMs: entry.modifiedMs }));
     },
   };
 }

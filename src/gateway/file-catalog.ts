@@ -55,7 +55,7 @@ export function createFileCatalog(options: {
   return {
     async get(hash) {
       const name = hash.toString();
-      const found = await index.find(hash, cache.peek(name)?.version);
+      const found = await index.find(hash);
       if (found === null) return null;
       const { version } = found;
       const known = cache.get(name);

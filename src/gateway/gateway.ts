@@ -275,7 +275,13 @@ function createTenantServices(
   const { cacheBytes } = memory;
   const store = tenantStore(root, tenant);
   const secrets = shared.secretsOf(tenant);
-  const index = createStoreIndex({ store, hasher, background: shared.background });
+  const index = createStoreIndex({
+    store,
+    hasher,
+    clock,
+    cacheBytes: cacheBytes.index,
+    background: shared.background,
+  });
   const xorbs = createXorbCatalog({ store, hasher, cacheBytes: cacheBytes.footers });
   const outlines = createShardOutlines({
     store,

@@ -19,6 +19,7 @@ export const xorbKey = (hash: MerkleHash): string => `xorbs/${hash}`;
 export const shardObjectKey = (hash: MerkleHash): string => `shards/${hash}`;
 export const FILES_PREFIX = 'files/';
 export const fileKey = (hash: MerkleHash): string => FILES_PREFIX + hash;
+export const TABLES_PREFIX = 'index/';
 export const INCOMING_PREFIX = 'incoming/';
 export const incomingKey = (grantId: string): string => INCOMING_PREFIX + grantId;
 export const CHUNKS_PREFIX = 'chunks/';

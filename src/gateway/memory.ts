@@ -33,6 +33,8 @@ export interface CacheBytes {
   /** Footers are asked for most often by far. */
   readonly footers: number;
   readonly files: number;
+  /** Tables of the index. */
+  readonly index: number;
   /** Outlines of shards. */
   readonly outlines: number;
   /** Folded terms. */
@@ -62,8 +64,9 @@ export function createMemory(settings: GatewaySettings, clock: Clock): GatewayMe
     dedup: whole.part(share(3)),
     cacheBytes: {
       whole: share(3),
-      footers: share(1.75),
-      files: share(0.5),
+      footers: share(1.5),
+      files: share(0.25),
+      index: share(0.5),
       outlines: share(0.5),
       trees: share(0.25),
     },

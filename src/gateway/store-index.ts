@@ -1,13 +1,13 @@
-import { bytesEqual } from '../bytes/index.js';
+import { hexEncode } from '../bytes/index.js';
 import type { Clock } from '../flow/index.js';
 import { MerkleHash } from '../hash/index.js';
 import type { Hasher } from '../hash/ports.js';
+import { SYSTEM_CLOCK, systemRandomBytes } from '../platform/index.js';
 import type { ShardFile } from '../shard/index.js';
-import { createDedupIndex } from './dedup-index.js';
-import { isDamage } from './failures.js';
-import { encodeFileRecord, readRecord } from './file-record.js';
-import { CHUNKS_PREFIX, chunkKey, FILES_PREFIX, fileKey } from './keys.js';
+import { MAX_SHARDS } from './dedup-index.js';
+import { createObjectRecords } from './object-records.js';
 import type { ObjectStore } from './ports.js';
+import { createIndexTables } from './tables/index.js';
 import { mapLimited } from './turns.js';
 
 /**
@@ -23,15 +23,16 @@ export interface StoreIndex {
    * @throws OrbweaverError `INTEGRITY` for a damaged record
    */
   file(hash: MerkleHash): Promise<ShardFile | null>;
-  /**
-   * Where its record is, without reading all of it; null when it is not registered. With the version of an
-   * earlier answer that still holds, the answer is that version again.
-   */
-  find(hash: MerkleHash, knownVersion?: string): Promise<FoundRecord | null>;
+  /** Where its record is, without reading all of it; null when it is not registered. */
+  find(hash: MerkleHash): Promise<FoundRecord | null>;
   /** Shards that know a chunk, the newest first, at most `MAX_SHARDS`. */
   shards(chunk: MerkleHash): Promise<readonly MerkleHash[]>;
   /** Makes a stored shard findable, and then its files exist. True when any file is new or was repaired. */
   register(registration: IndexRegistration): Promise<boolean>;
+  /** Merges tables where there are enough of them; registering does the same behind itself. */
+  merge(): Promise<void>;
+  /** Bytes of memory that are held, at most `cacheBytes`. */
+  readonly usedBytes: number;
   /**
    * Files that are no longer registered when it resolves. Hashes that nobody registered are passed over.
    * Returns how many were there. Shards, xorbs and dedup entries stay.
@@ -73,96 +74,87 @@ export interface IndexRegistration {
   readonly isGood: (record: ShardFile) => Promise<boolean>;
 }
 
-const CONCURRENT_CALLS = 16;
-
 /** What an index is made of. */
 export interface StoreIndexParts {
   readonly store: ObjectStore;
-  /** For what is written. */
+  /** For what is written and read. */
   readonly hasher: Hasher;
   /** When things were registered. @default the clock of the machine */
   readonly clock?: Clock | undefined;
+  /** Memory for what was read last. @default 4 MiB */
+  readonly cacheBytes?: number | undefined;
   /** Takes work that nobody waits for. @default it runs, and its failures are dropped */
   readonly background?: ((work: Promise<unknown>) => void) | undefined;
 }
 
+const CACHE_BYTES: number = 4 * 1024 * 1024;
+const CONCURRENT_CALLS = 16;
+
 /** The index of a store. Any number of them, in any number of processes, share one store. */
 export function createStoreIndex(parts: StoreIndexParts): StoreIndex {
-  const { store, background = (work) => void work.catch(() => undefined) } = parts;
-  const dedup = createDedupIndex(store, background);
+  const {
+    store,
+    hasher,
+    clock = SYSTEM_CLOCK,
+    cacheBytes = CACHE_BYTES,
+    background = (work) => void work.catch(() => undefined),
+  } = parts;
+  const objects = createObjectRecords(store, background);
+  const newName = (): string => hexEncode(systemRandomBytes(32));
+  const tables = createIndexTables({ store, hasher, clock, cacheBytes, newName });
 
   async function find(hash: MerkleHash): Promise<FoundRecord | null> {
-    const info = await store.head(fileKey(hash));
-    return info === null ? null : { version: info.version, load: () => readRecord(store, hash) };
+    const entry = await tables.file(hash);
+    if (entry === null || entry.file === null) return objects.find(hash);
+    const { file, shard, createdMs } = entry;
+    return { version: `${shard} ${createdMs}`, load: async () => file };
   }
 
-  /** True when its record was stored: it is new, or the one that was there is no good any more. */
-  async function putFile(
-    file: ShardFile,
-    isGood: (record: ShardFile) => Promise<boolean>,
-  ): Promise<boolean> {
-    const key = fileKey(file.hash);
-    const record = encodeFileRecord(file);
-    if (await store.put(key, record)) return true;
-    const there = await store.read(key);
-    if (there !== null && bytesEqual(there, record)) return false;
-    if (there !== null && (await isGoodRecord(file.hash, isGood))) return false;
-    return store.put(key, record, { replace: true });
-  }
-
-  async function isGoodRecord(
-    hash: MerkleHash,
-    isGood: (record: ShardFile) => Promise<boolean>,
-  ): Promise<boolean> {
-    try {
-      return await isGood(await readRecord(store, hash));
-    } catch (error) {
-      if (isDamage(error)) return false;
-      throw error;
-    }
+  async function shardsOf(chunk: MerkleHash): Promise<MerkleHash[]> {
+    const [packed, old] = await Promise.all([tables.shards(chunk), objects.shards(chunk)]);
+    if (old.length === 0) return packed.map(({ shard }) => shard);
+    const all = [...packed, ...old].sort((a, b) => b.createdMs - a.createdMs);
+    const newest = new Map(all.map(({ shard }) => [shard.toString(), shard]));
+    return [...newest.values()].slice(0, MAX_SHARDS);
   }
 
   return {
     async *files() {
-      for await (const { key, modifiedMs } of store.list(FILES_PREFIX)) {
-        const hash = MerkleHash.parse(key.slice(FILES_PREFIX.length));
-        const sizeBytes = await sizeOf(store, hash);
-        yield { hash, sizeBytes, createdMs: modifiedMs, shard: null };
+      for await (const [hash, { sizeBytes, createdMs, shard, file }] of tables.files()) {
+        // What was removed while a process was stopped.
+        if (file === null && (await objects.find(hash)) === null) continue;
+        yield { hash, sizeBytes, createdMs, shard };
+      }
+      for await (const file of objects.files()) {
+        if ((await tables.file(file.hash)) === null) yield file;
       }
     },
     async file(hash) {
       return (await find(hash))?.load() ?? null;
     },
     find,
-    shards: dedup.shards,
-    async register({ shard, chunks, files, isGood }) {
-      await mapLimited(chunks, CONCURRENT_CALLS, (chunk) =>
-        store.put(chunkKey(chunk, shard), new Uint8Array(0)),
-      );
-      const stored = await mapLimited(files, CONCURRENT_CALLS, (file) => putFile(file, isGood));
-      return stored.includes(true);
+    shards: shardsOf,
+    async register(registration) {
+      const isNew = await tables.register(registration);
+      background(tables.merge());
+      return isNew;
     },
+    merge: () => tables.merge(),
     async remove(hashes) {
-      const gone = await mapLimited(hashes, CONCURRENT_CALLS, (hash) =>
-        store.delete(fileKey(hash)),
-      );
+      const packed = await tables.remove(hashes);
+      const gone = await mapLimited(hashes, CONCURRENT_CALLS, async (hash) => {
+        const wasObject = await objects.remove(hash);
+        return wasObject || packed.has(hash.toString());
+      });
       return gone.filter(Boolean).length;
     },
     async forgetShards(shards) {
       const names = new Set(shards.map((shard) => shard.toString()));
-      for await (const { key } of store.list(CHUNKS_PREFIX)) {
-        if (names.has(key.slice(key.lastIndexOf('/') + 1))) await store.delete(key);
-      }
+      await tables.forgetShards(names);
+      await objects.forgetShards(names);
+    },
+    get usedBytes() {
+      return tables.usedBytes;
     },
   };
-}
-
-async function sizeOf(store: ObjectStore, hash: MerkleHash): Promise<number | null> {
-  try {
-    const { terms } = await readRecord(store, hash);
-    return terms.reduce((sum, { unpackedBytes }) => sum + unpackedBytes, 0);
-  } catch (error) {
-    if (isDamage(error)) return null;
-    throw error;
-  }
 }

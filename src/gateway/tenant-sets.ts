@@ -81,8 +81,7 @@ export function createTenantSets(parts: {
   };
 }
 
-function cachedBytes({ xorbs, files, outlines, trees, health }: GatewayServices): number {
-  return (
-    xorbs.usedBytes + files.usedBytes + outlines.usedBytes + trees.usedBytes + health.usedBytes
-  );
+function cachedBytes({ xorbs, index, files, outlines, trees, health }: GatewayServices): number {
+  const caches = [xorbs, index, files, outlines, trees, health];
+  return caches.reduce((sum, { usedBytes }) => sum + usedBytes, 0);
 }

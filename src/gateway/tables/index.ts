@@ -1,0 +1,156 @@
+import { isOrbweaverError } from '../../errors.js';
+import type { Clock } from '../../flow/index.js';
+import { MerkleHash } from '../../hash/index.js';
+import type { Hasher } from '../../hash/ports.js';
+import { damaged } from '../failures.js';
+import type { ObjectStore } from '../ports.js';
+import type { IndexRegistration } from '../store-index.js';
+import { type ChunkEntry, decodeFileEntry, decodeStamp, type FileEntry } from './entries.js';
+import { CHUNKS } from './format.js';
+import { createTableList, type TableList, type TableName } from './list.js';
+import { createTableLock } from './lock.js';
+import { newestShards } from './merge.js';
+import { createTableReader, TableGone } from './read.js';
+import { registerInTables } from './register.js';
+import { allFiles, findFile, searchTables } from './search.js';
+import {
+  FAN_IN,
+  filesIn,
+  mergeTables,
+  namesShard,
+  rewriteTable,
+  type Unwanted,
+  type UpkeepParts,
+} from './upkeep.js';
+
+/**
+ * The packed part of the index. Each registration writes one table (`format.ts`); sixteen of a level
+ * become one of the next, so that a store of a million registrations has some tens of them.
+ */
+export interface IndexTables {
+  /** @throws OrbweaverError `INTEGRITY` */
+  file(hash: MerkleHash): Promise<FileEntry | null>;
+  files(): AsyncIterable<readonly [hash: MerkleHash, entry: FileEntry]>;
+  /** Newest first. */
+  shards(chunk: MerkleHash): Promise<readonly ChunkEntry[]>;
+  register(registration: IndexRegistration): Promise<boolean>;
+  merge(): Promise<void>;
+  /** Which of them were there. */
+  remove(hashes: readonly MerkleHash[]): Promise<ReadonlySet<string>>;
+  forgetShards(shards: ReadonlySet<string>): Promise<void>;
+  readonly usedBytes: number;
+}
+
+/** What another process registers shows in dedup responses after this at the latest. */
+const CHUNKS_AGE_MS = 2000;
+const MAX_ATTEMPTS = 8;
+
+export function createIndexTables(parts: {
+  readonly store: ObjectStore;
+  readonly hasher: Hasher;
+  readonly clock: Clock;
+  readonly cacheBytes: number;
+  /** 64 hexadecimal digits that nobody else has. */
+  readonly newName: () => string;
+}): IndexTables {
+  const { store, hasher, clock, newName } = parts;
+  const reader = createTableReader(parts);
+  const list: TableList = createTableList(store, clock);
+  const lock = createTableLock({ store, clock, newOwner: newName });
+  const upkeep: UpkeepParts = { store, hasher, reader, list, newName };
+  /** Tables that cannot be merged. */
+  const bad = new Set<string>();
+
+  async function shards(chunk: MerkleHash): Promise<ChunkEntry[]> {
+    let tables = await list.known(CHUNKS_AGE_MS);
+    for (let attempt = 0; ; attempt++) {
+      const { values, isStale } = await searchTables(reader, tables, CHUNKS, chunk);
+      // What is damaged is left out: dedup is an optimisation.
+      if (!isStale || attempt === MAX_ATTEMPTS) {
+        return newestShards(values.map(({ value }) => value)).map(decodeStamp);
+      }
+      tables = await list.refresh();
+    }
+  }
+
+  /** Rewrites every table of which `look` wants something gone, until none is left. */
+  async function dropFrom(look: (table: TableName) => Promise<Unwanted | null>): Promise<void> {
+    const held = await lock.take();
+    try {
+      const done = new Set<string>();
+      let damage: unknown = null;
+      for (;;) {
+        await held.check();
+        const table = (await list.refresh()).find(({ key }) => !done.has(key));
+        if (table === undefined) break;
+        done.add(table.key);
+        try {
+          const unwanted = await look(table);
+          if (unwanted !== null) await rewriteTable(upkeep, held, table, unwanted, textOf);
+        } catch (error) {
+          if (error instanceof TableGone) continue;
+          if (!isOrbweaverError(error) || error.code !== 'INTEGRITY') throw error;
+          damage = error;
+        }
+      }
+      if (damage !== null) throw damage;
+    } finally {
+      await held.release();
+    }
+  }
+
+  return {
+    async file(hash) {
+      const value = await findFile(reader, list, hash);
+      return value === null ? null : decoded(hash, value);
+    },
+    async *files() {
+      for await (const { key, value } of allFiles(reader, list)) {
+        const hash = MerkleHash.from(key);
+        yield [hash, decoded(hash, value)] as const;
+      }
+    },
+    shards,
+    register: (registration) =>
+      registerInTables({ store, hasher, clock, reader, list, shards }, registration),
+    async merge() {
+      const tables = await list.known(Number.POSITIVE_INFINITY);
+      if (tables.length < FAN_IN) return;
+      const held = await lock.tryTake();
+      if (held === null) return;
+      try {
+        await mergeTables(upkeep, held, bad);
+      } finally {
+        await held.release();
+      }
+    },
+    async remove(hashes) {
+      const found = new Set<string>();
+      await dropFrom(async (table) => {
+        const files = new Set(await filesIn(upkeep, table, hashes));
+        for (const name of files) found.add(name);
+        return files.size === 0 ? null : { files, shards: new Set() };
+      });
+      return found;
+    },
+    forgetShards: (names) =>
+      dropFrom(async (table) =>
+        (await namesShard(upkeep, table, names)) ? { files: new Set(), shards: names } : null,
+      ),
+    get usedBytes() {
+      return reader.usedBytes;
+    },
+  };
+}
+
+function textOf(key: Uint8Array): string {
+  return MerkleHash.from(key).toString();
+}
+
+function decoded(hash: MerkleHash, value: Uint8Array): FileEntry {
+  try {
+    return decodeFileEntry(hash, value);
+  } catch (error) {
+    throw damaged(`the record of file ${hash} cannot be read`, error);
+  }
+}

@@ -1,0 +1,138 @@
+import { bytesEqual } from '../../bytes/index.js';
+import type { Clock } from '../../flow/index.js';
+import type { MerkleHash } from '../../hash/index.js';
+import type { Hasher } from '../../hash/ports.js';
+import type { ShardFile } from '../../shard/index.js';
+import { isDamage } from '../failures.js';
+import { encodeFileRecord, readRecord } from '../file-record.js';
+import { fileKey } from '../keys.js';
+import type { ObjectStore } from '../ports.js';
+import type { IndexRegistration } from '../store-index.js';
+import { createYielder, mapLimited } from '../turns.js';
+import {
+  type ChunkEntry,
+  decodeFileEntry,
+  encodeChunkEntry,
+  encodeFileEntry,
+  encodeObjectEntry,
+  type FileEntry,
+  fileEntryBytes,
+  MAX_VALUE_BYTES,
+  sizeOf,
+  type TableEntry,
+} from './entries.js';
+import { FILES } from './format.js';
+import type { TableList, TableName } from './list.js';
+import { latest } from './merge.js';
+import { putTable } from './put.js';
+import type { TableReader } from './read.js';
+import { FILES_AGE_MS, searchTables } from './search.js';
+
+export interface RegisterTableParts {
+  readonly store: ObjectStore;
+  readonly hasher: Hasher;
+  readonly clock: Clock;
+  readonly reader: TableReader;
+  readonly list: TableList;
+  shards(chunk: MerkleHash): Promise<readonly ChunkEntry[]>;
+}
+
+const CONCURRENT_CALLS = 16;
+const ENTRIES_PER_TURN = 1024;
+/** Chunks that are looked up to find out whether a shard is listed. All of a shard are written at once. */
+const CHUNKS_TO_ASK = 4;
+
+/**
+ * Writes one table with what is not there yet: the files and, with them or when they are missing too, the
+ * chunks. Long records are put before it. True when a file is new or was repaired.
+ */
+export async function registerInTables(
+  parts: RegisterTableParts,
+  { shard, chunks, files, isGood }: IndexRegistration,
+): Promise<boolean> {
+  const { clock, list } = parts;
+  const tables = await intactTables(parts, await list.known(FILES_AGE_MS));
+  const yieldAfter = createYielder(ENTRIES_PER_TURN);
+  const nowMs = clock.unixMs();
+  const added: TableEntry[] = [];
+  await mapLimited(files, CONCURRENT_CALLS, async (file) => {
+    await yieldAfter(1);
+    const there = await entryOf(parts, tables, file.hash);
+    if (there !== null && (await stillBuilds(parts, file, there, isGood))) return;
+    // What takes the place of another record has to be newer, whatever the clocks say.
+    const createdMs = Math.max(nowMs, (there?.createdMs ?? 0) + 1);
+    added.push(await newEntry(parts, { shard, createdMs }, file));
+  });
+  if (added.length === 0 && (await isListed(parts, shard, chunks))) return false;
+  const value = encodeChunkEntry({ shard, createdMs: nowMs });
+  const listed = chunks.map((chunk) => ({ key: chunk.bytes, value }));
+  list.change([await putTable(parts, added, listed)], []);
+  return added.length > 0;
+}
+
+/** Those that are as they were read: what is damaged by now must not pass for registered. */
+async function intactTables(
+  { reader }: RegisterTableParts,
+  tables: readonly TableName[],
+): Promise<readonly TableName[]> {
+  const states = await mapLimited(tables, CONCURRENT_CALLS, ({ key }) => reader.look(key));
+  return tables.filter((_, index) => states[index] !== 'gone');
+}
+
+/** The newest entry that can be read. */
+async function entryOf(
+  { reader }: RegisterTableParts,
+  tables: readonly TableName[],
+  hash: MerkleHash,
+): Promise<FileEntry | null> {
+  const { values } = await searchTables(reader, tables, FILES, hash);
+  if (values.length === 0) return null;
+  return decodeFileEntry(hash, latest(values.map(({ value }) => value)));
+}
+
+async function stillBuilds(
+  { store }: RegisterTableParts,
+  file: ShardFile,
+  there: FileEntry,
+  isGood: IndexRegistration['isGood'],
+): Promise<boolean> {
+  try {
+    const record = there.file ?? (await readRecord(store, file.hash));
+    return isSame(record, file, there) || (await isGood(record));
+  } catch (error) {
+    if (isDamage(error)) return false;
+    throw error;
+  }
+}
+
+function isSame(record: ShardFile, file: ShardFile, stamp: ChunkEntry): boolean {
+  if (record.terms.length !== file.terms.length) return false;
+  if (record.terms.length > 0xffff)
+    return bytesEqual(encodeFileRecord(record), encodeFileRecord(file));
+  return bytesEqual(encodeFileEntry(stamp, record), encodeFileEntry(stamp, file));
+}
+
+/** The entry of a file; a long record is stored first, in place of one that is no good. */
+async function newEntry(
+  { store }: RegisterTableParts,
+  stamp: ChunkEntry,
+  file: ShardFile,
+): Promise<TableEntry> {
+  const key = file.hash.bytes;
+  if (fileEntryBytes(file) <= MAX_VALUE_BYTES) return { key, value: encodeFileEntry(stamp, file) };
+  await store.put(fileKey(file.hash), encodeFileRecord(file), { replace: true });
+  return { key, value: encodeObjectEntry({ ...stamp, sizeBytes: sizeOf(file) }) };
+}
+
+async function isListed(
+  parts: RegisterTableParts,
+  shard: MerkleHash,
+  chunks: readonly MerkleHash[],
+): Promise<boolean> {
+  if (chunks.length === 0) return true;
+  for (const chunk of chunks.slice(0, CHUNKS_TO_ASK)) {
+    const known = await parts.shards(chunk);
+    if (known.some((entry) => entry.shard.equals(shard))) return true;
+  }
+  return false;
+}
