@@ -8,8 +8,10 @@ import type { ObjectReader, ObjectStore } from './ports.js';
  *
  *   xorbs/<xorb>            chunk records and the footer that was rebuilt here
  *   shards/<shard>          a registered shard as written again here, named by its data-key hash
- *   chunks/<chunk>/<shard>  empty: this shard can answer a dedup query for this chunk
- *   files/<file>            the file's terms; written last, so a file exists when all it needs does
+ *   files/<file>            the file's terms, where they take more than 4 KiB (all files, of an older store)
+ *   index/<level>-<name>    the terms of all other files, and which shards know a chunk (`tables/`);
+ *                           written last, so a file exists when all it needs does
+ *   chunks/<chunk>/<shard>  of an older store: this shard can answer a dedup query for this chunk
  *   tenants/<tenant>/…      all of these for a tenant (`tenants.ts`)
  *   tenant-names/<tenant>   empty: there is such a tenant
  *   incoming/<grant>        a xorb that was put there by an upload grant, until it is committed or the

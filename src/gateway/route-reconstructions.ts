@@ -24,7 +24,7 @@ import { bytesResponse, emptyResponse } from './responses.js';
 import type { Route } from './router.js';
 import type { GatewayServices } from './services.js';
 import { signUrl, splitForUrls } from './signed-url.js';
-import { createYielder, pause } from './turns.js';
+import { createYielder, mapLimited, pause } from './turns.js';
 import { rawBytesOf } from './xorb-catalog.js';
 
 /**
@@ -125,6 +125,9 @@ async function withChunkSizes(
   return { ...planned, term: (index) => terms[index] as Term };
 }
 
+/** Files of a batch that are looked up side by side. */
+const CONCURRENT_LOOKUPS = 16;
+
 /** Files in one batch; a list of more is cut by nobody we know. */
 const MAX_BATCH_FILES = 1000;
 
@@ -134,9 +137,11 @@ async function getBatch(
   call: Call,
   ids: readonly MerkleHash[],
 ): Promise<HttpResponse> {
-  const files = new Map<string, CatalogFile>();
-  for (const id of ids) files.set(id.toString(), await registeredFile(services, id));
-  const parts = [...files.values()].map((file) => ({ file, start: 0, end: file.sizeBytes }));
+  const unique = new Map(ids.map((id) => [id.toString(), id]));
+  const files = await mapLimited([...unique.values()], CONCURRENT_LOOKUPS, (id) =>
+    registeredFile(services, id),
+  );
+  const parts = files.map((file) => ({ file, start: 0, end: file.sizeBytes }));
   const plan = await planInTurn(services, call, parts);
   const fetches = withUrls(services, call, plan, 1);
   const all = encodeReconstructionV1({ offsetIntoFirstTerm: 0, terms: [], fetches });

@@ -1,6 +1,6 @@
 import { hexEncode } from '../bytes/index.js';
 import type { Clock } from '../flow/index.js';
-import { MerkleHash } from '../hash/index.js';
+import type { MerkleHash } from '../hash/index.js';
 import type { Hasher } from '../hash/ports.js';
 import { SYSTEM_CLOCK, systemRandomBytes } from '../platform/index.js';
 import type { ShardFile } from '../shard/index.js';

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { createBodyBuffers } from '../../src/gateway/body-buffers.js';
 import { buildDedup } from '../../src/gateway/dedup-build.js';
-import { createDedupIndex } from '../../src/gateway/dedup-index.js';
 import { DEDUP_RESPONSE_MAX_BYTES } from '../../src/gateway/dedup-responses.js';
 import { DEDUP_KEY_PERIOD_MS } from '../../src/gateway/secrets.js';
 import { createShardOutlines } from '../../src/gateway/shard-outline.js';
+import { createStoreIndex } from '../../src/gateway/store-index.js';
 import { createThreadVerifier } from '../../src/gateway/thread-verifier.js';
 import { createXorbCatalog } from '../../src/gateway/xorb-catalog.js';
 import { createXorbHealth } from '../../src/gateway/xorb-health.js';
@@ -198,7 +198,7 @@ describe('a dedup query', () => {
     await publish(rig, xorbs, files);
     const { store } = rig;
     const catalog = createXorbCatalog({ store, hasher, cacheBytes: 1_000_000 });
-    const index = createDedupIndex(store, () => undefined);
+    const index = createStoreIndex({ store, hasher });
     const parts = {
       hasher,
       key: new Uint8Array(32).fill(1),

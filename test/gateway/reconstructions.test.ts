@@ -19,6 +19,7 @@ import {
   fileOf,
   hasher,
   jsonOf,
+  keysOf,
   publish,
   READ_TOKEN,
   type Rig,
@@ -358,7 +359,7 @@ describe('damage in the store', () => {
     const reference = await reconstruction(await published(), whole.hash.toString());
     const base = await published();
     const stored = (await base.store.read(`xorbs/${xorb.hash}`)) as Uint8Array;
-    const file = (await base.store.read(`files/${whole.hash}`)) as Uint8Array;
+    const file = encodeFileRecord(whole);
     for (let at = xorb.bytes.length; at < stored.length; at += 3) {
       const rig = createRig();
       const bad = stored.slice();
@@ -388,10 +389,24 @@ describe('damage in the store', () => {
     ],
     ['a file record without bytes', `files/${whole.hash}`, () => new Uint8Array(0)],
     ['a file record of another file', `files/${whole.hash}`, () => encodeFileRecord(mixed)],
-  ])('(%s) is 410 and INTEGRITY', async (_name, key, change) => {
+    ['a table of the index without bytes', 'index', () => new Uint8Array(0)],
+    ['a table of the index cut short', 'index', (bytes: Uint8Array) => bytes.slice(0, -1)],
+    ['a table of the index of zeros', 'index', (bytes: Uint8Array) => bytes.fill(0)],
+    [
+      'a table of the index with another first byte',
+      'index',
+      (bytes: Uint8Array) => bytes.fill(~(bytes[0] as number), 0, 1),
+    ],
+  ])('(%s) is 410 and INTEGRITY', async (_name, name, change) => {
     const source = await published();
     const rig = createRig({ store: source.store });
-    await spoil(rig, key, change);
+    const [table] = (await keysOf(rig.store, 'index/')) as [string];
+    if (name.startsWith('files/')) {
+      // As older versions wrote it.
+      await rig.store.delete(table);
+      await rig.store.put(name, encodeFileRecord(whole));
+    }
+    await spoil(rig, name === 'index' ? table : name, change);
     const response = await ask(rig);
     expect(response.status).toBe(410);
     expect((await jsonOf(response)).code).toBe('INTEGRITY');

@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { Budget, Scope } from '../../src/flow/index.js';
 import { createBodyBuffers } from '../../src/gateway/body-buffers.js';
-import { createDedupIndex, MAX_SHARDS } from '../../src/gateway/dedup-index.js';
+import { MAX_SHARDS } from '../../src/gateway/dedup-index.js';
 import { createDedupResponses } from '../../src/gateway/dedup-responses.js';
 import { createGateway, createMemoryStore, type ObjectStore } from '../../src/gateway/index.js';
 import { createSecrets } from '../../src/gateway/secrets.js';
 import { MAX_CHUNKS_PER_SHARD } from '../../src/gateway/shard-check.js';
 import { createShardOutlines } from '../../src/gateway/shard-outline.js';
+import { createStoreIndex } from '../../src/gateway/store-index.js';
 import { createThreadVerifier } from '../../src/gateway/thread-verifier.js';
 import { createXorbCatalog } from '../../src/gateway/xorb-catalog.js';
 import { createXorbHealth } from '../../src/gateway/xorb-health.js';
@@ -284,7 +285,7 @@ describe('64 questions at once', () => {
         }),
         health: createXorbHealth({ store, xorbs: catalog, verifier, buffers, onDamage }),
       },
-      index: createDedupIndex(store, () => undefined),
+      index: createStoreIndex({ store, hasher }),
       secrets: createSecrets(new Uint8Array(32), hasher),
       clock,
       memory,

@@ -150,20 +150,26 @@ export function writeEntry(page: Uint8Array, offset: number, { key, value }: Tab
   page.set(value, offset + HEAD_BYTES);
 }
 
+/** Where the entry at `at` ends. @throws OrbweaverError `FORMAT_INVALID` */
+function entryEnd(page: Uint8Array, at: number): number {
+  const valueAt = at + HEAD_BYTES;
+  if (valueAt > page.length) throw invalid('a page ends in an entry');
+  const length = (page[valueAt - 2] as number) + 256 * (page[valueAt - 1] as number);
+  if (length > MAX_VALUE_BYTES || valueAt + length > page.length) {
+    throw invalid(`an entry claims ${length} bytes`);
+  }
+  return valueAt + length;
+}
+
 /** The entries of a page, as views of it. @throws OrbweaverError `FORMAT_INVALID` */
 export function* entriesOf(page: Uint8Array): Generator<TableEntry> {
   for (let at = 0; at < page.length; ) {
-    const valueAt = at + HEAD_BYTES;
-    if (valueAt > page.length) throw invalid('a page ends in an entry');
-    const length = (page[valueAt - 2] as number) + 256 * (page[valueAt - 1] as number);
-    if (length > MAX_VALUE_BYTES || valueAt + length > page.length) {
-      throw invalid(`an entry claims ${length} bytes`);
-    }
+    const end = entryEnd(page, at);
     yield {
       key: page.subarray(at, at + HASH_BYTES),
-      value: page.subarray(valueAt, valueAt + length),
+      value: page.subarray(at + HEAD_BYTES, end),
     };
-    at = valueAt + length;
+    at = end;
   }
 }
 
@@ -181,13 +187,24 @@ export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   return a.length - b.length;
 }
 
-/** Values of `key` in a page. @throws OrbweaverError `FORMAT_INVALID` */
+/** Values of `key` in a page, as views of it. @throws OrbweaverError `FORMAT_INVALID` */
 export function valuesIn(page: Uint8Array, key: Uint8Array): Uint8Array[] {
   const values: Uint8Array[] = [];
-  for (const entry of entriesOf(page)) {
-    const order = compareBytes(entry.key, key);
+  // A hundred entries are passed over for the one that is meant: without making views of each.
+  for (let at = 0; at < page.length; ) {
+    const end = entryEnd(page, at);
+    const order = compareAt(page, at, key);
     if (order > 0) break;
-    if (order === 0) values.push(entry.value);
+    if (order === 0) values.push(page.subarray(at + HEAD_BYTES, end));
+    at = end;
   }
   return values;
+}
+
+function compareAt(page: Uint8Array, start: number, key: Uint8Array): number {
+  for (let at = 0; at < HASH_BYTES; at++) {
+    const difference = (page[start + at] as number) - (key[at] as number);
+    if (difference !== 0) return difference;
+  }
+  return 0;
 }

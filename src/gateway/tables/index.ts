@@ -8,16 +8,16 @@ import type { IndexRegistration } from '../store-index.js';
 import { type ChunkEntry, decodeFileEntry, decodeStamp, type FileEntry } from './entries.js';
 import { CHUNKS } from './format.js';
 import { createTableList, type TableList, type TableName } from './list.js';
-import { createTableLock } from './lock.js';
+import { createTableLock, type LeaseValues } from './lock.js';
 import { newestShards } from './merge.js';
 import { createTableReader, TableGone } from './read.js';
 import { registerInTables } from './register.js';
 import { allFiles, findFile, searchTables } from './search.js';
 import {
-  FAN_IN,
   filesIn,
   mergeTables,
   namesShard,
+  pickTables,
   rewriteTable,
   type Unwanted,
   type UpkeepParts,
@@ -46,7 +46,7 @@ const CHUNKS_AGE_MS = 2000;
 const MAX_ATTEMPTS = 8;
 
 export function createIndexTables(parts: {
-  readonly store: ObjectStore;
+  readonly store: ObjectStore & { readonly values?: LeaseValues | undefined };
   readonly hasher: Hasher;
   readonly clock: Clock;
   readonly cacheBytes: number;
@@ -56,7 +56,7 @@ export function createIndexTables(parts: {
   const { store, hasher, clock, newName } = parts;
   const reader = createTableReader(parts);
   const list: TableList = createTableList(store, clock);
-  const lock = createTableLock({ store, clock, newOwner: newName });
+  const lock = createTableLock({ values: store.values, clock, newOwner: newName });
   const upkeep: UpkeepParts = { store, hasher, reader, list, newName };
   /** Tables that cannot be merged. */
   const bad = new Set<string>();
@@ -115,7 +115,7 @@ export function createIndexTables(parts: {
       registerInTables({ store, hasher, clock, reader, list, shards }, registration),
     async merge() {
       const tables = await list.known(Number.POSITIVE_INFINITY);
-      if (tables.length < FAN_IN) return;
+      if (pickTables(tables, bad) === null) return;
       const held = await lock.tryTake();
       if (held === null) return;
       try {

@@ -1,6 +1,5 @@
 import { OrbweaverError } from '../../errors.js';
 import type { Clock } from '../../flow/index.js';
-import type { ObjectStore } from '../ports.js';
 
 /**
  * Who may delete tables: one at a time, in this process and, by a lease in the store's values, in all of
@@ -20,6 +19,13 @@ export interface HeldLock {
   release(): Promise<void>;
 }
 
+/** Where the lease lies. */
+export interface LeaseValues {
+  read(key: string): Promise<{ readonly bytes: Uint8Array; readonly version: string } | null>;
+  write(key: string, bytes: Uint8Array, expected: string | null): Promise<string | null>;
+  delete(key: string, expected: string): Promise<boolean>;
+}
+
 const KEY = 'leases/index';
 const LEASE_MS = 60_000;
 const RENEW_MS = 15_000;
@@ -33,13 +39,13 @@ interface Lease {
 }
 
 export function createTableLock(parts: {
-  readonly store: ObjectStore;
+  /** Absent: nobody else has the store open. */
+  readonly values: LeaseValues | undefined;
   readonly clock: Clock;
   /** A text that nobody else has. */
   readonly newOwner: () => string;
 }): TableLock {
-  const { store, clock } = parts;
-  const { values } = store;
+  const { values, clock } = parts;
   let isTakenHere = false;
   const waiting: (() => void)[] = [];
 

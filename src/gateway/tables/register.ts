@@ -8,9 +8,10 @@ import { encodeFileRecord, readRecord } from '../file-record.js';
 import { fileKey } from '../keys.js';
 import type { ObjectStore } from '../ports.js';
 import type { IndexRegistration } from '../store-index.js';
-import { createYielder, mapLimited } from '../turns.js';
+import { mapLimited, pause } from '../turns.js';
 import {
   type ChunkEntry,
+  compareBytes,
   decodeFileEntry,
   encodeChunkEntry,
   encodeFileEntry,
@@ -38,7 +39,7 @@ export interface RegisterTableParts {
 }
 
 const CONCURRENT_CALLS = 16;
-const ENTRIES_PER_TURN = 1024;
+const FILES_PER_TURN = 256;
 /** Chunks that are looked up to find out whether a shard is listed. All of a shard are written at once. */
 const CHUNKS_TO_ASK = 4;
 
@@ -51,18 +52,23 @@ export async function registerInTables(
   { shard, chunks, files, isGood }: IndexRegistration,
 ): Promise<boolean> {
   const { clock, list } = parts;
-  const tables = await intactTables(parts, await list.known(FILES_AGE_MS));
-  const yieldAfter = createYielder(ENTRIES_PER_TURN);
+  const entryOf = createLookUp(parts, await list.known(FILES_AGE_MS));
   const nowMs = clock.unixMs();
   const added: TableEntry[] = [];
-  await mapLimited(files, CONCURRENT_CALLS, async (file) => {
-    await yieldAfter(1);
-    const there = await entryOf(parts, tables, file.hash);
+  const take = async (file: ShardFile): Promise<void> => {
+    const there = await entryOf(file.hash);
     if (there !== null && (await stillBuilds(parts, file, there, isGood))) return;
     // What takes the place of another record has to be newer, whatever the clocks say.
     const createdMs = Math.max(nowMs, (there?.createdMs ?? 0) + 1);
     added.push(await newEntry(parts, { shard, createdMs }, file));
-  });
+  };
+  // In the order of the tables, so that each page is read once; and in parts, because most of it asks
+  // nobody for anything and would have no other request get its turn.
+  const inOrder = [...files].sort((a, b) => compareBytes(a.hash.bytes, b.hash.bytes));
+  for (let at = 0; at < inOrder.length; at += FILES_PER_TURN) {
+    await mapLimited(inOrder.slice(at, at + FILES_PER_TURN), CONCURRENT_CALLS, take);
+    await pause();
+  }
   if (added.length === 0 && (await isListed(parts, shard, chunks))) return false;
   const value = encodeChunkEntry({ shard, createdMs: nowMs });
   const listed = chunks.map((chunk) => ({ key: chunk.bytes, value }));
@@ -70,24 +76,35 @@ export async function registerInTables(
   return added.length > 0;
 }
 
-/** Those that are as they were read: what is damaged by now must not pass for registered. */
-async function intactTables(
-  { reader }: RegisterTableParts,
-  tables: readonly TableName[],
-): Promise<readonly TableName[]> {
-  const states = await mapLimited(tables, CONCURRENT_CALLS, ({ key }) => reader.look(key));
-  return tables.filter((_, index) => states[index] !== 'gone');
-}
+const MAX_ATTEMPTS = 4;
 
-/** The newest entry that can be read. */
-async function entryOf(
-  { reader }: RegisterTableParts,
-  tables: readonly TableName[],
-  hash: MerkleHash,
-): Promise<FileEntry | null> {
-  const { values } = await searchTables(reader, tables, FILES, hash);
-  if (values.length === 0) return null;
-  return decodeFileEntry(hash, latest(values.map(({ value }) => value)));
+/**
+ * Finds the newest entry that can be read; null when there is none. What it is found in is looked at
+ * once: what is damaged by now must not pass for registered because it was read before.
+ */
+function createLookUp(
+  { reader, list }: RegisterTableParts,
+  known: readonly TableName[],
+): (hash: MerkleHash) => Promise<FileEntry | null> {
+  let tables = known;
+  const states = new Map<string, ReturnType<TableReader['look']>>();
+  const look = (key: string): ReturnType<TableReader['look']> => {
+    const state = states.get(key) ?? reader.look(key);
+    states.set(key, state);
+    return state;
+  };
+  return async (hash) => {
+    for (let attempt = 1; ; attempt++) {
+      const { values } = await searchTables(reader, tables, FILES, hash);
+      if (values.length === 0) return null;
+      const value = latest(values.map((found) => found.value));
+      const holder = values.find((found) => found.value === value)?.table.key as string;
+      const state = await look(holder);
+      if (state === 'there' || attempt === MAX_ATTEMPTS) return decodeFileEntry(hash, value);
+      states.delete(holder);
+      if (state === 'gone') tables = await list.refresh();
+    }
+  };
 }
 
 async function stillBuilds(
