@@ -61,8 +61,11 @@ export type {
   RequestHead,
   SignedPut,
   SignedPutOptions,
+  StoredValue,
   StoreState,
   TokenScope,
+  ValueEntry,
+  ValueStore,
   VerifiedXorb,
   XorbReceiver,
   XorbVerifier,
@@ -76,6 +79,8 @@ export {
   type KeptSecrets,
   keptSecrets,
   keptTokenKeys,
+  MAX_VALUE_BYTES,
+  prefixedStore,
 } from './stores/index.js';
 export { isTenant, tenantStore, tenantsOf } from './tenants.js';
 export { createThreadVerifier } from './thread-verifier.js';

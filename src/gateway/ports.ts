@@ -126,10 +126,46 @@ export interface ObjectStore {
   list(prefix: string): AsyncIterable<ObjectEntry>;
   /** True when there was one. */
   delete(key: string): Promise<boolean>;
+  /** Values that change, beside the objects. Absent where nothing can be compared and swapped. */
+  readonly values?: ValueStore | undefined;
   /** Whether it can be written to. Never rejects. */
   check?(): Promise<StoreState>;
   /** Gives back what the store keeps open between calls. It works on afterwards. */
   close?(): Promise<void>;
+}
+
+/** A value that is there. */
+export interface StoredValue {
+  readonly bytes: Uint8Array;
+  /** Never the same again for this key, whatever is written or deleted. */
+  readonly version: string;
+}
+
+/**
+ * The few things that change: small values under keys of the same grammar, in a name space of their own.
+ * Whoever writes says which version it has seen, so of two who change one value at the same time one
+ * learns that it has to look again. It is all that gateways over one store share to agree on something.
+ * Implementations: `stores/`; suite: `test/gateway/support/value-suite.ts`.
+ */
+export interface ValueStore {
+  /** A copy of the value; null when there is none. */
+  read(key: string): Promise<StoredValue | null>;
+  /**
+   * Writes if the value still has the version `expected` (null: there is none). Returns the new
+   * version, or null: somebody else was faster, and nothing is changed. At most `MAX_VALUE_BYTES`
+   * (`RangeError`).
+   */
+  write(key: string, bytes: Uint8Array, expected: string | null): Promise<string | null>;
+  /** Deletes it if it still has that version. False: it has another one, or is gone. */
+  delete(key: string, expected: string): Promise<boolean>;
+  /** Values whose key starts with `prefix`, as `ObjectStore.list`. Any order. */
+  list(prefix: string): AsyncIterable<ValueEntry>;
+}
+
+/** One line of a listing of values. */
+export interface ValueEntry {
+  readonly key: string;
+  readonly modifiedMs: number;
 }
 
 /** An open object. */

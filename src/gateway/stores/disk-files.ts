@@ -1,5 +1,5 @@
 import { read, type Stats } from 'node:fs';
-import { type FileHandle, open, opendir, stat } from 'node:fs/promises';
+import { type FileHandle, open, opendir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OrbweaverError } from '../../errors.js';
 import { guarded, systemCode } from './disk-errors.js';
@@ -57,6 +57,16 @@ export async function* filesBelow(folder: string, doing: string): AsyncGenerator
     const path = join(folder, entry.name);
     if (entry.isDirectory()) yield* filesBelow(path, doing);
     else if (entry.isFile()) yield path;
+  }
+}
+
+/** Names in a folder; none when there is no folder. */
+export async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
   }
 }
 

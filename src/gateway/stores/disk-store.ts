@@ -10,6 +10,7 @@ import { filesBelow, isMissing, openExisting, readFully, statOrNull } from './di
 import { putObject, putPart } from './disk-put.js';
 import { isSealed, seal } from './disk-seal.js';
 import { openTemporaryFiles } from './disk-tmp.js';
+import { createDiskValues } from './disk-values.js';
 import { keyOfPath, keySegments, pathSegments, prefixSegments } from './key-path.js';
 import { createOpenFiles } from './open-files.js';
 import { checkRange } from './store-body.js';
@@ -20,6 +21,7 @@ import { checkRange } from './store-body.js';
  *   <folder>/xorbs/ab/abcd…        the object `xorbs/abcd…` (fan-out by the first two characters)
  *   <folder>/chunks/ab/abcd…/1234… the object `chunks/abcd…/1234…`
  *   <folder>/tmp/<owner>           being written; linked to its final name when complete
+ *   <folder>/_values/…             values that change: `disk-values.ts`
  *
  * A file under a final name is complete: it was written and flushed under a temporary name and then
  * linked, which fails when the name is taken, or renamed over one that is to be replaced. Where a
@@ -162,6 +164,7 @@ export async function createDiskStore(
       });
     },
 
+    values: createDiskValues(folder, place),
     check: () => checkFolder(folder, temporary.newPath()),
     close: () => files.closeIdle(),
   };

@@ -1,13 +1,14 @@
-import { readFile, readlink, unlink } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { readFile, readlink, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Clock } from '../../flow/index.js';
 import { isRunning } from '../../io/index.js';
-import { filesBelow, statOrNull } from './disk-files.js';
+import { guarded } from './disk-errors.js';
+import { namesIn } from './disk-files.js';
 
 /**
- * Files that are being written: `tmp/<machine>-<process>-<started>-<random>`. What a process left
- * behind goes at the next start in the same place, since its owner is known to be dead; what nobody
- * can tell goes when it is old, at a start and now and then while the store is in use.
+ * Files (and folders, of values) that are being written: `tmp/<machine>-<process>-<started>-<random>`.
+ * What a process left behind goes at the next start in the same place, since its owner is known to be
+ * dead; what nobody can tell goes when it is old, at a start and now and then while the store is in use.
  */
 export interface TemporaryFiles {
   /** A path for a new one. */
@@ -42,10 +43,11 @@ export async function openTemporaryFiles(folder: string, clock: Clock): Promise<
       if (clock.now() - cleanedMs < CLEAN_EVERY_MS) return;
       cleanedMs = clock.now();
       const oldMs = clock.unixMs() - LEFTOVER_AGE_MS;
-      for await (const path of filesBelow(folder, 'cleaning the store')) {
-        const info = await statOrNull(path);
-        if (info === null || !(isDead(basename(path)) || info.mtimeMs < oldMs)) continue;
-        await unlink(path).catch(() => undefined);
+      for (const name of await guarded('cleaning the store', () => namesIn(folder))) {
+        const path = join(folder, name);
+        const info = await stat(path).catch(() => null);
+        if (info === null || !(isDead(name) || info.mtimeMs < oldMs)) continue;
+        await rm(path, { recursive: true, force: true }).catch(() => undefined);
       }
     },
   };

@@ -2,6 +2,7 @@ import type { Clock } from '../../flow/index.js';
 import { SYSTEM_CLOCK } from '../../platform/index.js';
 import type { ObjectStore } from '../ports.js';
 import { keySegments, prefixSegments } from './key-path.js';
+import { createMemoryValues } from './memory-values.js';
 import { bodyPieces, checkRange, fillFrom } from './store-body.js';
 
 interface Held {
@@ -94,5 +95,7 @@ export function createMemoryStore(options: { clock?: Clock | undefined } = {}): 
       keySegments(key);
       return objects.delete(key);
     },
+
+    values: createMemoryValues(clock),
   };
 }
