@@ -12,6 +12,7 @@ export { type DigestInputOptions, type DigestListing, digestInput } from './comp
 export { defaultJournalFolder } from './compose/state-folder.js';
 export type {
   StoredDownload,
+  StoredEdit,
   StoredTargetUpload,
   StoredTransfer,
   StoredUpload,

@@ -1,8 +1,9 @@
 import { EXIT } from '../errors.js';
 import type { FolderChange } from '../index.js';
-import { COMPUTE, defineCommand, type ParsedArgs, SERVER, usage } from './command.js';
+import { defineCommand, type ParsedArgs, usage } from './command.js';
 import type { CliContext, Command } from './context.js';
-import { listedEntry, withClient, writeLines } from './ls.js';
+import { listedEntry, listing, writeLines } from './ls.js';
+import { CLIENT, withServer } from './server-client.js';
 import { nameText } from './text.js';
 
 export const diffCommand: Command = defineCommand({
@@ -10,11 +11,7 @@ export const diffCommand: Command = defineCommand({
   about: `Says what differs between the folders of two manifests, the older one first: "A" for what was
 added, "D" for what was deleted, "M" for what was modified, and how. What is printed is right only when
 the exit code is 0.`,
-  options: [
-    ...SERVER,
-    { name: 'times', help: 'what only has another time is modified, too' },
-    ...COMPUTE,
-  ],
+  options: [{ name: 'times', help: 'what only has another time is modified, too' }, ...CLIENT],
   run: diff,
 });
 
@@ -38,7 +35,7 @@ async function diff(args: ParsedArgs, context: CliContext): Promise<number> {
     throw usage('diff expected two hashes, the older one first');
   }
   const json = args.flag('json');
-  return withClient(args, context, async (client) => {
+  return withServer(args, context, listing('diff', context), async ({ client }) => {
     const lines = async function* (): AsyncGenerator<string> {
       const options = { times: args.flag('times'), signal: context.signal };
       for await (const change of client.diffFolders(before, after, options)) {

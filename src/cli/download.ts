@@ -12,14 +12,12 @@ import {
   TOKEN_FILE,
   usage,
 } from './command.js';
-import { computeOptionsOf, kernelNote, openClient } from './compute.js';
 import type { CliContext, Command } from './context.js';
 import { FOLDER_DOWNLOAD } from './folder-options.js';
 import { type FailedFile, failureOf, reportFailed, writeJson } from './output.js';
-import { createReporter } from './reporter.js';
-import { secretsOf } from './secrets.js';
+import { type ServerRun, withServer } from './server-client.js';
 import { serverSettingsOf } from './settings.js';
-import { STATE, stateFolderOf, stateWarning } from './state.js';
+import { STATE } from './state.js';
 import { bytesText, pluralText, printable, rateText } from './text.js';
 
 export const downloadCommand: Command = defineCommand({
@@ -103,22 +101,15 @@ async function download(args: ParsedArgs, context: CliContext): Promise<number> 
   const json = args.flag('json');
   const toStdout = outputs[0] === '-';
   if (toStdout && seeds.length > 0) throw usage('--seed is for a file: -o OUT, not -o -');
-  const reporter = createReporter(args, context, {
-    command: 'download',
-    label: 'downloading',
-    wireLabel: 'fetched',
-    events: toStdout ? context.stderr : context.stdout,
-    secrets: secretsOf(['--token', settings.tokenText ?? ''], context.env),
-  });
-  const client = await openClient({
-    endpoint: settings.endpoint,
-    ...settings.connection,
-    ...computeOptionsOf(settings.args),
-    stateFolder: stateFolderOf(args, context),
-    onStateProblem: (error) => reporter.warn(stateWarning(error)),
-    onRetry: (event) => reporter.retry(event),
-  });
-  const one = async (entry: ZipEntryRequest, out: string): Promise<void> => {
+  const command = {
+    ...{ command: 'download', label: 'downloading', wireLabel: 'fetched', settings },
+    ...{ events: toStdout ? context.stderr : context.stdout, remembers: true },
+  };
+  const one = async (
+    { client, reporter }: ServerRun,
+    entry: ZipEntryRequest,
+    out: string,
+  ): Promise<void> => {
     const to = toStdout ? context.stdout : resolve(context.cwd, out);
     const common = {
       to,
@@ -155,8 +146,8 @@ async function download(args: ParsedArgs, context: CliContext): Promise<number> 
       throw error;
     }
   };
-  try {
-    if (args.flag('verbose')) context.stderr.write(kernelNote(client));
+  return withServer(args, context, command, async (opened) => {
+    const { client, reporter } = opened;
     if (!isMany) {
       const isRange = (offset ?? length) !== undefined;
       if (place.kind !== 'file' && !isRange) {
@@ -170,14 +161,14 @@ async function download(args: ParsedArgs, context: CliContext): Promise<number> 
       if (args.flag('no-clobber')) {
         throw usage(`--no-clobber is for folders, and ${first.hash} is a file`);
       }
-      await one(first, place.path);
+      await one(opened, first, place.path);
       return EXIT.ok;
     }
     const failed: FailedFile[] = [];
     for (const [i, entry] of entries.entries()) {
       const path = outputs[i] as string;
       try {
-        await one(entry, path);
+        await one(opened, entry, path);
       } catch (error) {
         // Of an interrupted command the rest is not begun.
         if (context.signal.aborted) throw error;
@@ -191,10 +182,7 @@ async function download(args: ParsedArgs, context: CliContext): Promise<number> 
       json,
       doneCount: entries.length - failed.length,
     });
-  } finally {
-    reporter.clear();
-    await client.close();
-  }
+  });
 }
 
 /** The contract of docs/cli.md. */

@@ -1,23 +1,11 @@
 import { resolve } from 'node:path';
 import { EXIT } from '../errors.js';
 import type { ClientSplice, EditResult } from '../index.js';
-import {
-  COMPUTE,
-  defineCommand,
-  LIMITS,
-  NETWORK,
-  type ParsedArgs,
-  parseBytes,
-  SERVER,
-  TOKEN_FILE,
-  usage,
-} from './command.js';
-import { computeOptionsOf, kernelNote, openClient } from './compute.js';
+import { defineCommand, type ParsedArgs, parseBytes, usage } from './command.js';
 import type { CliContext, Command } from './context.js';
 import { writeJson } from './output.js';
-import { createReporter } from './reporter.js';
-import { secretsOf } from './secrets.js';
-import { serverSettingsOf } from './settings.js';
+import { CLIENT, withServer } from './server-client.js';
+import { STATE } from './state.js';
 import { bytesText } from './text.js';
 
 export const editCommand: Command = defineCommand({
@@ -31,11 +19,8 @@ around the changes are read, and only new chunks are sent.`,
       help: 'at byte OFFSET ("end": behind the last) of the stored file, DELETE bytes go and those of FILE come; no FILE: nothing comes, "-": standard input. May be given several times, all offsets are those of the stored file',
       isRepeatable: true,
     },
-    ...SERVER,
-    TOKEN_FILE,
-    ...NETWORK,
-    ...LIMITS,
-    ...COMPUTE,
+    ...STATE,
+    ...CLIENT,
   ],
   run: async (args, context) => {
     const [hash, ...others] = args.positionals;
@@ -50,7 +35,7 @@ export const appendCommand: Command = defineCommand({
   usage: ['append FILEHASH FILE --endpoint URL --token T [OPTIONS]'],
   about: `Adds the bytes of FILE ("-": standard input) to the end of a stored file, and prints the hash of
 what it became: "edit" with --splice end:0:FILE.`,
-  options: [...SERVER, TOKEN_FILE, ...NETWORK, ...LIMITS, ...COMPUTE],
+  options: [...STATE, ...CLIENT],
   run: async (args, context) => {
     const [hash, file, ...others] = args.positionals;
     if (hash === undefined || file === undefined || others.length > 0) {
@@ -81,21 +66,8 @@ async function edit(
   context: CliContext,
   { hash, splices }: { readonly hash: string; readonly splices: readonly ClientSplice[] },
 ): Promise<number> {
-  const settings = await serverSettingsOf(args, context);
-  const reporter = createReporter(args, context, {
-    command: 'edit',
-    label: 'editing',
-    wireLabel: 'sent',
-    secrets: secretsOf(['--token', settings.tokenText ?? ''], context.env),
-  });
-  const client = await openClient({
-    endpoint: settings.endpoint,
-    ...settings.connection,
-    ...computeOptionsOf(settings.args),
-    onRetry: (event) => reporter.retry(event),
-  });
-  try {
-    if (args.flag('verbose')) context.stderr.write(kernelNote(client));
+  const command = { command: 'edit', label: 'editing', wireLabel: 'sent', remembers: true };
+  return withServer(args, context, command, async ({ client, reporter }) => {
     const result = await client.edit(hash, splices, {
       signal: context.signal,
       onProgress: ({ readBytes, totalBytes, sentBytes }) =>
@@ -107,10 +79,7 @@ async function edit(
     }
     print(result, args, context);
     return EXIT.ok;
-  } finally {
-    reporter.clear();
-    await client.close();
-  }
+  });
 }
 
 function print(

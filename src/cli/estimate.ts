@@ -1,32 +1,30 @@
-import { maybeServerOf } from './args.js';
 import { CACHE, cacheOptionsOf } from './cache.js';
-import { COMPUTE, defineCommand, type ParsedArgs, SERVER, usage } from './command.js';
-import { computeOptionsOf, openClient } from './compute.js';
+import { defineCommand, type ParsedArgs, usage } from './command.js';
 import type { CliContext, Command } from './context.js';
 import { reportFailed, writeJson } from './output.js';
-import { createProgressBar, totalBytesOf } from './progress.js';
+import { totalBytesOf } from './progress.js';
+import { CLIENT, withServer } from './server-client.js';
+import { settingsOf } from './settings.js';
 import { bytesText, countText, nameText, percentText, tableText } from './text.js';
 
 export const estimateCommand: Command = defineCommand({
   usage: ['estimate PATH... [--endpoint URL --token T] [OPTIONS]'],
   about: `Cuts and hashes the files as an upload would and says what would be new: among the files
 themselves and, with an endpoint, against that store. Nothing is written to the store.`,
-  options: [...SERVER, ...CACHE, ...COMPUTE],
+  options: [...CACHE, ...CLIENT],
   run: estimate,
 });
 
 async function estimate(args: ParsedArgs, context: CliContext): Promise<number> {
   if (args.positionals.length === 0) throw usage('estimate expected at least one PATH');
-  const { endpoint, token } = maybeServerOf(args, context);
   const json = args.flag('json');
-  const client = await openClient({
-    endpoint: endpoint ?? null,
-    token,
-    ...cacheOptionsOf(args, context),
-    ...computeOptionsOf(args),
-  });
-  const bar = createProgressBar(context, 'estimating', json || args.flag('quiet'));
-  try {
+  const command = {
+    ...{ command: 'estimate', label: 'estimating', wireLabel: null },
+    // Without an endpoint files are compared among each other.
+    settings: await settingsOf(args, context),
+    client: cacheOptionsOf(args, context),
+  };
+  return withServer(args, context, command, async ({ client, reporter }) => {
     const totalBytes = await totalBytesOf(args.positionals, context);
     const inputs = args.positionals.map((path) =>
       path === '-' ? { name: '-', data: context.stdin } : path,
@@ -34,9 +32,10 @@ async function estimate(args: ParsedArgs, context: CliContext): Promise<number> 
     const result = await client.upload(inputs, {
       dryRun: true,
       signal: context.signal,
-      onProgress: (progress) => bar.update(progress.readBytes, progress.totalBytes ?? totalBytes),
+      onProgress: ({ readBytes, totalBytes: known }) =>
+        reporter.update({ doneBytes: readBytes, totalBytes: known ?? totalBytes, wireBytes: 0 }),
     });
-    bar.clear();
+    reporter.clear();
     const sum = (pick: (file: (typeof result.files)[number]) => number): number =>
       result.files.reduce((total, file) => total + pick(file), 0);
     const sizeBytes = sum((file) => file.sizeBytes);
@@ -78,8 +77,5 @@ async function estimate(args: ParsedArgs, context: CliContext): Promise<number> 
       context.stdout.write(`would send ${bytesText(result.xorbBytes)} of packed chunks\n`);
     }
     return reportFailed(context.stderr, result.failed, { json, doneCount: result.files.length });
-  } finally {
-    bar.clear();
-    await client.close();
-  }
+  });
 }

@@ -1,18 +1,17 @@
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import { EXIT } from '../errors.js';
-import type { FolderEntry, OrbweaverClient } from '../index.js';
-import { serverOf } from './args.js';
-import { COMPUTE, defineCommand, type ParsedArgs, SERVER, usage } from './command.js';
-import { computeOptionsOf, openClient } from './compute.js';
+import type { FolderEntry } from '../index.js';
+import { defineCommand, type ParsedArgs, usage } from './command.js';
 import type { CliContext, Command } from './context.js';
+import { CLIENT, type ServerCommand, withServer } from './server-client.js';
 import { nameText } from './text.js';
 
 export const lsCommand: Command = defineCommand({
   usage: ['ls HASH --endpoint URL --token T [OPTIONS]'],
   about: `Lists the folder of a manifest, as upload printed its hash: rights, size, time and path of each
 entry. What is printed is right only when the exit code is 0.`,
-  options: [...SERVER, ...COMPUTE],
+  options: CLIENT,
   run: ls,
 });
 
@@ -20,7 +19,7 @@ async function ls(args: ParsedArgs, context: CliContext): Promise<number> {
   const [hash, ...others] = args.positionals;
   if (hash === undefined || others.length > 0) throw usage('ls expected one HASH');
   const json = args.flag('json');
-  return withClient(args, context, async (client) => {
+  return withServer(args, context, listing('ls', context), async ({ client }) => {
     const lines = async function* (): AsyncGenerator<string> {
       for await (const entry of client.listFolder(hash, { signal: context.signal })) {
         yield json ? JSON.stringify(listedEntry(entry)) : textOf(entry, context);
@@ -31,19 +30,9 @@ async function ls(args: ParsedArgs, context: CliContext): Promise<number> {
   });
 }
 
-/** A client for a command that lists, closed at its end. */
-export async function withClient(
-  args: ParsedArgs,
-  context: CliContext,
-  run: (client: OrbweaverClient) => Promise<number>,
-): Promise<number> {
-  const { endpoint, token } = serverOf(args, context);
-  const client = await openClient({ endpoint, token, ...computeOptionsOf(args) });
-  try {
-    return await run(client);
-  } finally {
-    await client.close();
-  }
+/** A command that lists: standard output is for its lines alone. */
+export function listing(command: string, { stderr }: CliContext): ServerCommand {
+  return { command, label: 'listing', wireLabel: null, events: stderr };
 }
 
 /** Lines that are gathered before they are written. */

@@ -49,8 +49,8 @@ export interface ReporterOptions {
   readonly command: string;
   /** For the bar: "uploading". */
   readonly label: string;
-  /** What the bytes on the wire are called: "sent". */
-  readonly wireLabel: string;
+  /** What the bytes on the wire are called: "sent"; null: they are not told. */
+  readonly wireLabel: string | null;
   /** Where events go. @default standard output */
   readonly events?: Writable | undefined;
   readonly secrets: readonly string[];
@@ -180,7 +180,8 @@ function fileText({ file, doneFileCount = 0, fileCount = 0 }: ProgressState): st
   return `${doneFileCount} of ${fileCount} files, ${printable(basename(path))}${share}, `;
 }
 
-function wireText({ wireBytes, doneBytes }: ProgressState, label: string): string {
+function wireText({ wireBytes, doneBytes }: ProgressState, label: string | null): string {
+  if (label === null) return '';
   return doneBytes === 0 && wireBytes === 0 ? '' : `${bytesText(wireBytes)} ${label}`;
 }
 

@@ -6,11 +6,10 @@ import {
   findTransfer,
   forgetTransfer,
   listTransfers,
-  type StoredDownload,
+  type StoredTargetUpload,
   type StoredTransfer,
-  type StoredUpload,
 } from '../targets.js';
-import { defineCommand, MAX_MEMORY, type ParsedArgs, usage } from './command.js';
+import { COMPUTE, defineCommand, LIMITS, NETWORK, type ParsedArgs, usage } from './command.js';
 import type { CliContext, Command } from './context.js';
 import { writeJson } from './output.js';
 import { bytesText, printable } from './text.js';
@@ -51,13 +50,15 @@ and drop.`,
       help: 'where transfers are remembered',
       fallback: '$XDG_STATE_HOME/orbweaver',
     },
-    MAX_MEMORY,
+    ...NETWORK,
+    ...LIMITS,
+    ...COMPUTE,
     // What `resume` hands on to an upload that goes to another system.
     ...UPLOAD_TO_OPTIONS.filter(({ name }) => name === 'size' || name === 'accept-cost'),
   ],
   notes: `With --json: a line for each, {"kind":"upload","id","endpoint","path","paths","pathCount","sizeBytes",
-"doneBytes","changedMs","busy","options"}, {"kind":"download",…,"fileHash"} or {"kind":"upload-to",…,"to",
-"stage","partCount","ids":{…}}; resume prints what the command prints, cancel {"id","outcome"}, drop {"id"}.`,
+"doneBytes","changedMs","busy","options"}, {"kind":"edit",…,"fileHash","splices"}, {"kind":"download",…,
+"fileHash"} or {"kind":"upload-to",…,"to","stage","partCount","ids":{…}}; resume prints what the command prints, cancel {"id","outcome"}, drop {"id"}.`,
   run: transfers,
 });
 
@@ -97,15 +98,25 @@ async function transfers(args: ParsedArgs, context: CliContext): Promise<number>
     return uploadTo(args, context, { to: found.to, paths: [found.path] });
   }
   const argv = [...argvOf(found), '--state-dir', folder, ...handedOn(args)];
-  if (found.kind === 'upload') {
-    return (await import('./upload.js')).uploadCommand.run(argv, context);
-  }
-  return (await import('./download.js')).downloadCommand.run(argv, context);
+  return (await commandOf(found)).run(argv, context);
+}
+
+type StoredAtStore = Exclude<StoredTransfer, StoredTargetUpload>;
+
+async function commandOf({ kind }: StoredAtStore): Promise<Command> {
+  if (kind === 'edit') return (await import('./edit.js')).editCommand;
+  if (kind === 'download') return (await import('./download.js')).downloadCommand;
+  return (await import('./upload.js')).uploadCommand;
 }
 
 /** The command line that began a transfer, without what it read from elsewhere. @throws USAGE */
-function argvOf(found: StoredUpload | StoredDownload): readonly string[] {
-  const { endpoint, options, path } = found;
+function argvOf(found: StoredAtStore): readonly string[] {
+  const { endpoint, path } = found;
+  if (found.kind === 'edit') {
+    const splices = found.splices.map((splice) => `--splice=${splice}`);
+    return [found.fileHash, ...splices, '--endpoint', endpoint];
+  }
+  const { options } = found;
   if (found.kind === 'download') {
     return [found.fileHash, '--output', path, '--endpoint', endpoint, ...options];
   }
@@ -118,10 +129,13 @@ function argvOf(found: StoredUpload | StoredDownload): readonly string[] {
   return [...found.paths, '--endpoint', endpoint, ...options];
 }
 
+const HANDED_ON = [...NETWORK, ...LIMITS, ...COMPUTE];
+
 /** What this command line says that concerns any transfer. */
 function handedOn(args: ParsedArgs): readonly string[] {
   const flags = ['json-stream', 'json', 'quiet', 'verbose'].filter((name) => args.flag(name));
-  const texts = ['token', 'token-file', 'max-memory'].flatMap((name) => {
+  const names = ['token', 'token-file', ...HANDED_ON.map(({ name }) => name)];
+  const texts = names.flatMap((name) => {
     const value = args.text(name);
     return value === undefined ? [] : [`--${name}=${value}`];
   });
@@ -159,7 +173,7 @@ function list(found: readonly StoredTransfer[], args: ParsedArgs, context: CliCo
 function stageOf(transfer: StoredTransfer): string {
   const { kind, sizeBytes } = transfer;
   if (kind === 'upload-to') return `${transfer.stage}  ${bytesText(transfer.sizeBytes)}`;
-  const done = kind === 'upload' ? 'sent' : 'verified';
+  const done = kind === 'download' ? 'verified' : 'sent';
   const all = sizeBytes === null ? '' : ` of ${bytesText(sizeBytes)}`;
   return `${kind}  ${bytesText(transfer.doneBytes)} ${done}${all}`;
 }
@@ -171,7 +185,7 @@ function othersOf(transfer: StoredTransfer): string {
 
 function placesOf(transfer: StoredTransfer): readonly string[] {
   if (transfer.kind === 'upload') return [transfer.endpoint];
-  if (transfer.kind === 'download') return [transfer.endpoint, transfer.fileHash];
+  if (transfer.kind !== 'upload-to') return [transfer.endpoint, transfer.fileHash];
   const { to, ids } = transfer;
   return [to, ...Object.entries(ids).map(([name, value]) => `${name}=${value}`)];
 }

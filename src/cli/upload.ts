@@ -16,15 +16,13 @@ import {
   SERVER,
   usage,
 } from './command.js';
-import { computeOptionsOf, kernelNote, openClient } from './compute.js';
 import type { CliContext, Command } from './context.js';
 import { FOLDER_UPLOAD } from './folder-options.js';
 import { reportFailed, writeJson } from './output.js';
 import { totalBytesOf } from './progress.js';
-import { createReporter } from './reporter.js';
-import { secretsOf } from './secrets.js';
+import { withServer } from './server-client.js';
 import { serverSettingsOf, settingsOf } from './settings.js';
-import { STATE, stateFolderOf, stateWarning } from './state.js';
+import { STATE } from './state.js';
 import { bytesText, nameText, percentText, pluralText, printable, rateText } from './text.js';
 import { UPLOAD_TO_OPTIONS } from './upload-to-options.js';
 
@@ -104,27 +102,17 @@ async function upload(args: ParsedArgs, context: CliContext): Promise<number> {
   const isFolder = await folders.isFolderUpload(args, context);
   if (isFolder) folders.checkFolderArgs(args);
   const json = args.flag('json');
-  const reporter = createReporter(args, context, {
-    command: 'upload',
-    label: 'uploading',
-    wireLabel: 'sent',
-    secrets: secretsOf(['--token', settings.tokenText ?? ''], context.env),
-  });
-  const client = await openClient({
-    endpoint: settings.endpoint,
-    ...settings.connection,
-    ...cacheOptionsOf(args, context),
-    stateFolder: stateFolderOf(args, context),
-    onStateProblem: (error) => reporter.warn(stateWarning(error)),
-    placement: args.text('placement') as PlacementName | undefined,
-    grants: args.text('grants') as ClientOptions['grants'],
-    ...computeOptionsOf(settings.args),
-    onRetry: (event) => reporter.retry(event),
-  });
-  try {
+  const command = {
+    ...{ command: 'upload', label: 'uploading', wireLabel: 'sent', settings, remembers: true },
+    client: {
+      ...cacheOptionsOf(args, context),
+      placement: args.text('placement') as PlacementName | undefined,
+      grants: args.text('grants') as ClientOptions['grants'],
+    },
+  };
+  return withServer(args, context, command, async ({ client, reporter }) => {
     const warning = cacheWarning(client);
     if (warning !== null) reporter.warn(warning);
-    if (args.flag('verbose')) context.stderr.write(kernelNote(client));
     if (isFolder) {
       const base = basesOf(args, context);
       return await folders.uploadFolder(client, { args, context, reporter, base, maxXorbBytes });
@@ -165,10 +153,7 @@ async function upload(args: ParsedArgs, context: CliContext): Promise<number> {
     if (json) writeJson(context.stdout, jsonOf(result));
     else if (doneCount > 0) print(result, context, { quiet: args.flag('quiet'), dryRun });
     return reportFailed(context.stderr, result.failed, { json, doneCount });
-  } finally {
-    reporter.clear();
-    await client.close();
-  }
+  });
 }
 
 /** Bases as the client takes them: paths are those of the command's own folder. */

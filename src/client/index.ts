@@ -23,6 +23,8 @@ export {
   type FailedFile,
   type FileResult,
   KnownFiles,
+  type ListChunksOptions,
+  listChunks,
   type UploadOptions,
   type UploadProgress,
   type UploadSession,

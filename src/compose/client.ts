@@ -143,7 +143,7 @@ export async function createClient(given: ClientOptions = {}): Promise<Orbweaver
   const client: OrbweaverClient = {
     ...folderMethods({
       uploads: () => ({ cas: needCas(), pool, cache, placement, state }),
-      downloads: () => ({ cas: needCas(), pool, budget }),
+      downloads: () => ({ cas: needCas(), pool, budget, state }),
     }),
     threads: pool.threads,
     tier: pool.kernels.tier,
@@ -189,12 +189,12 @@ export async function createClient(given: ClientOptions = {}): Promise<Orbweaver
       return pass;
     },
     edit: async (fileHash, splices, editOptions = {}) => {
-      const parts = { cas: needCas(), pool, budget, placement };
+      const parts = { cas: needCas(), pool, budget, placement, state };
       const { runEdit } = await import('./edit.js');
       return runEdit(parts, fileHash, splices, editOptions);
     },
     append: async (fileHash, input, editOptions = {}) => {
-      const parts = { cas: needCas(), pool, budget, placement };
+      const parts = { cas: needCas(), pool, budget, placement, state };
       const { runEdit } = await import('./edit.js');
       return runEdit(parts, fileHash, [{ offset: 'end', insert: input }], editOptions);
     },

@@ -1,4 +1,9 @@
-import { type EditSummary, editFile, type UploadProgress } from '../client/index.js';
+import {
+  type EditFileOptions,
+  type EditSummary,
+  editFile,
+  type UploadProgress,
+} from '../client/index.js';
 import type { Source } from '../client/ports.js';
 import { MerkleHash } from '../hash/index.js';
 import { checkOptions, is, type OptionRules } from '../options/index.js';
@@ -7,6 +12,9 @@ import type { PlacementName } from './client-types.js';
 import type { DownloadParts } from './download.js';
 import { inputList, toSource, type UploadInput } from './input.js';
 import { PLACEMENTS } from './placements.js';
+import { resumable } from './resumable.js';
+import type { UploadState } from './upload.js';
+import type { UploadResume } from './upload-resume.js';
 
 /** One change of a stored file. */
 export interface ClientSplice {
@@ -57,7 +65,7 @@ const SPLICE_RULES: OptionRules<ClientSplice> = {
 
 /** Changes a stored file. @throws what `OrbweaverClient.edit` does */
 export async function runEdit(
-  { cas, pool, budget, placement }: DownloadParts & { readonly placement: PlacementName },
+  { cas, pool, budget, placement, state }: DownloadParts & { readonly placement: PlacementName },
   fileHash: string,
   splices: readonly ClientSplice[],
   options: ClientEditOptions,
@@ -71,7 +79,9 @@ export async function runEdit(
     const [input] = insert === undefined ? [] : inputList([insert]);
     inserts.push(input === undefined ? null : await toSource(input));
   }
-  const summary: EditSummary = await editFile({
+  const memory = await memoryOf(state ?? null, fileHash, splices);
+  const edit: EditFileOptions = {
+    memory: memory ?? undefined,
     cas,
     pool,
     budget,
@@ -86,10 +96,31 @@ export async function runEdit(
     signal: options.signal,
     onProgress: options.onProgress,
     upload: { placement: PLACEMENTS[placement]() },
-  });
+  };
+  let summary: EditSummary;
+  try {
+    summary = await editFile(edit);
+  } catch (error) {
+    throw resumable(error, (await memory?.interrupted()) ?? null);
+  }
+  await memory?.done();
   return {
     ...summary,
     fileHash: summary.fileHash.toString(),
     wallMs: performance.now() - startedAt,
   };
+}
+
+/** Where it is remembered; null: nowhere. */
+async function memoryOf(
+  state: UploadState | null,
+  fileHash: string,
+  splices: readonly ClientSplice[],
+): Promise<UploadResume | null> {
+  if (state === null) return null;
+  const { openUploadResume } = await import('./upload-resume.js');
+  const { editFacts } = await import('./resume-facts.js');
+  const { endpoint, stateFolder, onProblem } = state;
+  const facts = editFacts({ endpoint, fileHash, splices });
+  return openUploadResume({ stateFolder, onProblem, facts });
 }

@@ -13,8 +13,11 @@ import { MerkleHash } from '../hash/index.js';
 import { openRestoreTree, type RestoreTree, type Spool } from '../io/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { DownloadParts } from './download.js';
+import type { DownloadMemory } from './download-memory.js';
 import { checkSpool, fetchManifest, readSpool } from './folder-manifest.js';
 import type { FailedEntry, FolderDownloadOptions, FolderDownloadResult } from './folder-types.js';
+import { isPresent } from './present-files.js';
+import { resumable } from './resumable.js';
 
 /** Files up to this size come many at a time, larger ones one by one. */
 const SMALL_FILE_BYTES: number = 1024 * 1024;
@@ -28,8 +31,11 @@ const BATCH_ENTRIES = 4000;
 /** Batches and large files under way. Each holds at most {@link BATCH_BYTES} and its slabs. */
 const JOBS = 4;
 
-/** Files that are written at once. */
+/** Files that are written, or looked at, at once. */
 const WRITES = 16;
+
+/** Small files that may be there are looked at together. */
+const LOOKED_AT = 256;
 
 /** Failures of the server in a row, after which it is not asked for the next file any more. */
 const MANY_SERVER_ERRORS = 8;
@@ -73,10 +79,16 @@ export async function runFolderDownload(
     const tree = await openRestoreTree(to);
     try {
       await checkSpace(to, totals);
-      const restore = new Restore({ parts, tree, options, totals });
+      const memory = await memoryOf(parts, manifestHash, options);
+      const restore = new Restore({ parts, tree, options, totals, memory });
       restore.counters.fetchedBytes = manifest.fetchedBytes;
       restore.counters.requestCount = manifest.requestCount;
-      await restore.run(manifest.spool, names);
+      try {
+        await restore.run(manifest.spool, names);
+      } catch (error) {
+        throw resumable(error, (await memory?.interrupted(restore.counters.sizeBytes)) ?? null);
+      }
+      await memory?.done();
       return { ...restore.counters, failed: restore.failed, wallMs: performance.now() - startedAt };
     } finally {
       await tree.close();
@@ -84,6 +96,21 @@ export async function runFolderDownload(
   } finally {
     await manifest.spool.remove();
   }
+}
+
+/** What the list of unfinished transfers shows of it; null: it is not listed. */
+async function memoryOf(
+  { state }: DownloadParts,
+  manifestHash: string,
+  { to, existing, names }: FolderDownloadOptions,
+): Promise<DownloadMemory | null> {
+  if (!state) return null;
+  const { rememberDownload } = await import('./download-memory.js');
+  const options = [
+    ...(existing === 'keep' ? ['--no-clobber'] : []),
+    ...(names === undefined ? [] : [`--names=${names}`]),
+  ];
+  return rememberDownload({ ...state, fileHash: manifestHash, path: to, options });
 }
 
 /** The largest file needs its place in any case, also where it replaces one. */
@@ -105,6 +132,7 @@ interface RestoreParts {
   readonly tree: RestoreTree;
   readonly options: FolderDownloadOptions;
   readonly totals: ManifestTotals;
+  readonly memory: DownloadMemory | null;
 }
 
 /** Files with the same content, by hash. */
@@ -118,6 +146,8 @@ class Restore {
     symlinkCount: 0,
     sizeBytes: 0,
     keptCount: 0,
+    unchangedCount: 0,
+    resumedBytes: 0,
     fetchedBytes: 0,
     requestCount: 0,
   };
@@ -126,6 +156,7 @@ class Restore {
   readonly #tree: RestoreTree;
   readonly #options: FolderDownloadOptions;
   readonly #totals: ManifestTotals;
+  readonly #memory: DownloadMemory | null;
   readonly #abort = new AbortController();
   readonly #jobs = new Set<Promise<void>>();
   #onProgress: FolderDownloadOptions['onProgress'];
@@ -136,14 +167,20 @@ class Restore {
   #batchEntries = 0;
   /** With its `/`: a folder that could not be made, and so nothing in it. */
   #lost: string | null = null;
+  /** With its `/`, empty for all: a folder that is new, so that nothing is in it. */
+  #fresh: string | null = null;
+  /** Small files of which something may be there. */
+  #doubtful: FileEntry[] = [];
 
-  constructor({ parts, tree, options, totals }: RestoreParts) {
+  constructor({ parts, tree, options, totals, memory }: RestoreParts) {
     this.#parts = parts;
     this.#budget = parts.budget ?? new Budget({ capacityBytes: 32 * 1024 * 1024 });
     this.#tree = tree;
     this.#options = options;
     this.#totals = totals;
+    this.#memory = memory;
     this.#onProgress = options.onProgress;
+    if (tree.isNew) this.#fresh = '';
   }
 
   async run(spool: Spool, rules: NameRules): Promise<void> {
@@ -156,6 +193,7 @@ class Restore {
         if (this.#fatal !== null) break;
         await this.#take(entry);
       }
+      await this.#lookAtDoubtful();
       await this.#flush();
       await Promise.all(this.#jobs);
       if (this.#fatal === null) await this.#finishFolders(spool, rules);
@@ -174,7 +212,10 @@ class Restore {
       this.#lost = null;
     }
     if (entry.type === 'folder') {
-      const made = await this.#attempt(entry, () => this.#tree.makeFolder(entry));
+      const made = await this.#attempt(entry, async () => {
+        const isNew = await this.#tree.makeFolder(entry);
+        if (isNew && !this.#isFresh(entry)) this.#fresh = `${entry.path}/`;
+      });
       if (made) this.counters.folderCount++;
       else this.#lost = `${entry.path}/`;
       return;
@@ -184,8 +225,52 @@ class Restore {
       const made = await this.#attempt(entry, () => this.#tree.makeSymlink(entry));
       if (made) this.counters.symlinkCount++;
     } else if (entry.sizeBytes > SMALL_FILE_BYTES) {
-      await this.#start(() => this.#single(entry));
-    } else await this.#addToBatch(entry);
+      const isFresh = this.#isFresh(entry);
+      await this.#start(async () => {
+        if (isFresh || !(await this.#isThere(entry))) await this.#single(entry);
+      });
+    } else if (this.#isFresh(entry)) await this.#addToBatch(entry);
+    else {
+      this.#doubtful.push(entry);
+      if (this.#doubtful.length >= LOOKED_AT) await this.#lookAtDoubtful();
+    }
+  }
+
+  #isFresh({ path }: FolderEntry): boolean {
+    return this.#fresh !== null && path.startsWith(this.#fresh);
+  }
+
+  /** What is there need not be fetched. */
+  async #lookAtDoubtful(): Promise<void> {
+    const entries = this.#doubtful;
+    this.#doubtful = [];
+    const isThere = new Set<FileEntry>();
+    await this.#inLanes(entries, async (entry) => {
+      if (await this.#isThere(entry)) isThere.add(entry);
+    });
+    if (this.#fatal !== null) return;
+    for (const entry of entries) if (!isThere.has(entry)) await this.#addToBatch(entry);
+  }
+
+  /** Whether a file is there with the right content; then it is done. */
+  async #isThere(entry: FileEntry): Promise<boolean> {
+    const file = await this.#tree.openPresent(entry).catch(() => null);
+    if (file === null) return false;
+    try {
+      if (!(await isPresent(this.#parts.pool, { entry, file }, this.#abort.signal))) return false;
+      // What cannot be given its rights is written anew, by which it belongs to this user.
+      const isKept = await file.keep().then(
+        () => true,
+        () => false,
+      );
+      if (!isKept) return false;
+    } finally {
+      await file.close().catch(() => {});
+    }
+    this.counters.unchangedCount++;
+    this.counters.resumedBytes += entry.sizeBytes;
+    this.#done(entry);
+    return true;
   }
 
   async #isKept(entry: FolderEntry): Promise<boolean> {
@@ -288,13 +373,21 @@ class Restore {
     entries: readonly FileEntry[],
     bytesOf: (entry: FileEntry) => Uint8Array,
   ): Promise<void> {
+    await this.#inLanes(entries, async (entry) => {
+      const made = await this.#attempt(entry, () => this.#tree.writeFile(entry, bytesOf(entry)));
+      if (made) this.#done(entry);
+    });
+  }
+
+  async #inLanes(
+    entries: readonly FileEntry[],
+    run: (entry: FileEntry) => Promise<void>,
+  ): Promise<void> {
     let next = 0;
     const lane = async (): Promise<void> => {
       for (let entry = entries[next++]; entry !== undefined; entry = entries[next++]) {
         if (this.#fatal !== null) return;
-        const one = entry;
-        const made = await this.#attempt(one, () => this.#tree.writeFile(one, bytesOf(one)));
-        if (made) this.#done(one);
+        await run(entry);
       }
     };
     await Promise.all(Array.from({ length: Math.min(WRITES, entries.length) }, lane));
@@ -304,7 +397,7 @@ class Restore {
     const { cas, pool } = this.#parts;
     const made = await this.#attempt(entry, async () => {
       const sink = this.#tree.fileSink(entry);
-      const { fetchedBytes, requestCount } = await downloadFile({
+      const { fetchedBytes, requestCount, resumedBytes } = await downloadFile({
         cas,
         pool,
         budget: this.#budget,
@@ -326,6 +419,7 @@ class Restore {
       });
       this.counters.fetchedBytes += fetchedBytes;
       this.counters.requestCount += requestCount;
+      this.counters.resumedBytes += resumedBytes;
     });
     if (made) this.#done(entry);
   }
@@ -354,6 +448,7 @@ class Restore {
   #done({ sizeBytes }: FileEntry): void {
     this.counters.fileCount++;
     this.counters.sizeBytes += sizeBytes;
+    this.#memory?.written(this.counters.sizeBytes, this.#totals.sizeBytes);
     const onProgress = this.#onProgress;
     if (onProgress === undefined) return;
     const { fileCount, sizeBytes: writtenBytes, fetchedBytes } = this.counters;

@@ -106,6 +106,10 @@ export interface FolderDownloadResult {
   readonly sizeBytes: number;
   /** Left as they were, with `existing: 'keep'`. */
   readonly keptCount: number;
+  /** Of the files restored, those that were there with the right content, and so were not fetched. */
+  readonly unchangedCount: number;
+  /** Bytes of them, and of unfinished files of an earlier run, that were read back instead. */
+  readonly resumedBytes: number;
   readonly failed: readonly FailedEntry[];
   /** Bytes of xorbs that came over the wire, for the manifest, too. */
   readonly fetchedBytes: number;

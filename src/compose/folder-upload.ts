@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type { UploadProgress } from '../client/index.js';
 import { ERROR_CODES, OrbweaverError } from '../errors.js';
 import { isUtf8Path, ManifestWriter } from '../folder/index.js';
@@ -10,10 +11,17 @@ import {
   type Walked,
   walkFolder,
 } from '../io/index.js';
-import type { FailedUpload, UploadBase, UploadedFile, UploadResult } from './client-types.js';
+import type {
+  FailedUpload,
+  PlacementName,
+  UploadBase,
+  UploadedFile,
+  UploadResult,
+} from './client-types.js';
 import { walkTreeOf } from './folder-inputs.js';
 import type { FolderUploadOptions, FolderUploadResult, SkippedEntry } from './folder-types.js';
 import type { UploadInput } from './input.js';
+import type { TransferCommand } from './resume-facts.js';
 import { runUpload, type UploadParts } from './upload.js';
 
 /**
@@ -42,7 +50,12 @@ export async function runFolderUpload(
   const startedAt = performance.now();
   const top = await walkTreeOf(inputs, { files: options.files, hidden });
   const isExcluded = pathFilter(options.exclude ?? []);
-  const run = new FolderRun(parts, options, await createSpool(), new ManifestWriter(names));
+  const run = new FolderRun(
+    { ...parts, inputs },
+    options,
+    await createSpool(),
+    new ManifestWriter(names),
+  );
   try {
     await run.start();
     for await (const some of walkFolder(top, { names, symlinks, hidden, isExcluded, signal })) {
@@ -62,7 +75,7 @@ type Entry = Exclude<Walked, { readonly type: 'problem' | 'skipped' }>;
 
 class FolderRun {
   readonly spool: Spool;
-  readonly #parts: UploadParts;
+  readonly #parts: UploadParts & { readonly inputs: readonly string[] };
   readonly #options: FolderUploadOptions;
   readonly #writer: ManifestWriter;
   readonly #failed: FailedUpload[] = [];
@@ -71,6 +84,7 @@ class FolderRun {
   readonly #bases = new Map<string, UploadBase>();
   #onFile: FolderUploadOptions['onFile'];
   #segment: Entry[] = [];
+  #segmentCount = 0;
   #counts = { fileCount: 0, folderCount: 0, symlinkCount: 0 };
   #bytes = { sizeBytes: 0, newBytes: 0, dedupedBytes: 0 };
   #sent = { xorbCount: 0, xorbBytes: 0, shardCount: 0, shardBytes: 0 };
@@ -79,7 +93,7 @@ class FolderRun {
   #progress: UploadProgress | null = null;
 
   constructor(
-    parts: UploadParts,
+    parts: UploadParts & { readonly inputs: readonly string[] },
     options: FolderUploadOptions,
     spool: Spool,
     writer: ManifestWriter,
@@ -121,7 +135,11 @@ class FolderRun {
           isUtf8Path(source) ? source : rawPathSource(source, sizeBytes),
       );
       const { sha256, rehash, maxXorbBytes, base, signal } = this.#options;
-      const result = await runUpload(this.#parts, inputs, {
+      const { state } = this.#parts;
+      const command = commandOf(this.#parts.inputs, this.#options, this.#parts.placement);
+      const part = this.#segmentCount++;
+      const remembered = state === null ? null : { ...state, command: { ...command, part } };
+      const result = await runUpload({ ...this.#parts, state: remembered }, inputs, {
         sha256,
         rehash,
         maxXorbBytes,
@@ -237,6 +255,25 @@ class FolderRun {
   #write(text: string): Promise<void> {
     return this.spool.write(ENCODER.encode(text));
   }
+}
+
+/** The command line that uploads these folders again. */
+function commandOf(
+  inputs: readonly string[],
+  { exclude = [], files, hidden, symlinks, names, sha256 }: FolderUploadOptions,
+  placement: PlacementName,
+): Omit<TransferCommand, 'part'> {
+  const paths = inputs.map((input) => resolve(input));
+  const options = [
+    ...exclude.map((pattern) => `--exclude=${pattern}`),
+    ...(hidden === false ? ['--no-hidden'] : []),
+    ...(symlinks === undefined ? [] : [`--symlinks=${symlinks}`]),
+    ...(names === undefined ? [] : [`--names=${names}`]),
+    ...(sha256 === true ? ['--sha256'] : []),
+    ...(placement === 'balanced' ? [] : [`--placement=${placement}`]),
+  ];
+  // A list of files is not written down.
+  return { paths, pathCount: paths.length + (files?.length ?? 0), options };
 }
 
 /** What files of a segment came to, by their number; they are told of in order, the failed ones left out. */

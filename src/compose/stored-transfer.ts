@@ -4,7 +4,7 @@ import { replay, type TargetIds } from '../transport/targets.js';
 /** What the list of unfinished transfers shows of a journal; `transfer-begin.ts` says how one begins. */
 
 /** An unfinished transfer of any kind, as its journal tells. */
-export type StoredTransfer = StoredUpload | StoredDownload | StoredTargetUpload;
+export type StoredTransfer = StoredUpload | StoredEdit | StoredDownload | StoredTargetUpload;
 
 interface Stored {
   readonly id: string;
@@ -29,6 +29,18 @@ export interface StoredUpload extends Stored {
   readonly doneBytes: number;
   /** What else the command line said, as options of the command. */
   readonly options: readonly string[];
+}
+
+/** An edit of a stored file. */
+export interface StoredEdit extends Stored {
+  readonly kind: 'edit';
+  readonly endpoint: string;
+  /** Of the file that is changed. */
+  readonly fileHash: string;
+  /** `OFFSET:DELETE:FILE` each, as the command takes them. */
+  readonly splices: readonly string[];
+  /** Bytes of xorbs that the store has acknowledged. */
+  readonly doneBytes: number;
 }
 
 /** A download from a store. */
@@ -60,6 +72,7 @@ export function storedTransferOf(summary: JournalSummary): StoredTransfer | null
   const [first] = summary.entries;
   if (first?.type !== 'begin') return null;
   if (first['kind'] === 'upload') return storedUploadOf(summary, first);
+  if (first['kind'] === 'edit') return storedEditOf(summary, first);
   if (first['kind'] === 'download') return storedDownloadOf(summary, first);
   return first['kind'] === undefined ? storedTargetUploadOf(summary, first) : null;
 }
@@ -76,6 +89,21 @@ function storedUploadOf(summary: JournalSummary, first: JournalEntry): StoredUpl
     ...{ kind: 'upload', id, endpoint, path, paths, pathCount },
     ...{ sizeBytes: sizeOf(first), doneBytes: doneBytesOf(entries), changedMs, busy },
     options: textsOf(first['options']),
+  };
+}
+
+function storedEditOf(summary: JournalSummary, first: JournalEntry): StoredEdit | null {
+  const { id, changedMs, busy, entries } = summary;
+  const { endpoint, fileHash } = first;
+  const splices = textsOf(first['splices']);
+  if (typeof endpoint !== 'string' || typeof fileHash !== 'string' || splices.length === 0) {
+    return null;
+  }
+  const files = splices.map((splice) => splice.split(':').slice(2).join(':'));
+  return {
+    ...{ kind: 'edit', id, endpoint, fileHash, splices },
+    ...{ path: files.find((file) => file !== '') ?? '', sizeBytes: null },
+    ...{ doneBytes: doneBytesOf(entries), changedMs, busy },
   };
 }
 

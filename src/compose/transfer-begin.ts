@@ -1,13 +1,14 @@
 import type { JournalEntry } from '../client/ports.js';
 
 /**
- * First entries of journals. Three kinds of transfers share one folder:
+ * First entries of journals. Four kinds of transfers share one folder:
  *
  *     {"type":"begin","kind":"upload","endpoint",…}      to a store of the CAS protocol
- *     {"type":"begin","kind":"download","endpoint",…}    from one
+ *     {"type":"begin","kind":"edit","endpoint",…}        of a stored file
+ *     {"type":"begin","kind":"download","endpoint",…}    from a store
  *     {"type":"begin","to":"multipart:…",…}              to another upload system (`upload-to`)
  *
- * Progress of the first two is in `{"type":"ack","bytes"}` entries: bytes that are certain since the
+ * Progress of the first three is in `{"type":"ack","bytes"}` entries: bytes that are certain since the
  * last one. Secrets are in none of them.
  */
 
@@ -19,6 +20,8 @@ export function uploadBegin(facts: {
   readonly endpoint: string;
   readonly key: string;
   readonly paths: readonly string[];
+  /** More than `paths` when some cannot be written down. */
+  readonly pathCount: number;
   readonly sizeBytes: number | null;
   readonly options: readonly string[];
 }): JournalEntry {
@@ -28,7 +31,17 @@ export function uploadBegin(facts: {
     length += path.length;
     return length <= MAX_PATHS_LENGTH;
   });
-  return { type: 'begin', kind: 'upload', ...rest, paths: kept, pathCount: paths.length };
+  return { type: 'begin', kind: 'upload', ...rest, paths: kept };
+}
+
+/** The first entry of the journal of an edit; `splices` are as the command line has them. */
+export function editBegin(facts: {
+  readonly endpoint: string;
+  readonly key: string;
+  readonly fileHash: string;
+  readonly splices: readonly string[];
+}): JournalEntry {
+  return { type: 'begin', kind: 'edit', ...facts };
 }
 
 /** The first entry of the journal of a download from a store. */

@@ -55,7 +55,7 @@ export async function cancelStoredTransfer(
   const { journalFolder, id, token, settings = {} } = options;
   const found = await findTransfer(journalFolder, id);
   if (found.kind !== 'upload-to') {
-    const text = `the transfer "${id}" expected an upload to another system, is ${found.kind === 'upload' ? 'an upload' : 'a download'}: forget it instead`;
+    const text = `the transfer "${id}" expected an upload to another system, is ${KINDS[found.kind]}: forget it instead`;
     throw new OrbweaverError('USAGE', text);
   }
   const { kind, url } = parseTargetAddress(found.to);
@@ -82,6 +82,8 @@ export async function cancelStoredTransfer(
     wire?.close();
   }
 }
+
+const KINDS = { upload: 'an upload', edit: 'an edit', download: 'a download' } as const;
 
 function isBusy(id: string): OrbweaverError {
   return new OrbweaverError('USAGE', `a process that still runs is at the transfer "${id}"`);

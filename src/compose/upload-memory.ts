@@ -3,7 +3,8 @@ import { KnownFiles } from '../client/index.js';
 import { isOrbweaverError, type OrbweaverError } from '../errors.js';
 import { createShardCache } from '../io/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
-import { openUploadResume, type ResumeFacts, type UploadResume } from './upload-resume.js';
+import type { ResumeFacts } from './resume-facts.js';
+import { openUploadResume, type UploadResume } from './upload-resume.js';
 
 /**
  * What an upload remembers on this machine, in the state folder:
@@ -15,8 +16,10 @@ import { openUploadResume, type ResumeFacts, type UploadResume } from './upload-
 /** Most bytes of records of files, of all endpoints: some 500,000 small files. */
 const MAX_FILES_BYTES: number = 128 * 1024 * 1024;
 
-export interface UploadMemoryOptions extends ResumeFacts {
+export interface UploadMemoryOptions {
   readonly stateFolder: string;
+  readonly endpoint: string;
+  readonly facts: ResumeFacts;
   readonly onProblem: (error: OrbweaverError) => void;
 }
 

@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto';
-import { resolve } from 'node:path';
 import type {
   JournalSummary,
   Journals,
@@ -9,11 +7,10 @@ import type {
 } from '../client/ports.js';
 import { isOrbweaverError, OrbweaverError } from '../errors.js';
 import type { MerkleHash } from '../hash/index.js';
-import { createJournals, isPath, pathOf } from '../io/index.js';
+import { createJournals } from '../io/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import { encodeShard } from '../shard/index.js';
-import { inputName, isNamed, type UploadInput } from './input.js';
-import { uploadBegin } from './transfer-begin.js';
+import type { ResumeFacts } from './resume-facts.js';
 
 /**
  * Going on with an upload that was interrupted. Each xorb that the store has acknowledged is written
@@ -31,18 +28,9 @@ const MAX_AGE_MS: number = 7 * 24 * 60 * 60 * 1000;
 /** Bytes of all unfinished uploads together; the oldest go first. About 1.4 TB of xorbs. */
 const MAX_DISK_BYTES: number = 1024 * 1024 * 1024;
 
-/** What makes an upload the same upload. */
-export interface ResumeFacts {
-  readonly endpoint: string;
-  readonly inputs: readonly UploadInput[];
-  /** Options of the command that began it, for the list of unfinished transfers. */
-  readonly options: readonly string[];
-  /** Bytes of all inputs; null: not known yet. */
-  readonly sizeBytes: () => number | null;
-}
-
-export interface UploadResumeOptions extends ResumeFacts {
+export interface UploadResumeOptions {
   readonly stateFolder: string;
+  readonly facts: ResumeFacts;
   /** Told once, when the folder turns out not to be of use. */
   readonly onProblem: (error: OrbweaverError) => void;
 }
@@ -60,14 +48,8 @@ export interface UploadResume {
 
 /** Looks for an earlier run, and takes it over. Never rejects. */
 export async function openUploadResume(options: UploadResumeOptions): Promise<UploadResume> {
-  const { stateFolder, onProblem } = options;
+  const { stateFolder, facts, onProblem } = options;
   const journals = createJournals(stateFolder);
-  let known: string | null = null;
-  // Hundreds of thousands of paths take a moment, which is only spent when something depends on it.
-  const key = (): string => {
-    known ??= keyOf(options);
-    return known;
-  };
   let problem: OrbweaverError | null = null;
   /** The upload has ended: what is acknowledged from now on comes too late. */
   let over = false;
@@ -78,7 +60,7 @@ export async function openUploadResume(options: UploadResumeOptions): Promise<Up
       : new OrbweaverError('STORAGE_FAILED', `"${stateFolder}" failed: ${error}`, {}, error);
     onProblem(problem);
   };
-  const earlier: TransferJournal[] = await takeOver(journals, key).catch((error: unknown) => {
+  const earlier: TransferJournal[] = await takeOver(journals, facts.key).catch((error: unknown) => {
     failed(error);
     return [];
   });
@@ -87,14 +69,6 @@ export async function openUploadResume(options: UploadResumeOptions): Promise<Up
   const opened = async (): Promise<readonly TransferJournal[]> => {
     const own = await opening?.catch(() => null);
     return own === undefined || own === null || earlier.includes(own) ? earlier : [own, ...earlier];
-  };
-
-  const create = (): Promise<TransferJournal> => {
-    const { endpoint, inputs, sizeBytes } = options;
-    const paths = inputs.map(pathText);
-    const facts = { endpoint, key: key(), paths, sizeBytes: sizeBytes() };
-    const first = uploadBegin({ ...facts, options: options.options });
-    return journals.create(first, { durable: false });
   };
 
   return {
@@ -111,7 +85,7 @@ export async function openUploadResume(options: UploadResumeOptions): Promise<Up
       async onAcknowledged(xorb, bytes, chunks) {
         if (problem !== null || over) return;
         try {
-          opening ??= create();
+          opening ??= journals.create(facts.begin(), { durable: false });
           const journal = await opening;
           await journal.appendBlock(acknowledgedShard(xorb, bytes, chunks));
           await journal.append({ type: 'ack', bytes });
@@ -152,7 +126,7 @@ async function takeOver(journals: Journals, key: () => string): Promise<Transfer
 }
 
 function isUpload(first: JournalSummary['entries'][number] | undefined): boolean {
-  return first?.type === 'begin' && first['kind'] === 'upload';
+  return first?.type === 'begin' && (first['kind'] === 'upload' || first['kind'] === 'edit');
 }
 
 /** The shard that lists one xorb, as a later run learns it. */
@@ -172,18 +146,4 @@ export function acknowledgedShard(
   const xorb = { hash, chunkHashes, chunkStarts, chunkLengths, chunkFlags, rawBytes };
   const shard = { files: [], xorbs: [{ ...xorb, serializedBytes }], footer: null };
   return encodeShard(shard, { variant: 'upload' });
-}
-
-/** Tells the same endpoint and inputs again. */
-function keyOf({ endpoint, inputs, options }: ResumeFacts): string {
-  const hash = createHash('sha256');
-  hash.update(JSON.stringify([endpoint, options.includes('--expand')]));
-  for (const text of inputs.map(pathText)) hash.update(`${JSON.stringify(text)}\n`);
-  return hash.digest('hex').slice(0, 32);
-}
-
-/** An absolute path, or the name of what has none. */
-function pathText(input: UploadInput): string {
-  const data = isNamed(input) ? input.data : input;
-  return isPath(data) ? resolve(pathOf(data)) : inputName(input);
 }

@@ -25,6 +25,7 @@ import {
 } from './input.js';
 import { PLACEMENTS } from './placements.js';
 import { resumable } from './resumable.js';
+import type { TransferCommand } from './resume-facts.js';
 import type { UploadMemory } from './upload-memory.js';
 
 /** What an upload works with. */
@@ -43,6 +44,8 @@ export interface UploadState {
   readonly stateFolder: string;
   readonly endpoint: string;
   readonly onProblem: (error: OrbweaverError) => void;
+  /** What it is part of. @default the inputs tell the upload again */
+  readonly command?: TransferCommand | undefined;
 }
 
 /** Inputs that are looked up at once: thousands of files must not wait for one disk access each. */
@@ -178,7 +181,13 @@ async function memoryOf(
   ];
   const sizeBytes = (): number | null => (added.count === inputs.length ? added.bytes : null);
   const { openUploadMemory } = await import('./upload-memory.js');
-  return openUploadMemory({ ...state, inputs, options, sizeBytes });
+  const { folderFacts, uploadFacts } = await import('./resume-facts.js');
+  const { endpoint, command } = state;
+  const facts =
+    command === undefined
+      ? uploadFacts({ endpoint, inputs, options, sizeBytes })
+      : folderFacts(endpoint, command, sizeBytes);
+  return openUploadMemory({ ...state, facts });
 }
 
 function identityOf(source: Source | Error): Uint8Array | undefined {

@@ -1,15 +1,11 @@
-import type { Stats } from 'node:fs';
-import { type FileHandle, open, readlink, rename, stat, statfs, unlink } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { type FileHandle, rename, statfs, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { KeptRun, Sink, SinkPart } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
 import { outputError } from './errno.js';
-import { makeFolder, syncFolder } from './folder.js';
+import { syncFolder } from './folder.js';
 import { KeptPart, LEAST_KEPT_BYTES } from './kept-part.js';
-import { type LeftPart, partPath, sweepParts } from './part-name.js';
-
-/** Links that are followed to the target, as many as Linux does. */
-const MAX_LINKS = 40;
+import { type FoundPlace, filePlace, type OutputPlace } from './output-place.js';
 
 export interface FileSinkOptions {
   /**
@@ -52,14 +48,23 @@ export interface FileSinkOptions {
  * await sink.commit(bytes.length);
  */
 export function fileSink(path: string, options: FileSinkOptions = {}): Sink {
+  return placeSink(filePlace(path, { sweeps: options.removeLeftovers !== false }), options);
+}
+
+/** The same for a place that says by itself where it is and what its file is like. */
+export function placeSink(
+  place: OutputPlace,
+  options: Omit<FileSinkOptions, 'removeLeftovers'> = {},
+): Sink {
   const { keepAs } = options;
+  const path = place.shown;
   const kept =
     keepAs === undefined
       ? null
       : new KeptPart({ content: keepAs.slice(0, 16), leastBytes: LEAST_KEPT_BYTES });
-  let finding: Promise<Found> | undefined;
-  /** Once it is open: where the file will be, behind all links, and what it is called until then. */
-  let place: { readonly target: string; readonly part: string } | undefined;
+  let finding: Promise<FoundPlace> | undefined;
+  /** What the file is called until it has its name, once it is open. */
+  let partName: string | Buffer | undefined;
   let opening: Promise<FileHandle> | undefined;
   let closed = false;
   let writtenBytes = 0;
@@ -73,58 +78,60 @@ export function fileSink(path: string, options: FileSinkOptions = {}): Sink {
   /** What is noted was read back, not written. */
   let isReadBack = false;
 
-  const find = (): Promise<Found> => {
-    finding ??= findTarget(path).then(async (old) => ({
-      old,
-      left:
-        options.removeLeftovers === false || !isReplaceable(old)
-          ? []
-          : await sweepParts(old.target, kept === null ? null : (keepAs ?? '').slice(0, 16)),
-    }));
+  const find = (): Promise<FoundPlace> => {
+    finding ??= place.find();
     return finding;
   };
   const openPart = (): Promise<FileHandle> => {
     if (closed) return Promise.reject(closedError(path));
     opening ??= (async () => {
-      const { old } = await find();
-      place = { target: old.target, part: kept?.pathFor(old.target) ?? partPath(old.target) };
-      return taken ?? openBeside({ ...old, ...place, path });
+      const { beside, plainPart } = await find();
+      partName = beside === null || kept === null ? plainPart() : kept.pathFor(beside);
+      return taken ?? place.open(partName);
     })();
     return opening;
   };
   const claims = async (): Promise<readonly KeptRun[]> => {
-    const { old, left } = await find();
-    if (kept === null || options.anew === true || closed) return [];
-    const found = await kept.takeOver(old.target, left);
+    const { beside, left } = await find();
+    if (kept === null || beside === null || options.anew === true || closed) return [];
+    const content = (keepAs ?? '').slice(0, 16);
+    const found = await kept.takeOver(
+      beside,
+      left.filter((each) => each.content === content),
+    );
     if (found === null) return [];
     taken = found.file;
     const { size, blocks } = await taken.stat();
     writtenBytes = Math.min(size, blocks * 512);
     dirtyEnd = size;
     isReadBack = true;
-    if (old.stats !== null) await keepRights(taken, old.stats);
+    await place.adopt(taken);
     await openPart();
     return found.runs;
   };
   const discard = async (): Promise<void> => {
     closed = true;
-    const file = await opening?.catch(() => undefined);
-    if (file === undefined || place === undefined) return;
-    const { part } = place;
-    if (kept !== null && kept.keptBytes > 0) {
+    try {
+      const file = await opening?.catch(() => undefined);
+      if (file === undefined || partName === undefined) return;
+      const name = partName;
+      if (kept !== null && kept.keptBytes > 0) {
+        await file.close().catch(() => {});
+        if (await kept.leave()) return;
+      }
+      // The name goes at once, however long writing goes on.
+      const unlinked = await unlink(name).then(
+        () => true,
+        () => false,
+      );
+      // `close` waits for the writes that are still under way.
       await file.close().catch(() => {});
-      if (await kept.leave()) return;
+      // Some systems keep a file that is open.
+      if (!unlinked) await unlink(name).catch(() => {});
+      await kept?.leave();
+    } finally {
+      place.leave?.();
     }
-    // The name goes at once, however long writing goes on.
-    const unlinked = await unlink(part).then(
-      () => true,
-      () => false,
-    );
-    // `close` waits for the writes that are still under way.
-    await file.close().catch(() => {});
-    // Some systems keep a file that is open.
-    if (!unlinked) await unlink(part).catch(() => {});
-    await kept?.leave();
   };
   const part: SinkPart | undefined =
     kept === null
@@ -219,12 +226,14 @@ export function fileSink(path: string, options: FileSinkOptions = {}): Sink {
           throw sizeMismatch(path, sizeBytes, size);
         }
         for (const each of skipped) await writeZeros(file, each, path);
+        await place.finish?.(file);
         if (options.durable) await file.sync();
         await file.close();
-        const { part: partName, target } = place as NonNullable<typeof place>;
-        await rename(partName, target);
-        if (options.durable) await syncFolder(dirname(target));
+        const { target } = await find();
+        await rename(partName as string | Buffer, target);
+        if (options.durable) await syncFolder(dirname(String(target)));
         await kept?.finish();
+        place.leave?.();
       } catch (error) {
         await discard();
         throw outputError(error, path);
@@ -234,16 +243,6 @@ export function fileSink(path: string, options: FileSinkOptions = {}): Sink {
       if (!closed) await discard();
     },
   };
-}
-
-/** What was found before anything is made. */
-interface Found {
-  readonly old: OldFile;
-  readonly left: readonly LeftPart[];
-}
-
-function isReplaceable({ stats }: OldFile): boolean {
-  return stats === null || stats.isFile();
 }
 
 async function readOrZeros(
@@ -276,54 +275,6 @@ async function writeZeros(
     const piece = zeros.subarray(0, Math.min(zeros.length, lengthBytes - done));
     await writeAll(file, piece, offset + done, path);
   }
-}
-
-/** What is there already: the file behind all links, of which rights and owner stay. */
-interface OldFile {
-  readonly target: string;
-  /** Null: nothing is there. */
-  readonly stats: Stats | null;
-}
-
-async function findTarget(path: string): Promise<OldFile> {
-  let target = path;
-  // Not `realpath`: a link may lead to a file that is still to be made.
-  for (let hops = 0; hops < MAX_LINKS; hops++) {
-    const link = await readlink(target).catch(() => null);
-    if (link === null) return { target, stats: await stat(target).catch(() => null) };
-    target = resolve(dirname(target), link);
-  }
-  const message = `"${path}" expected a writable output, got links that go in a circle`;
-  throw new OrbweaverError('OUTPUT_UNWRITABLE', message, { path });
-}
-
-async function openBeside({
-  path,
-  target,
-  part,
-  stats,
-}: OldFile & { readonly path: string; readonly part: string }): Promise<FileHandle> {
-  try {
-    if (stats !== null && !stats.isFile()) {
-      const got = stats.isDirectory() ? 'a folder' : 'a pipe or device';
-      const message = `"${path}" expected a regular file or nothing, got ${got}`;
-      throw new OrbweaverError('OUTPUT_UNWRITABLE', message, { path });
-    }
-    if (stats === null) await makeFolder(dirname(target));
-    // 'wx': a link planted under the unfinished name is an error, never followed.
-    const file = await open(part, 'wx+', stats === null ? 0o666 : 0o600);
-    if (stats !== null) await keepRights(file, stats);
-    return file;
-  } catch (error) {
-    throw outputError(error, path);
-  }
-}
-
-/** As far as the system lets us: the owner first, because a change of owner takes rights away. */
-async function keepRights(file: FileHandle, { mode, uid, gid }: Stats): Promise<void> {
-  const own = await file.stat();
-  if (own.uid !== uid || own.gid !== gid) await file.chown(uid, gid).catch(() => {});
-  await file.chmod(mode & 0o7777).catch(() => {});
 }
 
 /** One write may take less than all (a signal, a full disk): go on until done or an error. */

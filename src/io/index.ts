@@ -15,7 +15,7 @@ export { type PathSourceOptions, pathSource } from './path-source.js';
 export { isRunning } from './process-id.js';
 export { openRandomAccess } from './random-access.js';
 export { rawPathSource } from './raw-path-source.js';
-export { openRestoreTree, type RestoreTree } from './restore-tree.js';
+export { openRestoreTree, type PresentFile, type RestoreTree } from './restore-tree.js';
 export { createShardCache, type ShardCacheOptions } from './shard-cache.js';
 export {
   isPath,

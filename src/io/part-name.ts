@@ -73,16 +73,17 @@ export interface LeftPart {
   readonly path: string;
   /** Of {@link keptPartNames}. */
   readonly id: string;
+  /** What it holds a beginning of, as there. */
+  readonly content: string;
 }
 
 /**
  * Lists the folder of `path` once: removes what killed processes left of `path`, and parts of
- * anything that nobody touched for a week; finds those that hold a beginning of `content`. Never throws:
- * a folder that cannot be listed is the next step's error to report.
+ * anything that nobody touched for a week; finds those that a later run may go on with. Never throws: a
+ * folder that cannot be listed is the next step's error to report.
  */
 export async function sweepParts(
   path: string,
-  content: string | null,
   nowMs: number = Date.now(),
 ): Promise<readonly LeftPart[]> {
   const folder = dirname(path);
@@ -108,7 +109,7 @@ export async function sweepParts(
     if (isOld || isUseless) {
       await remove(file);
       for (const suffix of [LEDGER_SUFFIX, DRAFT_SUFFIX]) await remove(join(folder, base + suffix));
-    } else if (isOurs && of === content && isHere(kept)) found.push({ path: file, id });
+    } else if (isOurs && isHere(kept)) found.push({ path: file, id, content: of });
   }
   for (const name of names) {
     const suffix = [LEDGER_SUFFIX, DRAFT_SUFFIX].find((each) => name.endsWith(each));
@@ -124,8 +125,9 @@ export async function sweepParts(
 /** Removes what interrupted runs left of `path` for this content, unless a process is at it. */
 export async function removeKeptParts(path: string, content: string): Promise<void> {
   const target = await realpath(path).catch(() => path);
-  for (const { path: part, id } of await sweepParts(target, content.slice(0, 16))) {
-    const { ledger, draft } = keptPartNames(target, content.slice(0, 16), id);
+  for (const { path: part, id, content: of } of await sweepParts(target)) {
+    if (of !== content.slice(0, 16)) continue;
+    const { ledger, draft } = keptPartNames(target, of, id);
     for (const each of [part, ledger, draft]) await remove(each);
   }
 }

@@ -1,8 +1,16 @@
-import type { Stats } from 'node:fs';
-import { type FileHandle, lstat, lutimes, open, rename, symlink, unlink } from 'node:fs/promises';
+import { constants, type Stats } from 'node:fs';
+import {
+  type FileHandle,
+  lstat,
+  lutimes,
+  open,
+  opendir,
+  rename,
+  symlink,
+  unlink,
+} from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { Sink } from '../client/ports.js';
-import { OrbweaverError } from '../errors.js';
 import type { DirectoryEntry, FileEntry, SymlinkEntry } from '../folder/index.js';
 import {
   type AnchoredFolders,
@@ -12,26 +20,47 @@ import {
   splitPath,
 } from './anchored-folders.js';
 import { errnoOf, outputError } from './errno.js';
-import { writeAll } from './file-sink.js';
+import { placeSink, writeAll } from './file-sink.js';
 import { makeFolder } from './folder.js';
 import { fsPath } from './fs-path.js';
-import { partPath } from './part-name.js';
+import type { FoundPlace, OutputPlace } from './output-place.js';
+import { type LeftPart, partPath, sweepParts } from './part-name.js';
+
+/** What unfinished files are called, whatever their final names are. */
+const PART_STEM = 'restored';
 
 /**
  * Entries of a manifest as files, folders and links below a folder. Whatever is made gets its name when it
  * is complete, has its rights and its time, and replaces what was there; nothing is written through a link.
  */
 export interface RestoreTree {
-  /** Makes a folder that this user alone can enter, until `finishFolder`; one that is there stays as it is. */
-  makeFolder(entry: DirectoryEntry): Promise<void>;
+  /** The top was made, or holds nothing. */
+  readonly isNew: boolean;
+  /**
+   * Makes a folder that this user alone can enter, until `finishFolder`; one that is there stays as it is,
+   * but for what killed runs left in it.
+   * @returns whether it is new: nothing is in it
+   */
+  makeFolder(entry: DirectoryEntry): Promise<boolean>;
   /** Rights and time of a folder, when nothing more is written to it. */
   finishFolder(entry: DirectoryEntry): Promise<void>;
   writeFile(entry: FileEntry, bytes: Uint8Array): Promise<void>;
-  /** The same for a file that comes in pieces. */
+  /** The same for a file that comes in pieces; what is written of it stays for a later run when it fails. */
   fileSink(entry: FileEntry): Sink;
+  /** What is there already and may be this file; null: nothing is. Its content is up to the caller. */
+  openPresent(entry: FileEntry): Promise<PresentFile | null>;
   makeSymlink(entry: SymlinkEntry): Promise<void>;
   /** Whether something of this name is there. */
   exists(path: string): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+/** A file that was there. */
+export interface PresentFile {
+  /** @returns bytes read; 0: it ends there */
+  read(into: Uint8Array, position: number): Promise<number>;
+  /** It is what the entry says: it gets rights and time of it. */
+  keep(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -44,7 +73,17 @@ export async function openRestoreTree(top: string): Promise<RestoreTree> {
   await makeFolder(top).catch((error: unknown) => {
     throw outputError(error, top);
   });
+  const isNew = await isEmpty(top);
   const folders = await anchorFolder(top);
+  /** What killed runs left, by folder; of most there is nothing. */
+  const left = new Map<string, readonly LeftPart[]>();
+  const sweep = async (folder: string, place: AnchoredPlace): Promise<void> => {
+    const beside = place.pathOf(PART_STEM);
+    if (typeof beside !== 'string') return;
+    const found = await sweepParts(beside);
+    if (found.length > 0) left.set(folder, found);
+  };
+  if (!isNew) await folders.within('', (place) => sweep('', place));
   const shown = (path: string): string => `${top}/${path}`;
   const within = <T>(path: string, use: (place: AnchoredPlace, name: string) => Promise<T>) => {
     const [folder, name] = splitPath(path);
@@ -57,10 +96,12 @@ export async function openRestoreTree(top: string): Promise<RestoreTree> {
     });
   };
   return {
-    makeFolder: ({ path }) =>
-      within(path, async (place, name) => {
-        await makeAnchored(place, name, shown(path));
-      }),
+    isNew,
+    async makeFolder({ path }) {
+      const made = await within(path, (place, name) => makeAnchored(place, name, shown(path)));
+      if (!made.isNew) await folders.within(path, (place) => sweep(path, place)).catch(() => {});
+      return made.isNew;
+    },
     finishFolder: ({ path, mode, mtimeMs }) =>
       folders.within(path, async ({ self }) => {
         await finish(self, { mode, mtimeMs }, shown(path));
@@ -78,7 +119,12 @@ export async function openRestoreTree(top: string): Promise<RestoreTree> {
         }
         await renameOver(part, place.pathOf(name));
       }),
-    fileSink: (entry) => anchoredSink(folders, entry, shown(entry.path)),
+    fileSink(entry) {
+      const [folder] = splitPath(entry.path);
+      const around = { shown: shown(entry.path), left: left.get(folder) ?? [] };
+      return placeSink(anchoredPlace(folders, entry, around), { keepAs: entry.fileHash });
+    },
+    openPresent: (entry) => within(entry.path, (place) => openSame(place, entry)),
     makeSymlink: ({ path, target, mtimeMs }) =>
       within(path, async (place, name) => {
         const part = partIn(place);
@@ -97,9 +143,20 @@ export async function openRestoreTree(top: string): Promise<RestoreTree> {
   };
 }
 
+/** Whether a folder holds nothing. */
+async function isEmpty(path: string): Promise<boolean> {
+  const folder = await opendir(path).catch(() => null);
+  if (folder === null) return false;
+  try {
+    return (await folder.read()) === null;
+  } finally {
+    await folder.close();
+  }
+}
+
 /** An unfinished name in the folder, used by nobody else; short, whatever the final name is. */
 function partIn(place: AnchoredPlace): string | Buffer {
-  return place.pathOf(basename(partPath('restored')));
+  return place.pathOf(basename(partPath(PART_STEM)));
 }
 
 async function renameOver(part: string | Buffer, final: string | Buffer): Promise<void> {
@@ -117,13 +174,17 @@ interface Finish {
 }
 
 /** Rights, time, and closed, also when that fails. */
-async function finishFile(file: FileHandle, { mode, mtimeMs }: Finish): Promise<void> {
+async function finishFile(file: FileHandle, to: Finish): Promise<void> {
   try {
-    await file.chmod(mode).catch(unlessUnsupported);
-    await file.utimes(mtimeMs / 1000, mtimeMs / 1000).catch(unlessUnsupported);
+    await setRights(file, to);
   } finally {
     await file.close();
   }
+}
+
+async function setRights(file: FileHandle, { mode, mtimeMs }: Finish): Promise<void> {
+  await file.chmod(mode).catch(unlessUnsupported);
+  await file.utimes(mtimeMs / 1000, mtimeMs / 1000).catch(unlessUnsupported);
 }
 
 /** What is ours and refuses all the same lies on a file system that keeps no rights or times. */
@@ -141,84 +202,77 @@ async function finish(self: string | Buffer, to: Finish, shown: string): Promise
   }
 }
 
-/** A file that comes in pieces, in any order. Keeps its folder open until it has its name. */
-function anchoredSink(folders: AnchoredFolders, entry: FileEntry, shown: string): Sink {
+/**
+ * The place of a file that comes in pieces. Its folder stays open until the file has its name, or is gone.
+ */
+function anchoredPlace(
+  folders: AnchoredFolders,
+  entry: FileEntry,
+  { shown, left }: { readonly shown: string; readonly left: readonly LeftPart[] },
+): OutputPlace {
   const [folder, name] = splitPath(entry.path);
-  let opening: Promise<FileHandle> | undefined;
-  let part: string | Buffer | undefined;
   let isOver = false;
-  let skippedEnd = 0;
   let letGo = (): void => {};
-  let place: AnchoredPlace | undefined;
-
-  const openPart = (): Promise<FileHandle> => {
-    if (isOver) {
-      const text = `"${shown}" expected an open output, got a finished one`;
-      return Promise.reject(new OrbweaverError('CLOSED', text, { path: shown }));
-    }
-    opening ??= new Promise<FileHandle>((resolve, reject) => {
-      folders
-        .within(folder, async (opened) => {
-          place = opened;
-          part = partIn(opened);
-          const file = await open(part, 'wx', 0o600);
-          const held = new Promise<void>((release) => {
-            letGo = release;
-          });
-          resolve(file);
-          await held;
-        })
-        .catch((error: unknown) => reject(outputError(error, shown)));
-    });
-    return opening;
-  };
-  const discard = async (): Promise<void> => {
-    isOver = true;
-    const file = await opening?.catch(() => undefined);
-    if (file !== undefined) {
-      if (part !== undefined) await unlink(part).catch(() => {});
-      await file.close().catch(() => {});
-    }
-    letGo();
-  };
   return {
-    name: shown,
-    positional: true,
-    prepare: async () => {
-      await openPart();
-    },
-    write: async (bytes, offset) => writeAll(await openPart(), bytes, offset, shown),
-    skip(offset, lengthBytes) {
-      skippedEnd = Math.max(skippedEnd, offset + lengthBytes);
-    },
-    async commit(sizeBytes) {
-      const file = await openPart();
-      isOver = true;
-      try {
-        let { size } = await file.stat();
-        if (size < sizeBytes && skippedEnd === sizeBytes) {
-          // It ends with a hole.
-          await file.truncate(sizeBytes);
-          size = sizeBytes;
-        }
-        if (size !== sizeBytes) {
-          const text = `"${shown}" expected ${sizeBytes} bytes, got ${size}`;
-          throw new OrbweaverError('SIZE_MISMATCH', text, {
-            path: shown,
-            expected: sizeBytes,
-            got: size,
-          });
-        }
-        await finishFile(file, entry);
-        await renameOver(part as string, (place as AnchoredPlace).pathOf(name));
-        letGo();
-      } catch (error) {
-        await discard();
+    shown,
+    find: () =>
+      new Promise<FoundPlace>((resolve, reject) => {
+        folders
+          .within(folder, async (place) => {
+            const held = new Promise<void>((release) => {
+              letGo = release;
+            });
+            const beside = place.pathOf(PART_STEM);
+            resolve({
+              target: place.pathOf(name),
+              beside: typeof beside === 'string' ? beside : null,
+              plainPart: () => partIn(place),
+              left: left.map((each) => ({
+                ...each,
+                path: String(place.pathOf(basename(each.path))),
+              })),
+            });
+            if (!isOver) await held;
+          })
+          .catch((error: unknown) => reject(outputError(error, shown)));
+      }),
+    // It gets its rights when it is complete.
+    open: (part) =>
+      open(part, 'wx+', 0o600).catch((error: unknown) => {
         throw outputError(error, shown);
-      }
+      }),
+    adopt: async () => {},
+    finish: (file) => setRights(file, entry),
+    leave() {
+      isOver = true;
+      letGo();
     },
-    async abort() {
-      if (!isOver) await discard();
-    },
+  };
+}
+
+/**
+ * A file that is there already and may be what the entry says. Null: there is none, it has another size, or
+ * it is nobody's to keep (a link, a file with two names or of another user).
+ */
+async function openSame(place: AnchoredPlace, entry: FileEntry): Promise<PresentFile | null> {
+  const [, name] = splitPath(entry.path);
+  // Without O_NONBLOCK a pipe would wait for a writer.
+  const flags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
+  const file = await open(place.pathOf(name), flags).catch(() => null);
+  if (file === null) return null;
+  const stats = await file.stat().catch(() => null);
+  const isSame =
+    stats?.isFile() === true &&
+    stats.size === entry.sizeBytes &&
+    stats.nlink === 1 &&
+    stats.uid === (process.getuid?.() ?? stats.uid);
+  if (!isSame) {
+    await file.close();
+    return null;
+  }
+  return {
+    read: async (into, position) => (await file.read(into, 0, into.length, position)).bytesRead,
+    keep: () => setRights(file, entry),
+    close: () => file.close(),
   };
 }

@@ -1,6 +1,6 @@
 import type { Budget, Clock } from '../../flow/index.js';
 import type { Hasher, MerkleHash } from '../../hash/index.js';
-import type { CasClient, ComputePool, Source } from '../ports.js';
+import type { CasClient, ComputePool, Source, UploadJournal } from '../ports.js';
 import type { UploadOptions, UploadProgress } from '../upload/index.js';
 
 /** One change: at `offset` of the old file, `deleteBytes` make place for the bytes of `insert`. */
@@ -27,6 +27,15 @@ export interface EditFileOptions {
   /** What reconstructions and lists of chunks are counted in. */
   readonly budget?: Budget | undefined;
   readonly upload?: Pick<UploadOptions, 'placement' | 'xorbMaxBytes'> | undefined;
+  /** Remembers what is acknowledged, and what an earlier run had acknowledged. @default nothing is remembered */
+  readonly memory?: EditMemory | undefined;
+}
+
+/** What a later run of the same edit goes on with. */
+export interface EditMemory {
+  readonly journal: UploadJournal;
+  /** Of earlier runs: a plain shard for each xorb. */
+  acknowledged(): AsyncIterable<Uint8Array>;
 }
 
 /** What an edit made, and what it cost. */

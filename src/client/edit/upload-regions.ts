@@ -83,7 +83,7 @@ export async function uploadRegions(
 
 /** Uploads the sources in one session. @throws OrbweaverError what failed first */
 export async function upload(
-  { cas, pool, hasher, clock, upload: uploadOptions, onProgress }: EditFileOptions,
+  { cas, pool, hasher, clock, upload: uploadOptions, onProgress, memory, splices }: EditFileOptions,
   sources: readonly NewBytes[],
   {
     target,
@@ -97,11 +97,15 @@ export async function upload(
 ): Promise<{ readonly results: readonly FileResult[]; readonly summary: UploadSummary }> {
   return scope.call(async (signal) => {
     const session = createUploadSession({
-      ...{ cas, pool, hasher, clock, target },
+      ...{ cas, pool, hasher, clock, target, journal: memory?.journal },
       // A second reader could hold the memory that the old bytes of the first one need.
       options: { ...uploadOptions, readConcurrency: 1, globalDedup, signal, onProgress },
     });
     try {
+      if (memory !== undefined) {
+        const trusts = splices.every(({ insert }) => insert?.reopenable !== false);
+        await session.resume(memory.acknowledged(), { trusts });
+      }
       const results = await Promise.all(
         sources.map(({ source, tree }) =>
           session.add(source, {

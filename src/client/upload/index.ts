@@ -1,6 +1,7 @@
 export type { BaseInput, BaseOutcome } from './base.js';
 export { IDENTITY_BYTES } from './file-records.js';
 export { KnownFiles } from './known-files.js';
+export { type ListChunksOptions, listChunks } from './list-chunks.js';
 export { createUploadSession } from './session.js';
 export {
   type AddOptions,

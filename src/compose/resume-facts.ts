@@ -1,0 +1,100 @@
+import { createHash } from 'node:crypto';
+import { resolve } from 'node:path';
+import type { JournalEntry } from '../client/ports.js';
+import { isPath, pathOf } from '../io/index.js';
+import { inputName, isNamed, type UploadInput } from './input.js';
+import { editBegin, uploadBegin } from './transfer-begin.js';
+
+/** What makes a transfer the same transfer, and how its journal begins. */
+export interface ResumeFacts {
+  /** 32 digits that another run of the same transfer has, too. Takes a moment for many paths. */
+  key(): string;
+  /** The first entry of the journal. */
+  begin(): JournalEntry;
+}
+
+/** The command that a transfer is part of, as the list of unfinished ones gives it again. */
+export interface TransferCommand {
+  /** Absolute paths that it was given. */
+  readonly paths: readonly string[];
+  /** More than `paths`: the others cannot be written down, and the command has to be given again. */
+  readonly pathCount: number;
+  /** Options of the command line. */
+  readonly options: readonly string[];
+  /** Which of the uploads that the command consists of. */
+  readonly part: number;
+}
+
+interface UploadFacts {
+  readonly endpoint: string;
+  readonly inputs: readonly UploadInput[];
+  /** Options of the command that began it. */
+  readonly options: readonly string[];
+  /** Bytes of all inputs; null: not known yet. */
+  readonly sizeBytes: () => number | null;
+}
+
+/** An upload of these inputs. */
+export function uploadFacts({ endpoint, inputs, options, sizeBytes }: UploadFacts): ResumeFacts {
+  const key = keptKey([endpoint, options.includes('--expand')], () => inputs.map(pathText));
+  return {
+    key,
+    begin() {
+      const paths = inputs.map(pathText);
+      const facts = { endpoint, key: key(), paths, pathCount: paths.length, options };
+      return uploadBegin({ ...facts, sizeBytes: sizeBytes() });
+    },
+  };
+}
+
+/** A part of an upload of folders: the same folders tell it again, whatever is in them by then. */
+export function folderFacts(
+  endpoint: string,
+  { part, ...command }: TransferCommand,
+  sizeBytes: () => number | null,
+): ResumeFacts {
+  const { paths, options } = command;
+  const key = keptKey([endpoint, 'folder', part], () => [...paths, '', ...options]);
+  return {
+    key,
+    begin: () => uploadBegin({ endpoint, key: key(), ...command, sizeBytes: sizeBytes() }),
+  };
+}
+
+/** An edit of a stored file. */
+export function editFacts(facts: {
+  readonly endpoint: string;
+  readonly fileHash: string;
+  readonly splices: readonly {
+    readonly offset: number | 'end';
+    readonly deleteBytes?: number | undefined;
+    readonly insert?: UploadInput | undefined;
+  }[];
+}): ResumeFacts {
+  const { endpoint, fileHash, splices } = facts;
+  const texts = splices.map(({ offset, deleteBytes = 0, insert }) => {
+    const file = insert === undefined ? '' : pathText(insert);
+    return `${offset}:${deleteBytes}:${file}`;
+  });
+  const key = keptKey([endpoint, 'edit', fileHash], () => texts);
+  return { key, begin: () => editBegin({ endpoint, key: key(), fileHash, splices: texts }) };
+}
+
+/** Made when something depends on it, and once. */
+function keptKey(head: readonly unknown[], texts: () => readonly string[]): () => string {
+  let known: string | null = null;
+  return () => {
+    if (known !== null) return known;
+    const hash = createHash('sha256');
+    hash.update(JSON.stringify(head));
+    for (const text of texts()) hash.update(`${JSON.stringify(text)}\n`);
+    known = hash.digest('hex').slice(0, 32);
+    return known;
+  };
+}
+
+/** An absolute path, or the name of what has none. */
+function pathText(input: UploadInput): string {
+  const data = isNamed(input) ? input.data : input;
+  return isPath(data) ? resolve(pathOf(data)) : inputName(input);
+}
