@@ -10,6 +10,8 @@ import {
   type ShardXorb,
 } from '../shard/index.js';
 import { MAX_SHARDS } from './dedup-index.js';
+import type { Keeper } from './keeper.js';
+import { xorbKey } from './keys.js';
 import {
   indexedChunks,
   type ShardOutline,
@@ -41,6 +43,7 @@ export interface DedupBuildParts {
   readonly hasher: Hasher;
   readonly outlines: ShardOutlines;
   readonly health: XorbHealth;
+  readonly keeper: Pick<Keeper, 'isCondemned'>;
   readonly key: Uint8Array;
   readonly unixMs: number;
   readonly maxBytes: number;
@@ -119,7 +122,7 @@ interface Collector {
 }
 
 function createCollector(parts: DedupBuildParts): Collector {
-  const { hasher, key, health, outlines, maxBytes, onFault } = parts;
+  const { hasher, key, health, keeper, outlines, maxBytes, onFault } = parts;
   const shards = new Set<string>();
   const seen = new Set<string>();
   const xorbs: ShardXorb[] = [];
@@ -142,7 +145,10 @@ function createCollector(parts: DedupBuildParts): Collector {
     const name = hash.toString();
     if (seen.has(name)) return;
     seen.add(name);
-    const xorb = await tolerant(() => health.usable(hash, allowance));
+    // Nobody is told of what may be gone before the response has expired.
+    const xorb = await tolerant(async () =>
+      (await keeper.isCondemned(xorbKey(hash))) ? null : health.usable(hash, allowance),
+    );
     if (xorb === null) return;
     const bytes = RECORD_BYTES * (1 + xorb.chunkCount);
     if (bytes > freeBytes) {

@@ -12,6 +12,7 @@ import { createDispatch } from './dispatch.js';
 import { isFault, statusOf } from './failures.js';
 import { createFileCatalog } from './file-catalog.js';
 import { createUploadGrants } from './grants.js';
+import { createKeeper } from './keeper.js';
 import { createMemory } from './memory.js';
 import { metered, meteredStore } from './metrics.js';
 import { access, announced, auth, budget, cors, fault, offered } from './middleware.js';
@@ -275,6 +276,7 @@ function createTenantServices(
   const { cacheBytes } = memory;
   const store = tenantStore(root, tenant);
   const secrets = shared.secretsOf(tenant);
+  const keeper = createKeeper({ values: store.values, clock });
   const index = createStoreIndex({
     store,
     hasher,
@@ -295,10 +297,11 @@ function createTenantServices(
     xorbs,
     verifier,
     buffers,
+    keeper,
     onDamage: () => dedup.forget(),
   });
   const dedup = createDedupResponses({
-    build: { hasher, outlines, health },
+    build: { hasher, outlines, health, keeper },
     index,
     secrets,
     clock,
@@ -311,6 +314,7 @@ function createTenantServices(
     secrets,
     xorbs,
     health,
+    keeper,
     outlines,
     dedup,
     grants: createUploadGrants({ store, secrets, clock, random, settings }),

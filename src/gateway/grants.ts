@@ -6,7 +6,7 @@ import type { RandomBytes } from '../platform/index.js';
 import { XORB_ACCEPT_MAX_BYTES } from '../xorb/index.js';
 import { failure, rejected } from './failures.js';
 import { INCOMING_PREFIX, incomingKey } from './keys.js';
-import type { GatewaySettings } from './options.js';
+import { GATEWAY_DEFAULTS, type GatewaySettings } from './options.js';
 import type { ObjectStore, SignedPut } from './ports.js';
 import type { GatewaySecrets } from './secrets.js';
 import { tenantQuery } from './signed-url.js';
@@ -109,13 +109,21 @@ export function createUploadGrants(parts: {
       cleanedMs = clock.now();
       const nowMs = clock.unixMs();
       for await (const { key, modifiedMs } of store.list(INCOMING_PREFIX)) {
-        const expires = ID.exec(key.slice(INCOMING_PREFIX.length))?.[2];
-        const endMs =
-          expires === undefined ? modifiedMs + settings.grantLifetimeMs : Number(expires) * 1000;
+        const endMs = incomingEndMs(key, modifiedMs, settings.grantLifetimeMs);
         if (endMs + COMMIT_GRACE_MS < nowMs) await store.delete(key);
       }
     },
   };
+}
+
+/** When the grant ends by which an object was put. A name that is none of ours says nothing. */
+export function incomingEndMs(
+  key: string,
+  modifiedMs: number,
+  lifetimeMs: number = GATEWAY_DEFAULTS.grantLifetimeMs,
+): number {
+  const expires = ID.exec(key.slice(INCOMING_PREFIX.length))?.[2];
+  return expires === undefined ? modifiedMs + lifetimeMs : Number(expires) * 1000;
 }
 
 /**

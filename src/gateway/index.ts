@@ -95,4 +95,5 @@ export {
   type TokenSignerOptions,
 } from './token-signer.js';
 export { createToken } from './tokens.js';
+export * from './upkeep/index.js';
 export type { MountOptions } from './web.js';

@@ -73,7 +73,7 @@ async function postGrant(services: GatewayServices, call: Call): Promise<HttpRes
   checkPrefix(call);
   const hash = hashParam(call, 'xorb');
   const announced = await withJsonBody(services, call, announcedIn);
-  if ((await health.look(hash)) === 'sound') return emptyResponse(200);
+  if ((await health.tell(hash)) === 'sound') return emptyResponse(200);
   // Here, because whoever makes leftovers asks for grants, and behind the response.
   services.background(grants.clean().catch((error: unknown) => services.fault(call, error)));
   const { id, method, url, headers } = await grants.grant(hash, announced, call.baseUrl);
@@ -96,7 +96,7 @@ async function putXorb(services: GatewayServices, call: Call): Promise<HttpRespo
     throw rejected(`"content-length" expected ${sizeBytes} as announced, got ${declared}`);
   }
   const key = incomingKey(id);
-  const isStored = (await health.look(hash)) === 'sound';
+  const isStored = (await health.tell(hash)) === 'sound';
   if (isStored || (await store.head(key)) !== null) {
     await drainBody(request.body);
     return emptyResponse(isStored ? 200 : 412);

@@ -1,14 +1,17 @@
 import { Scope } from '../flow/index.js';
 import type { HttpResponse } from '../http/index.js';
 import type { Call } from './call.js';
-import { isDamage } from './failures.js';
+import { isDamage, rejected } from './failures.js';
+import type { KeeperMark } from './keeper.js';
+import { shardObjectKey, xorbKey } from './keys.js';
 import { type ProgressLine, progressLines } from './progress-lines.js';
 import { jsonResponse } from './responses.js';
 import type { Route } from './router.js';
 import type { GatewayServices } from './services.js';
-import { checkShard } from './shard-check.js';
+import { type CheckedShard, checkShard } from './shard-check.js';
 import { receiveShard } from './shard-intake.js';
 import { type Registration, registerShard } from './shard-register.js';
+import { mapLimited } from './turns.js';
 
 /** POST /v1/shards (one response at the end) and POST /v2/shards (progress as it goes). */
 export function shardRoutes(services: GatewayServices): Route[] {
@@ -61,7 +64,7 @@ async function takeShard(
   signal: AbortSignal,
   tell: (line: ProgressLine) => void = () => undefined,
 ): Promise<Registration> {
-  const { health, hasher, settings, memory, shardTurns, dedup } = services;
+  const { health, hasher, settings, memory, shardTurns, dedup, keeper } = services;
   const account = memory.shards.open(signal);
   const scope = new Scope({ signal, what: 'the request' });
   try {
@@ -69,6 +72,7 @@ async function takeShard(
       tell({ type: 'validating', verified: 0, total }),
     );
     return await shardTurns.take(scope, async () => {
+      const mark = await keeper.begin();
       const checked = await checkShard(shard, {
         health,
         hasher,
@@ -78,7 +82,8 @@ async function takeShard(
         onProgress: (verified, total) => tell({ type: 'validating', verified, total }),
       });
       tell({ type: 'committing', stage: 'uploading' });
-      const registration = await registerShard(checked, services);
+      const register = (): Promise<Registration> => registerShard(checked, services);
+      const registration = await keptRegistration(register, { services, mark, checked });
       tell({ type: 'committing', stage: 'syncing' });
       return registration;
     });
@@ -91,3 +96,33 @@ async function takeShard(
     account.release();
   }
 }
+
+/**
+ * Registers, and answers only when what the files need stays: a collector that was at work meanwhile
+ * has either seen the files, or is told of what they need, or has deleted some of it, which is a shard
+ * that names what is not stored.
+ */
+async function keptRegistration(
+  register: () => Promise<Registration>,
+  parts: {
+    readonly services: GatewayServices;
+    readonly mark: KeeperMark;
+    readonly checked: CheckedShard;
+  },
+): Promise<Registration> {
+  const { services, mark, checked } = parts;
+  const { keeper, store } = services;
+  const registration = await register();
+  const { xorbs } = checked.outline;
+  const shard = shardObjectKey(registration.shardHash);
+  if (await keeper.confirm(mark, [...xorbs.map(xorbKey), shard])) return registration;
+  await mapLimited(xorbs, CONCURRENT_LOOKS, async (xorb) => {
+    if ((await store.head(xorbKey(xorb))) !== null) return;
+    throw rejected(`xorb ${xorb} is not stored any more: upload it before the shard`);
+  });
+  // Of the shard itself nothing depends but dedup.
+  if ((await store.head(shard)) === null) await register();
+  return registration;
+}
+
+const CONCURRENT_LOOKS = 16;

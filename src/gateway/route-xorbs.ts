@@ -61,7 +61,7 @@ export async function stateFor(
   call: Call,
   hash: MerkleHash,
 ): Promise<XorbState> {
-  const state = await health.look(hash);
+  const state = await health.tell(hash);
   if (state !== 'unproved' || call.principal?.scope !== 'append') return state;
   return health.prove(hash, { bytes: Number.POSITIVE_INFINITY });
 }
@@ -70,7 +70,7 @@ export async function stateFor(
 async function headXorb({ health, xorbs }: GatewayServices, call: Call): Promise<HttpResponse> {
   checkPrefix(call);
   const hash = hashParam(call, 'xorb');
-  const state = await health.look(hash);
+  const state = await health.tell(hash);
   const xorb = state === 'damaged' ? null : await xorbs.get(hash).catch(unlessDamaged);
   if (xorb === null) throw failure(404, 'NOT_FOUND', `xorb ${hash} is not stored`);
   return emptyResponse(200, {

@@ -6,6 +6,7 @@ import type { Call } from './call.js';
 import type { DedupResponses } from './dedup-responses.js';
 import type { FileCatalog } from './file-catalog.js';
 import type { UploadGrants } from './grants.js';
+import type { Keeper } from './keeper.js';
 import type { GatewayMemory } from './memory.js';
 import type { GatewaySettings } from './options.js';
 import type { ObjectStore, XorbReceiver, XorbVerifier } from './ports.js';
@@ -49,6 +50,7 @@ export interface GatewayServices extends SharedServices {
   readonly secrets: GatewaySecrets;
   readonly xorbs: XorbCatalog;
   readonly health: XorbHealth;
+  readonly keeper: Keeper;
   readonly grants: UploadGrants;
   readonly index: StoreIndex;
   readonly files: FileCatalog;

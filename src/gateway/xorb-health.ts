@@ -3,6 +3,7 @@ import { Scope } from '../flow/index.js';
 import type { MerkleHash } from '../hash/index.js';
 import type { BodyBuffers } from './body-buffers.js';
 import { damaged, isDamage } from './failures.js';
+import type { Keeper } from './keeper.js';
 import { piecesOfReader, xorbKey } from './keys.js';
 import type { ObjectInfo, ObjectStore, VerifiedXorb, XorbReceiver, XorbVerifier } from './ports.js';
 import { createFlights, createTurns } from './turns.js';
@@ -30,6 +31,11 @@ export interface ReadAllowance {
 export interface XorbHealth {
   /** Without reading it. */
   look(hash: MerkleHash): Promise<XorbState>;
+  /**
+   * The same before a client is told, or stores it again: what is there stays (`keeper.ts`).
+   * @throws OrbweaverError 503 while it is being deleted
+   */
+  tell(hash: MerkleHash): Promise<XorbState>;
   /** Reads an `unproved` one, all of it, if the allowance is enough. */
   prove(hash: MerkleHash, allowance: ReadAllowance): Promise<XorbState>;
   /**
@@ -60,10 +66,11 @@ export function createXorbHealth(parts: {
   readonly xorbs: XorbCatalog;
   readonly verifier: XorbVerifier | XorbReceiver;
   readonly buffers: BodyBuffers;
+  readonly keeper: Pick<Keeper, 'keep'>;
   /** A xorb turned out to be damaged. */
   readonly onDamage: () => void;
 }): XorbHealth {
-  const { store, xorbs, verifier, buffers } = parts;
+  const { store, xorbs, verifier, buffers, keeper } = parts;
   // By size and not by `max`, for which it would make lists of that length at once: a megabyte on the
   // heap that has the collector mark all of it again for every few bodies.
   const verdicts = new LRUCache<string, Verdict>({
@@ -140,10 +147,16 @@ export function createXorbHealth(parts: {
     return once(`${hash} ${info.version}`, () => turns.take(new Scope(), () => read(hash, info)));
   }
 
+  async function look(hash: MerkleHash): Promise<XorbState> {
+    const info = await store.head(xorbKey(hash));
+    return info === null ? 'missing' : judge(hash, info);
+  }
+
   return {
-    async look(hash) {
-      const info = await store.head(xorbKey(hash));
-      return info === null ? 'missing' : judge(hash, info);
+    look,
+    async tell(hash) {
+      await keeper.keep([xorbKey(hash)]);
+      return look(hash);
     },
     prove: async (hash, allowance) => prove(hash, await store.head(xorbKey(hash)), allowance),
     async usable(hash, allowance) {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createBodyBuffers } from '../../src/gateway/body-buffers.js';
 import { buildDedup } from '../../src/gateway/dedup-build.js';
 import { DEDUP_RESPONSE_MAX_BYTES } from '../../src/gateway/dedup-responses.js';
+import { NOTHING_COLLECTS } from '../../src/gateway/keeper.js';
 import { DEDUP_KEY_PERIOD_MS } from '../../src/gateway/secrets.js';
 import { createShardOutlines } from '../../src/gateway/shard-outline.js';
 import { createStoreIndex } from '../../src/gateway/store-index.js';
@@ -215,8 +216,10 @@ describe('a dedup query', () => {
         xorbs: catalog,
         verifier: createThreadVerifier({ codec, hasher }),
         buffers: createBodyBuffers(rig.clock, XORB_ACCEPT_MAX_BYTES),
+        keeper: NOTHING_COLLECTS,
         onDamage: () => undefined,
       }),
+      keeper: NOTHING_COLLECTS,
       onFault: (error: unknown): void => {
         throw error;
       },

@@ -4,6 +4,7 @@ import { createBodyBuffers } from '../../src/gateway/body-buffers.js';
 import { MAX_SHARDS } from '../../src/gateway/dedup-index.js';
 import { createDedupResponses } from '../../src/gateway/dedup-responses.js';
 import { createGateway, createMemoryStore, type ObjectStore } from '../../src/gateway/index.js';
+import { NOTHING_COLLECTS } from '../../src/gateway/keeper.js';
 import { createSecrets } from '../../src/gateway/secrets.js';
 import { MAX_CHUNKS_PER_SHARD } from '../../src/gateway/shard-check.js';
 import { createShardOutlines } from '../../src/gateway/shard-outline.js';
@@ -272,6 +273,7 @@ describe('64 questions at once', () => {
     const buffers = createBodyBuffers(clock, XORB_ACCEPT_MAX_BYTES);
     const verifier = createThreadVerifier({ codec, hasher });
     const onDamage = (): void => undefined;
+    const keeper = NOTHING_COLLECTS;
     const memory = new Budget({ capacityBytes: 3 * 13_000 });
     const dedup = createDedupResponses({
       build: {
@@ -283,7 +285,8 @@ describe('64 questions at once', () => {
           cacheBytes: MIB,
           oneIn: 64,
         }),
-        health: createXorbHealth({ store, xorbs: catalog, verifier, buffers, onDamage }),
+        health: createXorbHealth({ store, xorbs: catalog, verifier, buffers, keeper, onDamage }),
+        keeper,
       },
       index: createStoreIndex({ store, hasher }),
       secrets: createSecrets(new Uint8Array(32), hasher),

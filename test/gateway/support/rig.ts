@@ -13,6 +13,7 @@ import {
   type XorbVerifier,
 } from '../../../src/gateway/index.js';
 import { createReadableBlake3, fileHash, MerkleHash, rangeHash } from '../../../src/hash/index.js';
+import type { Hasher } from '../../../src/hash/ports.js';
 import {
   encodeShard,
   type Shard,
@@ -88,6 +89,7 @@ export function createRig(
   parts: {
     store?: ObjectStore;
     verifier?: XorbVerifier | XorbReceiver;
+    hasher?: Hasher;
     principals?: Readonly<Record<string, Principal>>;
     clock?: FakeClock;
     options?: GatewayOptions;
@@ -99,7 +101,7 @@ export function createRig(
   const { principals } = parts;
   const gateway = createGateway({
     store,
-    hasher,
+    hasher: parts.hasher ?? hasher,
     codec,
     clock,
     verifier: parts.verifier,

@@ -1,0 +1,65 @@
+import { MerkleHash } from '../../hash/index.js';
+import { createShardReader } from '../../shard/index.js';
+import { isDamage } from '../failures.js';
+import { piecesOfObject } from '../keys.js';
+import type { ObjectStore } from '../ports.js';
+import type { StoreIndex } from '../store-index.js';
+import { LiveSet } from './live-set.js';
+
+/**
+ * What the registered files need: their xorbs, and the shards that register one of them or list one of
+ * their xorbs. Nothing else of xorbs and shards is needed by anybody.
+ */
+export async function reachableXorbs(
+  index: StoreIndex,
+  options: { readonly maxBytes: number; readonly signal: AbortSignal },
+): Promise<LiveSet> {
+  const live = new LiveSet(options.maxBytes);
+  for await (const { hash } of index.files()) {
+    options.signal.throwIfAborted();
+    // Removed since it was listed.
+    const record = await index.file(hash);
+    let last: MerkleHash | null = null;
+    for (const { xorb } of record?.terms ?? []) {
+      if (last === null || !xorb.equals(last)) live.add(xorb);
+      last = xorb;
+    }
+  }
+  return live;
+}
+
+/** Whether the shard `key` is needed. One that cannot be read says nothing to anybody: no. */
+export async function isShardReachable(
+  key: string,
+  parts: { readonly store: ObjectStore; readonly index: StoreIndex; readonly live: LiveSet },
+): Promise<boolean> {
+  const { store, index, live } = parts;
+  const files: MerkleHash[] = [];
+  try {
+    const reader = createShardReader();
+    for await (const piece of piecesOfObject(store, key)) {
+      for (const event of reader.push(piece)) {
+        if (event.type === 'xorb' && live.has(event.xorb.hash)) return true;
+        if (event.type === 'file') files.push(event.file.hash);
+      }
+    }
+  } catch (error) {
+    if (!isUnreadable(error)) throw error;
+    return false;
+  }
+  for (const file of files) if ((await index.find(file)) !== null) return true;
+  return false;
+}
+
+const UNREADABLE = ['NOT_FOUND', 'TRUNCATED', 'FORMAT_INVALID', 'LIMIT_EXCEEDED', 'UNSUPPORTED'];
+
+function isUnreadable(error: unknown): boolean {
+  const { code } = error as { readonly code?: unknown };
+  return isDamage(error) || UNREADABLE.includes(String(code));
+}
+
+/** Hash in a key of two segments; null for anything else. */
+export function hashOfKey(key: string): MerkleHash | null {
+  const name = key.slice(key.indexOf('/') + 1);
+  return /^[0-9a-f]{64}$/.test(name) ? MerkleHash.parse(name) : null;
+}
