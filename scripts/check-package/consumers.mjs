@@ -51,14 +51,14 @@ export const bench = (): Promise<BenchReport> => runBench({ scenarios: ['chunk']
 `;
 
 const IMPORTS = `
-for (const name of ['', '/formats', '/gateway', '/targets', '/bench']) {
+for (const name of ['', '/formats', '/gateway', '/hub', '/targets', '/bench']) {
   const module = await import('orbweaver' + name);
   if (Object.keys(module).length === 0) throw new Error(name + ' exports nothing');
 }
 `;
 
 const REQUIRES = `
-for (const name of ['', '/formats', '/gateway', '/targets', '/bench']) {
+for (const name of ['', '/formats', '/gateway', '/hub', '/targets', '/bench']) {
   if (Object.keys(require('orbweaver' + name)).length === 0) throw new Error(name);
 }
 const { chunkInput } = require('orbweaver');

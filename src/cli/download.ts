@@ -14,6 +14,7 @@ import {
 } from './command.js';
 import type { CliContext, Command } from './context.js';
 import { FOLDER_DOWNLOAD } from './folder-options.js';
+import { HUB_DOWNLOAD } from './hub-options.js';
 import { type FailedFile, failureOf, reportFailed, writeJson } from './output.js';
 import { type ServerRun, withServer } from './server-client.js';
 import { serverSettingsOf } from './settings.js';
@@ -25,6 +26,7 @@ export const downloadCommand: Command = defineCommand({
     'download FILEHASH[=NAME] --endpoint URL --token T -o OUT [OPTIONS]',
     'download MANIFESTHASH --endpoint URL --token T -o DIR',
     'download FILEHASH[=NAME]... --endpoint URL --token T -o FOLDER [OPTIONS]',
+    'download hf://[datasets/]NAMESPACE/NAME[@REVISION][/PATH] -o DIR | --hf-cache',
     'download --zip OUT.zip FILEHASH[=NAME]... --endpoint URL --token T',
   ],
   about: `Rebuilds a file and checks its size and hash before the name OUT appears. With "-o -" the
@@ -65,6 +67,7 @@ right is not fetched again.`,
     },
     { name: 'zip', value: 'OUT.zip', help: 'stream several files into one ZIP archive' },
     ...FOLDER_DOWNLOAD,
+    ...HUB_DOWNLOAD,
     TOKEN_FILE,
     ...NETWORK,
     ...LIMITS,
@@ -75,6 +78,10 @@ right is not fetched again.`,
 });
 
 async function download(args: ParsedArgs, context: CliContext): Promise<number> {
+  if (args.positionals[0]?.startsWith('hf://') === true) {
+    const { downloadFromHub } = await import('./hub.js');
+    return downloadFromHub(args, context);
+  }
   const zip = args.text('zip');
   const offset = args.bytes('offset');
   const length = args.bytes('length');

@@ -8,7 +8,10 @@ import { CLIENT, type ServerCommand, withServer } from './server-client.js';
 import { nameText } from './text.js';
 
 export const lsCommand: Command = defineCommand({
-  usage: ['ls HASH --endpoint URL --token T [OPTIONS]'],
+  usage: [
+    'ls HASH --endpoint URL --token T [OPTIONS]',
+    'ls hf://[datasets/]NAMESPACE/NAME[@REVISION][/PATH] [OPTIONS]',
+  ],
   about: `Lists the folder of a manifest, as upload printed its hash: rights, size, time and path of each
 entry. What is printed is right only when the exit code is 0.`,
   options: CLIENT,
@@ -18,6 +21,10 @@ entry. What is printed is right only when the exit code is 0.`,
 async function ls(args: ParsedArgs, context: CliContext): Promise<number> {
   const [hash, ...others] = args.positionals;
   if (hash === undefined || others.length > 0) throw usage('ls expected one HASH');
+  if (hash.startsWith('hf://')) {
+    const { listHub } = await import('./hub.js');
+    return listHub(args, context);
+  }
   const json = args.flag('json');
   return withServer(args, context, listing('ls', context), async ({ client }) => {
     const lines = async function* (): AsyncGenerator<string> {

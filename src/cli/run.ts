@@ -25,6 +25,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./ls.js')).lsCommand,
   },
   {
+    name: 'rm',
+    summary: 'delete files of a repository of a Hub',
+    load: async () => (await import('./rm.js')).rmCommand,
+  },
+  {
     name: 'diff',
     summary: 'say what differs between two stored folders',
     load: async () => (await import('./diff.js')).diffCommand,

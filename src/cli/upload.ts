@@ -18,6 +18,7 @@ import {
 } from './command.js';
 import type { CliContext, Command } from './context.js';
 import { FOLDER_UPLOAD } from './folder-options.js';
+import { HUB_UPLOAD } from './hub-options.js';
 import { reportFailed, writeJson } from './output.js';
 import { totalBytesOf } from './progress.js';
 import { withServer } from './server-client.js';
@@ -32,11 +33,15 @@ export const uploadCommand: Command = defineCommand({
   usage: [
     'upload PATH... --endpoint URL --token T [OPTIONS]',
     'upload PATH... --to KIND:URL [--token-file FILE] [--set NAME=VALUE]... [OPTIONS]',
+    'upload PATH... hf://[datasets/]NAMESPACE/NAME[@REVISION][/PATH] [OPTIONS]',
   ],
   about: `Uploads files and prints the hash of each. All files of one call share one index: data
 that two of them have in common is sent once. "-" reads standard input. A folder, or a glob in
 quotes, is uploaded with all it holds, and one hash is printed: that of its manifest, which
-download restores.`,
+download restores.
+
+With an hf:// address files or one folder go to a repository of a Hub and are committed: that of
+--endpoint, $HF_ENDPOINT or huggingface.co, with the token of --token, $HF_TOKEN or hf auth login.`,
   options: [
     ...SERVER,
     { name: 'sha256', help: "also compute each file's SHA-256 and register it" },
@@ -62,6 +67,7 @@ download restores.`,
       choices: ['auto', 'always', 'never'],
     },
     ...FOLDER_UPLOAD,
+    ...HUB_UPLOAD,
     ...CACHE,
     ...STATE,
     { name: 'rehash', help: 'read again what is unchanged since it was uploaded' },
@@ -91,6 +97,10 @@ async function upload(args: ParsedArgs, context: CliContext): Promise<number> {
   if (args.text('to') !== undefined) {
     const { uploadTo } = await import('./upload-to.js');
     return uploadTo(args, context);
+  }
+  if (paths.at(-1)?.startsWith('hf://') === true) {
+    const { uploadToHub } = await import('./hub.js');
+    return uploadToHub(args, context);
   }
   const dryRun = args.flag('dry-run');
   const settings = dryRun ? await settingsOf(args, context) : await serverSettingsOf(args, context);

@@ -18,7 +18,12 @@ export {
   restoreCascade,
 } from './targets/cascade/index.js';
 export { classOf, type TargetErrorOptions, targetError } from './targets/errors.js';
-export { createTargetHttp, type TargetHttp, type TargetHttpOptions } from './targets/http.js';
+export {
+  createTargetHttp,
+  type TargetHttp,
+  type TargetHttpOptions,
+  type TargetResponse,
+} from './targets/http.js';
 export { chunkBytesToAsk, type MultipartTargetOptions } from './targets/multipart/options.js';
 export { ENDS_ABOVE_BYTES } from './targets/multipart/responses.js';
 export { createMultipartTarget } from './targets/multipart/target.js';

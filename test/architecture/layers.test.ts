@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 const root = resolve(import.meta.dirname, '../..');
 const src = join(root, 'src');
 const CORE = ['bytes', 'hash', 'chunker', 'compress', 'xorb', 'shard', 'plan', 'edit', 'dedup'];
-const ENTRY_POINTS = ['index.ts', 'formats.ts', 'gateway.ts', 'targets.ts', 'bench.ts'];
+const ENTRY_POINTS = ['index.ts', 'formats.ts', 'gateway.ts', 'hub.ts', 'targets.ts', 'bench.ts'];
 
 interface Row {
   readonly modules: ReadonlySet<string>;

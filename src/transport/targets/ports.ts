@@ -16,7 +16,7 @@ export type { DigestName, Digests } from '../../digests/ports.js';
  */
 
 /** The upload systems, as `--to KIND:URL` names them. */
-export type TargetKind = 'xet' | 'multipart' | 'cascade' | 'startrail';
+export type TargetKind = 'xet' | 'multipart' | 'cascade' | 'startrail' | 'hub';
 
 /**
  * What the engine does when nobody knows how a step went (no response, or the process died):

@@ -1,0 +1,302 @@
+import { readFile, stat } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { EXIT, isOrbweaverError } from '../errors.js';
+import {
+  createHub,
+  defaultHubCache,
+  type Hub,
+  type HubAddress,
+  type HubEntry,
+  type HubFile,
+  type HubProgress,
+  type HubTransport,
+  parseHubAddress,
+} from '../hub.js';
+import { cacheOptionsOf } from './cache.js';
+import { type ParsedArgs, usage } from './command.js';
+import { asUsage, computeOptionsOf } from './compute.js';
+import type { CliContext } from './context.js';
+import { writeLines } from './ls.js';
+import { reportFailed, writeJson } from './output.js';
+import { createReporter, type Reporter } from './reporter.js';
+import { secretsOf } from './secrets.js';
+import { settingsOf } from './settings.js';
+import { stateFolderOf, stateWarning } from './state.js';
+import { bytesText, nameText, pluralText, rateText } from './text.js';
+
+/** What the commands do with `hf://` addresses. */
+
+const PROGRESS: Readonly<Record<string, { readonly label: string; readonly wireLabel: string }>> = {
+  upload: { label: 'uploading', wireLabel: 'sent' },
+  download: { label: 'downloading', wireLabel: 'fetched' },
+};
+
+/** `upload PATH… hf://…`. */
+export function uploadToHub(args: ParsedArgs, context: CliContext): Promise<number> {
+  const paths = args.positionals.slice(0, -1);
+  const address = parseHubAddress(args.positionals.at(-1) ?? '');
+  if (paths.length === 0) throw usage('upload to a Hub expected at least one PATH before hf://…');
+  return withHub(args, context, 'upload', async (hub, reporter) => {
+    const { repo, revision, path } = address;
+    const { signal } = context;
+    const at = { repo, ...(revision === null ? {} : { revision }), signal };
+    if (args.flag('create')) {
+      const isPrivate = args.flag('private') ? true : undefined;
+      await hub.createRepo({ repo, isPrivate, existOk: true, signal });
+    }
+    const common = {
+      ...at,
+      title: args.text('message'),
+      createPr: args.flag('pr'),
+      onProgress: (progress: HubProgress) => reporter.update(progressOf(progress)),
+    };
+    const [first] = paths as [string, ...string[]];
+    const isFolder = (await stat(resolve(context.cwd, first)).catch(() => null))?.isDirectory();
+    if (isFolder === true && paths.length > 1) {
+      throw usage('upload to a Hub expected one folder, or files');
+    }
+    if (isFolder !== true && args.flag('delete-removed')) {
+      throw usage('--delete-removed is for a folder');
+    }
+    const result =
+      isFolder === true
+        ? await hub.uploadFolder({
+            ...common,
+            path,
+            folder: resolve(context.cwd, first),
+            include: args.texts('include'),
+            exclude: args.texts('exclude'),
+            deleteRemoved: args.flag('delete-removed'),
+          })
+        : await hub.uploadFiles(filesOf(paths, address, context), common);
+    reporter.clear();
+    const { commits, files, failed, deletedPaths, sentBytes } = result;
+    const wallMs = Math.round(result.wallMs);
+    const last = commits.at(-1);
+    if (args.flag('json')) {
+      writeJson(context.stdout, {
+        type: 'result',
+        repo: repo.name,
+        repoType: repo.type,
+        commits,
+        files,
+        deletedPaths,
+        sentBytes,
+        wallMs,
+        ...failedJson(failed),
+      });
+    } else {
+      const place = last?.pullRequestUrl ?? last?.url ?? args.positionals.at(-1) ?? '';
+      if (files.length > failed.length || deletedPaths.length > 0) {
+        context.stdout.write(`${last === undefined ? 'unchanged' : place}\n`);
+      }
+      if (!args.flag('quiet')) {
+        const sizeBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
+        const unchanged = files.filter(({ how }) => how === 'unchanged').length;
+        context.stderr.write(
+          `${pluralText(files.length, 'file')}, ${bytesText(sizeBytes)}, ${unchanged} unchanged, ` +
+            `sent ${bytesText(sentBytes)}, ${rateText(sizeBytes, result.wallMs)}\n`,
+        );
+      }
+    }
+    return reportFailed(context.stderr, failed, {
+      json: args.flag('json'),
+      doneCount: files.length,
+    });
+  });
+}
+
+/** A file goes to the address, or below it when that ends in a slash or several go there. */
+function filesOf(paths: readonly string[], { path }: HubAddress, context: CliContext): HubFile[] {
+  if (paths.includes('-')) throw usage('a Hub expected files: standard input has no size');
+  return paths.map((name) => ({
+    path: path === '' ? basename(name) : paths.length > 1 ? `${path}/${basename(name)}` : path,
+    content: resolve(context.cwd, name),
+  }));
+}
+
+/** `download hf://…`. */
+export function downloadFromHub(args: ParsedArgs, context: CliContext): Promise<number> {
+  const [first = '', ...others] = args.positionals;
+  if (others.length > 0) throw usage('download from a Hub expected one hf:// address');
+  const { repo, revision, path } = parseHubAddress(first);
+  const cache = args.flag('hf-cache');
+  const output = args.text('output');
+  if (cache === (output !== undefined)) {
+    throw usage('say where: download hf://… -o DIR, or --hf-cache');
+  }
+  return withHub(args, context, 'download', async (hub, reporter) => {
+    const result = await hub.downloadFolder({
+      repo,
+      path,
+      cache,
+      to: cache ? defaultHubCache(context.env) : resolve(context.cwd, output ?? '.'),
+      include: args.texts('include'),
+      exclude: args.texts('exclude'),
+      ...(revision === null ? {} : { revision }),
+      signal: context.signal,
+      onProgress: (progress) => reporter.update(progressOf(progress)),
+    });
+    reporter.clear();
+    const { files, failed, folder, sizeBytes, fetchedBytes, requestCount } = result;
+    const wallMs = Math.round(result.wallMs);
+    if (args.flag('json')) {
+      writeJson(context.stdout, {
+        type: 'result',
+        path: folder,
+        fileCount: files.length,
+        sizeBytes,
+        fetchedBytes,
+        requestCount,
+        verified: files.every((file) => file.verified || file.transport === 'none'),
+        wallMs,
+        ...failedJson(failed),
+      });
+    } else {
+      if (files.length > 0) context.stdout.write(`${nameText(context.stdout, folder)}\n`);
+      if (!args.flag('quiet')) {
+        context.stderr.write(
+          `${pluralText(files.length, 'file')}, ${bytesText(sizeBytes)}, fetched ${bytesText(fetchedBytes)} ` +
+            `in ${pluralText(requestCount, 'request')}, ${rateText(sizeBytes, result.wallMs)}\n`,
+        );
+      }
+    }
+    return reportFailed(context.stderr, failed, {
+      json: args.flag('json'),
+      doneCount: files.length,
+    });
+  });
+}
+
+/** `ls hf://…`. */
+export function listHub(args: ParsedArgs, context: CliContext): Promise<number> {
+  const { repo, revision, path } = parseHubAddress(args.positionals[0] ?? '');
+  const json = args.flag('json');
+  return withHub(args, context, 'ls', async (hub) => {
+    const lines = async function* (): AsyncGenerator<string> {
+      const listing = { repo, path, recursive: true, signal: context.signal };
+      for await (const entry of hub.listFiles({
+        ...listing,
+        ...(revision === null ? {} : { revision }),
+      })) {
+        if (json) yield JSON.stringify(entryJson(entry));
+        else if (entry.type === 'file') {
+          yield `${String(entry.size).padStart(14)}  ${nameText(context.stdout, entry.path)}`;
+        }
+      }
+    };
+    await writeLines(context.stdout, lines());
+    return EXIT.ok;
+  });
+}
+
+/** The contract of docs/cli.md. */
+function entryJson(entry: HubEntry): object {
+  return {
+    path: entry.path,
+    type: entry.type === 'directory' ? 'folder' : 'file',
+    sizeBytes: entry.size,
+    fileHash: entry.xetHash ?? null,
+    oid: entry.lfs?.oid ?? entry.oid,
+  };
+}
+
+/** `rm hf://…`. */
+export function removeFromHub(args: ParsedArgs, context: CliContext): Promise<number> {
+  const places = args.positionals.map((text) => ({ ...parseHubAddress(text), text }));
+  const [first] = places;
+  if (first === undefined) throw usage('rm expected at least one hf://… address');
+  for (const { repo, revision, path, text } of places) {
+    const isSame = repo.name === first.repo.name && repo.type === first.repo.type;
+    if (!isSame || revision !== first.revision) throw usage('rm expected paths of one repository');
+    if (path === '') throw usage(`"${text}" expected a path in the repository`);
+  }
+  return withHub(args, context, 'rm', async (hub) => {
+    const { repo, revision } = first;
+    const paths = places.map(({ path, text }) => (text.endsWith('/') ? `${path}/` : path));
+    const made = await hub.deleteFiles(paths, {
+      repo,
+      ...(revision === null ? {} : { revision }),
+      title: args.text('message'),
+      createPr: args.flag('pr'),
+      signal: context.signal,
+    });
+    if (args.flag('json')) writeJson(context.stdout, { type: 'result', ...made, paths });
+    else context.stdout.write(`${made.pullRequestUrl ?? made.url ?? 'done'}\n`);
+    return EXIT.ok;
+  });
+}
+
+/** A hub for a command, by the credentials that the ecosystem keeps, closed at its end. */
+async function withHub(
+  args: ParsedArgs,
+  context: CliContext,
+  command: string,
+  run: (hub: Hub, reporter: Reporter) => Promise<number>,
+): Promise<number> {
+  const { env } = context;
+  // A store of the plain protocol that the environment names is no Hub.
+  const hubless = { ...context, env: { ...env, ORBWEAVER_ENDPOINT: '', ORBWEAVER_TOKEN: '' } };
+  const settings = await settingsOf(args, hubless);
+  const token = settings.connection.token ?? (await hubTokenOf(env));
+  const secrets = secretsOf(
+    ['--token', settings.tokenText ?? (typeof token === 'string' ? token : '')],
+    env,
+  );
+  const { label, wireLabel } = PROGRESS[command] ?? { label: command, wireLabel: 'moved' };
+  const reporter = createReporter(args, context, { command, label, wireLabel, secrets });
+  const { token: _, ...network } = settings.connection;
+  const opening = async (): Promise<Hub> =>
+    createHub({
+      hubUrl: settings.endpoint ?? (env['HF_ENDPOINT'] || undefined),
+      accessToken: token,
+      transport: args.text('transport') as HubTransport | undefined,
+      ...network,
+      ...cacheOptionsOf(args, context),
+      ...(command === 'upload' || command === 'download'
+        ? {
+            stateFolder: stateFolderOf(args, context),
+            onStateProblem: (error) => reporter.warn(stateWarning(error)),
+          }
+        : {}),
+      ...computeOptionsOf(settings.args),
+      onRetry: (event) => reporter.retry(event),
+      onWarning: (message) => reporter.warn(message),
+    });
+  const hub = await asUsage(opening());
+  try {
+    return await run(hub, reporter);
+  } finally {
+    reporter.clear();
+    await hub.close();
+  }
+}
+
+/** As the Python client: $HF_TOKEN, else the file that `hf auth login` writes. */
+async function hubTokenOf(env: CliContext['env']): Promise<string | undefined> {
+  const given = env['HF_TOKEN'] || env['HUGGING_FACE_HUB_TOKEN'];
+  if (given) return given.trim();
+  const home =
+    env['HF_HOME'] ||
+    join(env['XDG_CACHE_HOME'] || join(env['HOME'] ?? '.', '.cache'), 'huggingface');
+  const path = env['HF_TOKEN_PATH'] || join(home, 'token');
+  try {
+    return (await readFile(path, 'utf8')).trim() || undefined;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'EACCES') return undefined;
+    if (isOrbweaverError(error)) throw error;
+    throw usage(`the token file "${path}" cannot be read: ${code ?? 'unknown'}`);
+  }
+}
+
+function progressOf({ doneBytes, totalBytes, wireBytes, doneFileCount, fileCount }: HubProgress) {
+  return { doneBytes, totalBytes, wireBytes, doneFileCount, fileCount };
+}
+
+function failedJson(
+  failed: readonly { readonly path: string; readonly code: string; readonly message: string }[],
+): object {
+  if (failed.length === 0) return {};
+  return { failed: failed.map(({ path, code, message }) => ({ path, code, message })) };
+}

@@ -1,0 +1,125 @@
+import { OrbweaverError } from '../errors.js';
+import { Scope } from '../flow/index.js';
+import type { Exchange } from '../http/index.js';
+import { createHubHttp, type HubHttp, repoOf, xetAccess } from '../hub/index.js';
+import { SYSTEM_CLOCK, systemRandom } from '../platform/index.js';
+import { createClient } from './client.js';
+import type { OrbweaverClient } from './client-types.js';
+import type { HubOptions, HubRepoOptions, HubTransport, RepoAt } from './hub-types.js';
+import { createTargetWire } from './target-wire.js';
+
+export const DEFAULT_HUB_URL = 'https://huggingface.co';
+const DEFAULT_REVISION = 'main';
+
+/** What the operations of a hub share. */
+export interface HubParts {
+  readonly http: HubHttp;
+  readonly exchange: Exchange;
+  readonly options: HubOptions;
+  /** `http` from the moment on in which the store was given up. */
+  readonly transport: HubTransport;
+  /** Gives the store up. */
+  giveUpStore(reason: string): void;
+  /** A client of the store of a repository; the last one is kept. */
+  clientOf(at: RepoAt, scope: 'read' | 'write', createPr?: boolean): Promise<OrbweaverClient>;
+  /** Runs something that ends with the caller's signal, or with the hub. */
+  run<T>(signal: AbortSignal | undefined, work: (signal: AbortSignal) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+/** @throws TypeError for a wrong URL */
+export function createHubParts(options: HubOptions): HubParts {
+  const { hubUrl = DEFAULT_HUB_URL, accessToken: token, transport = 'auto' } = options;
+  const { userAgent = 'orbweaver' } = options;
+  const url = checkHubUrl(hubUrl);
+  const wire = options.exchange === undefined ? createTargetWire() : null;
+  const exchange = options.exchange ?? (wire as { exchange: Exchange }).exchange;
+  const common = { clock: SYSTEM_CLOCK, random: systemRandom };
+  const http = createHubHttp({ url, exchange, token, userAgent, ...common });
+  const closing = new AbortController();
+  let kept: { readonly key: string; readonly client: Promise<OrbweaverClient> } | null = null;
+  let way = transport;
+
+  const closeKept = async (): Promise<void> => {
+    const old = kept;
+    kept = null;
+    await (await old?.client.catch(() => null))?.close();
+  };
+  return {
+    http,
+    exchange,
+    options,
+    get transport() {
+      return way;
+    },
+    giveUpStore(reason) {
+      if (way !== 'auto') return;
+      way = 'http';
+      options.onWarning?.(`the store of ${url.host} is given up for plain HTTP: ${reason}`);
+    },
+    async clientOf({ repo, revision }, scope, createPr = false) {
+      const key = [repo.type, repo.name, scope, revision, createPr].join(' ');
+      if (kept?.key !== key) {
+        await closeKept();
+        const opening = (async () => {
+          const access = await xetAccess(http, repo, SYSTEM_CLOCK, {
+            scope,
+            revision,
+            createPr,
+            signal: closing.signal,
+          });
+          return createClient({ ...clientOptionsOf(options), ...access, userAgent });
+        })();
+        kept = { key, client: opening };
+        opening.catch(() => {
+          if (kept?.client === opening) kept = null;
+        });
+      }
+      return (kept as { readonly client: Promise<OrbweaverClient> }).client;
+    },
+    async run(signal, work) {
+      if (closing.signal.aborted) {
+        throw new OrbweaverError('CLOSED', 'the hub expected to be open, got a call after close()');
+      }
+      const both =
+        signal === undefined ? closing.signal : AbortSignal.any([signal, closing.signal]);
+      const scope = new Scope({ clock: SYSTEM_CLOCK, signal: both, what: 'the transfer' });
+      try {
+        return await scope.call(work);
+      } finally {
+        scope.close();
+      }
+    },
+    async close() {
+      closing.abort();
+      await closeKept();
+      wire?.close();
+    },
+  };
+}
+
+/** The repository and revision that options mean. @throws OrbweaverError `USAGE` */
+export function repoAt({ repo, revision = DEFAULT_REVISION }: HubRepoOptions): RepoAt {
+  return { repo: repoOf(repo), revision };
+}
+
+/** What of the options a client takes. */
+function clientOptionsOf(options: HubOptions) {
+  const {
+    hubUrl: _,
+    accessToken: __,
+    transport: ___,
+    onWarning: ____,
+    exchange,
+    ...rest
+  } = options;
+  return { ...rest, ...(exchange === undefined ? {} : { exchange }) };
+}
+
+function checkHubUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url === null || !/^https?:$/.test(url.protocol) || url.search !== '' || url.username !== '') {
+    throw new TypeError('"hubUrl" expected an http or https URL without query and user');
+  }
+  return url;
+}

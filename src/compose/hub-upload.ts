@@ -1,0 +1,518 @@
+import { createHash } from 'node:crypto';
+import { stat } from 'node:fs/promises';
+import type { Source } from '../client/ports.js';
+import { ERROR_CODES, isOrbweaverError, OrbweaverError } from '../errors.js';
+import {
+  type CommitOperation,
+  checkRepoPath,
+  commit,
+  listTree,
+  PREUPLOAD_FILES,
+  type PreuploadAnswer,
+  pathsInfo,
+  preupload,
+  SAMPLE_BYTES,
+} from '../hub/index.js';
+import { pathFilter, walkFolder } from '../io/index.js';
+import { SYSTEM_CLOCK, systemRandom } from '../platform/index.js';
+import type { FailedUpload, OrbweaverClient, UploadedFile } from './client-types.js';
+import { type HubParts, repoAt } from './hub-parts.js';
+import type {
+  HubFile,
+  HubFolderUploadOptions,
+  HubMadeCommit,
+  HubProgress,
+  HubUploadedFile,
+  HubUploadOptions,
+  HubUploadResult,
+  RepoAt,
+} from './hub-types.js';
+import { toSource, type UploadInput } from './input.js';
+
+/**
+ * Files of one commit. Of what is uploaded half a kilobyte each is remembered until it is committed;
+ * the Hub takes commits of this size.
+ */
+const COMMIT_FILES = 10_000;
+/** Bytes that a commit carries itself: they are in memory, and one request. */
+const INLINE_BYTES = 32 * 1024 * 1024;
+/** A larger file is not sent inline, whatever the Hub asks for (its own limit is 10 MB). */
+const MAX_INLINE_FILE_BYTES = 16 * 1024 * 1024;
+/** Questions of a preupload that are on their way at once. */
+const PARALLEL_QUESTIONS = 4;
+
+/** A file whose size and first bytes are known. */
+interface LookedAt {
+  readonly file: HubFile;
+  readonly source: Source;
+  readonly sizeBytes: number;
+  readonly sample: Uint8Array;
+}
+
+/**
+ * Uploads files and commits them:
+ *
+ *     look at each ─► ask how it is to be sent ─► stored ones to the store, in one session ─► commit
+ *
+ * SHA-256 is computed in the pass that cuts. A file that the repository has under that path already is
+ * the base of the new one, and in no commit when nothing differs.
+ */
+export async function hubUpload(
+  parts: HubParts,
+  files: readonly HubFile[],
+  options: HubUploadOptions,
+): Promise<HubUploadResult> {
+  const startedAt = performance.now();
+  checkFiles(files);
+  return parts.run(options.signal, async (signal) => {
+    const run = new HubUploadRun(parts, repoAt(options), files.length, options, signal);
+    const deletePaths = options.deletePaths ?? [];
+    if (files.length === 0 && deletePaths.length > 0) await run.commitRest([], deletePaths);
+    for (let start = 0; start < files.length; start += COMMIT_FILES) {
+      const isLast = start + COMMIT_FILES >= files.length;
+      await run.upload(files.slice(start, start + COMMIT_FILES), isLast ? deletePaths : []);
+    }
+    return run.result(performance.now() - startedAt);
+  });
+}
+
+/** Uploads what a folder holds. */
+export async function hubUploadFolder(
+  parts: HubParts,
+  options: HubFolderUploadOptions,
+): Promise<HubUploadResult> {
+  const { folder, path = '', include = [], exclude = [], deleteRemoved = false, ...rest } = options;
+  const prefix = path === '' ? '' : `${checkRepoPath(path.replace(/\/+$/, ''))}/`;
+  const stats = await stat(folder).catch(() => null);
+  if (stats === null || !stats.isDirectory()) {
+    throw new OrbweaverError('INPUT_NOT_FOUND', `"${folder}" expected a folder, got none`, {
+      path: folder,
+    });
+  }
+  const isIncluded = include.length === 0 ? () => true : pathFilter(include);
+  const isExcluded = pathFilter(exclude);
+  const files: HubFile[] = [];
+  const failed: FailedUpload[] = [];
+  const walk = walkFolder(
+    { source: folder, only: null, include: null },
+    {
+      names: 'native',
+      symlinks: 'follow',
+      hidden: true,
+      // What Git and the Python client keep of their own.
+      isExcluded: (found, isFolder) =>
+        found === '.git' || found === '.cache/huggingface' || isExcluded(found, isFolder),
+      signal: options.signal,
+    },
+  );
+  for await (const some of walk) {
+    for (const found of some) {
+      if (found.type === 'file' && 'source' in found && isIncluded(found.path, false)) {
+        files.push({ path: prefix + found.path, content: found.source });
+      } else if (found.type === 'problem') failed.push(failedUpload(found.path, found.error));
+    }
+  }
+  const gone = deleteRemoved ? await removedPaths(parts, options, prefix, files) : [];
+  const deletePaths = [...(rest.deletePaths ?? []), ...gone];
+  const result = await hubUpload(parts, files, { ...rest, deletePaths });
+  return { ...result, failed: [...failed, ...result.failed] };
+}
+
+/** What the repository has below a path and the folder has not. */
+async function removedPaths(
+  parts: HubParts,
+  options: HubFolderUploadOptions,
+  prefix: string,
+  files: readonly HubFile[],
+): Promise<string[]> {
+  const { repo, revision } = repoAt(options);
+  const there = new Set(files.map(({ path }) => path));
+  return parts.run(options.signal, async (signal) => {
+    const gone: string[] = [];
+    const listing = { revision, path: prefix.replace(/\/$/, ''), recursive: true, signal };
+    try {
+      for await (const { type, path } of listTree(parts.http, repo, listing)) {
+        if (type === 'file' && !there.has(path) && path !== '.gitattributes') gone.push(path);
+      }
+    } catch (error) {
+      // Nothing is there yet.
+      if (!isOrbweaverError(error) || error.code !== 'NOT_FOUND') throw error;
+    }
+    return gone;
+  });
+}
+
+class HubUploadRun {
+  readonly #parts: HubParts;
+  readonly #at: RepoAt;
+  readonly #options: HubUploadOptions;
+  readonly #signal: AbortSignal;
+  readonly #files: HubUploadedFile[] = [];
+  readonly #failed: FailedUpload[] = [];
+  readonly #commits: HubMadeCommit[] = [];
+  readonly #deleted: string[] = [];
+  readonly #fileCount: number;
+  #head: string | undefined;
+  #progress: HubProgress;
+  #sentBytes = 0;
+
+  constructor(
+    parts: HubParts,
+    at: RepoAt,
+    fileCount: number,
+    options: HubUploadOptions,
+    signal: AbortSignal,
+  ) {
+    this.#parts = parts;
+    this.#at = at;
+    this.#options = options;
+    this.#signal = signal;
+    this.#fileCount = fileCount;
+    this.#head = options.parentCommit;
+    this.#progress = { doneBytes: 0, totalBytes: 0, wireBytes: 0, doneFileCount: 0, fileCount };
+  }
+
+  async upload(files: readonly HubFile[], deletePaths: readonly string[]): Promise<void> {
+    const looked = await this.#lookAt(files);
+    const isBucket = this.#at.repo.type === 'bucket';
+    const answers = isBucket ? new Map<string, PreuploadAnswer>() : await this.#ask(looked);
+    const stored: LookedAt[] = [];
+    const inline: LookedAt[] = [];
+    for (const one of looked) {
+      const answer = answers.get(one.file.path);
+      if (answer?.isIgnored === true) continue;
+      const isInline = answer?.mode === 'regular' && one.sizeBytes <= MAX_INLINE_FILE_BYTES;
+      (isInline ? inline : stored).push(one);
+    }
+    const operations = await this.#store(stored, answers);
+    await this.commitRest(operations, deletePaths, this.#inlined(inline, answers));
+  }
+
+  /** Commits operations, inline files as many at a time as a request should carry, and deletions. */
+  async commitRest(
+    stored: readonly CommitOperation[],
+    deletePaths: readonly string[],
+    inlined: AsyncIterable<Extract<CommitOperation, { operation: 'inline' }>> = none(),
+  ): Promise<void> {
+    let open: CommitOperation[] = [...stored];
+    let bytes = 0;
+    for await (const operation of inlined) {
+      if (bytes > 0 && bytes + operation.bytes.length > INLINE_BYTES) {
+        await this.#commit(open);
+        open = [];
+        bytes = 0;
+      }
+      open.push(operation);
+      bytes += operation.bytes.length;
+    }
+    for (const path of deletePaths) {
+      const isFolder = path.endsWith('/');
+      open.push({ operation: 'delete', path: path.replace(/\/+$/, ''), isFolder });
+      this.#deleted.push(path);
+    }
+    await this.#commit(open);
+  }
+
+  result(wallMs: number): HubUploadResult {
+    return {
+      commits: this.#commits,
+      files: this.#files,
+      failed: this.#failed,
+      deletedPaths: this.#deleted,
+      sentBytes: this.#sentBytes,
+      wallMs,
+    };
+  }
+
+  async #lookAt(files: readonly HubFile[]): Promise<LookedAt[]> {
+    const looked: LookedAt[] = [];
+    for (let start = 0; start < files.length; start += LOOK_AHEAD) {
+      const some = files.slice(start, start + LOOK_AHEAD);
+      const found = await Promise.all(
+        some.map((file) => lookAt(file, this.#signal).catch((error: unknown) => asError(error))),
+      );
+      for (const [i, one] of found.entries()) {
+        if (one instanceof Error) this.#fail((some[i] as HubFile).path, one);
+        else looked.push(one);
+      }
+    }
+    const totalBytes = looked.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    this.#tell({ totalBytes: this.#progress.totalBytes + totalBytes });
+    return looked;
+  }
+
+  async #ask(looked: readonly LookedAt[]): Promise<Map<string, PreuploadAnswer>> {
+    const { repo, revision } = this.#at;
+    const { createPr = false } = this.#options;
+    const all = new Map<string, PreuploadAnswer>();
+    const step = PREUPLOAD_FILES * PARALLEL_QUESTIONS;
+    for (let start = 0; start < looked.length; start += step) {
+      const questions: Promise<ReadonlyMap<string, PreuploadAnswer>>[] = [];
+      for (let at = start; at < Math.min(start + step, looked.length); at += PREUPLOAD_FILES) {
+        const files = looked
+          .slice(at, Math.min(at + PREUPLOAD_FILES, start + step))
+          .map(({ file: { path }, sizeBytes, sample }) => ({ path, sizeBytes, sample }));
+        const options = { revision, createPr, signal: this.#signal };
+        questions.push(preupload(this.#parts.http, repo, files, options));
+      }
+      for (const answers of await Promise.all(questions)) {
+        for (const [path, answer] of answers) all.set(path, answer);
+      }
+    }
+    return all;
+  }
+
+  /** Sends what belongs into the store. Resolves to the operations that name it. */
+  async #store(
+    looked: readonly LookedAt[],
+    answers: ReadonlyMap<string, PreuploadAnswer>,
+  ): Promise<CommitOperation[]> {
+    const isBucket = this.#at.repo.type === 'bucket';
+    const open: LookedAt[] = [];
+    for (const one of looked) {
+      const { sha256, path } = one.file;
+      const oid = answers.get(path)?.oid;
+      if (sha256 !== undefined && sha256.toLowerCase() === oid) {
+        this.#done({ path, sizeBytes: one.sizeBytes, how: 'unchanged', fileHash: null, sha256 });
+      } else open.push(one);
+    }
+    if (open.length === 0) return [];
+    const bases = await this.#bases(open, answers);
+    const { createPr = false } = this.#options;
+    const client = await this.#parts.clientOf(this.#at, 'write', createPr);
+    const before = this.#progress;
+    const result = await this.#send(client, open, bases, before);
+    this.#sentBytes += result.sentBytes;
+    const operations: CommitOperation[] = [];
+    for (const { file, looked: one } of result.files) {
+      const { path } = one.file;
+      const { sizeBytes, fileHash, sha256, newBytes } = file;
+      const isThere = isBucket ? fileHash === bases.get(path) : sha256 === answers.get(path)?.oid;
+      const how = isThere ? 'unchanged' : 'stored';
+      this.#done({ path, sizeBytes, how, fileHash, sha256, newBytes });
+      if (!isThere) operations.push({ operation: 'stored', path, sha256, fileHash, sizeBytes });
+    }
+    this.#tell({
+      doneBytes: before.doneBytes + open.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+      wireBytes: before.wireBytes + result.sentBytes,
+    });
+    return operations;
+  }
+
+  async #send(
+    client: OrbweaverClient,
+    open: readonly LookedAt[],
+    bases: ReadonlyMap<string, string>,
+    before: HubProgress,
+  ): Promise<{
+    readonly files: readonly { readonly file: UploadedFile; readonly looked: LookedAt }[];
+    readonly sentBytes: number;
+  }> {
+    const byPath = new Map(open.map((one) => [one.file.path, one] as const));
+    const inputs = open.map(({ file, source }): UploadInput => {
+      const isPath = typeof file.content === 'string' || file.content instanceof URL;
+      const base = bases.get(file.path);
+      return {
+        name: file.path,
+        data: isPath ? (file.content as string | URL) : source,
+        ...(file.sha256 === undefined ? {} : { sha256: file.sha256 }),
+        ...(base === undefined ? {} : { base }),
+      };
+    });
+    const files: { file: UploadedFile; looked: LookedAt }[] = [];
+    const result = await client.upload(inputs, {
+      sha256: this.#at.repo.type !== 'bucket',
+      signal: this.#signal,
+      onFile: (file) => {
+        const looked = byPath.get(file.path);
+        if (looked !== undefined) files.push({ file, looked });
+      },
+      onProgress: ({ readBytes, skippedBytes, sentBytes, doneFileCount }) =>
+        this.#tell({
+          doneBytes: before.doneBytes + readBytes + skippedBytes,
+          wireBytes: before.wireBytes + sentBytes,
+          doneFileCount: before.doneFileCount + doneFileCount,
+        }),
+    });
+    this.#failed.push(...result.failed);
+    return { files, sentBytes: result.xorbBytes + result.shardBytes };
+  }
+
+  /** What the repository has now under the paths that change, as bases of the new files. */
+  async #bases(
+    open: readonly LookedAt[],
+    answers: ReadonlyMap<string, PreuploadAnswer>,
+  ): Promise<ReadonlyMap<string, string>> {
+    const { repo, revision } = this.#at;
+    const isBucket = repo.type === 'bucket';
+    const paths = open
+      .map(({ file }) => file.path)
+      .filter((path) => isBucket || typeof answers.get(path)?.oid === 'string');
+    if (paths.length === 0) return new Map();
+    try {
+      const found = await pathsInfo(this.#parts.http, repo, {
+        revision,
+        paths,
+        signal: this.#signal,
+      });
+      return new Map(
+        found.flatMap(({ path, xetHash }) => (xetHash === undefined ? [] : [[path, xetHash]])),
+      );
+    } catch (error) {
+      // A base only saves bytes.
+      if (!isOrbweaverError(error) || error.code === 'ABORTED') throw error;
+      return new Map();
+    }
+  }
+
+  /** Reads the files that the commit carries, without those that are there already. */
+  async *#inlined(
+    inline: readonly LookedAt[],
+    answers: ReadonlyMap<string, PreuploadAnswer>,
+  ): AsyncGenerator<Extract<CommitOperation, { operation: 'inline' }>, void> {
+    for (const { file, source, sizeBytes } of inline) {
+      const { path } = file;
+      let bytes: Uint8Array;
+      try {
+        bytes = await bytesOf(source, sizeBytes, this.#signal);
+      } catch (error) {
+        this.#fail(path, asError(error));
+        continue;
+      }
+      const isThere = answers.get(path)?.oid === gitBlobSha1(bytes);
+      const how = isThere ? 'unchanged' : 'inline';
+      this.#done({ path, sizeBytes, how, fileHash: null, sha256: null });
+      this.#tell({
+        doneBytes: this.#progress.doneBytes + sizeBytes,
+        doneFileCount: this.#progress.doneFileCount + 1,
+      });
+      if (!isThere) yield { operation: 'inline', path, bytes };
+    }
+  }
+
+  async #commit(operations: readonly CommitOperation[]): Promise<void> {
+    if (operations.length === 0) return;
+    const { repo, revision } = this.#at;
+    const { title, description, createPr } = this.#options;
+    const made = await commit(this.#parts.http, repo, operations, {
+      revision,
+      title: title ?? titleOf(operations),
+      description,
+      createPr,
+      parentCommit: this.#head,
+      clock: SYSTEM_CLOCK,
+      random: systemRandom,
+      signal: this.#signal,
+    });
+    // The next one of this upload is held to what this one has made.
+    if (this.#head !== undefined) this.#head = made.oid ?? undefined;
+    this.#commits.push(made);
+  }
+
+  #done(file: Omit<HubUploadedFile, 'newBytes'> & { readonly newBytes?: number }): void {
+    this.#files.push({ newBytes: 0, ...file });
+  }
+
+  #fail(path: string, error: Error): void {
+    if (isOrbweaverError(error) && error.code === 'ABORTED') throw error;
+    this.#failed.push(failedUpload(path, error));
+  }
+
+  #tell(change: Partial<HubProgress>): void {
+    this.#progress = { ...this.#progress, ...change, fileCount: this.#fileCount };
+    this.#options.onProgress?.(this.#progress);
+  }
+}
+
+/** Files that are looked at at once. */
+const LOOK_AHEAD = 32;
+
+async function lookAt(file: HubFile, signal: AbortSignal): Promise<LookedAt> {
+  const source = await toSource({ name: file.path, data: dataOf(file.content) });
+  const { sizeBytes } = source;
+  if (sizeBytes === undefined || !source.reopenable) {
+    throw new OrbweaverError(
+      'USAGE',
+      `"${file.path}" expected content of known size that can be read twice, such as a path or a Blob`,
+    );
+  }
+  const sample = await bytesOf(source, Math.min(SAMPLE_BYTES, sizeBytes), signal, true);
+  return { file, source, sizeBytes, sample };
+}
+
+function dataOf(content: UploadInput): Exclude<UploadInput, { readonly data: unknown }> {
+  if (typeof content === 'object' && content !== null && 'data' in content) {
+    throw new TypeError('"content" expected a path, bytes, a Blob or a Source, got { data }');
+  }
+  return content as Exclude<UploadInput, { readonly data: unknown }>;
+}
+
+/** The first `count` bytes of a source, which are all of it without `isPart`. */
+async function bytesOf(
+  source: Source,
+  count: number,
+  signal: AbortSignal,
+  isPart = false,
+): Promise<Uint8Array> {
+  const bytes = new Uint8Array(count);
+  const reader = await source.open(signal);
+  try {
+    let at = 0;
+    while (at < count) {
+      const read = await reader.read(bytes.subarray(at));
+      if (read === 0) break;
+      at += read;
+    }
+    // The end is asked for, too: there a file that has changed is told.
+    if (at === count && !isPart) await reader.read(new Uint8Array(1));
+    if (at < count) {
+      throw new OrbweaverError(
+        'INPUT_CHANGED',
+        `"${source.name}" expected ${count} bytes, got ${at}`,
+        { path: source.name },
+      );
+    }
+    return bytes;
+  } finally {
+    await reader.close();
+  }
+}
+
+/** The name that git gives a file's content. */
+export function gitBlobSha1(bytes: Uint8Array): string {
+  return createHash('sha1').update(`blob ${bytes.length}\0`).update(bytes).digest('hex');
+}
+
+function titleOf(operations: readonly CommitOperation[]): string {
+  const [first] = operations;
+  const added = operations.filter(({ operation }) => operation !== 'delete').length;
+  if (operations.length === 1 && first !== undefined) {
+    return `${first.operation === 'delete' ? 'Delete' : 'Upload'} ${first.path}`;
+  }
+  if (added === 0) return `Delete ${operations.length} files`;
+  return `Upload ${added} files`;
+}
+
+function checkFiles(files: readonly HubFile[]): void {
+  const seen = new Set<string>();
+  for (const { path, sha256 } of files) {
+    checkRepoPath(path);
+    if (sha256 !== undefined && !/^[0-9a-f]{64}$/i.test(sha256)) {
+      throw new TypeError(`"sha256" of "${path}" expected 64 hexadecimal digits`);
+    }
+    if (seen.has(path)) throw new OrbweaverError('USAGE', `"${path}" expected once, got twice`);
+    seen.add(path);
+  }
+}
+
+function failedUpload(path: string, error: Error): FailedUpload {
+  const code = isOrbweaverError(error) ? error.code : 'INTERNAL';
+  const { hint, exitCode } = ERROR_CODES[code];
+  return { path, code, message: error.message, hint, exitCode };
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}
+
+async function* none(): AsyncGenerator<never, void> {}

@@ -1,0 +1,52 @@
+/** Entry point `orbweaver/hub`: repositories of a Hub by name. */
+
+export { createHub } from './compose/hub.js';
+export { defaultHubCache } from './compose/hub-download.js';
+export {
+  type CommitFileOperation,
+  type CommitOutput,
+  commit,
+  createRepo,
+  deleteFile,
+  deleteFiles,
+  deleteRepo,
+  downloadFile,
+  downloadFolder,
+  type FileInput,
+  type HubBlob,
+  type HubCredentials,
+  listFiles,
+  uploadFile,
+  uploadFiles,
+  uploadFolder,
+} from './compose/hub-functions.js';
+export type {
+  FailedDownload,
+  Hub,
+  HubCommitOptions,
+  HubCreateOptions,
+  HubDownloadedFile,
+  HubFile,
+  HubFileDownloadOptions,
+  HubFolderDownloadOptions,
+  HubFolderDownloadResult,
+  HubFolderUploadOptions,
+  HubListOptions,
+  HubMadeCommit,
+  HubOptions,
+  HubProgress,
+  HubRepoOptions,
+  HubTransport,
+  HubUploadedFile,
+  HubUploadOptions,
+  HubUploadResult,
+} from './compose/hub-types.js';
+export {
+  type HubAddress,
+  type HubEntry,
+  isHubAddress,
+  parseHubAddress,
+  type RepoDesignation,
+  type RepoId,
+  type RepoType,
+} from './hub/index.js';

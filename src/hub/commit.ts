@@ -1,0 +1,197 @@
+import { OrbweaverError } from '../errors.js';
+import type { Clock } from '../flow/index.js';
+import type { RandomSource } from '../platform/index.js';
+import { apiPath, type RepoId } from './address.js';
+import type { HubHttp } from './http.js';
+import { objectOf, objectsOf, textOf } from './json.js';
+
+/** One line of a commit. */
+export type CommitOperation =
+  /** A file whose data is in the content-addressed store. */
+  | {
+      readonly operation: 'stored';
+      readonly path: string;
+      /** 64 hexadecimal digits. */
+      readonly sha256: string | null;
+      readonly fileHash: string;
+      readonly sizeBytes: number;
+      /** Milliseconds since 1970; for buckets. */
+      readonly mtimeMs?: number | undefined;
+    }
+  /** A small file that the Hub keeps itself. */
+  | { readonly operation: 'inline'; readonly path: string; readonly bytes: Uint8Array }
+  | { readonly operation: 'delete'; readonly path: string; readonly isFolder?: boolean | undefined }
+  /** A file of large-file storage under another path, without its bytes. */
+  | {
+      readonly operation: 'copy';
+      readonly path: string;
+      readonly fromPath: string;
+      readonly fromRevision?: string | undefined;
+    };
+
+/** What a commit is made with. */
+export interface CommitOptions {
+  readonly revision: string;
+  readonly title: string;
+  /** @default none */
+  readonly description?: string | undefined;
+  /** The commit that the caller has looked at: another head is a `CONFLICT`. @default any head */
+  readonly parentCommit?: string | undefined;
+  /** Propose it instead. @default false */
+  readonly createPr?: boolean | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** A commit that was made. */
+export interface HubCommit {
+  /** Its name; null for buckets, which have none. */
+  readonly oid: string | null;
+  readonly url: string | null;
+  readonly pullRequestUrl: string | null;
+}
+
+/** How often a commit is sent again when somebody else was faster. */
+const MAX_CONFLICTS = 8;
+const CONFLICT_DELAY_MS = 250;
+
+/**
+ * Commits. When the head of the branch moves meanwhile and no parent was asked for, the same commit is
+ * made on the new one.
+ * @throws OrbweaverError `CONFLICT` when the parent that was asked for is not the head any more
+ */
+export async function commit(
+  http: HubHttp,
+  repo: RepoId,
+  operations: readonly CommitOperation[],
+  options: CommitOptions & { readonly clock: Clock; readonly random: RandomSource },
+): Promise<HubCommit> {
+  if (repo.type === 'bucket') return bucketBatch(http, repo, operations, options);
+  const { revision, title, description, parentCommit, createPr = false, signal } = options;
+  const what = `committing to ${repo.name}`;
+  const header = {
+    summary: title,
+    description: description ?? '',
+    ...(parentCommit === undefined ? {} : { parentCommit }),
+  };
+  const bytes = lines([{ key: 'header', value: header }, ...operations.map(gitLine)]);
+  const path = `api/${apiPath(repo)}/commit/${encodeURIComponent(revision)}${createPr ? '?create_pr=1' : ''}`;
+  for (let conflicts = 0; ; conflicts++) {
+    const mayRepeat = parentCommit === undefined && conflicts < MAX_CONFLICTS;
+    const response = await http.request({
+      what,
+      method: 'POST',
+      path,
+      bytes,
+      headers: { 'content-type': 'application/x-ndjson' },
+      expected: mayRepeat ? [412] : [],
+      signal,
+    });
+    if (response.status === 412) {
+      await pause(options, CONFLICT_DELAY_MS * 2 ** Math.min(conflicts, 4));
+      continue;
+    }
+    const object = objectOf(response.json);
+    return {
+      oid: textOf(object, 'commitOid', what),
+      url: textOf(object, 'commitUrl', what),
+      pullRequestUrl:
+        typeof object?.['pullRequestUrl'] === 'string' ? object['pullRequestUrl'] : null,
+    };
+  }
+}
+
+/** Files that a bucket takes in one request, as the JavaScript client sends them. */
+const BUCKET_FILES = 100;
+
+async function bucketBatch(
+  http: HubHttp,
+  repo: RepoId,
+  operations: readonly CommitOperation[],
+  { signal }: CommitOptions,
+): Promise<HubCommit> {
+  const what = `changing bucket ${repo.name}`;
+  for (let start = 0; start < operations.length; start += BUCKET_FILES) {
+    const { json, status } = await http.request({
+      what,
+      method: 'POST',
+      path: `api/${apiPath(repo)}/batch`,
+      bytes: lines(operations.slice(start, start + BUCKET_FILES).map(bucketLine)),
+      headers: { 'content-type': 'application/x-ndjson' },
+      // All of it may be done twice: a file is added under the hash of its content.
+      repeatable: true,
+      expected: [422],
+      signal,
+    });
+    const object = objectOf(json);
+    const failed = object?.['failed'] === undefined ? [] : objectsOf(object['failed'], what);
+    const [first] = failed;
+    if (status === 422 || first !== undefined) {
+      const text =
+        first === undefined ? 'it refused the batch' : `"${first['path']}": ${first['error']}`;
+      throw new OrbweaverError('REJECTED', http.mask(`${what}: ${text}`), { status });
+    }
+  }
+  return { oid: null, url: null, pullRequestUrl: null };
+}
+
+function gitLine(operation: CommitOperation): object {
+  const { path } = operation;
+  if (operation.operation === 'stored') {
+    const { sha256, sizeBytes } = operation;
+    if (sha256 === null) throw new TypeError(`"${path}" expected a SHA-256 for a commit`);
+    return { key: 'lfsFile', value: { path, algo: 'sha256', oid: sha256, size: sizeBytes } };
+  }
+  if (operation.operation === 'inline') {
+    const content = base64Of(operation.bytes);
+    return { key: 'file', value: { path, content, encoding: 'base64' } };
+  }
+  if (operation.operation === 'copy') {
+    const { fromPath: srcPath, fromRevision: srcRevision } = operation;
+    return { key: 'copyFile', value: { path, srcPath, ...(srcRevision ? { srcRevision } : {}) } };
+  }
+  return { key: operation.isFolder === true ? 'deletedFolder' : 'deletedFile', value: { path } };
+}
+
+function bucketLine(operation: CommitOperation): object {
+  const { path } = operation;
+  if (operation.operation === 'stored') {
+    const { fileHash: xetHash, mtimeMs } = operation;
+    const mtime = mtimeMs === undefined ? {} : { mtime: Math.round(mtimeMs) };
+    return { type: 'addFile', path, xetHash, ...mtime };
+  }
+  if (operation.operation === 'delete') return { type: 'deleteFile', path };
+  throw new OrbweaverError('USAGE', `a bucket takes no "${operation.operation}" of "${path}"`);
+}
+
+function lines(values: readonly object[]): Uint8Array {
+  return new TextEncoder().encode(values.map((value) => JSON.stringify(value)).join('\n'));
+}
+
+/** Bytes turned to base64 at a time: more arguments would not fit on the stack. */
+const BASE64_STEP = 0x8000 - (0x8000 % 3);
+
+/** Base64 without Node. */
+export function base64Of(bytes: Uint8Array): string {
+  let text = '';
+  for (let at = 0; at < bytes.length; at += BASE64_STEP) {
+    text += btoa(String.fromCharCode(...bytes.subarray(at, at + BASE64_STEP)));
+  }
+  return text;
+}
+
+async function pause(
+  { clock, random, signal }: { clock: Clock; random: RandomSource; signal: AbortSignal },
+  mostMs: number,
+): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const stop = clock.setTimer(mostMs * (0.5 + random() / 2), () => {
+      signal.removeEventListener('abort', onAbort);
+      resolve();
+    });
+    const onAbort = (): void => {
+      stop();
+      reject(new OrbweaverError('ABORTED', 'the commit was cancelled'));
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+}

@@ -1,0 +1,35 @@
+export {
+  checkRepoPath,
+  type HubAddress,
+  isHubAddress,
+  parseHubAddress,
+  type RepoDesignation,
+  type RepoId,
+  type RepoType,
+  repoOf,
+} from './address.js';
+export {
+  type CommitOperation,
+  type CommitOptions,
+  commit,
+  type HubCommit,
+} from './commit.js';
+export { createHubHttp, type HubHttp, type HubHttpOptions } from './http.js';
+export {
+  commitOf,
+  fileInfo,
+  type HubEntry,
+  type HubFileInfo,
+  listTree,
+  pathsInfo,
+  resolvePath,
+} from './listing.js';
+export {
+  PREUPLOAD_FILES,
+  type PreuploadAnswer,
+  type PreuploadFile,
+  preupload,
+  SAMPLE_BYTES,
+} from './preupload.js';
+export { createRepo, deleteRepo, whoAmI } from './repos.js';
+export { type XetAccess, xetAccess } from './token.js';

@@ -1,0 +1,229 @@
+import { OrbweaverError } from '../errors.js';
+import { apiPath, checkRepoPath, encodedPath, pagePath, type RepoId } from './address.js';
+import type { HubHttp } from './http.js';
+import { hashOf, type JsonObject, objectOf, objectsOf, sizeOf, textOf } from './json.js';
+
+/** One entry of a repository. */
+export interface HubEntry {
+  readonly type: 'file' | 'directory';
+  readonly path: string;
+  /** Bytes; 0 for a directory. */
+  readonly size: number;
+  /** Name of the object in git; empty where there is none (buckets). */
+  readonly oid: string;
+  /** Of files that lie in large-file storage. */
+  readonly lfs?: { readonly oid: string; readonly size: number; readonly pointerSize: number };
+  /** File hash in the content-addressed store, for files that lie there. */
+  readonly xetHash?: string;
+  /** With `expand`: the commit that changed it last. */
+  readonly lastCommit?: { readonly id: string; readonly title: string; readonly date: string };
+}
+
+/** What of a repository is listed. */
+export interface ListOptions {
+  readonly revision: string;
+  /** @default its top */
+  readonly path?: string | undefined;
+  /** @default false */
+  readonly recursive?: boolean | undefined;
+  /** Asks for the last commit of each entry, which takes longer. @default false */
+  readonly expand?: boolean | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** The entries below a path, in pages that follow each other. @throws OrbweaverError `NOT_FOUND`… */
+export async function* listTree(
+  http: HubHttp,
+  repo: RepoId,
+  { revision, path = '', recursive = false, expand = false, signal }: ListOptions,
+): AsyncGenerator<HubEntry, void> {
+  const what = `listing ${repo.name}`;
+  const rev = repo.type === 'bucket' ? '' : `/${encodeURIComponent(revision)}`;
+  const below = path === '' ? '' : `/${encodedPath(path)}`;
+  const query = `?recursive=${recursive}${expand ? '&expand=true' : ''}`;
+  let next: string | null = `api/${apiPath(repo)}/tree${rev}${below}${query}`;
+  while (next !== null) {
+    const response = await http.request({ what, path: next, signal });
+    for (const entry of objectsOf(response.json, what)) yield entryOf(entry, what);
+    next = nextPage(response.headers['link'] ?? '', http);
+  }
+}
+
+/** What is known of these paths; those that are not there are left out. At most 1000 at a time. */
+export async function pathsInfo(
+  http: HubHttp,
+  repo: RepoId,
+  options: {
+    readonly revision: string;
+    readonly paths: readonly string[];
+    readonly signal: AbortSignal;
+  },
+): Promise<readonly HubEntry[]> {
+  const { revision, paths, signal } = options;
+  const what = `asking for files of ${repo.name}`;
+  const rev = repo.type === 'bucket' ? '' : `/${encodeURIComponent(revision)}`;
+  const found: HubEntry[] = [];
+  for (let start = 0; start < paths.length; start += PATHS_AT_A_TIME) {
+    const { json } = await http.request({
+      what,
+      method: 'POST',
+      path: `api/${apiPath(repo)}/paths-info${rev}`,
+      json: { paths: paths.slice(start, start + PATHS_AT_A_TIME), expand: false },
+      repeatable: true,
+      signal,
+    });
+    found.push(...objectsOf(json, what).map((entry) => entryOf(entry, what)));
+  }
+  return found;
+}
+
+const PATHS_AT_A_TIME = 500;
+
+/** The commit that a revision means now. */
+export async function commitOf(
+  http: HubHttp,
+  repo: RepoId,
+  revision: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const what = `asking for revision "${revision}" of ${repo.name}`;
+  const path = `api/${apiPath(repo)}/revision/${encodeURIComponent(revision)}`;
+  const { json } = await http.request({ what, path, signal });
+  return textOf(objectOf(json), 'sha', what);
+}
+
+/** What a Hub says of one file without sending it. */
+export interface HubFileInfo {
+  /** Bytes. */
+  readonly size: number;
+  /** SHA-256 of large files, git's SHA-1 of others, without quotes. */
+  readonly etag: string;
+  /** Null: it does not lie in the content-addressed store. */
+  readonly xetHash: string | null;
+  /** Commit that the revision meant; null where the Hub does not say. */
+  readonly commit: string | null;
+  /** Where its bytes are. */
+  readonly url: string;
+}
+
+/** Address under which a Hub gives a file. */
+export function resolvePath(repo: RepoId, revision: string, path: string): string {
+  const rev = repo.type === 'bucket' ? '' : `/${encodeURIComponent(revision)}`;
+  return `${pagePath(repo)}/resolve${rev}/${encodedPath(path)}`;
+}
+
+/** Asks about one file. Null: there is none under that path. */
+export async function fileInfo(
+  http: HubHttp,
+  repo: RepoId,
+  options: { readonly revision: string; readonly path: string; readonly signal: AbortSignal },
+): Promise<HubFileInfo | null> {
+  const { revision, path, signal } = options;
+  const address = resolvePath(repo, revision, path);
+  const response = await http.request({
+    what: `asking for "${path}" of ${repo.name}`,
+    method: 'HEAD',
+    path: address,
+    // A compressed length would be that of something else.
+    headers: { 'accept-encoding': 'identity' },
+    expected: [301, 302, 303, 307, 308, 404],
+    signal,
+  });
+  const { status, headers } = response;
+  if (status === 404) {
+    const named = headers['x-error-code'] ?? 'EntryNotFound';
+    if (named === 'EntryNotFound') return null;
+    throw notFound(repo, revision, named);
+  }
+  const location = headers['location'];
+  const isMoved =
+    status >= 300 && headers['x-xet-hash'] === undefined && !('x-linked-size' in headers);
+  if (isMoved && location !== undefined) {
+    // The repository or the file has another name: what is asked for is there.
+    const next = new URL(location, new URL(address, `${http.url.href.replace(/\/+$/, '')}/`));
+    if (http.isOwn(next)) return infoAt(http, next.href, path, signal);
+  }
+  const size = Number(headers['x-linked-size'] ?? headers['content-length'] ?? Number.NaN);
+  return infoOf(headers, size, `${http.url.href.replace(/\/+$/, '')}/${address}`);
+}
+
+async function infoAt(
+  http: HubHttp,
+  url: string,
+  path: string,
+  signal: AbortSignal,
+): Promise<HubFileInfo> {
+  const { headers } = await http.request({
+    what: `asking for "${path}"`,
+    method: 'HEAD',
+    path: url,
+    headers: { 'accept-encoding': 'identity' },
+    expected: [302, 307],
+    signal,
+  });
+  const size = Number(headers['x-linked-size'] ?? headers['content-length'] ?? Number.NaN);
+  return infoOf(headers, size, url);
+}
+
+function infoOf(headers: Readonly<Record<string, string>>, size: number, url: string): HubFileInfo {
+  return {
+    size: Number.isSafeInteger(size) && size >= 0 ? size : 0,
+    etag: (headers['x-linked-etag'] ?? headers['etag'] ?? '')
+      .replace(/^W\//, '')
+      .replaceAll('"', ''),
+    xetHash: hashOf(headers['x-xet-hash']),
+    commit: headers['x-repo-commit'] ?? null,
+    url,
+  };
+}
+
+function notFound(repo: RepoId, revision: string, named: string): Error {
+  return new OrbweaverError(
+    'NOT_FOUND',
+    named === 'RevisionNotFound'
+      ? `${repo.name} has no revision "${revision}"`
+      : `the Hub has no ${repo.type} "${repo.name}", or the token does not show it`,
+    { hubCode: named },
+  );
+}
+
+function entryOf(entry: JsonObject, what: string): HubEntry {
+  const isFolder = entry['type'] === 'directory';
+  const lfs = objectOf(entry['lfs']);
+  const last = objectOf(entry['lastCommit']);
+  const xetHash = hashOf(entry['xetHash']);
+  const size = isFolder ? 0 : sizeOf(entry, 'size', what);
+  return {
+    type: isFolder ? 'directory' : 'file',
+    path: checkRepoPath(textOf(entry, 'path', what)),
+    size,
+    oid: typeof entry['oid'] === 'string' ? entry['oid'] : '',
+    ...(lfs === null
+      ? {}
+      : {
+          lfs: {
+            oid: textOf(lfs, 'oid', what),
+            size: typeof lfs['size'] === 'number' ? lfs['size'] : size,
+            pointerSize: typeof lfs['pointerSize'] === 'number' ? lfs['pointerSize'] : 0,
+          },
+        }),
+    ...(xetHash === null ? {} : { xetHash }),
+    ...(last === null
+      ? {}
+      : {
+          lastCommit: {
+            id: textOf(last, 'id', what),
+            title: String(last['title'] ?? ''),
+            date: String(last['date'] ?? ''),
+          },
+        }),
+  };
+}
+
+/** The next page of a listing, on the Hub itself. */
+function nextPage(link: string, http: HubHttp): string | null {
+  const target = /<([^>]+)>\s*;\s*rel="?next"?/.exec(link)?.[1];
+  if (target === undefined || !URL.canParse(target, http.url.href)) return null;
+  const url = new URL(target, http.url);
+  return http.isOwn(url) ? url.href : null;
+}

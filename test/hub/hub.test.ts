@@ -1,0 +1,348 @@
+import { createHash } from 'node:crypto';
+import {
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rm,
+  writeFile,
+} from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as client from 'orbweaver';
+import * as gateway from 'orbweaver/gateway';
+import * as hubs from 'orbweaver/hub';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { generate } from '../support/generators.js';
+import { createFakeHub, type FakeHub, HUB, HUB_TOKEN } from './support/fake-hub.js';
+
+/** Through the package: our client against answers of the real Hub's shape, with our gateway as its store. */
+
+const STORE_TOKEN = 'store-secret-of-the-test';
+const repo = 'org/repo';
+
+let top: string;
+let gate: gateway.Gateway;
+let fake: FakeHub;
+let hub: hubs.Hub;
+let box: string;
+let count = 0;
+let sentXorbs: number;
+const stored = new Map<string, string>();
+const warnings: string[] = [];
+
+beforeAll(async () => {
+  top = await mkdtemp(join(tmpdir(), 'orbweaver-hub-'));
+  const { hasher, codec } = await client.loadKernels();
+  gate = gateway.createGateway({
+    store: gateway.createMemoryStore(),
+    hasher,
+    codec,
+    tokens: [{ token: STORE_TOKEN, scope: 'write' }],
+  });
+});
+afterAll(async () => {
+  await gate?.close();
+  await rm(top, { recursive: true, force: true });
+});
+
+beforeEach(async () => {
+  box = join(top, `box-${count++}`);
+  await mkdir(box);
+  sentXorbs = 0;
+  warnings.length = 0;
+  await hub?.close();
+  fake = createFakeHub({
+    store: async (request) => {
+      if (request.method === 'POST' && request.url.pathname.startsWith('/v1/xorbs')) {
+        sentXorbs += request.body?.sizeBytes ?? 0;
+      }
+      return gate.exchange(request);
+    },
+    storeToken: STORE_TOKEN,
+    isLarge: (path) => path.endsWith('.bin'),
+    xetHashOf: (sha256) => stored.get(sha256),
+  });
+  hub = hubs.createHub(options());
+});
+
+function options(more: hubs.HubOptions = {}): hubs.HubOptions {
+  return {
+    hubUrl: HUB,
+    accessToken: HUB_TOKEN,
+    exchange: fake.exchange,
+    workers: 0,
+    maxMemory: 16 << 20,
+    retry: { retries: 0 },
+    onWarning: (message) => warnings.push(message),
+    ...more,
+  };
+}
+
+/** Uploads, and lets the fake know what the store calls it, as the real Hub learns from the shard. */
+async function upload(files: readonly hubs.HubFile[], more: Partial<hubs.HubUploadOptions> = {}) {
+  for (const { content } of files) {
+    if (!(content instanceof Uint8Array)) continue;
+    const { hash } = await hashOf(content);
+    stored.set(sha256(content), hash);
+  }
+  return hub.uploadFiles(files, { repo, ...more });
+}
+
+async function hashOf(bytes: Uint8Array): Promise<{ hash: string }> {
+  const { fileHash } = await client.chunkInput(bytes);
+  return { hash: fileHash };
+}
+
+const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+const random = (seed: number, bytes: number): Uint8Array =>
+  generate({ kind: 'splitmix64', seed, bytes });
+
+describe('uploads', () => {
+  it('sends what the Hub wants inline in the commit, and all else to the store, hashed once', async () => {
+    const model = random(1, 600_000);
+    const result = await upload(
+      [
+        { path: 'README.md', content: new TextEncoder().encode('# hello') },
+        { path: 'empty.bin', content: new Uint8Array(0) },
+        { path: 'data/model.bin', content: model },
+        { path: 'notes.ignored', content: new Uint8Array(3) },
+      ],
+      { title: 'First', description: 'of all' },
+    );
+    expect(result.failed).toEqual([]);
+    expect(result.files.map(({ path, how }) => [path, how]).sort()).toEqual([
+      ['README.md', 'inline'],
+      ['data/model.bin', 'stored'],
+      ['empty.bin', 'inline'],
+    ]);
+    expect(fake.commits).toEqual([
+      [
+        { key: 'header', value: { summary: 'First', description: 'of all' } },
+        {
+          key: 'lfsFile',
+          value: { path: 'data/model.bin', algo: 'sha256', oid: sha256(model), size: 600_000 },
+        },
+        {
+          key: 'file',
+          value: { path: 'README.md', content: btoa('# hello'), encoding: 'base64' },
+        },
+        { key: 'file', value: { path: 'empty.bin', content: '', encoding: 'base64' } },
+      ],
+    ]);
+    expect(result.commits).toHaveLength(1);
+    expect(result.commits[0]?.url).toMatch(/\/commit\/[0-9a-f]{40}$/);
+  });
+
+  it('makes no commit when nothing differs, and sends only what is new of a new version', async () => {
+    const old = random(2, 3_000_000);
+    await upload([{ path: 'model.bin', content: old }]);
+    const before = sentXorbs;
+    expect(before).toBeGreaterThan(2_900_000);
+    const same = await upload([{ path: 'model.bin', content: old }]);
+    expect(same.commits).toEqual([]);
+    expect(same.files).toMatchObject([{ how: 'unchanged' }]);
+    const next = Uint8Array.from(old);
+    next.set(random(3, 1000), 0);
+    const edited = await upload([{ path: 'model.bin', content: next }]);
+    expect(edited.files).toMatchObject([{ how: 'stored' }]);
+    // The file under that path is the base by itself: its first chunk differs, and nothing else is sent.
+    expect(sentXorbs - before).toBeLessThan(300_000);
+    expect(fake.requests).toContain('POST /api/models/org/repo/paths-info/main');
+  });
+
+  it('commits again on a head that has moved, but not when a parent was asked for', async () => {
+    fake.conflicts = 2;
+    const content = new TextEncoder().encode('x');
+    const result = await upload([{ path: 'a.txt', content }]);
+    expect(result.commits).toHaveLength(1);
+    const parentCommit = 'b'.repeat(40);
+    await expect(upload([{ path: 'b.txt', content }], { parentCommit })).rejects.toMatchObject({
+      code: 'CONFLICT',
+    });
+    expect([...fake.files.keys()]).toEqual(['a.txt']);
+  });
+
+  it('takes a folder: includes, excludes, and deletes what is gone', async () => {
+    await mkdir(join(box, 'sub'));
+    await mkdir(join(box, '.git'));
+    for (const name of ['a.txt', 'b.log', 'sub/c.txt', '.git/config']) {
+      await writeFile(join(box, name), name);
+    }
+    const common = { repo, folder: box, path: 'docs' };
+    await hub.uploadFolder({ ...common, exclude: ['*.log'] });
+    expect([...fake.files.keys()].sort()).toEqual(['docs/a.txt', 'docs/sub/c.txt']);
+    await rm(join(box, 'a.txt'));
+    const result = await hub.uploadFolder({ ...common, deleteRemoved: true, include: ['*.txt'] });
+    expect(result.deletedPaths).toEqual(['docs/a.txt']);
+    expect([...fake.files.keys()]).toEqual(['docs/sub/c.txt']);
+  });
+
+  it('a file that fails loses nothing else', async () => {
+    const { files, failed, commits } = await hub.uploadFiles(
+      [
+        { path: 'gone.bin', content: join(box, 'missing') },
+        { path: 'there.txt', content: new Uint8Array([1]) },
+      ],
+      { repo },
+    );
+    expect(failed).toMatchObject([{ path: 'gone.bin', code: 'INPUT_NOT_FOUND' }]);
+    expect(files).toMatchObject([{ path: 'there.txt' }]);
+    expect(commits).toHaveLength(1);
+  });
+
+  it('says what is wrong in the words of the Hub, without the token', async () => {
+    await expect(
+      hub.uploadFiles([{ path: 'a', content: new Uint8Array(1) }], { repo: 'org/other' }),
+    ).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      message: expect.stringContaining('Repository not found'),
+    });
+    const stranger = hubs.createHub(options({ accessToken: 'hf_wrong' }));
+    const failed = await stranger
+      .uploadFiles([{ path: 'a', content: new Uint8Array(1) }], { repo })
+      .catch((error: unknown) => error);
+    expect(failed).toMatchObject({ code: 'AUTH_REQUIRED' });
+    expect(String(failed)).not.toContain('hf_wrong');
+    await stranger.close();
+  });
+});
+
+describe('downloads', () => {
+  const model = random(5, 900_000);
+  const text = new TextEncoder().encode('some words');
+
+  beforeEach(async () => {
+    await upload([
+      { path: 'data/model.bin', content: model },
+      { path: 'README.md', content: text },
+    ]);
+  });
+
+  it('a folder, from the store and as plain HTTP, each held against its hash', async () => {
+    fake.pageSize = 1;
+    const { files, failed } = await hub.downloadFolder({ repo, to: join(box, 'out') });
+    expect(failed).toEqual([]);
+    expect(
+      files.map(({ path, transport, verified }) => [path, transport, verified]).sort(),
+    ).toEqual([
+      ['README.md', 'http', true],
+      ['data/model.bin', 'xet', true],
+    ]);
+    expect((await readFile(join(box, 'out/data/model.bin'))).equals(model)).toBe(true);
+    expect((await readFile(join(box, 'out/README.md'))).equals(text)).toBe(true);
+  });
+
+  it('goes on where a connection broke off, and refuses other bytes', async () => {
+    fake.cutAfter = 4;
+    const to = join(box, 'README.md');
+    const got = await hub.downloadFile({ repo, path: 'README.md', to });
+    expect(got).toMatchObject({ requestCount: 2, verified: true, sizeBytes: text.length });
+    expect((await readFile(to)).equals(text)).toBe(true);
+    const file = fake.files.get('README.md');
+    if (file?.bytes !== undefined) file.bytes[0] = 0;
+    await expect(
+      hub.downloadFile({ repo, path: 'README.md', to: join(box, 'bad') }),
+    ).rejects.toMatchObject({ code: 'INTEGRITY' });
+    expect(await readdir(box)).toEqual(['README.md']);
+  });
+
+  it('gives up a store that is down for plain HTTP, once, and tells no other host the token', async () => {
+    const large = fake.files.get('data/model.bin');
+    fake.files.set('data/model.bin', { ...(large as object), bytes: model } as never);
+    fake.storeIsDown = true;
+    const file = await hub.downloadFile({ repo, path: 'data/model.bin', to: join(box, 'm') });
+    expect(file).toMatchObject({ transport: 'http', verified: true });
+    expect(warnings).toHaveLength(1);
+    await hub.downloadFile({ repo, path: 'data/model.bin', to: join(box, 'n') });
+    expect(warnings).toHaveLength(1);
+    expect(fake.elsewhere).toHaveLength(2);
+    for (const headers of fake.elsewhere) expect(headers).not.toHaveProperty('authorization');
+    const strict = hubs.createHub(options({ transport: 'xet' }));
+    await expect(
+      strict.downloadFile({ repo, path: 'data/model.bin', to: join(box, 'o') }),
+    ).rejects.toMatchObject({ code: 'SERVER_ERROR' });
+    await strict.close();
+  });
+
+  it('lays out the cache of the Python client, and fetches nothing twice', async () => {
+    const first = await hub.downloadFolder({ repo, to: box, cache: true });
+    expect(first.fetchedBytes).toBeGreaterThan(900_000);
+    const [repoFolder] = await readdir(box);
+    expect(repoFolder).toBe('models--org--repo');
+    const commit = await readFile(join(box, 'models--org--repo/refs/main'), 'utf8');
+    const snapshot = join(box, 'models--org--repo/snapshots', commit);
+    expect(first.folder).toBe(snapshot);
+    expect((await lstat(join(snapshot, 'data/model.bin'))).isSymbolicLink()).toBe(true);
+    expect(await readlink(join(snapshot, 'data/model.bin'))).toBe(
+      `../../../blobs/${sha256(model)}`,
+    );
+    expect((await readFile(join(snapshot, 'data/model.bin'))).equals(model)).toBe(true);
+    const again = await hub.downloadFolder({ repo, to: box, cache: true });
+    expect(again).toMatchObject({ fetchedBytes: 0, requestCount: 0 });
+  });
+
+  it('refuses names that would leave the folder', async () => {
+    fake.files.set('CON/x', { sizeBytes: 0, oid: 'a'.repeat(40), bytes: new Uint8Array(0) });
+    const { failed } = await hub.downloadFolder({ repo, to: join(box, 'out') });
+    expect(failed).toMatchObject([{ path: 'CON/x', code: 'UNSAFE_PATH' }]);
+  });
+});
+
+describe('the functions of the JavaScript client', () => {
+  const common = (): hubs.HubCredentials & { repo: string } => {
+    const { hubUrl, accessToken, ...rest } = options();
+    return { repo, hubUrl, accessToken, hub: rest };
+  };
+
+  it('upload, list, read parts of, and delete', async () => {
+    const bytes = random(7, 400_000);
+    stored.set(sha256(bytes), (await hashOf(bytes)).hash);
+    const made = await hubs.uploadFiles({
+      ...common(),
+      files: [
+        { path: 'w.bin', content: new Blob([Uint8Array.from(bytes)]) },
+        new File(['hi'], 'hi.txt'),
+      ],
+      commitTitle: 'Add',
+    });
+    expect(made?.commit.oid).toMatch(/^[0-9a-f]{40}$/);
+    const listed: string[] = [];
+    for await (const { path } of hubs.listFiles({ ...common(), recursive: true }))
+      listed.push(path);
+    expect(listed).toEqual(['hi.txt', 'w.bin']);
+    const blob = await hubs.downloadFile({ ...common(), path: 'w.bin' });
+    expect(blob?.size).toBe(400_000);
+    const part = await blob?.slice(1000, 3000).bytes();
+    expect(Buffer.from(part ?? []).equals(bytes.subarray(1000, 3000))).toBe(true);
+    const pieces: Uint8Array[] = [];
+    for await (const piece of blob?.slice(-5000).stream() ?? []) pieces.push(piece);
+    expect(Buffer.concat(pieces).equals(bytes.subarray(-5000))).toBe(true);
+    expect(await (await hubs.downloadFile({ ...common(), path: 'hi.txt' }))?.text()).toBe('hi');
+    expect(await hubs.downloadFile({ ...common(), path: 'none' })).toBeNull();
+    await hubs.deleteFile({ ...common(), path: 'hi.txt' });
+    await hubs.commit({
+      ...common(),
+      title: 'Both',
+      operations: [
+        { operation: 'addOrUpdate', path: 'x.txt', content: new TextEncoder().encode('x') },
+        { operation: 'delete', path: 'w.bin' },
+      ],
+    });
+    expect([...fake.files.keys()]).toEqual(['x.txt']);
+    await expect(hubs.createRepo(common())).rejects.toMatchObject({ code: 'CONFLICT' });
+  });
+});
+
+describe('tokens of the store', () => {
+  it('are asked for again before they end, one question at a time', async () => {
+    fake.tokenSeconds = 30;
+    await upload([{ path: 'a.bin', content: random(9, 100_000) }]);
+    const asked = fake.requests.filter((line) => line.includes('xet-write-token'));
+    // The first one has less than a minute left, so each request to the store gets a newer one.
+    expect(asked.length).toBeGreaterThan(1);
+    expect(fake.requests.some((line) => line.includes('xet-read-token'))).toBe(false);
+  });
+});

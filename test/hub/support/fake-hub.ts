@@ -1,0 +1,258 @@
+import { createHash } from 'node:crypto';
+import {
+  bytesBody,
+  type Exchange,
+  type HttpRequest,
+  type HttpResponse,
+  readAll,
+  textBody,
+} from '../../../src/http/index.js';
+
+/**
+ * A Hub of one repository, with answers in the shape of the real one's: what its clients send and read of
+ * it, in memory. All other paths are those of the store behind it.
+ */
+export interface FakeHub {
+  readonly exchange: Exchange;
+  /** `METHOD path?query` of each request to the Hub itself. */
+  readonly requests: string[];
+  readonly files: Map<string, FakeFile>;
+  /** Bodies of commits, by line. */
+  readonly commits: unknown[][];
+  /** The next commits that somebody else is faster with. */
+  conflicts: number;
+  /** Tokens of the store end after so many seconds. */
+  tokenSeconds: number;
+  /** The store refuses everything. */
+  storeIsDown: boolean;
+  /** Answers of listings are cut to so many entries. */
+  pageSize: number;
+  /** Headers of each request that went to another host. */
+  readonly elsewhere: Readonly<Record<string, string>>[];
+  /** A response to a plain read is cut after so many bytes, once. */
+  cutAfter: number | null;
+}
+
+export interface FakeFile {
+  readonly sizeBytes: number;
+  /** Git's name of it; of large files that of the pointer. */
+  readonly oid: string;
+  readonly sha256?: string;
+  readonly xetHash?: string;
+  /** Of files that the Hub keeps itself. */
+  readonly bytes?: Uint8Array;
+}
+
+export const HUB = 'http://hub.test';
+const BUCKET_HOST = 'http://bucket.test';
+export const HUB_TOKEN = 'hf_secret-of-the-test';
+const NAME = 'org/repo';
+
+export function createFakeHub(options: {
+  readonly store: Exchange;
+  readonly storeToken: string;
+  /** Whether a path is of large files. */
+  readonly isLarge: (path: string) => boolean;
+  /** Hash in the store of what was uploaded last under a SHA-256. */
+  readonly xetHashOf: (sha256: string) => string | undefined;
+}): FakeHub {
+  const hub: FakeHub = {
+    exchange: (request) => exchange(request),
+    requests: [],
+    files: new Map(),
+    commits: [],
+    conflicts: 0,
+    tokenSeconds: 3600,
+    storeIsDown: false,
+    pageSize: 1000,
+    elsewhere: [],
+    cutAfter: null,
+  };
+  let head = 'a'.repeat(40);
+
+  const exchange = async (request: HttpRequest): Promise<HttpResponse> => {
+    const { url, headers, method } = request;
+    if (url.origin === BUCKET_HOST) {
+      hub.elsewhere.push(headers);
+      return plain(request, hub.files.get(decodeURIComponent(url.pathname.slice(1))), hub);
+    }
+    const isOfHub = url.pathname.startsWith('/api/') || url.pathname.includes('/resolve/');
+    if (!isOfHub) {
+      if (hub.storeIsDown) return { status: 503, headers: {}, body: null };
+      return options.store(request);
+    }
+    hub.requests.push(`${method} ${url.pathname}${url.search}`);
+    if (headers['authorization'] !== `Bearer ${HUB_TOKEN}`) {
+      return error(401, 'Invalid credentials in Authorization header', 'InvalidToken');
+    }
+    const body = request.body === null ? '' : text(await readAll(request.body, 1 << 26));
+    return answer(request, decodeURIComponent(url.pathname), body);
+  };
+
+  const answer = (request: HttpRequest, path: string, body: string): HttpResponse => {
+    const { url, method } = request;
+    if (path === '/api/repos/create') {
+      const { name, organization } = JSON.parse(body);
+      if (`${organization}/${name}` === NAME) return error(409, 'You already created this repo');
+      return json({ url: `${HUB}/${organization}/${name}` });
+    }
+    const kind = `/api/models/${NAME}`;
+    if (path.startsWith(`${kind}/xet-`)) {
+      const exp = Math.floor(Date.now() / 1000) + hub.tokenSeconds;
+      return json(
+        { accessToken: options.storeToken, exp, casUrl: HUB },
+        {
+          'x-xet-access-token': options.storeToken,
+          'x-xet-cas-url': HUB,
+          'x-xet-token-expiration': String(exp),
+        },
+      );
+    }
+    if (path === `${kind}/preupload/main`) {
+      const { files } = JSON.parse(body) as { files: { path: string; size: number }[] };
+      return json({
+        files: files.map(({ path: name, size }) => ({
+          path: name,
+          uploadMode: size > 0 && options.isLarge(name) ? 'lfs' : 'regular',
+          shouldIgnore: name.endsWith('.ignored'),
+          oid: hub.files.get(name)?.sha256 ?? hub.files.get(name)?.oid,
+        })),
+      });
+    }
+    if (path === `${kind}/paths-info/main`) {
+      const { paths } = JSON.parse(body) as { paths: string[] };
+      return json(paths.filter((name) => hub.files.has(name)).map(entryOf));
+    }
+    if (path === `${kind}/revision/main`) return json({ sha: head });
+    if (path.startsWith(`${kind}/tree/`)) {
+      const below = path.split('/').slice(7).join('/');
+      const all = [...hub.files.keys()]
+        .sort()
+        .filter((name) => below === '' || name.startsWith(`${below}/`));
+      if (below !== '' && all.length === 0) return error(404, 'not there', 'EntryNotFound');
+      const from = Number(url.searchParams.get('cursor') ?? 0);
+      const next = from + hub.pageSize;
+      url.searchParams.set('cursor', String(next));
+      const link: Record<string, string> =
+        next < all.length ? { link: `<${url.href}>; rel="next"` } : {};
+      return json(all.slice(from, next).map(entryOf), link);
+    }
+    if (path === `${kind}/commit/main`) {
+      const lines = body.split('\n').map((line) => JSON.parse(line));
+      const wanted = lines[0].value.parentCommit;
+      if (hub.conflicts > 0 || (wanted !== undefined && wanted !== head)) {
+        hub.conflicts--;
+        head = createHash('sha1').update(head).digest('hex');
+        return error(412, 'A commit has happened since. Please refresh and try again.');
+      }
+      hub.commits.push(lines);
+      for (const { key, value } of lines) apply(key, value);
+      head = createHash('sha1')
+        .update(body + head)
+        .digest('hex');
+      return json({ commitOid: head, commitUrl: `${HUB}/${NAME}/commit/${head}`, hookOutput: '' });
+    }
+    const match = new RegExp(`^/${NAME}/resolve/[^/]+/(.+)$`).exec(path);
+    if (match === null) return error(404, 'Repository not found', 'RepoNotFound');
+    const name = match[1] as string;
+    const file = hub.files.get(name);
+    if (file === undefined) return error(404, 'Entry not found', 'EntryNotFound');
+    const shown: Record<string, string> = {
+      'x-repo-commit': head,
+      etag: `"${file.sha256 ?? file.oid}"`,
+      ...(file.sha256 === undefined
+        ? {}
+        : {
+            'x-linked-size': String(file.sizeBytes),
+            'x-linked-etag': `"${file.sha256}"`,
+            location: `${BUCKET_HOST}/${name}`,
+          }),
+      ...(file.xetHash === undefined ? {} : { 'x-xet-hash': file.xetHash }),
+    };
+    if (file.sha256 !== undefined) return { status: 302, headers: shown, body: null };
+    if (method === 'HEAD') {
+      return {
+        status: 200,
+        headers: { ...shown, 'content-length': String(file.sizeBytes) },
+        body: null,
+      };
+    }
+    return plain(request, file, hub, shown);
+  };
+
+  const entryOf = (path: string): object => {
+    const { sizeBytes, oid, sha256, xetHash } = hub.files.get(path) as FakeFile;
+    return {
+      type: 'file',
+      path,
+      size: sizeBytes,
+      oid,
+      ...(sha256 === undefined ? {} : { lfs: { oid: sha256, size: sizeBytes, pointerSize: 130 } }),
+      ...(xetHash === undefined ? {} : { xetHash }),
+    };
+  };
+
+  const apply = (
+    key: string,
+    value: { path: string; content: string; oid: string; size: number },
+  ): void => {
+    const { path } = value;
+    if (key === 'file') {
+      const bytes = Buffer.from(value.content, 'base64');
+      const oid = createHash('sha1').update(`blob ${bytes.length}\0`).update(bytes).digest('hex');
+      hub.files.set(path, { sizeBytes: bytes.length, oid, bytes });
+    } else if (key === 'lfsFile') {
+      const xetHash = options.xetHashOf(value.oid);
+      hub.files.set(path, {
+        sizeBytes: value.size,
+        oid: createHash('sha1').update(value.oid).digest('hex'),
+        sha256: value.oid,
+        ...(xetHash === undefined ? {} : { xetHash }),
+      });
+    } else if (key === 'deletedFile') hub.files.delete(path);
+    else if (key === 'deletedFolder') {
+      for (const name of hub.files.keys()) if (name.startsWith(`${path}/`)) hub.files.delete(name);
+    }
+  };
+  return hub;
+}
+
+function plain(
+  { headers }: HttpRequest,
+  file: FakeFile | undefined,
+  hub: FakeHub,
+  shown: Record<string, string> = {},
+): HttpResponse {
+  if (file?.bytes === undefined) return { status: 404, headers: {}, body: null };
+  const from = Number(/^bytes=(\d+)-/.exec(headers['range'] ?? '')?.[1] ?? 0);
+  const end = hub.cutAfter ?? file.sizeBytes;
+  hub.cutAfter = null;
+  return {
+    status: from > 0 ? 206 : 200,
+    headers: {
+      ...shown,
+      ...(from > 0
+        ? { 'content-range': `bytes ${from}-${file.sizeBytes - 1}/${file.sizeBytes}` }
+        : {}),
+    },
+    body: bytesBody(file.bytes.subarray(from, Math.max(from, end))),
+  };
+}
+
+function json(value: unknown, headers: Record<string, string> = {}): HttpResponse {
+  return {
+    status: 200,
+    headers: { 'content-type': 'application/json', ...headers },
+    body: textBody(JSON.stringify(value)),
+  };
+}
+
+function error(status: number, message: string, code?: string): HttpResponse {
+  const named: Record<string, string> = code === undefined ? {} : { 'x-error-code': code };
+  const { headers, body } = json({ error: message }, { ...named, 'x-error-message': message });
+  return { status, headers, body };
+}
+
+function text(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
+}
