@@ -23,6 +23,8 @@ import {
 
 /** Reads tables, and keeps of them what was read last, in all at most so many bytes. */
 export interface TableReader {
+  /** True: nothing has to be read to know that it does not have the key. */
+  surelyLacks(table: string, section: Section, key: Uint8Array): boolean;
   /**
    * The values under a key: in pages that nobody writes to. Null: the table is gone.
    * @throws OrbweaverError `INTEGRITY` where it is damaged and the key may be
@@ -103,25 +105,28 @@ export function createTableReader(parts: {
       start = end - footerBytes;
     }
     const map = decodeFooter(hasher, tail.subarray(-footerBytes), end);
-    for (const section of map) keepPages(section, `${table} ${version}`, tail, start);
+    for (const section of map) keepPages(section, table, { version, map }, tail, start);
     return map;
   }
 
-  function keepPages(section: SectionMap, name: string, tail: Uint8Array, start: number): void {
+  function keepPages(
+    section: SectionMap,
+    table: string,
+    entry: OpenTable,
+    tail: Uint8Array,
+    start: number,
+  ): void {
     for (const part of partsOf(section)) {
       if (part.start < start) continue;
       const page = tail.slice(part.start - start, part.end - start);
-      if (isPage(hasher, page, part.sums, part.index)) pages.set(`${name} ${part.start}`, page);
+      if (isPage(hasher, page, part.sums, part.index))
+        pages.set(pageName(table, entry, part.start), page);
     }
   }
 
   /** A page or a part of the filter, checked. Null: the table is gone. */
-  async function load(
-    table: string,
-    { version }: OpenTable,
-    part: Part,
-  ): Promise<Uint8Array | null> {
-    const name = `${table} ${version} ${part.start}`;
+  async function load(table: string, entry: OpenTable, part: Part): Promise<Uint8Array | null> {
+    const name = pageName(table, entry, part.start);
     const known = pages.get(name);
     if (known !== undefined) return known;
     return loading(name, async () => {
@@ -133,6 +138,17 @@ export function createTableReader(parts: {
       pages.set(name, page);
       return page;
     });
+  }
+
+  function surelyLacks(table: string, section: Section, key: Uint8Array): boolean {
+    const entry = opened.get(table);
+    if (entry === undefined) return false;
+    const map = entry.map[section];
+    if (map.pageCount === 0) return true;
+    const line = filterLine(key, map.filterLines) * LINE_BYTES;
+    const start = map.filterStart + line - (line % PAGE_BYTES);
+    const filter = pages.get(pageName(table, entry, start));
+    return filter !== undefined && !mayHold(filter, line % PAGE_BYTES, key);
   }
 
   async function lookUp(
@@ -185,6 +201,7 @@ export function createTableReader(parts: {
   }
 
   return {
+    surelyLacks,
     lookUp,
     scan,
     async count(table, section) {
@@ -204,6 +221,10 @@ export function createTableReader(parts: {
       return opened.calculatedSize + pages.calculatedSize;
     },
   };
+}
+
+function pageName(table: string, { version }: OpenTable, start: number): string {
+  return `${start} ${version} ${table}`;
 }
 
 /** Bytes of a table that have a check sum of their own. */

@@ -35,7 +35,9 @@ export async function searchTables(
   let isStale = false;
   let damage: unknown = null;
   const values: FoundValue[] = [];
-  await mapLimited(tables, CONCURRENT_TABLES, async (table) => {
+  // A dense question is thousands of these, and hardly any has to wait for something.
+  const possible = tables.filter((table) => !reader.surelyLacks(table.key, section, key.bytes));
+  await mapLimited(possible, CONCURRENT_TABLES, async (table) => {
     try {
       const found = await reader.lookUp(table.key, section, key.bytes);
       if (found === null) isStale = true;
