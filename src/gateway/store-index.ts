@@ -136,10 +136,10 @@ export function createStoreIndex(parts: StoreIndexParts): StoreIndex {
     shards: shardsOf,
     async register(registration) {
       const isNew = await tables.register(registration);
-      background(tables.merge());
+      background(tables.merge(Number.POSITIVE_INFINITY));
       return isNew;
     },
-    merge: () => tables.merge(),
+    merge: () => tables.merge(0),
     async remove(hashes) {
       const packed = await tables.remove(hashes);
       const gone = await mapLimited(hashes, CONCURRENT_CALLS, async (hash) => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Clock } from '../../src/flow/index.js';
-import { createMemoryStore, type ObjectStore } from '../../src/gateway/index.js';
+import { createMemoryStore, type ObjectStore, type ValueStore } from '../../src/gateway/index.js';
 import { createStoreIndex, type StoreIndex } from '../../src/gateway/store-index.js';
 import { FAN_IN } from '../../src/gateway/tables/upkeep.js';
 import { MerkleHash } from '../../src/hash/index.js';
@@ -84,8 +84,20 @@ function inAnyOrder(store: ObjectStore, random: (below: number) => number): Obje
   const wait = async (): Promise<void> => {
     for (let turns = random(4); turns > 0; turns--) await new Promise((go) => setImmediate(go));
   };
+  const values = store.values as ValueStore;
   return {
     ...store,
+    values: {
+      ...values,
+      async read(key) {
+        await wait();
+        return values.read(key);
+      },
+      async write(key, bytes, expected) {
+        await wait();
+        return values.write(key, bytes, expected);
+      },
+    },
     async head(key) {
       await wait();
       return store.head(key);

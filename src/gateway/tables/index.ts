@@ -8,7 +8,7 @@ import type { IndexRegistration } from '../store-index.js';
 import { type ChunkEntry, decodeFileEntry, decodeStamp, type FileEntry } from './entries.js';
 import { CHUNKS } from './format.js';
 import { createTableList, type TableList, type TableName } from './list.js';
-import { createTableLock, type LeaseValues } from './lock.js';
+import { createTableLock } from './lock.js';
 import { newestShards } from './merge.js';
 import { createTableReader, TableGone } from './read.js';
 import { registerInTables } from './register.js';
@@ -34,7 +34,8 @@ export interface IndexTables {
   /** Newest first. */
   shards(chunk: MerkleHash): Promise<readonly ChunkEntry[]>;
   register(registration: IndexRegistration): Promise<boolean>;
-  merge(): Promise<void>;
+  /** @param maxAgeMs of the list of tables that decides whether there is something to do */
+  merge(maxAgeMs: number): Promise<void>;
   /** Which of them were there. */
   remove(hashes: readonly MerkleHash[]): Promise<ReadonlySet<string>>;
   forgetShards(shards: ReadonlySet<string>): Promise<void>;
@@ -46,7 +47,7 @@ const CHUNKS_AGE_MS = 2000;
 const MAX_ATTEMPTS = 8;
 
 export function createIndexTables(parts: {
-  readonly store: ObjectStore & { readonly values?: LeaseValues | undefined };
+  readonly store: ObjectStore;
   readonly hasher: Hasher;
   readonly clock: Clock;
   readonly cacheBytes: number;
@@ -113,8 +114,8 @@ export function createIndexTables(parts: {
     shards,
     register: (registration) =>
       registerInTables({ store, hasher, clock, reader, list, shards }, registration),
-    async merge() {
-      const tables = await list.known(Number.POSITIVE_INFINITY);
+    async merge(maxAgeMs) {
+      const tables = await list.known(maxAgeMs);
       if (pickTables(tables, bad) === null) return;
       const held = await lock.tryTake();
       if (held === null) return;

@@ -1,5 +1,6 @@
 import { OrbweaverError } from '../../errors.js';
 import type { Clock } from '../../flow/index.js';
+import type { ValueStore } from '../ports.js';
 
 /**
  * Who may delete tables: one at a time, in this process and, by a lease in the store's values, in all of
@@ -19,13 +20,6 @@ export interface HeldLock {
   release(): Promise<void>;
 }
 
-/** Where the lease lies. */
-export interface LeaseValues {
-  read(key: string): Promise<{ readonly bytes: Uint8Array; readonly version: string } | null>;
-  write(key: string, bytes: Uint8Array, expected: string | null): Promise<string | null>;
-  delete(key: string, expected: string): Promise<boolean>;
-}
-
 const KEY = 'leases/index';
 const LEASE_MS = 60_000;
 const RENEW_MS = 15_000;
@@ -40,7 +34,7 @@ interface Lease {
 
 export function createTableLock(parts: {
   /** Absent: nobody else has the store open. */
-  readonly values: LeaseValues | undefined;
+  readonly values: ValueStore | undefined;
   readonly clock: Clock;
   /** A text that nobody else has. */
   readonly newOwner: () => string;
