@@ -136,10 +136,10 @@ export function createStoreIndex(parts: StoreIndexParts): StoreIndex {
     shards: shardsOf,
     async register(registration) {
       const isNew = await tables.register(registration);
-      background(tables.merge(Number.POSITIVE_INFINITY));
+      background(tables.merge({ isFresh: false }));
       return isNew;
     },
-    merge: () => tables.merge(0),
+    merge: () => tables.merge({ isFresh: true }),
     async remove(hashes) {
       const packed = await tables.remove(hashes);
       const gone = await mapLimited(hashes, CONCURRENT_CALLS, async (hash) => {

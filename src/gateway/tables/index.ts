@@ -34,8 +34,8 @@ export interface IndexTables {
   /** Newest first. */
   shards(chunk: MerkleHash): Promise<readonly ChunkEntry[]>;
   register(registration: IndexRegistration): Promise<boolean>;
-  /** @param maxAgeMs of the list of tables that decides whether there is something to do */
-  merge(maxAgeMs: number): Promise<void>;
+  /** @param options `isFresh`: looks which tables there are before it decides that there is nothing to do */
+  merge(options: { readonly isFresh: boolean }): Promise<void>;
   /** Which of them were there. */
   remove(hashes: readonly MerkleHash[]): Promise<ReadonlySet<string>>;
   forgetShards(shards: ReadonlySet<string>): Promise<void>;
@@ -114,8 +114,8 @@ export function createIndexTables(parts: {
     shards,
     register: (registration) =>
       registerInTables({ store, hasher, clock, reader, list, shards }, registration),
-    async merge(maxAgeMs) {
-      const tables = await list.known(maxAgeMs);
+    async merge({ isFresh }) {
+      const tables = isFresh ? await list.refresh() : await list.known(Number.POSITIVE_INFINITY);
       if (pickTables(tables, bad) === null) return;
       const held = await lock.tryTake();
       if (held === null) return;
