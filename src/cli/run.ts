@@ -50,6 +50,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./serve.js')).serveCommand,
   },
   {
+    name: 'repo',
+    summary: 'make, list and remove the repositories of a store',
+    load: async () => (await import('./repo.js')).repoCommand,
+  },
+  {
     name: 'token',
     summary: 'make a short-lived token for a store',
     load: async () => (await import('./token.js')).tokenCommand,

@@ -20,8 +20,8 @@ import {
   type TokenScope,
 } from '../gateway/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
+import { createHubEngine } from './hub-engine.js';
 import { type ComputeOptions, poolOf } from './options.js';
-import { followTls, readTls, type TlsFiles } from './tls-files.js';
 
 /** What {@link startGateway} is told. `maxMemory` is that of the gateway; half of it is the pool's. */
 export interface StartGatewayOptions extends ComputeOptions {
@@ -36,16 +36,6 @@ export interface StartGatewayOptions extends ComputeOptions {
   readonly host?: string | undefined;
   /** Port to listen on; 0 picks a free one. @default DEFAULT_PORT */
   readonly port?: number | undefined;
-  /**
-   * Files of a certificate and its key (PEM): serves HTTPS. They are read again within ten seconds after
-   * they have changed. @default plain HTTP
-   */
-  readonly tls?: TlsFiles | undefined;
-  /**
-   * Addresses and networks (CIDR) of proxies in front whose `X-Forwarded-Proto`, `-Host` and `-For` are
-   * believed. @default none
-   */
-  readonly trustedProxies?: readonly string[] | undefined;
   /** Path below which the gateway lies. @default none */
   readonly prefix?: string | undefined;
   /** One token for both scopes. @default those kept in `data`, one per scope */
@@ -68,6 +58,10 @@ export interface StartGatewayOptions extends ComputeOptions {
   readonly dedupOneIn?: number | undefined;
   /** Offer upload grants, which the reference client asks for first. @default true */
   readonly grants?: boolean | undefined;
+  /**
+   * Serve the endpoints of the Hub and of Git LFS as well (docs/hub.md), at the same URL. @default true
+   */
+  readonly hub?: boolean | undefined;
   /** Which web pages may talk to the gateway. @default none */
   readonly cors?: CorsOptions | undefined;
   /** Told of each request when its response was sent: never a query or a token. */
@@ -106,14 +100,16 @@ export interface RunningGateway {
   close(): Promise<void>;
 }
 
+/** Enough for an upload or two at a time, each with xorbs of some MiB. */
+const HUB_MEMORY_BYTES = 48 * 1024 * 1024;
+
 /** The smallest gateway: its parts are the smallest that work. */
 const LEAST_MEMORY_BYTES = 32 * 1024 * 1024;
 
 /**
  * Runs a gateway over a folder on disk, with uploads verified by a worker pool.
  *
- * @throws OrbweaverError `PORT_IN_USE`, `STORAGE_FAILED` when the folder cannot be made or used,
- * `USAGE` and `INPUT_UNREADABLE` for TLS files that cannot be used
+ * @throws OrbweaverError `PORT_IN_USE`, `STORAGE_FAILED` when the folder cannot be made or used
  * @example
  * const gateway = await startGateway({ data: './store', port: 0 });
  * console.log(gateway.url);
@@ -127,15 +123,22 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
   }
   const half = maxMemory === undefined ? undefined : Math.floor(maxMemory / 2);
   const given = givenTokens(options);
-  const tls = options.tls === undefined ? undefined : await readTls(options.tls);
-  await checkListen({ host: options.host, port: options.port });
+  await checkListen(options);
   const store = await createDiskStore(options.data, { sync: options.sync });
   const { state, detail } = (await store.check?.()) ?? { state: 'ok', detail: '' };
   if (state !== 'ok') options.onWarning?.(`the store is ${state}: ${detail}`);
   const { tokens, secret } = await secretsOf(options, given);
   const metrics = await metricsOf(options);
-  const pool = await poolOf({ ...options, maxMemory: half });
+  // An eighth for what uploads whole files in the name of clients of the Hub; its pool opens with the first.
+  const hub = options.hub !== false;
+  const engineMemory = maxMemory === undefined ? HUB_MEMORY_BYTES : Math.floor(maxMemory / 8);
+  const poolMemory = half !== undefined && hub ? half - engineMemory : half;
+  const engine = hub
+    ? createHubEngine({ ...computeOf(options), maxMemory: engineMemory })
+    : undefined;
+  const pool = await poolOf({ ...options, maxMemory: poolMemory });
   const closers = [() => pool.close(), async () => store.close?.()];
+  if (engine !== undefined) closers.push(() => engine.close());
   const closeAll = async (): Promise<void> => {
     for (const close of closers.splice(0).reverse()) await close();
   };
@@ -147,31 +150,25 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
       verifier: { receive: (pieces) => pool.receiveXorb(pieces) },
       tokens,
       signer: createTokenSigner({ keys: keptTokenKeys(options.data) }),
+      hub: engine,
       options: {
         ...{ publicUrl, onAccess, onFault, cors, grants, secret, dedupOneIn, metrics },
         maxMemory: half,
       },
     });
     closers.push(() => gateway.close());
-    const { host, port, prefix, drainMs, trustedProxies, onWarning } = options;
+    const { host, port, prefix, drainMs, onWarning } = options;
     const collected = await collect(options, metrics);
     if (collected !== null) closers.push(() => collected.close());
     const onCut = (count: number): void =>
       onWarning?.(`connections with unfinished requests were cut: ${count}`);
-    const server = await createNodeServer(gateway, {
-      ...{ host, port, prefix, drainMs, trustedProxies, tls, onCut },
-    });
+    const server = await createNodeServer(gateway, { host, port, prefix, drainMs, onCut });
     metrics?.watch?.({ connections: () => server.connectionCount() });
     closers.push(async () => {
       gateway.drain();
       await lameDuck(server, options.drainDelayMs ?? 0);
       await server.close();
     });
-    if (options.tls !== undefined) {
-      const stop = followTls(options.tls, { use: (changed) => server.setTls(changed), onWarning });
-      closers.push(async () => stop());
-    }
-    warnOfUnsafeUrls(options, server.host);
     let closing: Promise<void> | undefined;
     return {
       url: server.url + (prefix ?? '').replace(/\/+$/, ''),
@@ -212,21 +209,9 @@ async function lameDuck(server: NodeServer, delayMs: number): Promise<void> {
     await new Promise((resolve) => SYSTEM_CLOCK.setTimer(delayMs, () => resolve(null)));
 }
 
-/**
- * Fetch URLs begin with what clients ask for. Behind something that speaks TLS for this gateway that
- * would be `http:`, which clients that came by `https:` refuse.
- */
-function warnOfUnsafeUrls(
-  { tls, publicUrl, trustedProxies = [], onWarning }: StartGatewayOptions,
-  host: string,
-): void {
-  const isLocal = /^(?:127\.|::1$|localhost$)/.test(host);
-  if (isLocal || tls !== undefined || publicUrl !== undefined || trustedProxies.length > 0) return;
-  onWarning?.(
-    `listening on ${host} without TLS: tokens cross the network in the clear, and behind a proxy that speaks ` +
-      'TLS fetch URLs would be http:, which clients refuse. Give --tls-cert and --tls-key, or name the ' +
-      'address that clients use with --public-url',
-  );
+function computeOf(options: StartGatewayOptions): ComputeOptions {
+  const { workers, tier, sharedMemory, compression, workerUrl } = options;
+  return { workers, tier, sharedMemory, compression, workerUrl };
 }
 
 function givenTokens({ token, tokens }: StartGatewayOptions): readonly GatewayToken[] | undefined {

@@ -12,6 +12,8 @@ import { createDispatch } from './dispatch.js';
 import { isFault, statusOf } from './failures.js';
 import { createFileCatalog } from './file-catalog.js';
 import { createUploadGrants } from './grants.js';
+import type { Claims } from './hub/claims.js';
+import { basicTokens, type HubEngine, hubErrors, hubOver } from './hub/index.js';
 import { createKeeper } from './keeper.js';
 import { createMemory } from './memory.js';
 import { metered, meteredStore } from './metrics.js';
@@ -69,6 +71,11 @@ export interface GatewayParts {
   readonly authenticate?: Authenticate | undefined;
   /** Accepts its tokens besides those, and makes some for whoever asks for them. @default none */
   readonly signer?: TokenSigner | undefined;
+  /**
+   * Stores files that come whole: with it the endpoints of the Hub and of Git LFS are served as well
+   * (docs/hub.md), over a store that has `values`. @default none of them
+   */
+  readonly hub?: HubEngine | undefined;
   readonly options?: GatewayOptions | undefined;
 }
 
@@ -123,6 +130,8 @@ export interface Gateway {
  * | /health, /ready | GET, HEAD | none |
  * | /metrics, where `options.metrics` can be read | GET | admin |
  *
+ * With `hub`, those of the Hub and of Git LFS (docs/hub.md) are there as well.
+ *
  * Everything else is 404 before the token is looked at.
  *
  * @throws TypeError, RangeError for options that cannot be meant
@@ -154,7 +163,10 @@ export function createGateway(parts: GatewayParts): Gateway {
       tenant,
       onScarce: () => tenants.forgetDedup(),
     });
-    return { services, routes: routesOver(services) };
+    const { hub: engine, codec, signer } = parts;
+    const inside = insideOf(tenant);
+    const hub = engine === undefined ? null : hubOver({ services, codec, engine, signer, inside });
+    return { services, routes: [...routesOver(services, hub?.hub.claims), ...(hub?.routes ?? [])] };
   };
   const tenants = createTenantSets({ make, cacheBytes: memory.cacheBytes.whole });
   // What is asked is found in the routes over the root; who handles it is the same route of a tenant.
@@ -168,7 +180,9 @@ export function createGateway(parts: GatewayParts): Gateway {
     cors(settings.cors),
     announced(settings.dedupOneIn),
     fault(report),
+    hubErrors(report),
     offered(() => closed),
+    basicTokens(),
     auth(
       anyOf([
         parts.authenticate ?? tokenList(parts.tokens ?? [], parts.hasher, random),
@@ -178,6 +192,31 @@ export function createGateway(parts: GatewayParts): Gateway {
     budget(shared),
   ];
   const handle = steps.reduceRight<Handler>((next, step) => step(next), dispatch);
+
+  // What the Hub stores itself, in the name of a tenant: also while running requests end.
+  const insideSteps = [
+    announced(settings.dedupOneIn),
+    fault(report),
+    offered(() => false),
+    budget(shared),
+  ];
+  const insideHandle = insideSteps.reduceRight<Handler>((next, step) => step(next), dispatch);
+  function insideOf(tenant: string | undefined): Exchange {
+    return (request) => {
+      const { pathname: path, origin } = request.url;
+      const response = insideHandle({
+        request,
+        requestId: nextRequestId(),
+        path,
+        match: router.match(request.method, path),
+        baseUrl: origin,
+        principal: { id: 'hub', scope: 'write', tenant },
+        seen: { principalId: 'hub' },
+      });
+      track(running, response);
+      return response;
+    };
+  }
 
   const mount = (prefix: string): Exchange => {
     const below = mountPrefix(prefix);
@@ -222,11 +261,11 @@ export function createGateway(parts: GatewayParts): Gateway {
   };
 }
 
-function routesOver(services: GatewayServices): Route[] {
+function routesOver(services: GatewayServices, claims: Claims | undefined): Route[] {
   return [
     ...xorbRoutes(services),
     ...(services.settings.grants ? grantRoutes(services) : []),
-    ...shardRoutes(services),
+    ...shardRoutes(services, claims),
     ...reconstructionRoutes(services),
     ...chunkRoutes(services),
     ...chunkHashRoutes(services),

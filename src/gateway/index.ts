@@ -8,6 +8,16 @@
 export type { CorsOptions } from './cors.js';
 export { createGateway, type Gateway, type GatewayParts, type GatewayUsage } from './gateway.js';
 export {
+  type HubEngine,
+  type HubStored,
+  type HubUpload,
+  hubRoots,
+  openRepositories,
+  type Repositories,
+  type RepositoryInfo,
+  sweepHub,
+} from './hub/index.js';
+export {
   createGatewayLog,
   type GatewayLog,
   type GatewayLogOptions,
@@ -43,7 +53,6 @@ export {
   type NodeServer,
   type NodeServerOptions,
 } from './node-server.js';
-export type { NodeTls } from './node-tls.js';
 export { GATEWAY_DEFAULTS, type GatewayOptions } from './options.js';
 export type {
   Authenticate,

@@ -5,15 +5,24 @@ import { failure, rejected } from './failures.js';
 import type { GatewayServices } from './services.js';
 
 /** The JSON of a small body, while `use` makes something of it. 400 for anything else. */
-export async function withJsonBody<T>(
+export function withJsonBody<T>(
+  services: GatewayServices,
+  call: Call,
+  use: (json: unknown) => T,
+): Promise<T> {
+  return withSmallBody(services, call, (bytes) => use(parseJson(bytes)));
+}
+
+/** The bytes of a small body, borrowed for the call of `use`. */
+export async function withSmallBody<T>(
   services: GatewayServices,
   { request }: Call,
-  use: (json: unknown) => T,
+  use: (bytes: Uint8Array) => T,
 ): Promise<T> {
   const account = services.memory.small.open(request.signal);
   const body = await holdBody(request.body, account, services.buffers);
   try {
-    return use(parseJson(body.bytes));
+    return use(body.bytes);
   } finally {
     body.release();
   }
@@ -28,7 +37,7 @@ export function parseId(text: string): MerkleHash {
   }
 }
 
-function parseJson(bytes: Uint8Array): unknown {
+export function parseJson(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (cause) {

@@ -49,7 +49,6 @@ export function access(
         sentBytes,
         durationMs,
         principal,
-        client: request.client ?? null,
       });
     };
     if (response.body !== null) {
@@ -203,6 +202,8 @@ const BODY_LIMITS: Readonly<Record<BodyKind, number>> = {
   xorbs: XORB_ACCEPT_MAX_BYTES,
   shards: SHARD_BODY_MAX_BYTES,
   small: SMALL_BODY_MAX_BYTES,
+  // Whoever takes it piece by piece says what is too much.
+  stream: Number.MAX_SAFE_INTEGER,
 };
 
 /** The body under the rules of its route. Nothing of it is read here, and no memory is taken. */
@@ -222,7 +223,7 @@ export function budget(parts: {
         limitBytes: BODY_LIMITS[kind],
         minRate: settings.minBodyRate,
         graceMs: settings.bodyGraceMs,
-        isScarce: () => memory[kind].isScarce,
+        isScarce: () => kind !== 'stream' && memory[kind].isScarce,
         clock,
       };
       const body = request.body === null ? null : guardBody(request.body, declared, rules);
@@ -236,7 +237,6 @@ export function withBody(request: HttpRequest, body: Body | null): HttpRequest {
     method,
     url,
     headers,
-    client: request.client,
     body,
     // Most requests never ask for it, and some servers make it only then.
     get signal() {

@@ -2,6 +2,7 @@ import { Scope } from '../flow/index.js';
 import type { HttpResponse } from '../http/index.js';
 import type { Call } from './call.js';
 import { isDamage, rejected } from './failures.js';
+import type { Claims } from './hub/claims.js';
 import type { KeeperMark } from './keeper.js';
 import { shardObjectKey, xorbKey } from './keys.js';
 import { type ProgressLine, progressLines } from './progress-lines.js';
@@ -13,8 +14,14 @@ import { receiveShard } from './shard-intake.js';
 import { type Registration, registerShard } from './shard-register.js';
 import { mapLimited } from './turns.js';
 
+interface Parts {
+  readonly services: GatewayServices;
+  /** Told which files have which SHA-256; undefined: nobody asks for files by that. */
+  readonly claims: Claims | undefined;
+}
+
 /** POST /v1/shards (one response at the end) and POST /v2/shards (progress as it goes). */
-export function shardRoutes(services: GatewayServices): Route[] {
+export function shardRoutes(services: GatewayServices, claims?: Claims): Route[] {
   return [
     {
       method: 'POST',
@@ -22,7 +29,11 @@ export function shardRoutes(services: GatewayServices): Route[] {
       scope: 'append',
       body: 'shards',
       handle: async (call) => {
-        const { result, shardHash } = await takeShard(services, call, call.request.signal);
+        const { result, shardHash } = await takeShard(
+          { services, claims },
+          call,
+          call.request.signal,
+        );
         return jsonResponse({ result, shard_hash: shardHash.toString() });
       },
     },
@@ -31,20 +42,21 @@ export function shardRoutes(services: GatewayServices): Route[] {
       path: '/v2/shards',
       scope: 'append',
       body: 'shards',
-      handle: (call) => postV2(services, call),
+      handle: (call) => postV2({ services, claims }, call),
     },
   ];
 }
 
 /** The status goes out at once; the body is read and checked while the response is already open. */
-async function postV2(services: GatewayServices, call: Call): Promise<HttpResponse> {
+async function postV2(parts: Parts, call: Call): Promise<HttpResponse> {
+  const { services } = parts;
   const { body, finished } = progressLines({
     clock: services.clock,
     heartbeatMs: services.settings.heartbeatMs,
     work: async (tell, gone) => {
       tell({ type: 'validating', verified: 0, total: 0 });
       const signal = AbortSignal.any([gone, call.request.signal]);
-      const { result } = await takeShard(services, call, signal, tell);
+      const { result } = await takeShard(parts, call, signal, tell);
       return { result };
     },
     onError: (error) => {
@@ -59,7 +71,7 @@ async function postV2(services: GatewayServices, call: Call): Promise<HttpRespon
 
 /** Receives, checks and registers. Once the commit has begun, it ends, whoever is still listening. */
 async function takeShard(
-  services: GatewayServices,
+  { services, claims }: Parts,
   { request }: Call,
   signal: AbortSignal,
   tell: (line: ProgressLine) => void = () => undefined,
@@ -84,6 +96,7 @@ async function takeShard(
       tell({ type: 'committing', stage: 'uploading' });
       const register = (): Promise<Registration> => registerShard(checked, services);
       const registration = await keptRegistration(register, { services, mark, checked });
+      await claims?.note(checked.files);
       tell({ type: 'committing', stage: 'syncing' });
       return registration;
     });

@@ -4,8 +4,11 @@ import type { SignedCheck } from './signed-url.js';
 
 /** One endpoint. */
 export interface Route {
-  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT';
-  /** Segments; one that starts with `:` matches any single segment and becomes a parameter. */
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
+  /**
+   * Segments; one that starts with `:` matches any single segment and becomes a parameter, a last one that
+   * starts with `*` all that is left, at least one.
+   */
   readonly path: string;
   /** What whoever asks must be allowed to. Null: no bearer token is looked at (signed URLs, health). */
   readonly scope: RouteNeed | null;
@@ -13,11 +16,13 @@ export interface Route {
   readonly checkSigned?: SignedCheck | undefined;
   /** What its body counts as; none: a body is not looked at. */
   readonly body?: BodyKind | undefined;
+  /** How errors are told. @default as endpoints of the Xet protocol tell them */
+  readonly form?: 'hub' | 'lfs' | undefined;
   readonly handle: Handler;
 }
 
-/** Kinds of request bodies; each has memory of its own. */
-export type BodyKind = 'xorbs' | 'shards' | 'small';
+/** Kinds of request bodies; each has memory of its own, but `stream`, which is never held. */
+export type BodyKind = 'xorbs' | 'shards' | 'small' | 'stream';
 
 /** What the path and method of a request say, before anything else is looked at. */
 export type RouteMatch =
@@ -54,9 +59,15 @@ function matchSegments(
   pattern: readonly string[],
   segments: readonly string[],
 ): Map<string, string> | null {
-  if (pattern.length !== segments.length) return null;
+  const isOpen = pattern.at(-1)?.startsWith('*') === true;
+  const fits = isOpen ? segments.length >= pattern.length : segments.length === pattern.length;
+  if (!fits) return null;
   const params = new Map<string, string>();
   for (const [index, expected] of pattern.entries()) {
+    if (expected.startsWith('*')) {
+      params.set(expected.slice(1), segments.slice(index).join('/'));
+      break;
+    }
     const found = segments[index] as string;
     if (expected.startsWith(':') && found !== '') params.set(expected.slice(1), found);
     else if (expected !== found) return null;

@@ -1,0 +1,236 @@
+import { MerkleHash } from '../../hash/index.js';
+import { type Body, piecesOf } from '../../http/index.js';
+import { failure, rejected } from '../failures.js';
+import { hubFailure } from './errors.js';
+import type { FileEntry } from './formats.js';
+import { EMPTY_FILE, type Hub } from './hub.js';
+import { gitBlobId, lfsPointer, SHA256_HEX } from './ids.js';
+import { pathParts } from './names.js';
+import type { Change } from './tree-edit.js';
+
+/**
+ * The body of a commit: lines of JSON, one for each change, with small files in them. Those are stored
+ * while the rest still arrives, some at a time, so that a commit of any length needs little memory.
+ */
+export interface CommitBody {
+  readonly title: string;
+  readonly message: string;
+  readonly parent: string | undefined;
+  readonly changes: readonly Change[];
+}
+
+/** A larger file has to go as one of Git LFS; `preupload` says so. */
+export const INLINE_MAX_BYTES: number = 10 * 1024 * 1024;
+/** Base64 of it, and room for a path. */
+const MAX_LINE_BYTES = Math.ceil((INLINE_MAX_BYTES * 4) / 3) + 64 * 1024;
+/** Small files that are stored together. */
+const BATCH_BYTES = 8 * 1024 * 1024;
+const BATCH_FILES = 1000;
+const MAX_CHANGES = 200_000;
+
+/** @throws OrbweaverError 400, 413; 404 for a file of Git LFS that nobody uploaded */
+export async function readCommitBody(
+  hub: Hub,
+  body: Body | null,
+  signal: AbortSignal,
+): Promise<CommitBody> {
+  const changes: Change[] = [];
+  const inline = createInlineFiles(hub, signal, changes);
+  let header: Header | null = null;
+  for await (const line of linesOf(body)) {
+    const { key, value } = parseLine(line);
+    if (key === 'header') {
+      header = value;
+      continue;
+    }
+    if (changes.length >= MAX_CHANGES) {
+      throw failure(413, 'LIMIT_EXCEEDED', `a commit expected at most ${MAX_CHANGES} changes`);
+    }
+    const path = pathParts(textOf(value, 'path').replace(/\/$/, ''));
+    if (key === 'file') await inline.add(path, contentOf(value));
+    else if (key === 'lfsFile') changes.push(await lfsChange(hub, path, value));
+    else if (key === 'deletedFile' || key === 'deletedEntry')
+      changes.push({ kind: 'delete', path });
+    else if (key === 'deletedFolder') changes.push({ kind: 'delete-folder', path });
+    else throw rejected(`"key" of a line expected file, lfsFile, deletedFile…, got "${key}"`);
+  }
+  await inline.flush();
+  if (header === null) throw rejected('a commit expected a line with the key "header"');
+  const { summary, description, parentCommit } = header;
+  if (typeof summary !== 'string' || summary === '') {
+    throw rejected('"summary" of the header expected a text');
+  }
+  return {
+    title: summary.slice(0, 1000),
+    message: typeof description === 'string' ? description.slice(0, 65_536) : '',
+    parent: typeof parentCommit === 'string' && parentCommit !== '' ? parentCommit : undefined,
+    changes,
+  };
+}
+
+interface Header {
+  readonly [name: string]: unknown;
+  readonly summary?: unknown;
+  readonly description?: unknown;
+  readonly parentCommit?: unknown;
+}
+
+/** Small files: stored when there are some, and put into their places in the list of changes. */
+function createInlineFiles(
+  hub: Hub,
+  signal: AbortSignal,
+  changes: Change[],
+): { add(path: readonly string[], bytes: Uint8Array): Promise<void>; flush(): Promise<void> } {
+  let waiting: {
+    readonly at: number;
+    readonly path: readonly string[];
+    readonly bytes: Uint8Array;
+  }[] = [];
+  let waitingBytes = 0;
+  const flush = async (): Promise<void> => {
+    const batch = waiting;
+    waiting = [];
+    waitingBytes = 0;
+    const full = batch.filter(({ bytes }) => bytes.length > 0);
+    const stored =
+      full.length === 0
+        ? []
+        : await hub.store(
+            full.map(({ bytes }) => bytes),
+            signal,
+          );
+    for (const [i, { at, path, bytes }] of full.entries()) {
+      const { fileHash, sha256 } = stored[i] as (typeof stored)[number];
+      changes[at] = {
+        kind: 'put',
+        path,
+        file: {
+          kind: 'file',
+          sizeBytes: bytes.length,
+          file: MerkleHash.parse(fileHash),
+          sha256,
+          blobId: gitBlobId(bytes),
+          lfs: false,
+        },
+      };
+    }
+  };
+  return {
+    flush,
+    async add(path, bytes) {
+      // Its place in the order of changes; what stands there is put in when it was stored.
+      const at = changes.push({ kind: 'put', path, file: EMPTY_ENTRY }) - 1;
+      waiting.push({ at, path, bytes });
+      waitingBytes += bytes.length;
+      if (waitingBytes >= BATCH_BYTES || waiting.length >= BATCH_FILES) await flush();
+    },
+  };
+}
+
+export const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
+
+/** A file without bytes. */
+const EMPTY_ENTRY: FileEntry = {
+  kind: 'file',
+  sizeBytes: 0,
+  file: EMPTY_FILE,
+  sha256: EMPTY_SHA256,
+  blobId: gitBlobId(new Uint8Array(0)),
+  lfs: false,
+};
+
+async function lfsChange(hub: Hub, path: readonly string[], value: Value): Promise<Change> {
+  const oid = textOf(value, 'oid');
+  if (!SHA256_HEX.test(oid)) throw rejected('"oid" expected 64 hexadecimal digits');
+  return { kind: 'put', path, file: await lfsEntry(hub, oid, value['size']) };
+}
+
+/** The entry for a file of Git LFS that was uploaded. @throws OrbweaverError 404, 400 */
+export async function lfsEntry(hub: Hub, sha256: string, size: unknown): Promise<FileEntry> {
+  const claim =
+    sha256 === EMPTY_SHA256 ? { file: EMPTY_FILE, sizeBytes: 0 } : await hub.claims.find(sha256);
+  if (claim === null) {
+    throw hubFailure(
+      404,
+      'EntryNotFound',
+      `LFS pointer pointed to a file that does not exist: ${sha256}`,
+    );
+  }
+  const { file, sizeBytes } = claim;
+  if (typeof size === 'number' && size !== sizeBytes) {
+    throw rejected(`"size" of ${sha256} expected ${sizeBytes}, got ${size}`);
+  }
+  const blobId = gitBlobId(lfsPointer(sha256, sizeBytes));
+  return { kind: 'file', sizeBytes, file, sha256, blobId, lfs: true };
+}
+
+type Value = Readonly<Record<string, unknown>>;
+
+function parseLine(line: Uint8Array): { readonly key: string; readonly value: Value } {
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(line));
+  } catch (cause) {
+    throw rejected('a line of the body expected JSON', cause);
+  }
+  const { key, value } = (json ?? {}) as { key?: unknown; value?: unknown };
+  if (typeof key !== 'string' || typeof value !== 'object' || value === null) {
+    throw rejected('a line of the body expected {"key":…,"value":{…}}');
+  }
+  return { key, value: value as Value };
+}
+
+function textOf(value: Value, name: string): string {
+  const text = value[name];
+  if (typeof text === 'string') return text;
+  throw rejected(`"${name}" expected a text`);
+}
+
+function contentOf(value: Value): Uint8Array {
+  const content = textOf(value, 'content');
+  const encoding = value['encoding'] ?? 'utf-8';
+  if (encoding !== 'base64' && encoding !== 'utf-8') {
+    throw rejected(`"encoding" expected base64 or utf-8, got "${String(encoding).slice(0, 40)}"`);
+  }
+  const bytes = new Uint8Array(Buffer.from(content, encoding));
+  if (bytes.length <= INLINE_MAX_BYTES) return bytes;
+  throw failure(
+    413,
+    'LIMIT_EXCEEDED',
+    `a file in a commit expected at most ${INLINE_MAX_BYTES} bytes`,
+  );
+}
+
+/** Lines of a body; empty ones are passed over. @throws OrbweaverError 413 for one that is too long */
+export async function* linesOf(body: Body | null): AsyncGenerator<Uint8Array, void, undefined> {
+  let parts: Uint8Array[] = [];
+  let length = 0;
+  const take = (): Uint8Array => {
+    const line =
+      parts.length === 1 ? (parts[0] as Uint8Array) : new Uint8Array(Buffer.concat(parts));
+    parts = [];
+    length = 0;
+    return line;
+  };
+  for await (const piece of piecesOf(body)) {
+    let from = 0;
+    for (let at = piece.indexOf(10); at >= 0; at = piece.indexOf(10, from)) {
+      parts.push(piece.subarray(from, at));
+      length += at - from;
+      const line = take();
+      if (line.length > 0) yield line;
+      from = at + 1;
+    }
+    parts.push(piece.subarray(from));
+    length += piece.length - from;
+    if (length > MAX_LINE_BYTES) {
+      throw failure(
+        413,
+        'LIMIT_EXCEEDED',
+        `a line of the body expected at most ${MAX_LINE_BYTES} bytes`,
+      );
+    }
+  }
+  const line = take();
+  if (line.length > 0) yield line;
+}

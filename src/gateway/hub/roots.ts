@@ -1,0 +1,102 @@
+import type { MerkleHash } from '../../hash/index.js';
+import { SYSTEM_CLOCK } from '../../platform/index.js';
+import type { ObjectStore } from '../ports.js';
+import { EMPTY_FILE } from './hub.js';
+import { lfsFilesOf } from './lfs-files.js';
+import { REPOS_PREFIX } from './names.js';
+import { COMMITS_PREFIX, createHubObjects, type HubObjects, TREES_PREFIX } from './objects.js';
+import { decodeRepo, type Repo } from './repos.js';
+
+/** What repositories keep: for whoever removes what nothing refers to. */
+
+/**
+ * Every file that a branch, a tag or a git repository elsewhere still needs, once; of all commits back to
+ * the first one. Files of nobody's repository are in no root.
+ *
+ * @throws OrbweaverError `INTEGRITY` when a tree or commit that is needed is damaged or gone: nothing may
+ * be removed then
+ * @example
+ * for await (const file of hubRoots(store)) keep.add(file.toString());
+ */
+export async function* hubRoots(store: ObjectStore): AsyncGenerator<MerkleHash, void, undefined> {
+  const seen = new Set<string>();
+  for await (const file of rootsWith(store, new Set())) {
+    const name = file.toString();
+    if (seen.has(name) || file.equals(EMPTY_FILE)) continue;
+    seen.add(name);
+    yield file;
+  }
+}
+
+/**
+ * Removes trees and commits that no repository of a store reaches any more and that are older than
+ * `graceMs`. Returns how many. A commit in the making has its trees written before anything refers to
+ * them, so the grace has to be longer than a request.
+ */
+export async function sweepHub(
+  store: ObjectStore,
+  { graceMs, unixMs }: { readonly graceMs: number; readonly unixMs: number },
+): Promise<number> {
+  const reached = new Set<string>();
+  for await (const _file of rootsWith(store, reached)) {
+    // Only the way there counts.
+  }
+  let removed = 0;
+  for (const prefix of [COMMITS_PREFIX, TREES_PREFIX]) {
+    for await (const { key, modifiedMs } of store.list(prefix)) {
+      if (reached.has(key.slice(prefix.length)) || unixMs - modifiedMs < graceMs) continue;
+      if (await store.delete(key)) removed++;
+    }
+  }
+  return removed;
+}
+
+/** Files as often as they are found; names of trees and commits go into `reached`. */
+async function* rootsWith(
+  store: ObjectStore,
+  reached: Set<string>,
+): AsyncGenerator<MerkleHash, void, undefined> {
+  const { values } = store;
+  if (values === undefined) return;
+  const objects = createHubObjects(store, SYSTEM_CLOCK);
+  const keys: string[] = [];
+  for await (const { key } of values.list(REPOS_PREFIX)) keys.push(key);
+  for (const key of keys) {
+    const value = await values.read(key);
+    if (value === null) continue;
+    const repo = decodeRepo(key, value.bytes);
+    if (repo.type === 'git') yield* lfsFilesOf(store, repo.uid);
+    else yield* filesOfRefs(objects, repo, reached);
+  }
+}
+
+async function* filesOfRefs(
+  objects: HubObjects,
+  { refs }: Repo,
+  reached: Set<string>,
+): AsyncGenerator<MerkleHash, void, undefined> {
+  const commits = Object.values(refs);
+  for (let id = commits.pop(); id !== undefined; id = commits.pop()) {
+    if (reached.has(id)) continue;
+    reached.add(id);
+    const commit = await objects.commit(id);
+    commits.push(...commit.parents);
+    yield* filesUnder(objects, commit.tree, reached);
+  }
+}
+
+async function* filesUnder(
+  objects: HubObjects,
+  root: string,
+  reached: Set<string>,
+): AsyncGenerator<MerkleHash, void, undefined> {
+  const trees = [root];
+  for (let id = trees.pop(); id !== undefined; id = trees.pop()) {
+    if (reached.has(id)) continue;
+    reached.add(id);
+    for (const entry of (await objects.tree(id)).values()) {
+      if (entry.kind === 'folder') trees.push(entry.tree);
+      else yield entry.file;
+    }
+  }
+}

@@ -1,0 +1,219 @@
+import { MerkleHash } from '../../hash/index.js';
+import { type Body, type HttpResponse, piecesOf } from '../../http/index.js';
+import type { Call } from '../call.js';
+import { failure, rejected } from '../failures.js';
+import { emptyResponse, jsonResponse } from '../responses.js';
+import type { Route } from '../router.js';
+import { allows } from '../scopes.js';
+import type { Claim } from './claims.js';
+import { EMPTY_SHA256, lfsEntry } from './commit-body.js';
+import { createRepo } from './commits.js';
+import { hubFailure, LFS_JSON } from './errors.js';
+import { EMPTY_FILE, type Hub } from './hub.js';
+import { SHA256_HEX } from './ids.js';
+import { jsonObject, type RepoCall, repoRoute } from './kit.js';
+import { createLfsFiles } from './lfs-files.js';
+import { LFS_OBJECTS_PATH, type LfsGrant, lfsUrl, verifyLfsUrl } from './lfs-url.js';
+import { pathOf, REPO_TYPES, type RepoName, repoName } from './names.js';
+import type { Repo } from './repos.js';
+import { lockRoutes } from './route-locks.js';
+import { fileResponse } from './route-resolve.js';
+import { xetHeaders, xetToken } from './xet-token.js';
+
+/**
+ * Git LFS: which files are there, sending and fetching them whole. A repository of type `git`, which is
+ * one kept elsewhere with its `lfs.url` here, is made when something is first sent to it.
+ */
+export function lfsRoutes(hub: Hub): Route[] {
+  const object = { path: LFS_OBJECTS_PATH, scope: null, form: 'lfs' } as const;
+  const perRepo = REPO_TYPES.flatMap((type) => {
+    const first = type === 'model' ? '' : type === 'git' ? '/git' : `/${type}s`;
+    return [
+      {
+        ...({ method: 'POST', path: '/objects/batch', scope: 'ask', body: 'small' } as const),
+        handle: batch,
+      },
+      {
+        ...({ method: 'POST', path: '/objects/verify', scope: 'ask', body: 'small' } as const),
+        handle: verify,
+      },
+      ...lockRoutes,
+    ].map((route) => repoRoute(hub, type, `${first}/:namespace/:name/info/lfs`, route, 'lfs'));
+  });
+  return [
+    ...perRepo,
+    {
+      ...object,
+      method: 'PUT',
+      body: 'stream',
+      checkSigned: (call, secrets, unixMs) => void verifyLfsUrl(call, secrets, unixMs, 'upload'),
+      handle: (call) => receive(hub, call),
+    },
+    {
+      ...object,
+      method: 'GET',
+      checkSigned: (call, secrets, unixMs) => void verifyLfsUrl(call, secrets, unixMs, 'download'),
+      handle: (call) => send(hub, call),
+    },
+  ];
+}
+
+const URL_LIFETIME_SECONDS = 6 * 3600;
+const MAX_OBJECTS = 5000;
+
+/** Which of the files that a client names it has to send, or where it fetches them. */
+async function batch({ hub, call, name }: RepoCall): Promise<HttpResponse> {
+  const { operation, transfers, objects, hash_algo: algorithm } = await jsonObject(hub, call);
+  if (operation !== 'upload' && operation !== 'download') {
+    throw rejected('"operation" expected upload or download');
+  }
+  if (algorithm !== undefined && algorithm !== 'sha256' && algorithm !== 'sha_256') {
+    throw failure(409, 'CONFLICT', 'this server names files by their SHA-256');
+  }
+  const need = operation === 'upload' ? 'append' : 'read';
+  if (call.principal !== null && !allows(call.principal.scope, need)) {
+    throw failure(403, 'FORBIDDEN', `the token does not allow to ${operation}`);
+  }
+  if (!Array.isArray(objects) || objects.length > MAX_OBJECTS) {
+    throw failure(413, 'LIMIT_EXCEEDED', `"objects" expected a list of at most ${MAX_OBJECTS}`);
+  }
+  const repo = await repoFor(hub, name, operation === 'upload');
+  const isXet = operation === 'upload' && Array.isArray(transfers) && transfers.includes('xet');
+  const answers: unknown[] = [];
+  for (const { oid, size } of objects as readonly { oid?: unknown; size?: unknown }[]) {
+    if (typeof oid !== 'string' || !SHA256_HEX.test(oid) || !Number.isSafeInteger(size)) {
+      throw rejected('an object expected "oid" (a SHA-256) and "size"');
+    }
+    const of = { hub, call, repo, oid, sizeBytes: size as number, isXet };
+    const found = await claimOf(hub, oid);
+    answers.push({
+      ...{ oid, size },
+      ...(operation === 'upload' ? await uploadOf(of, found) : downloadOf(of, found)),
+    });
+  }
+  const transfer = isXet ? 'xet' : 'basic';
+  const body = { transfer, objects: answers, hash_algo: 'sha256' };
+  return jsonResponse(body, 200, { 'content-type': LFS_JSON });
+}
+
+interface Asked {
+  readonly hub: Hub;
+  readonly call: Call;
+  readonly repo: Repo;
+  readonly oid: string;
+  readonly sizeBytes: number;
+  readonly isXet: boolean;
+}
+
+/**
+ * A file is not asked for again when it was hashed here. Where somebody only said what its SHA-256 is, it
+ * is asked for: clients with chunks then send nothing but what is missing of it.
+ */
+async function uploadOf(asked: Asked, found: Claim | null): Promise<object> {
+  const { hub, call, repo, oid, sizeBytes, isXet } = asked;
+  if (found?.proved === true && found.sizeBytes === sizeBytes) {
+    await createLfsFiles(hub).keep(repo, oid, found.file);
+    return {};
+  }
+  const base = call.baseUrl;
+  if (isXet) {
+    const xet = xetHeaders(await xetToken(hub, call, 'upload'));
+    const href = `${base}/api/${repo.type}s/${repo.namespace}/${repo.name}/xet-write-token/main`;
+    const header = { ...xet, 'X-Xet-Session-Id': call.requestId };
+    return { authenticated: true, actions: { upload: { href, header } } };
+  }
+  const verify = { href: `${base}${pathOf(repo)}.git/info/lfs/objects/verify` };
+  return {
+    authenticated: true,
+    actions: {
+      upload: { href: signed(asked, 'upload'), expires_in: URL_LIFETIME_SECONDS },
+      verify,
+    },
+  };
+}
+
+function downloadOf(asked: Asked, found: Claim | null): object {
+  if (found === null) return { error: { code: 404, message: 'the object does not exist' } };
+  const href = signed(asked, 'download');
+  return {
+    authenticated: true,
+    actions: { download: { href, expires_in: URL_LIFETIME_SECONDS } },
+  };
+}
+
+function signed({ hub, call, repo, oid, sizeBytes }: Asked, does: LfsGrant['does']): string {
+  const { secrets, clock } = hub.services;
+  const expiresSeconds = Math.floor(clock.unixMs() / 1000) + URL_LIFETIME_SECONDS;
+  const id = `${repo.type}/${repo.namespace}/${repo.name}`;
+  return lfsUrl(secrets, call.baseUrl, { does, oid, sizeBytes, repo: id, expiresSeconds });
+}
+
+async function claimOf(hub: Hub, oid: string): Promise<Claim | null> {
+  if (oid === EMPTY_SHA256) return { file: EMPTY_FILE, sizeBytes: 0, proved: true };
+  return hub.claims.find(oid);
+}
+
+async function repoFor(hub: Hub, name: RepoName, isUpload: boolean): Promise<Repo> {
+  if (name.type !== 'git' || !isUpload) return hub.repos.get(name);
+  const found = await hub.repos.find(name);
+  if (found !== null) return found;
+  const checked = repoName('git', name.namespace, name.name);
+  try {
+    await createRepo(hub, checked, { isPrivate: true, author: '' });
+  } catch (error) {
+    if ((await hub.repos.find(checked)) === null) throw error;
+  }
+  return hub.repos.get(checked);
+}
+
+async function verify({ hub, call }: RepoCall): Promise<HttpResponse> {
+  const { oid, size } = await jsonObject(hub, call);
+  const found = typeof oid === 'string' && SHA256_HEX.test(oid) ? await claimOf(hub, oid) : null;
+  if (found !== null && found.sizeBytes === size)
+    return jsonResponse({}, 200, { 'content-type': LFS_JSON });
+  throw hubFailure(404, 'EntryNotFound', 'the object does not exist with this size');
+}
+
+/** A whole file arrives: it is cut into chunks and deduplicated on its way, and its SHA-256 is checked. */
+async function receive(hub: Hub, call: Call): Promise<HttpResponse> {
+  const { secrets, clock } = hub.services;
+  const { oid, sizeBytes, repo: id } = verifyLfsUrl(call, secrets, clock.unixMs(), 'upload');
+  const { body, signal } = call.request;
+  const [stored] = sizeBytes === 0 ? [] : await hub.store([exactly(body, sizeBytes)], signal);
+  const sha256 = stored?.sha256 ?? EMPTY_SHA256;
+  if (sha256 !== oid) throw rejected(`the body expected the SHA-256 ${oid}, got ${sha256}`);
+  const file = stored === undefined ? EMPTY_FILE : MerkleHash.parse(stored.fileHash);
+  if (stored !== undefined) await hub.claims.prove(oid, file);
+  const [type, namespace, name] = id.split('/') as [RepoName['type'], string, string];
+  const repo = await hub.repos.find({ type, namespace, name });
+  if (repo !== null) await createLfsFiles(hub).keep(repo, oid, file);
+  return emptyResponse(200, { 'content-length': '0', etag: `"${oid}"` });
+}
+
+async function* exactly(
+  body: Body | null,
+  sizeBytes: number,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let count = 0;
+  for await (const piece of piecesOf(body)) {
+    count += piece.length;
+    if (count > sizeBytes) break;
+    yield piece;
+  }
+  if (count !== sizeBytes) {
+    const got = count > sizeBytes ? 'more' : String(count);
+    throw rejected(`the body expected ${sizeBytes} bytes, got ${got}`);
+  }
+}
+
+async function send(hub: Hub, call: Call): Promise<HttpResponse> {
+  const { secrets, clock } = hub.services;
+  const { oid } = verifyLfsUrl(call, secrets, clock.unixMs(), 'download');
+  const file = await lfsEntry(hub, oid, undefined);
+  return fileResponse(hub, call, file, {
+    etag: `"${oid}"`,
+    'accept-ranges': 'bytes',
+    'content-type': 'application/octet-stream',
+    'cache-control': 'private, immutable',
+  });
+}

@@ -1,0 +1,188 @@
+import { createHash } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { hubRoots, sweepHub } from '../../../src/gateway/index.js';
+import { generate } from '../../support/generators.js';
+import {
+  createHubRig,
+  deleted,
+  type HubRig,
+  header,
+  inline,
+  type Json,
+  lfsFile,
+  ORIGIN,
+} from './rig.js';
+
+let rig: HubRig;
+beforeAll(async () => {
+  rig = await createHubRig();
+  await rig.json('POST', '/api/repos/create', { name: 'lfs', organization: 'org' });
+});
+afterAll(() => rig.close());
+
+const bytes = generate({ kind: 'splitmix64', seed: 7, bytes: 300_000 });
+const oid = createHash('sha256').update(bytes).digest('hex');
+const LFS = '/org/lfs.git/info/lfs';
+
+const batch = (
+  operation: string,
+  oids: readonly string[],
+  base = LFS,
+  transfers?: string[],
+): Promise<Json> =>
+  rig.json('POST', `${base}/objects/batch`, {
+    operation,
+    ...(transfers === undefined ? {} : { transfers }),
+    objects: oids.map((each) => ({ oid: each, size: bytes.length })),
+  });
+
+const put = (url: string, body: Uint8Array): Promise<Response> =>
+  rig.send('PUT', url, body, { authorization: '', 'content-length': String(body.length) });
+
+describe('Git LFS', () => {
+  it('takes a file whole, checks it, and gives it back in ranges', async () => {
+    const { objects, transfer } = await batch('upload', [oid]);
+    expect(transfer).toBe('basic');
+    const { href } = objects[0].actions.upload;
+    const wrong = bytes.slice();
+    wrong[5] = 1 ^ (wrong[5] as number);
+    expect((await put(href, wrong)).status).toBe(400);
+    expect((await put(href, bytes.subarray(1))).status).toBe(400);
+    expect(
+      (await put(href.replace('does=upload&size=300000', 'does=upload&size=1'), bytes)).status,
+    ).toBe(403);
+    expect((await put(href, bytes)).status).toBe(200);
+    await rig.json('POST', `${LFS}/objects/verify`, { oid, size: bytes.length });
+    await rig.json('POST', `${LFS}/objects/verify`, { oid, size: 5 }, 404);
+    // Hashed here, so nobody need send it again.
+    expect((await batch('upload', [oid])).objects[0].actions).toBeUndefined();
+    const download = (await batch('download', [oid, 'a'.repeat(64)])).objects;
+    expect(download[1].error.code).toBe(404);
+    const got = await rig.send('GET', download[0].actions.download.href, undefined, {
+      authorization: '',
+      range: 'bytes=1000-200000',
+    });
+    expect(got.status).toBe(206);
+    expect(
+      Buffer.compare(Buffer.from(await got.arrayBuffer()), bytes.subarray(1000, 200_001)),
+    ).toBe(0);
+  });
+
+  it('files are committed by their SHA-256 and fetched through chunks', async () => {
+    expect((await rig.commit('org/lfs', [header('no'), lfsFile('x', 'b'.repeat(64))])).status).toBe(
+      404,
+    );
+    expect((await rig.commit('org/lfs', [header('no'), lfsFile('x', oid, 7)])).status).toBe(400);
+    const made = await rig.commit('org/lfs', [header('yes'), lfsFile('m.bin', oid, bytes.length)]);
+    const { commitOid } = (await made.json()) as Json;
+    const [entry] = await rig.json('GET', '/api/models/org/lfs/tree/main');
+    expect(entry).toMatchObject({ lfs: { oid, size: 300_000, pointerSize: 131 }, size: 300_000 });
+    const head = await rig.send('HEAD', '/org/lfs/resolve/main/m.bin');
+    expect(Object.fromEntries(head.headers)).toMatchObject({
+      etag: `"${oid}"`,
+      'x-linked-etag': `"${oid}"`,
+      'x-linked-size': '300000',
+      'x-xet-hash': entry.xetHash,
+      'x-repo-commit': commitOid,
+      link:
+        `<${ORIGIN}/api/models/org/lfs/xet-read-token/${commitOid}>; rel="xet-auth", ` +
+        `<${ORIGIN}/v1/reconstructions/${entry.xetHash}>; rel="xet-reconstruction-info"`,
+    });
+    const info = await rig.send('GET', '/org/lfs/resolve/main/m.bin', undefined, {
+      accept: 'application/vnd.xet-fileinfo+json, */*',
+      range: 'bytes=0-0',
+    });
+    expect([info.status, info.headers.get('content-type')]).toEqual([
+      200,
+      'application/vnd.xet-fileinfo+json',
+    ]);
+    const terms = await rig.send('GET', `/v2/reconstructions/${entry.xetHash}`);
+    expect(terms.status).toBe(200);
+    await terms.body?.cancel();
+  });
+
+  it('clients with chunks are told where to send them, with a token', async () => {
+    const { objects, transfer } = await batch('upload', ['c'.repeat(64)], LFS, ['basic', 'xet']);
+    expect(transfer).toBe('xet');
+    expect(objects[0].actions.upload).toMatchObject({
+      href: `${ORIGIN}/api/models/org/lfs/xet-write-token/main`,
+      header: { 'X-Xet-Cas-Url': ORIGIN, 'X-Xet-Access-Token': 'writer' },
+    });
+    const response = await rig.send('GET', '/api/models/org/lfs/xet-read-token/main');
+    expect(response.headers.get('x-xet-cas-url')).toBe(ORIGIN);
+    expect(await response.json()).toMatchObject({ accessToken: 'writer', casUrl: ORIGIN });
+    const reader = { authorization: 'Bearer reader' };
+    const denied = await rig.send(
+      'GET',
+      '/api/models/org/lfs/xet-write-token/main',
+      undefined,
+      reader,
+    );
+    expect(denied.status).toBe(403);
+  });
+
+  it('takes the token as a password, and asks for one', async () => {
+    const basic = Buffer.from('anybody:writer').toString('base64');
+    const body = { operation: 'download', objects: [] };
+    const url = `${LFS}/objects/batch`;
+    const known = await rig.send('POST', url, body, { authorization: `Basic ${basic}` });
+    expect(known.status).toBe(200);
+    const unknown = await rig.send('POST', url, body, { authorization: '' });
+    expect([unknown.status, unknown.headers.get('lfs-authenticate')]).toEqual([
+      401,
+      'Basic realm="orbweaver"',
+    ]);
+  });
+
+  it('keeps locks, each for who took it', async () => {
+    const other = { authorization: 'Bearer other' };
+    const { lock } = await rig.json('POST', `${LFS}/locks`, { path: 'a.psd' }, 201);
+    expect(lock).toMatchObject({ path: 'a.psd', owner: { name: 'writer' } });
+    expect((await rig.send('POST', `${LFS}/locks`, { path: 'a.psd' }, other)).status).toBe(409);
+    expect(await rig.json('GET', `${LFS}/locks?path=a.psd`)).toEqual({ locks: [lock] });
+    const seen = await (await rig.send('POST', `${LFS}/locks/verify`, {}, other)).json();
+    expect(seen).toEqual({ ours: [], theirs: [lock] });
+    const unlock = `${LFS}/locks/${lock.id}/unlock`;
+    expect((await rig.send('POST', unlock, {}, other)).status).toBe(403);
+    expect((await rig.send('POST', unlock, { force: true }, other)).status).toBe(200);
+    expect(await rig.json('GET', `${LFS}/locks`)).toEqual({ locks: [] });
+  });
+});
+
+describe('what repositories keep', () => {
+  const roots = async (): Promise<number> => {
+    let count = 0;
+    for await (const _file of hubRoots(rig.store)) count++;
+    return count;
+  };
+
+  it('is every file of every ref, and of git repositories elsewhere', async () => {
+    expect(await roots()).toBe(1);
+    await rig.commit('org/lfs', [header('two'), inline('small', 'some text')]);
+    await rig.commit('org/lfs', [header('three'), deleted('small')]);
+    // The commit before still has it.
+    expect(await roots()).toBe(2);
+    const { objects } = await batch('upload', [oid], '/git/me/code.git/info/lfs');
+    expect(objects[0].actions).toBeUndefined();
+    await rig.json('POST', '/api/models/org/lfs/super-squash/main', {});
+    expect(await roots()).toBe(1);
+    await rig.json('DELETE', '/api/repos/delete', { name: 'lfs', organization: 'org' }, 204);
+    expect(await roots()).toBe(1);
+    await rig.json(
+      'DELETE',
+      '/api/repos/delete',
+      { name: 'code', organization: 'me', type: 'git' },
+      204,
+    );
+    expect(await roots()).toBe(0);
+  });
+
+  it('leaves trees and commits that can be removed when they are old', async () => {
+    await rig.json('POST', '/api/repos/create', { name: 'kept', organization: 'org' });
+    await rig.commit('org/kept', [header('one'), inline('d/a', 'x')]);
+    const unixMs = Date.now() + 1000;
+    expect(await sweepHub(rig.store, { graceMs: 60_000, unixMs })).toBe(0);
+    expect(await sweepHub(rig.store, { graceMs: 0, unixMs })).toBeGreaterThan(5);
+    expect(await rig.json('GET', '/api/models/org/kept/tree/main?recursive=1')).toHaveLength(2);
+  });
+});

@@ -1,0 +1,125 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createGateway, createMemoryStore } from '../../../src/gateway/index.js';
+import { loadKernels } from '../../../src/index.js';
+import { createHubRig, type HubRig, type Json, ORIGIN } from './rig.js';
+
+let rig: HubRig;
+beforeAll(async () => {
+  rig = await createHubRig();
+});
+afterAll(() => rig.close());
+
+const create = (name: string, type = 'model', status = 200): Promise<Json> => {
+  const [organization, own] = name.split('/');
+  return rig.json('POST', '/api/repos/create', { name: own, organization, type }, status);
+};
+
+describe('repositories', () => {
+  it('says who asks', async () => {
+    const me = await rig.json('GET', '/api/whoami-v2');
+    expect(me).toMatchObject({
+      type: 'user',
+      name: 'writer',
+      auth: { accessToken: { role: 'write' } },
+    });
+  });
+
+  it('are created once, whatever the case of their names, and told where they are', async () => {
+    expect(await create('Org/Twice')).toEqual({
+      url: `${ORIGIN}/Org/Twice`,
+      name: 'Org/Twice',
+      id: 'Org/Twice',
+    });
+    const again = await create('org/twice', 'model', 409);
+    expect(again).toMatchObject({
+      error: 'You already created this model repo',
+      url: `${ORIGIN}/org/twice`,
+    });
+    expect(await create('org/twice', 'dataset')).toMatchObject({
+      url: `${ORIGIN}/datasets/org/twice`,
+    });
+  });
+
+  it('are listed by page, author and search, and deleted', async () => {
+    for (const name of ['list/a', 'list/b', 'list/c', 'other/a']) await create(name, 'space');
+    const first = await rig.send('GET', '/api/spaces?author=list&limit=2');
+    expect(((await first.json()) as Json).map(({ id }: { id: string }) => id)).toEqual([
+      'list/a',
+      'list/b',
+    ]);
+    const next = /<([^>]+)>; rel="next"/.exec(first.headers.get('link') ?? '')?.[1] ?? '';
+    const second = await rig.json('GET', next);
+    expect(second.map(({ id }: { id: string }) => id)).toEqual(['list/c']);
+    const found = await rig.json('GET', '/api/spaces?search=R/A');
+    expect(found.map(({ id }: { id: string }) => id)).toEqual(['other/a']);
+    const body = { name: 'a', organization: 'other', type: 'space' };
+    await rig.json('DELETE', '/api/repos/delete', body, 204);
+    expect((await rig.send('DELETE', '/api/repos/delete', body)).headers.get('x-error-code')).toBe(
+      'RepoNotFound',
+    );
+  });
+
+  it('begin with an empty commit on main', async () => {
+    await create('new/one');
+    const info = await rig.json('GET', '/api/models/new/one');
+    expect(info).toMatchObject({ id: 'new/one', siblings: [], private: false, usedStorage: 0 });
+    expect(info.sha).toMatch(/^[0-9a-f]{40}$/);
+    expect(await rig.json('GET', '/api/models/new/one/tree/main')).toEqual([]);
+    expect(await rig.json('GET', '/api/models/new/one/refs')).toEqual({
+      branches: [{ name: 'main', ref: 'refs/heads/main', targetCommit: info.sha }],
+      tags: [],
+      converts: [],
+    });
+  });
+
+  it('of another tenant are not there', async () => {
+    await create('mine/one');
+    const asked = await rig.send('GET', '/api/models/mine/one', undefined, {
+      authorization: 'Bearer tenant',
+    });
+    expect(asked.status).toBe(404);
+    expect(asked.headers.get('x-error-code')).toBe('RepoNotFound');
+  });
+
+  it.each(['api/x', 'v1/x', 'a/--', 'a/b..c', 'a/-b', '_a/b', 'a/b.git', `a/${'b'.repeat(97)}`])(
+    'cannot be called %s',
+    async (name) => {
+      const answer = await create(name, 'model', 400);
+      expect(answer.error).toMatch(/expected|namespace/);
+    },
+  );
+});
+
+describe('errors of the Hub', () => {
+  it('have its form, also where nothing is offered', async () => {
+    const unknown = await rig.send('GET', '/api/collections');
+    expect([unknown.status, await unknown.json()]).toEqual([
+      404,
+      expect.objectContaining({ error: 'this gateway has no such path' }),
+    ]);
+    expect(unknown.headers.get('x-error-message')).toBe('this gateway has no such path');
+    const anonymous = await rig.send('GET', '/api/whoami-v2', undefined, {
+      authorization: 'Bearer no',
+    });
+    expect([anonymous.status, anonymous.headers.get('x-error-message')]).toEqual([
+      401,
+      'Invalid credentials in Authorization header',
+    ]);
+    const reader = await rig.send(
+      'POST',
+      '/api/repos/create',
+      { name: 'x' },
+      { authorization: 'Bearer reader' },
+    );
+    expect(reader.status).toBe(403);
+    expect(reader.headers.get('x-error-message')).toContain('scope read');
+  });
+
+  it('are those of the gateway where the Hub is not served', async () => {
+    const { hasher, codec } = await loadKernels();
+    const gateway = createGateway({ store: createMemoryStore(), hasher, codec });
+    const response = await gateway.handle(new Request(`${ORIGIN}/api/whoami-v2`));
+    expect(response.status).toBe(404);
+    await gateway.close();
+  });
+});
