@@ -90,6 +90,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./transfers.js')).transfersCommand,
   },
   {
+    name: 'lfs-agent',
+    summary: 'move files of Git LFS by content; started by git-lfs',
+    load: async () => (await import('./lfs-agent.js')).lfsAgentCommand,
+  },
+  {
     name: 'target-server',
     summary: 'run a test server of another upload system',
     load: async () => (await import('./target-server.js')).targetServerCommand,
