@@ -6,4 +6,5 @@ export {
   startGateway,
 } from './compose/gateway.js';
 export type { ComputeOptions } from './compose/options.js';
+export type { TlsFiles } from './compose/tls-files.js';
 export * from './gateway/index.js';

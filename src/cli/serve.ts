@@ -60,6 +60,20 @@ scope, then serves until SIGINT or SIGTERM, which let requests in flight finish.
       fallback: 'the Host of the request',
     },
     {
+      name: 'tls-cert',
+      value: 'FILE',
+      help: 'serve HTTPS with this certificate (PEM); read again when it changes',
+      fallback: 'plain HTTP',
+    },
+    { name: 'tls-key', value: 'FILE', help: 'its key (PEM)' },
+    {
+      name: 'trusted-proxy',
+      value: 'CIDR',
+      help: 'a proxy in front whose X-Forwarded headers are believed; may be given several times',
+      fallback: 'none',
+      isRepeatable: true,
+    },
+    {
       name: 'dedup-one-in',
       value: 'N',
       help: 'list one chunk in N (a power of two up to 1024) for dedup queries',
@@ -148,6 +162,8 @@ async function serve(args: ParsedArgs, context: CliContext): Promise<number> {
       secret,
       workers: args.count('workers'),
       maxMemory: args.bytes('max-memory'),
+      tls: tlsOf(args, context),
+      trustedProxies: args.texts('trusted-proxy'),
       prefix: args.text('prefix'),
       publicUrl: args.text('public-url'),
       dedupOneIn: args.count('dedup-one-in'),
@@ -197,6 +213,19 @@ function addressOf(text: string | undefined): { host: string; port: number } | u
     throw usage(`--metrics-listen expected HOST:PORT, got "${text}"`);
   }
   return { host, port };
+}
+
+function tlsOf(
+  args: ParsedArgs,
+  { cwd }: CliContext,
+): { readonly cert: string; readonly key: string } | undefined {
+  const cert = args.text('tls-cert');
+  const key = args.text('tls-key');
+  if (cert === undefined && key === undefined) return undefined;
+  if (cert === undefined || key === undefined) {
+    throw usage('serve expected both --tls-cert and --tls-key, or none');
+  }
+  return { cert: resolve(cwd, cert), key: resolve(cwd, key) };
 }
 
 /** The tokens that were given in one of the ways; undefined: those that the store keeps. */

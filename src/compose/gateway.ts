@@ -22,6 +22,7 @@ import {
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import { createHubEngine } from './hub-engine.js';
 import { type ComputeOptions, poolOf } from './options.js';
+import { followTls, readTls, type TlsFiles } from './tls-files.js';
 
 /** What {@link startGateway} is told. `maxMemory` is that of the gateway; half of it is the pool's. */
 export interface StartGatewayOptions extends ComputeOptions {
@@ -36,6 +37,16 @@ export interface StartGatewayOptions extends ComputeOptions {
   readonly host?: string | undefined;
   /** Port to listen on; 0 picks a free one. @default DEFAULT_PORT */
   readonly port?: number | undefined;
+  /**
+   * Files of a certificate and its key (PEM): serves HTTPS. They are read again within ten seconds after
+   * they have changed. @default plain HTTP
+   */
+  readonly tls?: TlsFiles | undefined;
+  /**
+   * Addresses and networks (CIDR) of proxies in front whose `X-Forwarded-Proto`, `-Host` and `-For` are
+   * believed. @default none
+   */
+  readonly trustedProxies?: readonly string[] | undefined;
   /** Path below which the gateway lies. @default none */
   readonly prefix?: string | undefined;
   /** One token for both scopes. @default those kept in `data`, one per scope */
@@ -109,7 +120,8 @@ const LEAST_MEMORY_BYTES = 32 * 1024 * 1024;
 /**
  * Runs a gateway over a folder on disk, with uploads verified by a worker pool.
  *
- * @throws OrbweaverError `PORT_IN_USE`, `STORAGE_FAILED` when the folder cannot be made or used
+ * @throws OrbweaverError `PORT_IN_USE`, `STORAGE_FAILED` when the folder cannot be made or used,
+ * `USAGE` and `INPUT_UNREADABLE` for TLS files that cannot be used
  * @example
  * const gateway = await startGateway({ data: './store', port: 0 });
  * console.log(gateway.url);
@@ -123,7 +135,8 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
   }
   const half = maxMemory === undefined ? undefined : Math.floor(maxMemory / 2);
   const given = givenTokens(options);
-  await checkListen(options);
+  const tls = options.tls === undefined ? undefined : await readTls(options.tls);
+  await checkListen({ host: options.host, port: options.port });
   const store = await createDiskStore(options.data, { sync: options.sync });
   const { state, detail } = (await store.check?.()) ?? { state: 'ok', detail: '' };
   if (state !== 'ok') options.onWarning?.(`the store is ${state}: ${detail}`);
@@ -157,18 +170,25 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
       },
     });
     closers.push(() => gateway.close());
-    const { host, port, prefix, drainMs, onWarning } = options;
+    const { host, port, prefix, drainMs, trustedProxies, onWarning } = options;
     const collected = await collect(options, metrics);
     if (collected !== null) closers.push(() => collected.close());
     const onCut = (count: number): void =>
       onWarning?.(`connections with unfinished requests were cut: ${count}`);
-    const server = await createNodeServer(gateway, { host, port, prefix, drainMs, onCut });
+    const server = await createNodeServer(gateway, {
+      ...{ host, port, prefix, drainMs, trustedProxies, tls, onCut },
+    });
     metrics?.watch?.({ connections: () => server.connectionCount() });
     closers.push(async () => {
       gateway.drain();
       await lameDuck(server, options.drainDelayMs ?? 0);
       await server.close();
     });
+    if (options.tls !== undefined) {
+      const stop = followTls(options.tls, { use: (changed) => server.setTls(changed), onWarning });
+      closers.push(async () => stop());
+    }
+    warnOfUnsafeUrls(options, server.host);
     let closing: Promise<void> | undefined;
     return {
       url: server.url + (prefix ?? '').replace(/\/+$/, ''),
@@ -212,6 +232,23 @@ async function lameDuck(server: NodeServer, delayMs: number): Promise<void> {
 function computeOf(options: StartGatewayOptions): ComputeOptions {
   const { workers, tier, sharedMemory, compression, workerUrl } = options;
   return { workers, tier, sharedMemory, compression, workerUrl };
+}
+
+/**
+ * Fetch URLs begin with what clients ask for. Behind something that speaks TLS for this gateway that
+ * would be `http:`, which clients that came by `https:` refuse.
+ */
+function warnOfUnsafeUrls(
+  { tls, publicUrl, trustedProxies = [], onWarning }: StartGatewayOptions,
+  host: string,
+): void {
+  const isLocal = /^(?:127\.|::1$|localhost$)/.test(host);
+  if (isLocal || tls !== undefined || publicUrl !== undefined || trustedProxies.length > 0) return;
+  onWarning?.(
+    `listening on ${host} without TLS: tokens cross the network in the clear, and behind a proxy that speaks ` +
+      'TLS fetch URLs would be http:, which clients refuse. Give --tls-cert and --tls-key, or name the ' +
+      'address that clients use with --public-url',
+  );
 }
 
 function givenTokens({ token, tokens }: StartGatewayOptions): readonly GatewayToken[] | undefined {

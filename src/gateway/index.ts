@@ -53,6 +53,7 @@ export {
   type NodeServer,
   type NodeServerOptions,
 } from './node-server.js';
+export type { NodeTls } from './node-tls.js';
 export { GATEWAY_DEFAULTS, type GatewayOptions } from './options.js';
 export type {
   Authenticate,

@@ -39,7 +39,7 @@ const FLUSH_CHARS = 64 * 1024;
  * Access and faults as lines of text or JSON. Neither a token nor a signature is ever in them: paths
  * come without their query, and what looks like a token in a message is taken out.
  *
- *     2026-11-28T16:00:00.000Z info  0f3a…0001 GET /v1/fetch/ab… 206 65536 B 1.2 ms read token
+ *     2026-11-28T16:00:00.000Z info  0f3a…0001 GET /v1/fetch/ab… 206 65536 B 1.2 ms read token 10.0.0.7
  *     2026-11-28T16:00:00.000Z error 0f3a…0002 GET /v1/fetch/cd… 410 INTEGRITY the store holds …
  *
  * @example
@@ -71,9 +71,18 @@ export function createGatewayLog(options: GatewayLogOptions): GatewayLog {
 
   return {
     flush,
-    onAccess({ requestId, method, path, status, sentBytes, durationMs, principal }) {
+    onAccess({ requestId, method, path, status, sentBytes, durationMs, principal, client }) {
       const ms = Math.round(durationMs * 10) / 10;
-      const fields = { requestId, method, path: clean(path), status, sentBytes, ms, principal };
+      const fields = {
+        requestId,
+        method,
+        path: clean(path),
+        status,
+        sentBytes,
+        ms,
+        principal,
+        client,
+      };
       line(ASKED_ALL_THE_TIME.has(path) ? 'debug' : 'info', 'request', fields);
     },
     onFault({ requestId, method, path, status, error }) {

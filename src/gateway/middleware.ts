@@ -49,6 +49,7 @@ export function access(
         sentBytes,
         durationMs,
         principal,
+        client: request.client ?? null,
       });
     };
     if (response.body !== null) {
@@ -237,6 +238,7 @@ export function withBody(request: HttpRequest, body: Body | null): HttpRequest {
     method,
     url,
     headers,
+    client: request.client,
     body,
     // Most requests never ask for it, and some servers make it only then.
     get signal() {

@@ -3,6 +3,7 @@ import type { Clock } from '../flow/index.js';
 import type { Exchange, HttpResponse } from '../http/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { Gateway } from './gateway.js';
+import { createTrustedProxies } from './node-proxies.js';
 import { type Incoming, toRequest } from './node-request.js';
 import { createSendBuffers, sendResponse } from './node-response.js';
 import { type MountOptions, mountPrefix } from './web.js';
@@ -11,6 +12,11 @@ import { type MountOptions, mountPrefix } from './web.js';
 export interface NodeListenerOptions extends MountOptions {
   /** @default the clock of the machine */
   readonly clock?: Clock | undefined;
+  /**
+   * Addresses and networks (CIDR) of proxies whose `X-Forwarded-Proto`, `-Host` and `-For` are believed.
+   * @default none
+   */
+  readonly trustedProxies?: readonly string[] | undefined;
 }
 
 /** A gateway as a listener of `node:http`, and of what is built on it. */
@@ -36,7 +42,7 @@ const BAD_REQUEST: HttpResponse = { status: 400, headers: {}, body: null };
  * Connect. Express takes the path it is mounted under out of `request.url`; that path is the prefix
  * when none is given. A body that a parser has read already is used as the parser left it.
  *
- * @throws TypeError for a prefix that is no path
+ * @throws TypeError for a prefix that is no path, for trusted proxies that are no networks
  * @example
  * const server = http.createServer(createNodeListener(gateway, { prefix: '/xet' }));
  * @example
@@ -67,6 +73,7 @@ export function createIncomingHandler(
 ): (incoming: Incoming, next?: (error?: unknown) => void) => void {
   const prefix = options.prefix === undefined ? null : mountPrefix(options.prefix);
   const clock = options.clock ?? SYSTEM_CLOCK;
+  const proxies = createTrustedProxies(options.trustedProxies ?? []);
   const buffers = createSendBuffers();
   let latest = { below: '', exchange: gateway.mount('') };
   const exchangeBelow = (below: string): Exchange => {
@@ -86,7 +93,7 @@ export function createIncomingHandler(
   async function handle(incoming: Incoming, target: string, exchange: Exchange): Promise<void> {
     const { response } = incoming;
     try {
-      const asked = toRequest(incoming, target);
+      const asked = toRequest(incoming, target, proxies);
       let result = asked === null ? BAD_REQUEST : await exchange(asked);
       // A body that was announced and not asked for may or may not follow: nobody could tell it from
       // the next request.

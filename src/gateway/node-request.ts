@@ -1,6 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Body, bytesBody, type HttpRequest, pulledBody } from '../http/index.js';
 
+import type { Forwarded, TrustedProxies } from './node-proxies.js';
+
 /** From node:http requests to those of the exchange. */
 
 /** One request and its response. */
@@ -21,9 +23,14 @@ const READ_AHEAD_BYTES = 256 * 1024;
 const HOST = /^[A-Za-z0-9._:[\]-]+$/;
 
 /** Null when its target or its host cannot stand in a URL. */
-export function toRequest(incoming: Incoming, target: string): HttpRequest | null {
+export function toRequest(
+  incoming: Incoming,
+  target: string,
+  proxies: TrustedProxies = () => null,
+): HttpRequest | null {
   const { request, response } = incoming;
-  const origin = originOf(request);
+  const forwarded = proxies(request);
+  const origin = originOf(request, forwarded);
   if (origin === null || !target.startsWith('/') || !URL.canParse(origin + target)) return null;
   let gone: AbortController | undefined;
   const headers = headersOf(request.rawHeaders);
@@ -31,6 +38,7 @@ export function toRequest(incoming: Incoming, target: string): HttpRequest | nul
     method: request.method ?? 'GET',
     url: new URL(origin + target),
     headers,
+    client: forwarded?.client ?? request.socket.remoteAddress,
     body: bodyOf(incoming, headers),
     // Most requests never ask: the signal costs a tenth of a small one.
     get signal(): AbortSignal {
@@ -48,10 +56,14 @@ export function toRequest(incoming: Incoming, target: string): HttpRequest | nul
   };
 }
 
-function originOf({ headers, socket }: IncomingMessage): string | null {
+function originOf(
+  { headers, socket }: IncomingMessage,
+  forwarded: Forwarded | null,
+): string | null {
   const { localAddress = '127.0.0.1', localPort = 80 } = socket;
-  const scheme = 'encrypted' in socket && socket.encrypted === true ? 'https' : 'http';
-  const host = headers.host ?? `${urlHost(localAddress)}:${localPort}`;
+  const own = 'encrypted' in socket && socket.encrypted === true ? 'https' : 'http';
+  const scheme = forwarded?.scheme ?? own;
+  const host = forwarded?.host ?? headers.host ?? `${urlHost(localAddress)}:${localPort}`;
   // Only what looks like a host and a port is put in a URL: a user or a path would change its meaning.
   if (!HOST.test(host) || !URL.canParse(`${scheme}://${host}/`)) return null;
   return new URL(`${scheme}://${host}/`).origin;

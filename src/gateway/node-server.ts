@@ -1,9 +1,11 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import { OrbweaverError } from '../errors.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { Gateway } from './gateway.js';
 import { createIncomingHandler, incomingOf, type NodeListenerOptions } from './node-listener.js';
 import { type Incoming, urlHost } from './node-request.js';
+import { checkedTls, type NodeTls } from './node-tls.js';
 
 /**
  * A gateway on a TCP port, with backpressure both ways. There is no limit on how long a request or a
@@ -26,6 +28,8 @@ export interface NodeServerOptions extends NodeListenerOptions {
   readonly drainMs?: number | undefined;
   /** Told by `close` when it cuts connections on which something was still running. */
   readonly onCut?: ((connectionCount: number) => void) | undefined;
+  /** Serves HTTPS with this certificate. @default plain HTTP */
+  readonly tls?: NodeTls | undefined;
 }
 
 /** A listening server. */
@@ -38,6 +42,11 @@ export interface NodeServer {
   connectionCount(): Promise<number>;
   /** Responses end their connections from now on, so that clients connect anew; all is served on. */
   drain(): void;
+  /**
+   * Another certificate for connections that begin from now on.
+   * @throws OrbweaverError `USAGE` when it cannot be used, or there was none before
+   */
+  setTls(tls: NodeTls): void;
   /** Stops accepting, lets running requests end (up to `drainMs`), closes all connections. */
   close(): Promise<void>;
 }
@@ -56,7 +65,8 @@ const MAX_HEADER_BYTES = 96 * 1024;
  * Listens and serves `gateway`. The gateway stays the caller's: close the server first, then
  * the gateway.
  *
- * @throws OrbweaverError `PORT_IN_USE`; `USAGE` for an address or port that cannot be listened on
+ * @throws OrbweaverError `PORT_IN_USE`; `USAGE` for an address or port that cannot be listened on, or a
+ * certificate that cannot be used
  * @example
  * const server = await createNodeServer(gateway, { port: 0 });
  * console.log(server.url);
@@ -88,12 +98,17 @@ export async function createNodeServer(
     });
     handle(incoming);
   };
-  const server = createServer({
+  const limits = {
     maxHeaderSize: MAX_HEADER_BYTES,
     keepAliveTimeout: KEEP_ALIVE_MS,
     headersTimeout: HEADERS_TIMEOUT_MS,
     requestTimeout: 0,
-  });
+  };
+  const secure =
+    options.tls === undefined
+      ? null
+      : createSecureServer({ ...limits, ...checkedTls(options.tls) });
+  const server = secure ?? createServer(limits);
   server.on('request', (request, response) => serve(request, response, false));
   server.on('checkContinue', (request, response) => serve(request, response, true));
   server.setTimeout(idleMs, (socket) => {
@@ -114,12 +129,17 @@ export async function createNodeServer(
     server.closeAllConnections();
   };
   return {
-    url: `http://${urlHost(host)}:${port}`,
+    url: `${secure === null ? 'http' : 'https'}://${urlHost(host)}:${port}`,
     host,
     port,
     connectionCount,
     drain() {
       draining = true;
+    },
+    setTls(tls): void {
+      if (secure === null)
+        throw new OrbweaverError('USAGE', 'TLS: this server was started without');
+      secure.setSecureContext(checkedTls(tls));
     },
     async close(): Promise<void> {
       closing = true;

@@ -222,6 +222,8 @@ export interface RequestHead {
   readonly method: string;
   readonly url: URL;
   readonly headers: HttpHeaders;
+  /** Address of the client, beyond trusted proxies, where it is known. */
+  readonly client?: string | undefined;
 }
 
 /**
@@ -253,6 +255,8 @@ export interface GatewayAccess {
   readonly durationMs: number;
   /** Id of the principal; null where nobody was asked or known. */
   readonly principal: string | null;
+  /** Address of the client, beyond trusted proxies; null where it is not known. */
+  readonly client: string | null;
 }
 
 /** A response that is a fault of the server or of the store. Never holds a token or a query string. */

@@ -53,6 +53,8 @@ export interface HttpRequest {
   /** Absolute, without a fragment. */
   readonly url: URL;
   readonly headers: HttpHeaders;
+  /** Address of who asks, where a server knows it. */
+  readonly client?: string | undefined;
   /** Null: none. */
   readonly body: Body | null;
   /** Fires when the caller wants no response any more (client), or is gone (server). */

@@ -18,18 +18,19 @@ const ACCESS = {
   sentBytes: 65_536,
   durationMs: 1.234,
   principal: null,
+  client: null,
 };
 
 describe('the log of a gateway', () => {
   it('gathers lines of requests and writes faults at once, in order', () => {
     const { log, written, clock } = logInto();
     log.onAccess(ACCESS);
-    log.onAccess({ ...ACCESS, status: 404, principal: 'somebody' });
+    log.onAccess({ ...ACCESS, status: 404, principal: 'somebody', client: '10.0.0.7' });
     expect(written).toEqual([]);
     clock.advance(100);
     const line = '2027-01-15T08:00:00.000Z info  0000000000000001 GET /v1/fetch/ab';
     expect(written).toEqual([
-      `${line} 206 65536 B 1.2 ms -\n${line} 404 65536 B 1.2 ms somebody\n`,
+      `${line} 206 65536 B 1.2 ms - -\n${line} 404 65536 B 1.2 ms somebody 10.0.0.7\n`,
     ]);
     log.onAccess(ACCESS);
     const error = new OrbweaverError('INTEGRITY', 'xorb ab has another length');

@@ -252,7 +252,7 @@ describe('the log', () => {
       ]);
     } else {
       expect(lines[0]).toMatch(
-        /Z info {2}[0-9a-f]{16} HEAD \/v1\/files\/\w+ 404 0 B \S+ ms read token$/,
+        /Z info {2}[0-9a-f]{16} HEAD \/v1\/files\/\w+ 404 0 B \S+ ms read token 127\.0\.0\.1$/,
       );
     }
   });
