@@ -8,10 +8,13 @@ import {
   type GatewayToken,
   LOG_LEVELS,
   type LogLevel,
+  type Quota,
+  type Quotas,
+  type RateLimitOptions,
   startGateway,
   type TokenScope,
 } from '../gateway.js';
-import { defineCommand, type ParsedArgs, usage } from './command.js';
+import { defineCommand, type ParsedArgs, parseBytes, usage } from './command.js';
 import { asUsage } from './compute.js';
 import type { CliContext, Command } from './context.js';
 import { writeJson } from './output.js';
@@ -72,6 +75,32 @@ scope, then serves until SIGINT or SIGTERM, which let requests in flight finish.
       help: 'a proxy in front whose X-Forwarded headers are believed; may be given several times',
       fallback: 'none',
       isRepeatable: true,
+    },
+    {
+      name: 'quota',
+      value: 'TENANT=BYTES',
+      help: 'most bytes a tenant may store; * is each that is not named, nothing who has none',
+      fallback: 'none',
+      isRepeatable: true,
+    },
+    {
+      name: 'quota-logical',
+      value: 'TENANT=BYTES',
+      help: 'most bytes that its files may have together',
+      fallback: 'none',
+      isRepeatable: true,
+    },
+    {
+      name: 'rate-limit',
+      value: 'N',
+      help: 'most requests per second of one principal',
+      fallback: 'none',
+    },
+    {
+      name: 'rate-limit-bytes',
+      value: 'BYTES',
+      help: 'most bytes per second of one principal, such as 50MiB',
+      fallback: 'none',
     },
     {
       name: 'dedup-one-in',
@@ -162,6 +191,8 @@ async function serve(args: ParsedArgs, context: CliContext): Promise<number> {
       secret,
       workers: args.count('workers'),
       maxMemory: args.bytes('max-memory'),
+      quotas: quotasOf(args),
+      rateLimit: rateLimitOf(args),
       tls: tlsOf(args, context),
       trustedProxies: args.texts('trusted-proxy'),
       prefix: args.text('prefix'),
@@ -213,6 +244,33 @@ function addressOf(text: string | undefined): { host: string; port: number } | u
     throw usage(`--metrics-listen expected HOST:PORT, got "${text}"`);
   }
   return { host, port };
+}
+
+/** `TENANT=BYTES` of both kinds. @throws USAGE */
+function quotasOf(args: ParsedArgs): Quotas | undefined {
+  const quotas: Record<string, Quota> = {};
+  const kinds = [
+    ['quota', 'uniqueBytes'],
+    ['quota-logical', 'logicalBytes'],
+  ] as const;
+  for (const [option, kind] of kinds) {
+    for (const text of args.texts(option)) {
+      const [, tenant, size] = /^([^=]*)=(.+)$/.exec(text) ?? [];
+      if (tenant === undefined) throw usage(`--${option} expected TENANT=BYTES, got "${text}"`);
+      quotas[tenant] = { ...quotas[tenant], [kind]: parseBytes(option, size as string) };
+    }
+  }
+  return Object.keys(quotas).length === 0 ? undefined : quotas;
+}
+
+function rateLimitOf(args: ParsedArgs): RateLimitOptions | undefined {
+  const requestsPerSecond = args.count('rate-limit');
+  const bytesPerSecond = args.bytes('rate-limit-bytes');
+  if (requestsPerSecond === 0 || bytesPerSecond === 0) {
+    throw usage('--rate-limit and --rate-limit-bytes expected more than 0');
+  }
+  if (requestsPerSecond === undefined && bytesPerSecond === undefined) return undefined;
+  return { requestsPerSecond, bytesPerSecond };
 }
 
 function tlsOf(

@@ -17,6 +17,8 @@ import {
   type MetricsServer,
   type MetricsServerOptions,
   type NodeServer,
+  type Quotas,
+  type RateLimitOptions,
   type TokenScope,
 } from '../gateway/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
@@ -73,6 +75,10 @@ export interface StartGatewayOptions extends ComputeOptions {
    * Serve the endpoints of the Hub and of Git LFS as well (docs/hub.md), at the same URL. @default true
    */
   readonly hub?: boolean | undefined;
+  /** How much tenants may have (docs/gateway.md). @default no limits */
+  readonly quotas?: Quotas | undefined;
+  /** How much one principal may ask for. @default no limit */
+  readonly rateLimit?: RateLimitOptions | undefined;
   /** Which web pages may talk to the gateway. @default none */
   readonly cors?: CorsOptions | undefined;
   /** Told of each request when its response was sent: never a query or a token. */
@@ -166,6 +172,7 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
       hub: engine,
       options: {
         ...{ publicUrl, onAccess, onFault, cors, grants, secret, dedupOneIn, metrics },
+        ...{ quotas: options.quotas, rateLimit: options.rateLimit },
         maxMemory: half,
       },
     });

@@ -26,6 +26,8 @@ import type {
   XorbReceiver,
   XorbVerifier,
 } from './ports.js';
+import { countUsage, createTenantQuota, quotaFor } from './quotas.js';
+import { limited } from './rate-limits.js';
 import { chunkHashRoutes } from './route-chunk-hashes.js';
 import { chunkRoutes } from './route-chunks.js';
 import { fetchRoutes } from './route-fetch.js';
@@ -157,6 +159,9 @@ export function createGateway(parts: GatewayParts): Gateway {
     isDraining: () => draining,
   });
   const { memory, clock } = shared;
+  if (settings.quotas !== null && parts.store.values === undefined) {
+    throw new TypeError('"quotas" expected a store that keeps values');
+  }
   const store = meteredStore(parts.store, settings.metrics, clock);
   const make = (tenant: string | undefined): TenantSet => {
     const services = createTenantServices(store, shared, {
@@ -189,6 +194,7 @@ export function createGateway(parts: GatewayParts): Gateway {
         ...(parts.signer === undefined ? [] : [parts.signer.authenticate]),
       ]),
     ),
+    limited(settings.rateLimit, clock),
     budget(shared),
   ];
   const handle = steps.reduceRight<Handler>((next, step) => step(next), dispatch);
@@ -357,6 +363,13 @@ function createTenantServices(
     outlines,
     dedup,
     grants: createUploadGrants({ store, secrets, clock, random, settings }),
+    quota: createTenantQuota({
+      quota: quotaFor(settings.quotas, tenant),
+      values: store.values,
+      clock,
+      random,
+      count: () => countUsage(store, index),
+    }),
     trees: createTermTrees({ hasher, cacheBytes: cacheBytes.trees }),
     index,
     files: createFileCatalog({ index, cacheBytes: cacheBytes.files }),

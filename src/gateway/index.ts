@@ -81,6 +81,8 @@ export type {
   XorbReceiver,
   XorbVerifier,
 } from './ports.js';
+export { type Quota, type Quotas, recount } from './quotas.js';
+export type { RateLimitOptions } from './rate-limits.js';
 export { isTokenScope, TOKEN_SCOPES } from './scopes.js';
 export {
   createDiskStore,
@@ -106,4 +108,5 @@ export {
 } from './token-signer.js';
 export { createToken } from './tokens.js';
 export * from './upkeep/index.js';
+export type { Usage } from './usage-ledger.js';
 export type { MountOptions } from './web.js';

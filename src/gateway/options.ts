@@ -2,6 +2,8 @@ import { checkOptions, is, type OptionRules } from '../options/index.js';
 import { type CorsOptions, checkCors } from './cors.js';
 import type { GatewayMetrics } from './metrics.js';
 import type { GatewayAccess, GatewayFault } from './ports.js';
+import { checkQuotas, type Quotas } from './quotas.js';
+import { checkRateLimit, type RateLimitOptions } from './rate-limits.js';
 
 /** Settings of a gateway. All have defaults ({@link GATEWAY_DEFAULTS}). */
 export interface GatewayOptions {
@@ -52,6 +54,13 @@ export interface GatewayOptions {
    * densely. An entry is an empty object. @default 64
    */
   readonly dedupOneIn?: number | undefined;
+  /**
+   * How much tenants may have: by name, `*` for each that is not named, the empty name for those who name
+   * none. Needs a store that keeps values. @default no limits, and nothing is counted
+   */
+  readonly quotas?: Quotas | undefined;
+  /** How much one principal may ask for. @default no limit */
+  readonly rateLimit?: RateLimitOptions | undefined;
   /** Which web pages may talk to the gateway. @default none: no CORS headers */
   readonly cors?: CorsOptions | undefined;
   /** Told about every request when its response was sent. @default nobody */
@@ -98,6 +107,8 @@ export interface GatewaySettings extends Readonly<typeof GATEWAY_DEFAULTS> {
   readonly secret: Uint8Array | null;
   readonly grants: boolean;
   readonly acceptUnverifiedShards: boolean;
+  readonly quotas: Quotas | null;
+  readonly rateLimit: RateLimitOptions | null;
   readonly cors: CorsOptions | null;
   readonly onAccess: ((access: GatewayAccess) => void) | undefined;
   readonly onFault: ((fault: GatewayFault) => void) | undefined;
@@ -117,6 +128,8 @@ const RULES: OptionRules<GatewayOptions> = {
   heartbeatMs: is.integer(1),
   dedupOneIn: is.integer(1, 1024),
   acceptUnverifiedShards: is.flag,
+  quotas: is.object,
+  rateLimit: is.object,
   cors: is.object,
   onAccess: is.callback,
   onFault: is.callback,
@@ -125,11 +138,8 @@ const RULES: OptionRules<GatewayOptions> = {
 
 /** Checks every option once. @throws TypeError, RangeError */
 export function gatewaySettings(options: GatewayOptions = {}): GatewaySettings {
-  const { publicUrl, secret, cors, onAccess, onFault, metrics, ...rest } = checkOptions(
-    'createGateway',
-    options,
-    RULES,
-  );
+  const { publicUrl, secret, quotas, rateLimit, cors, onAccess, onFault, metrics, ...rest } =
+    checkOptions('createGateway', options, RULES);
   const { dedupOneIn = GATEWAY_DEFAULTS.dedupOneIn } = rest;
   if (!Number.isInteger(Math.log2(dedupOneIn))) {
     throw new RangeError(`"dedupOneIn" expected a power of two from 1 to 1024, got ${dedupOneIn}`);
@@ -142,6 +152,8 @@ export function gatewaySettings(options: GatewayOptions = {}): GatewaySettings {
     ...(Object.fromEntries(given) as Partial<typeof GATEWAY_DEFAULTS>),
     publicUrl: publicUrl === undefined ? null : checkUrl(publicUrl, 'publicUrl'),
     secret: secret === undefined ? null : checkSecret(secret, 'secret'),
+    quotas: quotas === undefined ? null : checkQuotas(quotas, 'quotas'),
+    rateLimit: rateLimit === undefined ? null : checkRateLimit(rateLimit, 'rateLimit'),
     cors: cors === undefined ? null : checkCors(cors, 'cors'),
     onAccess,
     onFault,

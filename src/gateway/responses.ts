@@ -1,3 +1,4 @@
+import { isOrbweaverError } from '../errors.js';
 import { bytesBody, type HttpHeaders, type HttpResponse } from '../http/index.js';
 import { publicError, statusOf } from './failures.js';
 
@@ -27,6 +28,12 @@ export function emptyResponse(status: number, headers: HttpHeaders = {}): HttpRe
   return { status, headers, body: null };
 }
 
+/** Seconds. */
+function retryAfterOf(error: unknown): number {
+  const seconds = isOrbweaverError(error) ? error.fields['retryAfterSeconds'] : 1;
+  return typeof seconds === 'number' ? seconds : 1;
+}
+
 /** The response for a thrown value: `{"error": sentence, "code": code}`. */
 export function errorResponse(error: unknown): HttpResponse {
   const status = statusOf(error);
@@ -34,6 +41,7 @@ export function errorResponse(error: unknown): HttpResponse {
   const headers: Record<string, string> = {};
   if (status === 401) headers['www-authenticate'] = 'Bearer';
   if (status === 503) headers['retry-after'] = '1';
+  if (status === 429) headers['retry-after'] = String(retryAfterOf(error));
   // What is left of a body that does not come is not waited for.
   if (status === 408) headers['connection'] = 'close';
   return jsonResponse({ error: message, code }, status, headers);

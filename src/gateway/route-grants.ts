@@ -69,11 +69,13 @@ export function grantRoutes(services: GatewayServices): Route[] {
 
 /** 200 without a body: it is stored, nothing need be sent. 201: a grant. Nothing is kept of either. */
 async function postGrant(services: GatewayServices, call: Call): Promise<HttpResponse> {
-  const { grants, health } = services;
+  const { grants, health, quota } = services;
   checkPrefix(call);
   const hash = hashParam(call, 'xorb');
   const announced = await withJsonBody(services, call, announcedIn);
-  if ((await health.tell(hash)) === 'sound') return emptyResponse(200);
+  const state = await health.tell(hash);
+  if (state === 'sound') return emptyResponse(200);
+  if (state === 'missing') await quota.check({ uniqueBytes: announced.sizeBytes });
   // Here, because whoever makes leftovers asks for grants, and behind the response.
   services.background(grants.clean().catch((error: unknown) => services.fault(call, error)));
   const { id, method, url, headers } = await grants.grant(hash, announced, call.baseUrl);
@@ -143,16 +145,22 @@ async function commit(
   { read }: Commits,
   { hash, id, put }: { readonly hash: MerkleHash; readonly id: string; readonly put: PutOptions },
 ): Promise<void> {
-  const { store, health, dedup, grants } = services;
+  const { store, health, dedup, grants, quota } = services;
   const key = incomingKey(id);
   const info = await store.head(key);
   if (info === null) throw nothingPut(hash);
   try {
-    if (grants.isVerified(id, info.version)) await moveWhole(services, { hash, key, info, put });
-    else await read(() => verifyAndStore(services, { hash, key, info, put }));
+    const more = { uniqueBytes: put.replace === true ? 0 : info.sizeBytes };
+    await quota.hold(more, async (came) => {
+      if (grants.isVerified(id, info.version)) await moveWhole(services, { hash, key, info, put });
+      else await read(() => verifyAndStore(services, { hash, key, info, put }));
+      came(more);
+    });
   } catch (error) {
-    // Bytes that are not this xorb never will be; they need not wait for their end.
-    if (statusOf(error) === 400) await store.delete(key).catch(() => undefined);
+    // Bytes that are not this xorb never will be, and for others there is no room: neither need wait
+    // for its end.
+    if (statusOf(error) === 400 || statusOf(error) === 413)
+      await store.delete(key).catch(() => undefined);
     throw error;
   }
   await health.stored(hash);

@@ -1,5 +1,6 @@
 import { Scope } from '../flow/index.js';
 import type { HttpResponse } from '../http/index.js';
+import type { ShardFile } from '../shard/index.js';
 import type { Call } from './call.js';
 import { isDamage, rejected } from './failures.js';
 import type { Claims } from './hub/claims.js';
@@ -94,8 +95,15 @@ async function takeShard(
         onProgress: (verified, total) => tell({ type: 'validating', verified, total }),
       });
       tell({ type: 'committing', stage: 'uploading' });
-      const register = (): Promise<Registration> => registerShard(checked, services);
-      const registration = await keptRegistration(register, { services, mark, checked });
+      const more = await newBytes(services, checked.files);
+      const registration = await services.quota.hold(more, (came) => {
+        const register = async (): Promise<Registration> => {
+          const registered = await registerShard(checked, services);
+          came(more);
+          return registered;
+        };
+        return keptRegistration(register, { services, mark, checked });
+      });
       await claims?.note(checked.files);
       tell({ type: 'committing', stage: 'syncing' });
       return registration;
@@ -139,3 +147,20 @@ async function keptRegistration(
 }
 
 const CONCURRENT_LOOKS = 16;
+
+/**
+ * What the files that are not registered yet come to: only the shard says it, so this is known when it has
+ * been read. Nothing where nobody counts.
+ */
+async function newBytes(
+  { quota, index }: GatewayServices,
+  files: readonly ShardFile[],
+): Promise<{ readonly logicalBytes: number }> {
+  if (quota.quota === null) return { logicalBytes: 0 };
+  const each = new Map(files.map((file) => [file.hash.toString(), file]));
+  const sizes = await mapLimited([...each.values()], CONCURRENT_LOOKS, async (file) => {
+    if ((await index.find(file.hash)) !== null) return 0;
+    return file.terms.reduce((sum, { unpackedBytes }) => sum + unpackedBytes, 0);
+  });
+  return { logicalBytes: sizes.reduce((sum, size) => sum + size, 0) };
+}

@@ -1,6 +1,6 @@
 import type { MerkleHash } from '../hash/index.js';
 import type { HttpResponse } from '../http/index.js';
-import { drainBody } from './body.js';
+import { declaredLength, drainBody } from './body.js';
 import { type Call, checkPrefix, hashParam } from './call.js';
 import { failure, isDamage } from './failures.js';
 import { xorbKey } from './keys.js';
@@ -31,7 +31,7 @@ export function xorbRoutes(services: GatewayServices): Route[] {
  * always ours. One that is there and known to be good is kept; any other is replaced by what came.
  */
 async function postXorb(services: GatewayServices, call: Call): Promise<HttpResponse> {
-  const { health, dedup } = services;
+  const { health, dedup, quota, store } = services;
   const { request } = call;
   checkPrefix(call);
   const hash = hashParam(call, 'xorb');
@@ -41,11 +41,15 @@ async function postXorb(services: GatewayServices, call: Call): Promise<HttpResp
     return jsonResponse({ was_inserted: false });
   }
   const replace = state !== 'missing';
-  const inserted = await takeXorb(services, {
-    request,
-    hash,
-    key: xorbKey(hash),
-    put: { replace },
+  const key = xorbKey(hash);
+  // What is repaired is counted already.
+  const more = { uniqueBytes: replace ? 0 : (declaredLength(request.headers) ?? 0) };
+  const inserted = await quota.hold(more, async (came) => {
+    const isNew = await takeXorb(services, { request, hash, key, put: { replace } });
+    if (isNew && !replace && quota.quota !== null) {
+      came({ uniqueBytes: (await store.head(key))?.sizeBytes ?? 0 });
+    }
+    return isNew;
   });
   await health.stored(hash);
   if (replace) dedup.forget();

@@ -10,6 +10,7 @@ import type { Keeper } from './keeper.js';
 import type { GatewayMemory } from './memory.js';
 import type { GatewaySettings } from './options.js';
 import type { ObjectStore, XorbReceiver, XorbVerifier } from './ports.js';
+import type { TenantQuota } from './quotas.js';
 import type { GatewaySecrets } from './secrets.js';
 import type { ShardOutlines } from './shard-outline.js';
 import type { StoreIndex } from './store-index.js';
@@ -52,6 +53,7 @@ export interface GatewayServices extends SharedServices {
   readonly health: XorbHealth;
   readonly keeper: Keeper;
   readonly grants: UploadGrants;
+  readonly quota: TenantQuota;
   readonly index: StoreIndex;
   readonly files: FileCatalog;
   readonly trees: TermTrees;

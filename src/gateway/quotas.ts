@@ -1,0 +1,179 @@
+import type { Clock } from '../flow/index.js';
+import { type RandomBytes, SYSTEM_CLOCK, systemRandomBytes } from '../platform/index.js';
+import { failure } from './failures.js';
+import type { ObjectStore, ValueStore } from './ports.js';
+import type { StoreIndex } from './store-index.js';
+import { isTenant, TENANT_EXPECTED } from './tenants.js';
+import { createUsageLedger, type Usage } from './usage-ledger.js';
+
+/**
+ * How much a tenant may have. A request that would take more gets 413 before its body is read: that
+ * is final for every client of the protocol, where 507 and 503 are repeated for minutes and 403 looks
+ * like a wrong token.
+ */
+export interface Quota {
+  /** Sum of the sizes of its files. @default no limit */
+  readonly logicalBytes?: number | undefined;
+  /** What its xorbs take in the store. @default no limit */
+  readonly uniqueBytes?: number | undefined;
+}
+
+/** Quotas by tenant: `*` for each tenant that is not named, the empty name for the root. */
+export type Quotas = Readonly<Record<string, Quota>>;
+
+/** The quota of one tenant at work. */
+export interface TenantQuota {
+  /** Null: nothing is counted, and what is said to have come does not matter. */
+  readonly quota: Quota | null;
+  /** @throws OrbweaverError 413 `QUOTA_EXCEEDED` when so much more is too much now */
+  check(more: Partial<Usage>): Promise<void>;
+  /**
+   * Does what takes so much more, which is counted from the start. At its end what really came is
+   * counted instead: nothing, unless `came` was told.
+   * @throws OrbweaverError 413 `QUOTA_EXCEEDED`; what `work` throws
+   */
+  hold<Result>(
+    more: Partial<Usage>,
+    work: (came: (actual: Partial<Usage>) => void) => Promise<Result>,
+  ): Promise<Result>;
+}
+
+/** For those who have none. */
+const NO_QUOTA: TenantQuota = {
+  quota: null,
+  check: async () => undefined,
+  hold: (_more, work) => work(() => undefined),
+};
+
+/** @throws TypeError, RangeError */
+export function checkQuotas(quotas: Quotas, name: string): Quotas {
+  for (const [tenant, quota] of Object.entries(quotas)) {
+    if (tenant !== '' && tenant !== '*' && !isTenant(tenant)) {
+      throw new TypeError(
+        `"${name}" expected names of tenants (${TENANT_EXPECTED}), got "${tenant}"`,
+      );
+    }
+    for (const [key, value] of Object.entries(quota)) {
+      if (key !== 'logicalBytes' && key !== 'uniqueBytes') {
+        throw new TypeError(`"${name}" expected logicalBytes and uniqueBytes, got "${key}"`);
+      }
+      if (value !== undefined && !(Number.isSafeInteger(value) && value >= 0)) {
+        throw new RangeError(`"${name}" expected bytes for "${tenant}", got ${value}`);
+      }
+    }
+  }
+  return quotas;
+}
+
+/** The quota that holds for a tenant; null: none. */
+export function quotaFor(quotas: Quotas | null, tenant: string | undefined): Quota | null {
+  if (quotas === null) return null;
+  if (Object.hasOwn(quotas, tenant ?? '')) return quotas[tenant ?? ''] ?? null;
+  return tenant === undefined ? null : (quotas['*'] ?? null);
+}
+
+export function createTenantQuota(parts: {
+  readonly quota: Quota | null;
+  readonly values: ValueStore | undefined;
+  readonly clock: Clock;
+  readonly random: RandomBytes;
+  readonly count: () => Promise<Usage>;
+}): TenantQuota {
+  const { quota, values } = parts;
+  if (quota === null || values === undefined) return NO_QUOTA;
+  const ledger = createUsageLedger({ ...parts, values });
+  const excess = (usage: Usage, more: Partial<Usage>): string | null => {
+    for (const kind of ['uniqueBytes', 'logicalBytes'] as const) {
+      const most = quota[kind];
+      const added = more[kind] ?? 0;
+      if (most === undefined || added === 0 || usage[kind] + added <= most) continue;
+      const what = kind === 'uniqueBytes' ? 'stored data' : 'files';
+      return `the quota of ${most} bytes of ${what} is used up: ${usage[kind]} bytes are there, ${added} more do not fit`;
+    }
+    return null;
+  };
+  const tooMuch = (message: string): Error => failure(413, 'QUOTA_EXCEEDED', message);
+
+  return {
+    quota,
+    async check(more) {
+      const usage = (await ledger.read()) ?? (await ledger.change((counted) => counted));
+      const message = usage === null ? null : excess(usage, more);
+      if (message !== null) throw tooMuch(message);
+    },
+    async hold(more, work) {
+      let message: string | null = null;
+      await ledger.change((usage) => {
+        message = excess(usage, more);
+        return message === null ? plus(usage, more) : null;
+      });
+      if (message !== null) throw tooMuch(message);
+      let actual: Partial<Usage> = {};
+      try {
+        return await work((came) => {
+          actual = came;
+        });
+      } finally {
+        const difference = {
+          uniqueBytes: (actual.uniqueBytes ?? 0) - (more.uniqueBytes ?? 0),
+          logicalBytes: (actual.logicalBytes ?? 0) - (more.logicalBytes ?? 0),
+        };
+        if (difference.uniqueBytes !== 0 || difference.logicalBytes !== 0) {
+          await ledger.change((usage) => plus(usage, difference));
+        }
+      }
+    },
+  };
+}
+
+function plus(usage: Usage, more: Partial<Usage>): Usage {
+  return {
+    logicalBytes: usage.logicalBytes + (more.logicalBytes ?? 0),
+    uniqueBytes: usage.uniqueBytes + (more.uniqueBytes ?? 0),
+  };
+}
+
+/** What is in the store of a tenant, by looking at all of it. */
+export async function countUsage(
+  store: ObjectStore,
+  index: Pick<StoreIndex, 'files'>,
+): Promise<Usage> {
+  let uniqueBytes = 0;
+  let logicalBytes = 0;
+  for await (const { sizeBytes } of store.list('xorbs/')) uniqueBytes += sizeBytes;
+  for await (const { sizeBytes } of index.files()) logicalBytes += sizeBytes ?? 0;
+  return { logicalBytes, uniqueBytes };
+}
+
+/**
+ * Counts what a tenant has anew and corrects what its quota is held against; what is uploaded meanwhile
+ * is counted as well. For after something was deleted, or a gateway was killed while it took uploads.
+ *
+ * @param store that of the tenant: `tenantStore(store, tenant)`
+ */
+export async function recount(
+  store: ObjectStore,
+  index: Pick<StoreIndex, 'files'>,
+  {
+    clock = SYSTEM_CLOCK,
+    random = systemRandomBytes,
+  }: { readonly clock?: Clock | undefined; readonly random?: RandomBytes | undefined } = {},
+): Promise<Usage> {
+  const { values } = store;
+  const count = (): Promise<Usage> => countUsage(store, index);
+  if (values === undefined) return count();
+  const ledger = createUsageLedger({ values, clock, random, count });
+  const before = await ledger.read();
+  const counted = await count();
+  const corrected = await ledger.change((usage) =>
+    before === null ? counted : plus(counted, minus(usage, before)),
+  );
+  return corrected ?? counted;
+}
+
+function minus(usage: Usage, less: Usage): Usage {
+  return {
+    logicalBytes: usage.logicalBytes - less.logicalBytes,
+    uniqueBytes: usage.uniqueBytes - less.uniqueBytes,
+  };
+}
