@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import type { ClientOptions, TokenUrl } from '../index.js';
+import type { ClientOptions, TokenSource, TokenUrl } from '../index.js';
 import { type ParsedArgs, usage, withMore } from './command.js';
 import { limitOptionsOf } from './compute.js';
 import type { CliContext } from './context.js';
@@ -24,8 +24,8 @@ export interface Settings {
   readonly endpoint: string | null;
   readonly connection: Pick<
     ClientOptions,
-    'token' | 'proxy' | 'noProxy' | 'ca' | 'limitUpload' | 'limitDownload'
-  >;
+    'proxy' | 'noProxy' | 'ca' | 'limitUpload' | 'limitDownload'
+  > & { readonly token?: string | TokenSource | TokenUrl | undefined };
   /** The token as it is now, to be masked. */
   readonly tokenText: string | undefined;
 }
@@ -132,7 +132,7 @@ async function configOf({ env, cwd }: CliContext): Promise<ReadonlyMap<string, s
 async function tokenOf(
   places: readonly Place[],
   cwd: string,
-): Promise<{ readonly source: NonNullable<ClientOptions['token']>; readonly text: string } | null> {
+): Promise<{ readonly source: string | TokenSource; readonly text: string } | null> {
   for (const place of places) {
     const token = place('token');
     const file = place('token-file');
