@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
-import { EXIT, isOrbweaverError } from '../errors.js';
+import { EXIT, isOrbweaverError, OrbweaverError } from '../errors.js';
 import {
   createHub,
   defaultHubCache,
@@ -58,9 +58,9 @@ export function uploadToHub(args: ParsedArgs, context: CliContext): Promise<numb
     if (isFolder !== true && args.flag('delete-removed')) {
       throw usage('--delete-removed is for a folder');
     }
-    const result =
+    const uploading =
       isFolder === true
-        ? await hub.uploadFolder({
+        ? hub.uploadFolder({
             ...common,
             path,
             folder: resolve(context.cwd, first),
@@ -68,7 +68,10 @@ export function uploadToHub(args: ParsedArgs, context: CliContext): Promise<numb
             exclude: args.texts('exclude'),
             deleteRemoved: args.flag('delete-removed'),
           })
-        : await hub.uploadFiles(filesOf(paths, address, context), common);
+        : hub.uploadFiles(filesOf(paths, address, context), common);
+    const result = await uploading.catch((error: unknown) => {
+      throw isOrbweaverError(error) && error.code === 'NOT_FOUND' ? missingRepo(error) : error;
+    });
     reporter.clear();
     const { commits, files, failed, deletedPaths, sentBytes } = result;
     const wallMs = Math.round(result.wallMs);
@@ -104,6 +107,11 @@ export function uploadToHub(args: ParsedArgs, context: CliContext): Promise<numb
       doneCount: files.length,
     });
   });
+}
+
+/** What is missing is nearly always the repository. */
+function missingRepo({ message, fields }: OrbweaverError): OrbweaverError {
+  return new OrbweaverError('NOT_FOUND', `${message}; --create makes the repository`, fields);
 }
 
 /** A file goes to the address, or below it when that ends in a slash or several go there. */
