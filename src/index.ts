@@ -68,7 +68,5 @@ export type {
   RequestDispatcher,
   RetryEvent,
   RetryOptions,
-  TokenOption,
   TokenSource,
-  TokenUrl,
 } from './transport/index.js';

@@ -60,6 +60,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./token.js')).tokenCommand,
   },
   {
+    name: 'store',
+    summary: "the upkeep of a gateway's store: list, count, remove, collect, scrub",
+    load: async () => (await import('./store.js')).storeCommand,
+  },
+  {
     name: 'chunk',
     summary: 'cut a file and print its chunks and their hashes',
     load: async () => (await import('./chunk.js')).chunkCommand,

@@ -7,6 +7,7 @@ import { type RandomBytes, SYSTEM_CLOCK, systemRandomBytes } from '../platform/i
 import { XORB_ACCEPT_MAX_BYTES } from '../xorb/index.js';
 import { createBodyBuffers } from './body-buffers.js';
 import type { Call, Handler } from './call.js';
+import { createDamageList } from './damage-list.js';
 import { createDedupResponses } from './dedup-responses.js';
 import { createDispatch } from './dispatch.js';
 import { isFault, statusOf } from './failures.js';
@@ -321,6 +322,7 @@ function createTenantServices(
   const { cacheBytes } = memory;
   const store = tenantStore(root, tenant);
   const secrets = shared.secretsOf(tenant);
+  const damage = createDamageList({ values: store.values, clock });
   const keeper = createKeeper({ values: store.values, clock });
   const index = createStoreIndex({
     store,
@@ -343,6 +345,7 @@ function createTenantServices(
     verifier,
     buffers,
     keeper,
+    damage,
     onDamage: () => dedup.forget(),
   });
   const dedup = createDedupResponses({
@@ -360,6 +363,7 @@ function createTenantServices(
     xorbs,
     health,
     keeper,
+    damage,
     outlines,
     dedup,
     grants: createUploadGrants({ store, secrets, clock, random, settings }),

@@ -3,6 +3,7 @@ import type { Hasher } from '../hash/ports.js';
 import type { RandomBytes } from '../platform/index.js';
 import type { BodyBuffers } from './body-buffers.js';
 import type { Call } from './call.js';
+import type { DamageList } from './damage-list.js';
 import type { DedupResponses } from './dedup-responses.js';
 import type { FileCatalog } from './file-catalog.js';
 import type { UploadGrants } from './grants.js';
@@ -52,6 +53,7 @@ export interface GatewayServices extends SharedServices {
   readonly xorbs: XorbCatalog;
   readonly health: XorbHealth;
   readonly keeper: Keeper;
+  readonly damage: DamageList;
   readonly grants: UploadGrants;
   readonly quota: TenantQuota;
   readonly index: StoreIndex;

@@ -3,6 +3,7 @@ import { isOrbweaverError } from '../errors.js';
 import { createMerkleTree, HASH_BYTES, type MerkleHash } from '../hash/index.js';
 import type { Hasher } from '../hash/ports.js';
 import { encodeShard, type ShardFile, shardKey } from '../shard/index.js';
+import type { DamageList } from './damage-list.js';
 import type { DedupResponses } from './dedup-responses.js';
 import { failure, isDamage } from './failures.js';
 import { shardObjectKey } from './keys.js';
@@ -28,6 +29,7 @@ export interface RegisterParts {
   readonly index: StoreIndex;
   readonly hasher: Hasher;
   readonly health: XorbHealth;
+  readonly damage: DamageList;
   readonly xorbs: XorbCatalog;
   readonly outlines: ShardOutlines;
   readonly dedup: DedupResponses;
@@ -43,10 +45,10 @@ export async function registerShard(
   shard: CheckedShard,
   parts: RegisterParts,
 ): Promise<Registration> {
-  const { store, index, hasher, outlines, dedup } = parts;
+  const { index, hasher, outlines, dedup } = parts;
   const bytes = encodeStored(shard);
   const shardHash = shardKey(hasher, bytes);
-  const newShard = await putShard(store, shardHash, bytes);
+  const newShard = await putShard(parts, shardHash, bytes);
   outlines.set(shardHash, shard.outline);
   const newFiles = await index.register({
     shard: shardHash,
@@ -59,11 +61,15 @@ export async function registerShard(
 }
 
 /** True when it was stored: it is new, or what was there had other bytes. */
-async function putShard(store: ObjectStore, hash: MerkleHash, bytes: Uint8Array): Promise<boolean> {
+async function putShard(
+  { store, damage }: Pick<RegisterParts, 'store' | 'damage'>,
+  hash: MerkleHash,
+  bytes: Uint8Array,
+): Promise<boolean> {
   const key = shardObjectKey(hash);
   if (await store.put(key, bytes)) return true;
   const info = await store.head(key);
-  if (info?.intact === true) return false;
+  if (info?.intact === true && !(await damage.has(key, info.version))) return false;
   const there = await store.read(key);
   if (there !== null && bytesEqual(there, bytes)) return false;
   return store.put(key, bytes, { replace: true });

@@ -40,6 +40,18 @@ export interface StoreIndex {
   remove(hashes: readonly MerkleHash[]): Promise<number>;
   /** Drops the dedup entries of shards that are gone or about to be deleted; without it they only cost room. */
   forgetShards(shards: readonly MerkleHash[]): Promise<void>;
+  /** Reads all of the index; null when none of it is damaged. Damaged file records are found one by one. */
+  damage(): Promise<IndexDamage | null>;
+}
+
+/** What of an index cannot be read. */
+export interface IndexDamage {
+  /** Keys of the damaged objects. */
+  readonly keys: readonly string[];
+  /** Those that keep it from saying whether and how a file is registered. */
+  keysOf(hash: MerkleHash): Promise<readonly string[]>;
+  /** Drops what cannot be read: files of which it was the only record are not registered any more. */
+  salvage(): Promise<void>;
 }
 
 /** A line of the list of files. */
@@ -152,6 +164,15 @@ export function createStoreIndex(parts: StoreIndexParts): StoreIndex {
       const names = new Set(shards.map((shard) => shard.toString()));
       await tables.forgetShards(names);
       await objects.forgetShards(names);
+    },
+    async damage() {
+      const keys = await tables.damaged();
+      if (keys.length === 0) return null;
+      return {
+        keys,
+        keysOf: (hash) => tables.damagedFor(keys, hash),
+        salvage: () => tables.salvage(keys),
+      };
     },
     get usedBytes() {
       return tables.usedBytes;

@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import { Scope } from '../flow/index.js';
 import type { MerkleHash } from '../hash/index.js';
 import type { BodyBuffers } from './body-buffers.js';
+import type { DamageList } from './damage-list.js';
 import { damaged, isDamage } from './failures.js';
 import type { Keeper } from './keeper.js';
 import { piecesOfReader, xorbKey } from './keys.js';
@@ -67,6 +68,8 @@ export function createXorbHealth(parts: {
   readonly verifier: XorbVerifier | XorbReceiver;
   readonly buffers: BodyBuffers;
   readonly keeper: Pick<Keeper, 'keep'>;
+  /** What a scrub found. @default nothing */
+  readonly damage?: DamageList | undefined;
   /** A xorb turned out to be damaged. */
   readonly onDamage: () => void;
 }): XorbHealth {
@@ -80,7 +83,8 @@ export function createXorbHealth(parts: {
   const once = createFlights<XorbState>();
   const turns = createTurns(CONCURRENT_READS);
 
-  function judge(hash: MerkleHash, info: ObjectInfo): XorbState {
+  async function judge(hash: MerkleHash, info: ObjectInfo): Promise<XorbState> {
+    if ((await parts.damage?.has(xorbKey(hash), info.version)) === true) return 'damaged';
     if (info.intact) return 'sound';
     const verdict = verdicts.get(hash.toString());
     if (verdict?.version !== info.version) return 'unproved';
@@ -141,7 +145,7 @@ export function createXorbHealth(parts: {
     allowance: ReadAllowance,
   ): Promise<XorbState> {
     if (info === null) return 'missing';
-    const state = judge(hash, info);
+    const state = await judge(hash, info);
     if (state !== 'unproved' || allowance.bytes < info.sizeBytes) return state;
     allowance.bytes -= info.sizeBytes;
     return once(`${hash} ${info.version}`, () => turns.take(new Scope(), () => read(hash, info)));

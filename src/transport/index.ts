@@ -8,9 +8,7 @@ export type {
   NameLookup,
   RequestDispatcher,
   RetryEvent,
-  TokenOption,
   TokenSource,
-  TokenUrl,
 } from './ports.js';
 export { DEFAULT_RETRY, type RetryOptions } from './retry-table.js';
 export type { Rates } from './watchdog.js';

@@ -6,7 +6,7 @@ import { damaged } from '../failures.js';
 import type { ObjectStore } from '../ports.js';
 import type { IndexRegistration } from '../store-index.js';
 import { type ChunkEntry, decodeFileEntry, decodeStamp, type FileEntry } from './entries.js';
-import { CHUNKS } from './format.js';
+import { CHUNKS, FILES } from './format.js';
 import { createTableList, type TableList, type TableName } from './list.js';
 import { createTableLock } from './lock.js';
 import { newestShards } from './merge.js';
@@ -15,10 +15,12 @@ import { registerInTables } from './register.js';
 import { allFiles, findFile, searchTables } from './search.js';
 import {
   filesIn,
+  isDamagedTable,
   mergeTables,
   namesShard,
   pickTables,
   rewriteTable,
+  salvageTable,
   type Unwanted,
   type UpkeepParts,
 } from './upkeep.js';
@@ -39,6 +41,12 @@ export interface IndexTables {
   /** Which of them were there. */
   remove(hashes: readonly MerkleHash[]): Promise<ReadonlySet<string>>;
   forgetShards(shards: ReadonlySet<string>): Promise<void>;
+  /** Keys of tables with something that cannot be read; all of them are read for it. */
+  damaged(): Promise<readonly string[]>;
+  /** Which of these may have had the file where they cannot be read. */
+  damagedFor(tables: readonly string[], hash: MerkleHash): Promise<readonly string[]>;
+  /** Writes them again with what can be read; what else they had, and no other has, is lost. */
+  salvage(tables: readonly string[]): Promise<void>;
   readonly usedBytes: number;
 }
 
@@ -138,10 +146,46 @@ export function createIndexTables(parts: {
       dropFrom(async (table) =>
         (await namesShard(upkeep, table, names)) ? { files: new Set(), shards: names } : null,
       ),
+    async damaged() {
+      const found: string[] = [];
+      for (const { key } of await list.refresh()) {
+        // Gone: another table has its entries.
+        const isDamaged = await isDamagedTable({ reader }, key).catch(unlessGone);
+        if (isDamaged) found.push(key);
+      }
+      return found;
+    },
+    async damagedFor(tables, hash) {
+      const found: string[] = [];
+      for (const key of tables) {
+        try {
+          await reader.lookUp(key, FILES, hash.bytes);
+        } catch (error) {
+          if (!isOrbweaverError(error) || error.code !== 'INTEGRITY') throw error;
+          found.push(key);
+        }
+      }
+      return found;
+    },
+    async salvage(tables) {
+      const held = await lock.take();
+      try {
+        for (const table of await list.refresh()) {
+          if (tables.includes(table.key)) await salvageTable(upkeep, held, table);
+        }
+      } finally {
+        await held.release();
+      }
+    },
     get usedBytes() {
       return reader.usedBytes;
     },
   };
+}
+
+function unlessGone(error: unknown): boolean {
+  if (error instanceof TableGone) return false;
+  throw error;
 }
 
 function textOf(key: Uint8Array): string {

@@ -32,12 +32,14 @@ export interface TableReader {
   lookUp(table: string, section: Section, key: Uint8Array): Promise<Uint8Array[] | null>;
   /**
    * All entries of a section in order, from the page that may hold `from` on, a page at a time.
+   * @param onDamagedPage told of a page that is left out; without it that is an error
    * @throws OrbweaverError `INTEGRITY`; TableGone
    */
   scan(
     table: string,
     section: Section,
     from?: Uint8Array,
+    onDamagedPage?: () => void,
   ): AsyncGenerator<TableEntry[], void, undefined>;
   /** Entries of a section; null: the table is gone. @throws OrbweaverError `INTEGRITY` */
   count(table: string, section: Section): Promise<number | null>;
@@ -179,6 +181,7 @@ export function createTableReader(parts: {
     table: string,
     section: Section,
     from?: Uint8Array,
+    onDamagedPage?: () => void,
   ): AsyncGenerator<TableEntry[], void, undefined> {
     const entry = await open(table);
     if (entry === null) throw new TableGone(table);
@@ -194,7 +197,11 @@ export function createTableReader(parts: {
       for (let index = first; index < end; index++) {
         const part = entryPart(map, index);
         const page = bytes.subarray(part.start - start, part.end - start);
-        if (!isPage(hasher, page, part.sums, index)) throw isDamaged(table);
+        if (!isPage(hasher, page, part.sums, index)) {
+          if (onDamagedPage === undefined) throw isDamaged(table);
+          onDamagedPage();
+          continue;
+        }
         yield await guardedRead(table, async () => [...entriesOf(page)]);
       }
     }

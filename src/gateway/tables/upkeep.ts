@@ -194,6 +194,50 @@ export async function rewriteTable(
   });
 }
 
+/** Whether anything in a table cannot be read. @throws TableGone */
+export async function isDamagedTable(
+  { reader }: Pick<UpkeepParts, 'reader'>,
+  key: string,
+): Promise<boolean> {
+  let isDamaged = false;
+  const note = (): void => {
+    isDamaged = true;
+  };
+  try {
+    for (const section of [FILES, CHUNKS] as const) {
+      for await (const _ of reader.scan(key, section, undefined, note));
+    }
+  } catch (error) {
+    if (!isOrbweaverError(error) || error.code !== 'INTEGRITY') throw error;
+    return true;
+  }
+  return isDamaged;
+}
+
+/** Writes a damaged table again with what can be read of it, if that is anything. */
+export async function salvageTable(
+  parts: UpkeepParts,
+  lock: HeldLock,
+  table: TableName,
+): Promise<void> {
+  const kept = async function* (section: Section): AsyncGenerator<TableEntry> {
+    for await (const page of parts.reader.scan(table.key, section, undefined, () => undefined)) {
+      await lock.check();
+      yield* page;
+    }
+  };
+  try {
+    await replaceTables(parts, lock, [table], table.level, {
+      files: kept(FILES),
+      chunks: kept(CHUNKS),
+    });
+  } catch (error) {
+    if (!isOrbweaverError(error) || error.code !== 'INTEGRITY') throw error;
+    await parts.store.delete(table.key);
+    parts.list.change([], [table]);
+  }
+}
+
 /** Whether a table has an entry of one of the shards. */
 export async function namesShard(
   { reader }: UpkeepParts,

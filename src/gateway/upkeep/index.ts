@@ -6,3 +6,6 @@ export {
   type CollectOptions,
   collectGarbage,
 } from './collect.js';
+export { listStoredFiles, type RemovedFiles, removeStoredFiles, type StoredFile } from './files.js';
+export { type DamagedObject, type Scrubbed, type ScrubOptions, scrubStore } from './scrub.js';
+export { type StoreStats, storeStats } from './stats.js';

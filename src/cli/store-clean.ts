@@ -1,0 +1,101 @@
+import { EXIT } from '../errors.js';
+import {
+  COLLECT_DEFAULTS,
+  type Collected,
+  collectGarbage,
+  type DamagedObject,
+  scrubStore,
+} from '../gateway.js';
+import { loadKernels } from '../index.js';
+import { type ParsedArgs, usage } from './command.js';
+import type { CliContext } from './context.js';
+import { writeJson } from './output.js';
+import { openPlace, type Part, partsOf } from './store-place.js';
+import { bytesText, pluralText } from './text.js';
+
+/** `store gc PLACE` */
+export async function gc(args: ParsedArgs, context: CliContext): Promise<number> {
+  const parts = await partsOf(await openPlace(args.positionals[1], { context }), args);
+  const { hasher } = await loadKernels();
+  const grace = args.count('grace');
+  const dryRun = args.flag('dry-run');
+  const results: Collected[] = [];
+  for (const { store } of parts) {
+    const { signal } = context;
+    results.push(
+      await collectGarbage(store, {
+        hasher,
+        dryRun,
+        signal,
+        graceMs: grace === undefined ? undefined : 1000 * grace,
+        maxMemory: args.bytes('max-memory'),
+      }),
+    );
+  }
+  const sum = (name: keyof Collected): number => results.reduce((all, each) => all + each[name], 0);
+  const result: Collected = {
+    deletedObjects: sum('deletedObjects'),
+    deletedBytes: sum('deletedBytes'),
+    keptObjects: sum('keptObjects'),
+    keptBytes: sum('keptBytes'),
+    waitingObjects: sum('waitingObjects'),
+    waitingBytes: sum('waitingBytes'),
+  };
+  if (args.flag('json')) {
+    writeJson(context.stdout, { type: 'result', ...result });
+    return EXIT.ok;
+  }
+  const line = (what: string, objects: number, bytes: number): string =>
+    `${what} ${pluralText(objects, 'object')}, ${bytesText(bytes)}\n`;
+  context.stdout.write(
+    line(dryRun ? 'would delete' : 'deleted', result.deletedObjects, result.deletedBytes) +
+      line('kept', result.keptObjects, result.keptBytes),
+  );
+  if (result.waitingObjects > 0) {
+    const seconds = grace ?? COLLECT_DEFAULTS.graceMs / 1000;
+    context.stdout.write(
+      `of those ${pluralText(result.waitingObjects, 'object')}, ${bytesText(result.waitingBytes)}, that no file needs: a run goes on with them when ${seconds} s have passed\n`,
+    );
+  }
+  return EXIT.ok;
+}
+
+/** `store scrub PLACE` */
+export async function scrub(args: ParsedArgs, context: CliContext): Promise<number> {
+  const rate = args.bytes('rate');
+  if (rate === 0) throw usage('--rate expected bytes per second above 0');
+  const parts = await partsOf(await openPlace(args.positionals[1], { context }), args);
+  const { hasher, codec } = await loadKernels();
+  const damaged: DamagedObject[] = [];
+  const repaired: string[] = [];
+  let checkedObjects = 0;
+  let checkedBytes = 0;
+  for (const part of parts) {
+    const found = await scrubStore(part.store, {
+      hasher,
+      codec,
+      rate,
+      resume: args.flag('resume'),
+      signal: context.signal,
+    });
+    checkedObjects += found.checkedObjects;
+    checkedBytes += found.checkedBytes;
+    for (const { key, files } of found.damaged) damaged.push({ key: below(part, key), files });
+    for (const key of found.repaired) repaired.push(below(part, key));
+  }
+  if (args.flag('json')) {
+    writeJson(context.stdout, { type: 'result', checkedObjects, checkedBytes, damaged, repaired });
+  } else {
+    for (const { key, files } of damaged) {
+      context.stdout.write(`damaged ${key}\n${files.map((file) => `  file ${file}\n`).join('')}`);
+    }
+    context.stdout.write(
+      `checked ${pluralText(checkedObjects, 'object')}, ${bytesText(checkedBytes)}: ${damaged.length} damaged\n`,
+    );
+    if (damaged.length > 0) context.stderr.write('uploading these files again repairs the store\n');
+  }
+  return damaged.length === 0 ? EXIT.ok : EXIT.integrity;
+}
+
+const below = ({ tenant }: Part, key: string): string =>
+  tenant === undefined ? key : `tenants/${tenant}/${key}`;

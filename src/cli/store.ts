@@ -1,0 +1,105 @@
+import { defineCommand, type OptionSpec, type ParsedArgs, usage } from './command.js';
+import type { CliContext, Command } from './context.js';
+import { nearest } from './messages.js';
+
+type Run = (args: ParsedArgs, context: CliContext) => Promise<number>;
+
+/** What `store` can do: its options besides `--tenant`, and what it is given. */
+interface SubCommand {
+  readonly options: readonly string[];
+  readonly usage: string;
+  readonly load: () => Promise<Run>;
+}
+
+const SUB_COMMANDS: Readonly<Record<string, SubCommand>> = {
+  ls: {
+    options: [],
+    usage: 'store ls PLACE',
+    load: async () => (await import('./store-files.js')).ls,
+  },
+  stats: {
+    options: [],
+    usage: 'store stats PLACE',
+    load: async () => (await import('./store-files.js')).stats,
+  },
+  rm: {
+    options: [],
+    usage: 'store rm PLACE HASH…',
+    load: async () => (await import('./store-files.js')).rm,
+  },
+  gc: {
+    options: ['grace', 'dry-run', 'max-memory'],
+    usage: 'store gc PLACE [--grace SECONDS] [--dry-run]',
+    load: async () => (await import('./store-clean.js')).gc,
+  },
+  scrub: {
+    options: ['rate', 'resume'],
+    usage: 'store scrub PLACE [--rate BYTES] [--resume]',
+    load: async () => (await import('./store-clean.js')).scrub,
+  },
+};
+
+const OPTIONS: readonly OptionSpec[] = [
+  {
+    name: 'tenant',
+    value: 'T',
+    help: 'only the part of this tenant',
+    fallback: 'all of it; rm: the root',
+  },
+  {
+    name: 'grace',
+    value: 'SECONDS',
+    help: 'gc: how long what no file needs is kept',
+    fallback: '604800, a week',
+  },
+  { name: 'dry-run', help: 'gc: deletes nothing, says what this run would have deleted' },
+  {
+    name: 'max-memory',
+    value: 'BYTES',
+    help: 'gc: for the list of what is in use',
+    fallback: '256MiB',
+  },
+  {
+    name: 'rate',
+    value: 'BYTES',
+    help: 'scrub: most bytes per second that are read',
+    fallback: 'none',
+  },
+  { name: 'resume', help: 'scrub: goes on where the last one stopped' },
+];
+
+export const storeCommand: Command = defineCommand({
+  usage: Object.values(SUB_COMMANDS).map((each) => each.usage),
+  about: `The upkeep of a gateway's store, while gateways work on it. PLACE is what serve --data names.
+
+  ls      lists the files
+  stats   counts files, logical, unique and stored bytes
+  rm      removes files; what only they need stays until gc
+  gc      deletes what no file needs: a first run finds it, a run after the grace deletes it
+  scrub   reads and hashes everything again; exit code 6 when something is damaged`,
+  options: OPTIONS,
+  run: store,
+});
+
+async function store(args: ParsedArgs, context: CliContext): Promise<number> {
+  const [name = '', ...rest] = args.positionals;
+  const command = SUB_COMMANDS[name];
+  if (command === undefined) {
+    const names = Object.keys(SUB_COMMANDS);
+    const guess = nearest(name, names);
+    throw usage(
+      `store expected one of ${names.join(', ')}, got ${name === '' ? 'none' : `"${name}"`}${guess === undefined ? '' : `; did you mean ${guess}?`}`,
+    );
+  }
+  const allowed = [...command.options, 'tenant'];
+  for (const option of OPTIONS) {
+    const isGiven = args.flag(option.name) || args.text(option.name) !== undefined;
+    if (isGiven && !allowed.includes(option.name))
+      throw usage(`store ${name} takes no --${option.name}`);
+  }
+  if (rest.length === 0) throw usage(`expected ${command.usage}`);
+  if (rest.length > 1 && !command.usage.includes('HASH')) {
+    throw usage(`store ${name} takes no "${rest[1]}"`);
+  }
+  return (await command.load())(args, context);
+}

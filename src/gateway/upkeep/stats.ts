@@ -1,0 +1,72 @@
+import type { Hasher } from '../../hash/ports.js';
+import { isDamage } from '../failures.js';
+import { INCOMING_PREFIX, TABLES_PREFIX } from '../keys.js';
+import type { ObjectStore } from '../ports.js';
+import { createStoreIndex } from '../store-index.js';
+import { mapLimited } from '../turns.js';
+import { createXorbCatalog, endOf } from '../xorb-catalog.js';
+import { hashOfKey } from './reach.js';
+
+/** What a store holds. */
+export interface StoreStats {
+  /** Registered files. */
+  readonly files: number;
+  /** Bytes of those files. */
+  readonly logicalBytes: number;
+  /** Uncompressed bytes of all stored xorbs: what is left of the files when nothing is there twice. */
+  readonly uniqueBytes: number;
+  /** Bytes of all objects, as they are stored. */
+  readonly storedBytes: number;
+  readonly objects: number;
+}
+
+/** Where objects lie, besides those of the Hub and of tenants. */
+export const OBJECT_PREFIXES: readonly string[] = [
+  'xorbs/',
+  'shards/',
+  TABLES_PREFIX,
+  'chunks/',
+  'files/',
+  INCOMING_PREFIX,
+];
+
+const CONCURRENT_FOOTERS = 16;
+const FOOTERS_AT_A_TIME = 1024;
+
+/** Counts all of it, and reads the footer of every xorb and the record of every file. */
+export async function storeStats(
+  store: ObjectStore,
+  { hasher, signal }: { readonly hasher: Hasher; readonly signal?: AbortSignal | undefined },
+): Promise<StoreStats> {
+  const stats = { files: 0, logicalBytes: 0, uniqueBytes: 0, storedBytes: 0, objects: 0 };
+  const xorbs = createXorbCatalog({ store, hasher, cacheBytes: 1024 * 1024 });
+  let waiting: string[] = [];
+  const count = async (): Promise<void> => {
+    await mapLimited(waiting, CONCURRENT_FOOTERS, async (key) => {
+      const hash = hashOfKey(key);
+      const xorb = hash === null ? null : await xorbs.get(hash).catch(unlessDamaged);
+      if (xorb !== null) stats.uniqueBytes += endOf(xorb.rawEnds, xorb.chunkCount);
+    });
+    waiting = [];
+  };
+  for (const prefix of OBJECT_PREFIXES) {
+    for await (const { key, sizeBytes } of store.list(prefix)) {
+      signal?.throwIfAborted();
+      stats.objects++;
+      stats.storedBytes += sizeBytes;
+      if (prefix === 'xorbs/' && waiting.push(key) === FOOTERS_AT_A_TIME) await count();
+    }
+    await count();
+  }
+  for await (const { sizeBytes } of createStoreIndex({ store, hasher }).files()) {
+    signal?.throwIfAborted();
+    stats.files++;
+    stats.logicalBytes += sizeBytes ?? 0;
+  }
+  return stats;
+}
+
+function unlessDamaged(error: unknown): null {
+  if (isDamage(error)) return null;
+  throw error;
+}
