@@ -19,7 +19,7 @@ type Ring = ReadonlyMap<string, TokenKey>;
 export interface TokenRing {
   /** A key that is accepted; null: there is none of that name. */
   get(id: string): Promise<TokenKey | null>;
-  /** The one that signs, of those that are kept now. Null: there is none yet. */
+  /** The one that signs. Null: there is none yet. */
   newest(): Promise<TokenKey | null>;
 }
 
@@ -73,9 +73,10 @@ export function createTokenRing(keys: TokenKeys, clock: Clock): TokenRing {
   }
 
   return {
-    // Not of a reading that is under way: what was added a moment ago has to be in it.
     async newest() {
-      const [first = null, ...others] = (await read()).values();
+      // None is looked for anew: whoever asks makes one then.
+      const isFresh = known.size > 0 && clock.now() - readMs < KEYS_GOOD_MS;
+      const [first = null, ...others] = (isFresh ? known : await read()).values();
       return others.reduce(
         (best, key) => (best !== null && isNewer(best, key) ? best : key),
         first,

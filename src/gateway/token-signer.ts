@@ -22,8 +22,8 @@ import { bearerIn } from './tokens.js';
  *              jti: name of the token, iat and exp: Unix seconds
  *
  * The newest key signs; every key that is kept is accepted. Keys are read again when a token names
- * one that is not known, and every ten seconds while tokens come: a new key is known at once, one that
- * was removed is good for ten seconds more.
+ * one that is not known, and every ten seconds while tokens come: a new key is accepted at once and signs
+ * within ten seconds, one that was removed is good for ten seconds more.
  */
 export interface TokenSigner {
   /**

@@ -80,6 +80,8 @@ describe('signed tokens', () => {
     expect((await ask(old.token)).status).toBe(404);
     clock.advance(1000);
     const { id } = await addTokenKey(keys, { clock });
+    expect((await signer.issue({ scope: 'read' }, HOUR_MS)).keyId).toBe(old.keyId);
+    clock.advance(10_000);
     const young = await signer.issue({ scope: 'read' }, HOUR_MS);
     expect(young.keyId).toBe(id);
     expect(old.keyId).not.toBe(id);
