@@ -8,6 +8,7 @@ import { XORB_ACCEPT_MAX_BYTES } from '../xorb/index.js';
 import { createBodyBuffers } from './body-buffers.js';
 import type { Call, Handler } from './call.js';
 import { createDamageList } from './damage-list.js';
+import { compressed } from './compress.js';
 import { createDedupResponses } from './dedup-responses.js';
 import { createDispatch } from './dispatch.js';
 import { isFault, statusOf } from './failures.js';
@@ -183,6 +184,7 @@ export function createGateway(parts: GatewayParts): Gateway {
   const steps = [
     metered(settings.metrics, clock),
     access(settings.onAccess, clock),
+    compressed(),
     cors(settings.cors),
     announced(settings.dedupOneIn),
     fault(report),

@@ -20,6 +20,7 @@ export function chunkHashRoutes(services: GatewayServices): Route[] {
       method: 'GET',
       path: '/v2/file-chunk-hashes/:file',
       scope: 'read',
+      compress: true,
       handle: async (call: Call): Promise<HttpResponse> => {
         const file = await registeredFile(services, hashParam(call, 'file'));
         const dirty = dirtyRanges(call.request.headers['x-range-dirty'], file.sizeBytes);

@@ -36,6 +36,7 @@ export function reconstructionRoutes(services: GatewayServices): Route[] {
     method: 'GET',
     path: `/v${version}/reconstructions/:file`,
     scope: 'read',
+    compress: true,
     handle: (call) => getOne(services, call, version),
   });
   const path = '/v1/reconstructions';
@@ -46,6 +47,7 @@ export function reconstructionRoutes(services: GatewayServices): Route[] {
       method: 'POST',
       path,
       scope: 'read',
+      compress: true,
       body: 'small',
       handle: async (call) => getBatch(services, call, await idsInBody(services, call)),
     },
@@ -53,6 +55,7 @@ export function reconstructionRoutes(services: GatewayServices): Route[] {
       method: 'GET',
       path,
       scope: 'read',
+      compress: true,
       handle: (call) => getBatch(services, call, idsInQuery(call)),
     },
   ];

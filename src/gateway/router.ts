@@ -18,6 +18,8 @@ export interface Route {
   readonly body?: BodyKind | undefined;
   /** How errors are told. @default as endpoints of the Xet protocol tell them */
   readonly form?: 'hub' | 'lfs' | undefined;
+  /** Its responses are compressed for clients that ask for it. */
+  readonly compress?: boolean | undefined;
   readonly handle: Handler;
 }
 
