@@ -5,6 +5,7 @@ export {
   type StartGatewayOptions,
   startGateway,
 } from './compose/gateway.js';
+export { createMirror, type Mirror, type UpstreamOptions } from './compose/mirror.js';
 export type { ComputeOptions } from './compose/options.js';
 export type { TlsFiles } from './compose/tls-files.js';
 export * from './gateway/index.js';

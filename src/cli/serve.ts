@@ -13,6 +13,7 @@ import {
   type RateLimitOptions,
   startGateway,
   type TokenScope,
+  type UpstreamOptions,
 } from '../gateway.js';
 import { defineCommand, type ParsedArgs, parseBytes, usage } from './command.js';
 import { asUsage } from './compute.js';
@@ -133,6 +134,18 @@ scope, then serves until SIGINT or SIGTERM, which let requests in flight finish.
       help: 'how long a stop goes on serving while /ready says 503',
       fallback: '0',
     },
+    {
+      name: 'upstream',
+      value: 'URL',
+      help: 'a store from which files come that are asked for and not here',
+      fallback: 'none',
+    },
+    {
+      name: 'upstream-token-file',
+      value: 'FILE',
+      help: 'the token for it; read again when it is refused',
+      fallback: '$ORBWEAVER_UPSTREAM_TOKEN',
+    },
     { name: 'no-grants', help: 'offer no upload grants: clients post xorbs' },
     { name: 'no-hub', help: 'serve no repositories to clients of the Hub and of Git LFS' },
     {
@@ -206,6 +219,7 @@ async function serve(args: ParsedArgs, context: CliContext): Promise<number> {
       onWarning: log.onWarning,
       metrics: wantsMetrics ? await createPrometheusMetrics() : undefined,
       metricsListen,
+      upstream: await upstreamOf(args, context),
       drainMs: secondsOf(args, 'drain'),
       drainDelayMs: secondsOf(args, 'drain-delay'),
     }),
@@ -226,6 +240,32 @@ async function serve(args: ParsedArgs, context: CliContext): Promise<number> {
   await gateway.close();
   log.flush();
   return EXIT.ok;
+}
+
+async function upstreamOf(
+  args: ParsedArgs,
+  { cwd, env }: CliContext,
+): Promise<UpstreamOptions | undefined> {
+  const endpoint = args.text('upstream');
+  const file = args.text('upstream-token-file');
+  if (endpoint === undefined) {
+    if (file === undefined) return undefined;
+    throw usage('--upstream-token-file needs --upstream');
+  }
+  if (file === undefined) return { endpoint, token: env['ORBWEAVER_UPSTREAM_TOKEN'] || undefined };
+  const read = async (): Promise<string> =>
+    (await readFileOf(resolve(cwd, file), '--upstream-token-file')).toString('utf8').trim();
+  let token = await read();
+  return {
+    endpoint,
+    token: {
+      get: async () => token,
+      async refresh() {
+        token = await read();
+        return token;
+      },
+    },
+  };
 }
 
 /** Milliseconds of an option in seconds. */

@@ -7,6 +7,7 @@ import {
   createMetricsServer,
   createNodeServer,
   createPrometheusMetrics,
+  createToken,
   createTokenSigner,
   type GatewayAccess,
   type GatewayFault,
@@ -23,6 +24,7 @@ import {
 } from '../gateway/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import { createHubEngine } from './hub-engine.js';
+import { createMirror, type UpstreamOptions } from './mirror.js';
 import { type ComputeOptions, poolOf } from './options.js';
 import { followTls, readTls, type TlsFiles } from './tls-files.js';
 
@@ -94,6 +96,11 @@ export interface StartGatewayOptions extends ComputeOptions {
   readonly metrics?: GatewayMetrics | undefined;
   /** Where `GET /metrics` is served, to whoever can reach it. @default nowhere */
   readonly metricsListen?: MetricsServerOptions | undefined;
+  /**
+   * Another store of the protocol, from which files come that are asked for and not registered here: they
+   * are stored here first, and served from here. Only for tokens that name no tenant. @default none
+   */
+  readonly upstream?: UpstreamOptions | undefined;
   /** How long `close` waits for requests in flight before it cuts them off. @default 30000 */
   readonly drainMs?: number | undefined;
   /**
@@ -161,13 +168,17 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
   const closeAll = async (): Promise<void> => {
     for (const close of closers.splice(0).reverse()) await close();
   };
+  const inside = createToken();
+  const mirror = options.upstream === undefined ? undefined : createMirror(options.upstream);
+  if (mirror !== undefined) closers.push(() => mirror.close());
   try {
     const gateway = createGateway({
       store,
       hasher: pool.kernels.hasher,
       codec: pool.kernels.codec,
       verifier: { receive: (pieces) => pool.receiveXorb(pieces) },
-      tokens,
+      tokens: mirror === undefined ? tokens : [...tokens, { ...UPSTREAM, token: inside }],
+      upstream: mirror,
       signer: createTokenSigner({ keys: keptTokenKeys(options.data) }),
       hub: engine,
       options: {
@@ -177,6 +188,10 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
       },
     });
     closers.push(() => gateway.close());
+    if (mirror !== undefined) {
+      mirror.into({ exchange: gateway.exchange, token: inside });
+      closers.push(() => mirror.close());
+    }
     const { host, port, prefix, drainMs, trustedProxies, onWarning } = options;
     const collected = await collect(options, metrics);
     if (collected !== null) closers.push(() => collected.close());
@@ -212,6 +227,9 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
     throw error;
   }
 }
+
+/** Who stores what comes from upstream; its token never leaves the process. */
+const UPSTREAM = { scope: 'append', id: 'upstream' } as const;
 
 /** Where numbers are read on an address of their own, there are some. */
 async function metricsOf(options: StartGatewayOptions): Promise<GatewayMetrics | undefined> {

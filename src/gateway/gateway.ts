@@ -7,8 +7,8 @@ import { type RandomBytes, SYSTEM_CLOCK, systemRandomBytes } from '../platform/i
 import { XORB_ACCEPT_MAX_BYTES } from '../xorb/index.js';
 import { createBodyBuffers } from './body-buffers.js';
 import type { Call, Handler } from './call.js';
-import { createDamageList } from './damage-list.js';
 import { compressed } from './compress.js';
+import { createDamageList } from './damage-list.js';
 import { createDedupResponses } from './dedup-responses.js';
 import { createDispatch } from './dispatch.js';
 import { isFault, statusOf } from './failures.js';
@@ -23,6 +23,7 @@ import { access, announced, auth, budget, cors, fault, offered } from './middlew
 import { type GatewayOptions, type GatewaySettings, gatewaySettings } from './options.js';
 import type {
   Authenticate,
+  FileSource,
   GatewayToken,
   ObjectStore,
   XorbReceiver,
@@ -80,6 +81,11 @@ export interface GatewayParts {
    * (docs/hub.md), over a store that has `values`. @default none of them
    */
   readonly hub?: HubEngine | undefined;
+  /**
+   * Brings files that are asked for and not registered, for those who name no tenant. @default nobody:
+   * they are 404
+   */
+  readonly upstream?: FileSource | undefined;
   readonly options?: GatewayOptions | undefined;
 }
 
@@ -169,6 +175,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     const services = createTenantServices(store, shared, {
       tenant,
       onScarce: () => tenants.forgetDedup(),
+      upstream: tenant === undefined ? (parts.upstream ?? null) : null,
     });
     const { hub: engine, codec, signer } = parts;
     const inside = insideOf(tenant);
@@ -318,8 +325,12 @@ function createSharedServices(
 function createTenantServices(
   root: ObjectStore,
   shared: SharedServices,
-  { tenant, onScarce }: { readonly tenant: string | undefined; readonly onScarce: () => void },
+  facts: Pick<GatewayServices, 'upstream'> & {
+    readonly tenant: string | undefined;
+    readonly onScarce: () => void;
+  },
 ): GatewayServices {
+  const { tenant, onScarce, upstream } = facts;
   const { hasher, random, settings, verifier, clock, memory, buffers } = shared;
   const { cacheBytes } = memory;
   const store = tenantStore(root, tenant);
@@ -368,6 +379,7 @@ function createTenantServices(
     damage,
     outlines,
     dedup,
+    upstream,
     grants: createUploadGrants({ store, secrets, clock, random, settings }),
     quota: createTenantQuota({
       quota: quotaFor(settings.quotas, tenant),

@@ -57,6 +57,7 @@ export type { NodeTls } from './node-tls.js';
 export { GATEWAY_DEFAULTS, type GatewayOptions } from './options.js';
 export type {
   Authenticate,
+  FileSource,
   GatewayAccess,
   GatewayFault,
   GatewayToken,

@@ -196,6 +196,15 @@ export interface XorbReceiver {
   receive(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, VerifiedXorb, undefined>;
 }
 
+/** Where files come from that are not registered here. Implementation: `createMirror` in `compose/`. */
+export interface FileSource {
+  /**
+   * Resolves with true when the file is registered here now, and with false when the source has none.
+   * What it throws is the response: `failure` with a status.
+   */
+  bring(file: MerkleHash): Promise<boolean>;
+}
+
 /**
  * What somebody may do: `read` reads and asks; `append` uploads and asks, and reads nothing back (for
  * backups); `write` does all of that; `admin` includes everything that is ever offered.

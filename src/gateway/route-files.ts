@@ -1,8 +1,9 @@
 import type { HttpResponse } from '../http/index.js';
 import { type Call, hashParam } from './call.js';
-import { failure } from './failures.js';
 import { emptyResponse } from './responses.js';
+import { registeredFile } from './route-reconstructions.js';
 import type { Route } from './router.js';
+import { allows } from './scopes.js';
 import type { GatewayServices } from './services.js';
 
 /** HEAD /v1/files/{file}: `Content-Length` is the size of the file. */
@@ -14,8 +15,10 @@ export function fileRoutes(services: GatewayServices): Route[] {
       scope: 'ask',
       handle: async (call: Call): Promise<HttpResponse> => {
         const hash = hashParam(call, 'file');
-        const known = await services.files.get(hash);
-        if (known === null) throw failure(404, 'NOT_FOUND', `file ${hash} is not registered`);
+        // Who may not read has nothing brought here.
+        const mayRead = allows(call.principal?.scope ?? 'append', 'read');
+        const upstream = mayRead ? services.upstream : null;
+        const known = await registeredFile({ files: services.files, upstream }, hash);
         return emptyResponse(200, { 'content-length': String(known.sizeBytes) });
       },
     },

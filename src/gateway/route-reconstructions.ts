@@ -231,11 +231,13 @@ function checkBatchLength(count: number): void {
   }
 }
 
+/** The file, brought from elsewhere first where that is set up. @throws OrbweaverError 404, 502, 503 */
 export async function registeredFile(
-  services: Pick<GatewayServices, 'files'>,
+  { files, upstream }: Pick<GatewayServices, 'files' | 'upstream'>,
   hash: MerkleHash,
 ): Promise<CatalogFile> {
-  const known = await services.files.get(hash);
+  let known = await files.get(hash);
+  if (known === null && (await upstream?.bring(hash)) === true) known = await files.get(hash);
   if (known === null) throw failure(404, 'NOT_FOUND', `file ${hash} is not registered`);
   return known;
 }

@@ -10,7 +10,7 @@ import type { UploadGrants } from './grants.js';
 import type { Keeper } from './keeper.js';
 import type { GatewayMemory } from './memory.js';
 import type { GatewaySettings } from './options.js';
-import type { ObjectStore, XorbReceiver, XorbVerifier } from './ports.js';
+import type { FileSource, ObjectStore, XorbReceiver, XorbVerifier } from './ports.js';
 import type { TenantQuota } from './quotas.js';
 import type { GatewaySecrets } from './secrets.js';
 import type { ShardOutlines } from './shard-outline.js';
@@ -61,4 +61,6 @@ export interface GatewayServices extends SharedServices {
   readonly trees: TermTrees;
   readonly outlines: ShardOutlines;
   readonly dedup: DedupResponses;
+  /** Who brings files that are missing; null: nobody. */
+  readonly upstream: FileSource | null;
 }
