@@ -290,7 +290,7 @@ function addressOf(text: string | undefined): { host: string; port: number } | u
 function quotasOf(args: ParsedArgs): Quotas | undefined {
   const quotas: Record<string, Quota> = {};
   const kinds = [
-    ['quota', 'uniqueBytes'],
+    ['quota', 'storedBytes'],
     ['quota-logical', 'logicalBytes'],
   ] as const;
   for (const [option, kind] of kinds) {

@@ -4,6 +4,7 @@ import {
   type Collected,
   collectGarbage,
   type DamagedObject,
+  recountCounted,
   scrubStore,
 } from '../gateway.js';
 import { loadKernels } from '../index.js';
@@ -31,6 +32,9 @@ export async function gc(args: ParsedArgs, context: CliContext): Promise<number>
         maxMemory: args.bytes('max-memory'),
       }),
     );
+  }
+  if (!dryRun) {
+    for (const { store } of parts) await recountCounted(store, { hasher });
   }
   const sum = (name: keyof Collected): number => results.reduce((all, each) => all + each[name], 0);
   const result: Collected = {

@@ -1,6 +1,7 @@
 import { EXIT, OrbweaverError } from '../errors.js';
 import {
   listStoredFiles,
+  recountCounted,
   removeStoredFiles,
   type StoredFile,
   type StoreStats,
@@ -85,6 +86,7 @@ export async function rm(args: ParsedArgs, context: CliContext): Promise<number>
   const { store } = parts[0] as Part;
   const { hasher } = await loadKernels();
   const done = await removeStoredFiles(store, hashes, { hasher });
+  await recountCounted(store, { hasher });
   const removed = done.removed.map(String);
   const missing = done.missing.map(String);
   if (removed.length === 0) {

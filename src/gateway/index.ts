@@ -82,7 +82,7 @@ export type {
   XorbReceiver,
   XorbVerifier,
 } from './ports.js';
-export { type Quota, type Quotas, recount } from './quotas.js';
+export { type Quota, type Quotas, type RecountParts, recount, recountCounted } from './quotas.js';
 export type { RateLimitOptions } from './rate-limits.js';
 export { isTokenScope, TOKEN_SCOPES } from './scopes.js';
 export {

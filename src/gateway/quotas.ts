@@ -1,10 +1,11 @@
 import type { Clock } from '../flow/index.js';
+import type { Hasher } from '../hash/ports.js';
 import { type RandomBytes, SYSTEM_CLOCK, systemRandomBytes } from '../platform/index.js';
 import { failure } from './failures.js';
 import type { ObjectStore, ValueStore } from './ports.js';
-import type { StoreIndex } from './store-index.js';
+import { createStoreIndex, type StoreIndex } from './store-index.js';
 import { isTenant, TENANT_EXPECTED } from './tenants.js';
-import { createUsageLedger, type Usage } from './usage-ledger.js';
+import { createUsageLedger, USAGE_KEY, type Usage } from './usage-ledger.js';
 
 /**
  * How much a tenant may have. A request that would take more gets 413 before its body is read: that
@@ -15,7 +16,7 @@ export interface Quota {
   /** Sum of the sizes of its files. @default no limit */
   readonly logicalBytes?: number | undefined;
   /** What its xorbs take in the store. @default no limit */
-  readonly uniqueBytes?: number | undefined;
+  readonly storedBytes?: number | undefined;
 }
 
 /** Quotas by tenant: `*` for each tenant that is not named, the empty name for the root. */
@@ -54,8 +55,8 @@ export function checkQuotas(quotas: Quotas, name: string): Quotas {
       );
     }
     for (const [key, value] of Object.entries(quota)) {
-      if (key !== 'logicalBytes' && key !== 'uniqueBytes') {
-        throw new TypeError(`"${name}" expected logicalBytes and uniqueBytes, got "${key}"`);
+      if (key !== 'logicalBytes' && key !== 'storedBytes') {
+        throw new TypeError(`"${name}" expected logicalBytes and storedBytes, got "${key}"`);
       }
       if (value !== undefined && !(Number.isSafeInteger(value) && value >= 0)) {
         throw new RangeError(`"${name}" expected bytes for "${tenant}", got ${value}`);
@@ -83,11 +84,11 @@ export function createTenantQuota(parts: {
   if (quota === null || values === undefined) return NO_QUOTA;
   const ledger = createUsageLedger({ ...parts, values });
   const excess = (usage: Usage, more: Partial<Usage>): string | null => {
-    for (const kind of ['uniqueBytes', 'logicalBytes'] as const) {
+    for (const kind of ['storedBytes', 'logicalBytes'] as const) {
       const most = quota[kind];
       const added = more[kind] ?? 0;
       if (most === undefined || added === 0 || usage[kind] + added <= most) continue;
-      const what = kind === 'uniqueBytes' ? 'stored data' : 'files';
+      const what = kind === 'storedBytes' ? 'stored data' : 'files';
       return `the quota of ${most} bytes of ${what} is used up: ${usage[kind]} bytes are there, ${added} more do not fit`;
     }
     return null;
@@ -115,10 +116,10 @@ export function createTenantQuota(parts: {
         });
       } finally {
         const difference = {
-          uniqueBytes: (actual.uniqueBytes ?? 0) - (more.uniqueBytes ?? 0),
+          storedBytes: (actual.storedBytes ?? 0) - (more.storedBytes ?? 0),
           logicalBytes: (actual.logicalBytes ?? 0) - (more.logicalBytes ?? 0),
         };
-        if (difference.uniqueBytes !== 0 || difference.logicalBytes !== 0) {
+        if (difference.storedBytes !== 0 || difference.logicalBytes !== 0) {
           await ledger.change((usage) => plus(usage, difference));
         }
       }
@@ -129,7 +130,7 @@ export function createTenantQuota(parts: {
 function plus(usage: Usage, more: Partial<Usage>): Usage {
   return {
     logicalBytes: usage.logicalBytes + (more.logicalBytes ?? 0),
-    uniqueBytes: usage.uniqueBytes + (more.uniqueBytes ?? 0),
+    storedBytes: usage.storedBytes + (more.storedBytes ?? 0),
   };
 }
 
@@ -138,11 +139,11 @@ export async function countUsage(
   store: ObjectStore,
   index: Pick<StoreIndex, 'files'>,
 ): Promise<Usage> {
-  let uniqueBytes = 0;
+  let storedBytes = 0;
   let logicalBytes = 0;
-  for await (const { sizeBytes } of store.list('xorbs/')) uniqueBytes += sizeBytes;
+  for await (const { sizeBytes } of store.list('xorbs/')) storedBytes += sizeBytes;
   for await (const { sizeBytes } of index.files()) logicalBytes += sizeBytes ?? 0;
-  return { logicalBytes, uniqueBytes };
+  return { logicalBytes, storedBytes };
 }
 
 /**
@@ -151,14 +152,9 @@ export async function countUsage(
  *
  * @param store that of the tenant: `tenantStore(store, tenant)`
  */
-export async function recount(
-  store: ObjectStore,
-  index: Pick<StoreIndex, 'files'>,
-  {
-    clock = SYSTEM_CLOCK,
-    random = systemRandomBytes,
-  }: { readonly clock?: Clock | undefined; readonly random?: RandomBytes | undefined } = {},
-): Promise<Usage> {
+export async function recount(store: ObjectStore, parts: RecountParts): Promise<Usage> {
+  const { hasher, clock = SYSTEM_CLOCK, random = systemRandomBytes } = parts;
+  const index = createStoreIndex({ store, hasher });
   const { values } = store;
   const count = (): Promise<Usage> => countUsage(store, index);
   if (values === undefined) return count();
@@ -171,9 +167,30 @@ export async function recount(
   return corrected ?? counted;
 }
 
+/**
+ * The same where there is a count, which is where there was a quota; null: there is none, and nothing was
+ * looked at.
+ */
+export async function recountCounted(
+  store: ObjectStore,
+  parts: RecountParts,
+): Promise<Usage | null> {
+  const counted = await store.values?.read(USAGE_KEY);
+  return counted === undefined || counted === null ? null : recount(store, parts);
+}
+
+/** What {@link recount} needs. */
+export interface RecountParts {
+  readonly hasher: Hasher;
+  /** @default the clock of the machine */
+  readonly clock?: Clock | undefined;
+  /** @default the random bytes of the machine */
+  readonly random?: RandomBytes | undefined;
+}
+
 function minus(usage: Usage, less: Usage): Usage {
   return {
     logicalBytes: usage.logicalBytes - less.logicalBytes,
-    uniqueBytes: usage.uniqueBytes - less.uniqueBytes,
+    storedBytes: usage.storedBytes - less.storedBytes,
   };
 }

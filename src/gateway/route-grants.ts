@@ -75,7 +75,7 @@ async function postGrant(services: GatewayServices, call: Call): Promise<HttpRes
   const announced = await withJsonBody(services, call, announcedIn);
   const state = await health.tell(hash);
   if (state === 'sound') return emptyResponse(200);
-  if (state === 'missing') await quota.check({ uniqueBytes: announced.sizeBytes });
+  if (state === 'missing') await quota.check({ storedBytes: announced.sizeBytes });
   // Here, because whoever makes leftovers asks for grants, and behind the response.
   services.background(grants.clean().catch((error: unknown) => services.fault(call, error)));
   const { id, method, url, headers } = await grants.grant(hash, announced, call.baseUrl);
@@ -150,7 +150,7 @@ async function commit(
   const info = await store.head(key);
   if (info === null) throw nothingPut(hash);
   try {
-    const more = { uniqueBytes: put.replace === true ? 0 : info.sizeBytes };
+    const more = { storedBytes: put.replace === true ? 0 : info.sizeBytes };
     await quota.hold(more, async (came) => {
       if (grants.isVerified(id, info.version)) await moveWhole(services, { hash, key, info, put });
       else await read(() => verifyAndStore(services, { hash, key, info, put }));

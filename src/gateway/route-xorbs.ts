@@ -43,11 +43,11 @@ async function postXorb(services: GatewayServices, call: Call): Promise<HttpResp
   const replace = state !== 'missing';
   const key = xorbKey(hash);
   // What is repaired is counted already.
-  const more = { uniqueBytes: replace ? 0 : (declaredLength(request.headers) ?? 0) };
+  const more = { storedBytes: replace ? 0 : (declaredLength(request.headers) ?? 0) };
   const inserted = await quota.hold(more, async (came) => {
     const isNew = await takeXorb(services, { request, hash, key, put: { replace } });
     if (isNew && !replace && quota.quota !== null) {
-      came({ uniqueBytes: (await store.head(key))?.sizeBytes ?? 0 });
+      came({ storedBytes: (await store.head(key))?.sizeBytes ?? 0 });
     }
     return isNew;
   });

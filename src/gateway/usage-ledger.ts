@@ -8,14 +8,14 @@ export interface Usage {
   /** Sum of the sizes of its files, each counted once. */
   readonly logicalBytes: number;
   /** What its xorbs take in the store; uploads that run count with what they announced. */
-  readonly uniqueBytes: number;
+  readonly storedBytes: number;
 }
 
 /**
  * The count of what a tenant has: one value, changed by compare and swap, so that all gateways over one
  * store count together. Changes that come while one is being written are written together.
  *
- *     usage/bytes   {"version":1,"logicalBytes","uniqueBytes"}
+ *     usage/bytes   {"version":1,"logicalBytes","storedBytes"}
  */
 export interface UsageLedger {
   /** Null: it was never counted. */
@@ -27,7 +27,7 @@ export interface UsageLedger {
   change(next: (usage: Usage) => Usage | null): Promise<Usage | null>;
 }
 
-const KEY = 'usage/bytes';
+export const USAGE_KEY = 'usage/bytes';
 const MAX_TRIES = 50;
 const WAIT_MS = 20;
 
@@ -49,7 +49,7 @@ export function createUsageLedger(parts: {
   let running = false;
 
   async function load(): Promise<{ usage: Usage | null; version: string | null }> {
-    const stored = await values.read(KEY);
+    const stored = await values.read(USAGE_KEY);
     if (stored === null) return { usage: null, version: null };
     return { usage: decode(stored.bytes), version: stored.version };
   }
@@ -65,7 +65,7 @@ export function createUsageLedger(parts: {
         return changed === null ? null : now;
       });
       const isLeft = results.every((result) => result === null);
-      if (isLeft || (await values.write(KEY, encode(now), version)) !== null) {
+      if (isLeft || (await values.write(USAGE_KEY, encode(now), version)) !== null) {
         for (const [index, { resolve }] of batch.entries()) resolve(results[index] ?? null);
         return;
       }
@@ -101,8 +101,8 @@ export function createUsageLedger(parts: {
 }
 
 /** Whatever went wrong before, nobody has less than nothing. */
-function notNegative({ logicalBytes, uniqueBytes }: Usage): Usage {
-  return { logicalBytes: Math.max(0, logicalBytes), uniqueBytes: Math.max(0, uniqueBytes) };
+function notNegative({ logicalBytes, storedBytes }: Usage): Usage {
+  return { logicalBytes: Math.max(0, logicalBytes), storedBytes: Math.max(0, storedBytes) };
 }
 
 function encode(usage: Usage): Uint8Array {
@@ -112,10 +112,10 @@ function encode(usage: Usage): Uint8Array {
 /** What cannot be read was never counted. */
 function decode(bytes: Uint8Array): Usage | null {
   try {
-    const { version, logicalBytes, uniqueBytes } = JSON.parse(new TextDecoder().decode(bytes));
+    const { version, logicalBytes, storedBytes } = JSON.parse(new TextDecoder().decode(bytes));
     const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && Number(value) >= 0;
-    if (version !== 1 || !isCount(logicalBytes) || !isCount(uniqueBytes)) return null;
-    return { logicalBytes, uniqueBytes };
+    if (version !== 1 || !isCount(logicalBytes) || !isCount(storedBytes)) return null;
+    return { logicalBytes, storedBytes };
   } catch {
     return null;
   }

@@ -26,7 +26,7 @@ beforeAll(async () => {
     data: join(folder, 'store'),
     port: 0,
     workers: 0,
-    quotas: { south: { uniqueBytes: 900_000 } },
+    quotas: { south: { storedBytes: 900_000 } },
     onAccess: ({ principal }) => principals.add(principal),
   });
 });

@@ -8,7 +8,6 @@ import {
   recount,
   tenantStore,
 } from '../../src/gateway/index.js';
-import { createStoreIndex } from '../../src/gateway/store-index.js';
 import { createUsageLedger, type Usage } from '../../src/gateway/usage-ledger.js';
 import { crc64nvme } from '../../src/hash/index.js';
 import type { BuiltXorb } from '../../src/xorb/index.js';
@@ -62,7 +61,7 @@ const stored = (xorb: BuiltXorb, store: ObjectStore) =>
 
 describe('a quota of stored bytes', () => {
   it('is held before a body is read, with a status that every client takes as final', async () => {
-    const rig = rigWith({ north: { uniqueBytes: 100_000 } });
+    const rig = rigWith({ north: { storedBytes: 100_000 } });
     expect((await post(rig, one)).status).toBe(200);
     let isRead = false;
     const body = new ReadableStream<Uint8Array>(
@@ -92,24 +91,24 @@ describe('a quota of stored bytes', () => {
     expect((await post(rig, one)).status).toBe(200);
     expect((await post(rig, two, 'bert')).status).toBe(200);
     expect((await post(rig, two, 'dora')).status).toBe(200);
-    expect((await usageOf(rig.store))?.uniqueBytes).toBe(await stored(one, rig.store));
+    expect((await usageOf(rig.store))?.storedBytes).toBe(await stored(one, rig.store));
   });
 
   it('is not used up by what was refused, broke off or was there', async () => {
-    const rig = rigWith({ '*': { uniqueBytes: 1_000_000 } });
+    const rig = rigWith({ '*': { storedBytes: 1_000_000 } });
     const path = `/v1/xorbs/default/${one.hash}`;
     expect((await as(rig, 'anna', 'POST', path, { body: two.bytes })).status).toBe(400);
     expect((await as(rig, 'anna', 'POST', path, { body: one.bytes.slice(0, 99) })).status).toBe(
       400,
     );
-    expect(await usageOf(rig.store)).toMatchObject({ uniqueBytes: 0, logicalBytes: 0 });
+    expect(await usageOf(rig.store)).toMatchObject({ storedBytes: 0, logicalBytes: 0 });
     const twice = await Promise.all([post(rig, one), post(rig, one)]);
     expect(twice.map(({ status }) => status)).toEqual([200, 200]);
-    expect((await usageOf(rig.store))?.uniqueBytes).toBe(await stored(one, rig.store));
+    expect((await usageOf(rig.store))?.storedBytes).toBe(await stored(one, rig.store));
   });
 
   it('holds for uploads by grants, when they are asked for and when they are committed', async () => {
-    const rig = rigWith({ north: { uniqueBytes: 100_000 } });
+    const rig = rigWith({ north: { storedBytes: 100_000 } });
     const grant = async (xorb: BuiltXorb) => {
       const checksum = { algo: 'crc64nvme', value: String(crc64nvme(xorb.bytes)) };
       const body = JSON.stringify({ length: xorb.bytes.length, checksum });
@@ -153,7 +152,7 @@ describe('a quota of files', () => {
 describe('the count', () => {
   it('is one for all gateways over a store', async () => {
     const store = createMemoryStore();
-    const quotas = { north: { uniqueBytes: 150_000 } };
+    const quotas = { north: { storedBytes: 150_000 } };
     const rigs = [rigWith(quotas, store), rigWith(quotas, store)] as const;
     let isOver = false;
     const posts = Promise.all(
@@ -177,18 +176,17 @@ describe('the count', () => {
     await post(plain, one);
     await register(plain, one);
     expect(await usageOf(plain.store)).toBeNull();
-    const rig = rigWith({ north: { uniqueBytes: 1_000_000 } }, plain.store);
+    const rig = rigWith({ north: { storedBytes: 1_000_000 } }, plain.store);
     await post(rig, two);
     const part = tenantStore(rig.store, 'north');
-    const index = createStoreIndex({ store: part, hasher });
     const both = (await stored(one, rig.store)) + (await stored(two, rig.store));
-    expect(await usageOf(rig.store)).toMatchObject({ uniqueBytes: both, logicalBytes: 70_000 });
+    expect(await usageOf(rig.store)).toMatchObject({ storedBytes: both, logicalBytes: 70_000 });
     await part.delete(`xorbs/${two.hash}`);
-    expect(await recount(part, index)).toEqual({
-      uniqueBytes: await stored(one, rig.store),
+    expect(await recount(part, { hasher })).toEqual({
+      storedBytes: await stored(one, rig.store),
       logicalBytes: 70_000,
     });
-    expect(await usageOf(rig.store)).toMatchObject({ uniqueBytes: await stored(one, rig.store) });
+    expect(await usageOf(rig.store)).toMatchObject({ storedBytes: await stored(one, rig.store) });
   });
 
   it('never goes below nothing, whatever is written there', async () => {
@@ -196,14 +194,14 @@ describe('the count', () => {
     if (values === undefined) throw new Error('the memory store keeps values');
     const clock = createFakeClock();
     const random = (bytes: number) => new Uint8Array(bytes);
-    const count = async () => ({ logicalBytes: 5, uniqueBytes: 5 });
+    const count = async () => ({ logicalBytes: 5, storedBytes: 5 });
     const ledger = createUsageLedger({ values, clock, random, count });
-    const less = await ledger.change(() => ({ logicalBytes: -1, uniqueBytes: 2 }));
-    expect(less).toEqual({ logicalBytes: 0, uniqueBytes: 2 });
+    const less = await ledger.change(() => ({ logicalBytes: -1, storedBytes: 2 }));
+    expect(less).toEqual({ logicalBytes: 0, storedBytes: 2 });
     const version = (await values.read('usage/bytes'))?.version ?? null;
     await values.write('usage/bytes', new TextEncoder().encode('{"version":1}'), version);
     expect(await ledger.read()).toBeNull();
-    expect(await ledger.change((usage) => usage)).toEqual({ logicalBytes: 5, uniqueBytes: 5 });
+    expect(await ledger.change((usage) => usage)).toEqual({ logicalBytes: 5, storedBytes: 5 });
   });
 
   it('needs a store that keeps values, and quotas that mean something', () => {
@@ -214,7 +212,7 @@ describe('the count', () => {
     expect(() => make({ north: {} }, store)).toThrow('expected a store that keeps values');
     expect(() => make({ North: {} })).toThrow('"quotas" expected names of tenants');
     expect(() => make({ north: { bytes: 1 } })).toThrow('got "bytes"');
-    expect(() => make({ north: { uniqueBytes: -1 } })).toThrow('expected bytes');
+    expect(() => make({ north: { storedBytes: -1 } })).toThrow('expected bytes');
   });
 });
 
