@@ -1,5 +1,6 @@
 import { hexEncode } from '../bytes/index.js';
 import type { BlockCodec } from '../compress/ports.js';
+import { OrbweaverError } from '../errors.js';
 import type { Clock } from '../flow/index.js';
 import type { Hasher } from '../hash/ports.js';
 import type { Exchange } from '../http/index.js';
@@ -16,6 +17,7 @@ import { createFileCatalog } from './file-catalog.js';
 import { createUploadGrants } from './grants.js';
 import type { Claims } from './hub/claims.js';
 import { basicTokens, type HubEngine, hubErrors, hubOver } from './hub/index.js';
+import { repairIndex } from './index-repair.js';
 import { createKeeper } from './keeper.js';
 import { createMemory } from './memory.js';
 import { metered, meteredStore } from './metrics.js';
@@ -157,12 +159,14 @@ export interface Gateway {
 export function createGateway(parts: GatewayParts): Gateway {
   const settings = gatewaySettings(parts.options);
   const running = new Set<Promise<unknown>>();
+  const closing = new AbortController();
   const random = parts.random ?? systemRandomBytes;
   const report = faultReporter(settings.onFault);
   const nextRequestId = createRequestIds(random);
   let draining = false;
   const shared = createSharedServices(parts, settings, random, {
     background: (work) => track(running, work),
+    closing: closing.signal,
     fault: report,
     isDraining: () => draining,
   });
@@ -271,6 +275,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     async close() {
       draining = true;
       closed = true;
+      closing.abort(new OrbweaverError('CLOSED', 'the gateway is closing'));
       while (running.size > 0) await Promise.allSettled(running);
       shared.buffers.close();
     },
@@ -300,7 +305,7 @@ function createSharedServices(
   parts: GatewayParts,
   settings: GatewaySettings,
   random: RandomBytes,
-  hooks: Pick<GatewayServices, 'background' | 'fault' | 'isDraining'>,
+  hooks: Pick<GatewayServices, 'background' | 'closing' | 'fault' | 'isDraining'>,
 ): SharedServices {
   const { hasher, codec } = parts;
   const clock = parts.clock ?? SYSTEM_CLOCK;
@@ -343,6 +348,17 @@ function createTenantServices(
     clock,
     cacheBytes: cacheBytes.index,
     background: shared.background,
+    onDamage: () => {
+      const repaired = repairIndex({
+        store,
+        index,
+        hasher,
+        oneIn: settings.dedupOneIn,
+        onlyMapped: true,
+        signal: shared.closing,
+      });
+      shared.background(repaired);
+    },
   });
   const xorbs = createXorbCatalog({ store, hasher, cacheBytes: cacheBytes.footers });
   const outlines = createShardOutlines({

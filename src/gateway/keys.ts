@@ -18,7 +18,8 @@ import type { ObjectReader, ObjectStore } from './ports.js';
  *                           grant has expired; nothing refers to it
  */
 export const xorbKey = (hash: MerkleHash): string => `xorbs/${hash}`;
-export const shardObjectKey = (hash: MerkleHash): string => `shards/${hash}`;
+export const SHARDS_PREFIX = 'shards/';
+export const shardObjectKey = (hash: MerkleHash): string => SHARDS_PREFIX + hash;
 export const FILES_PREFIX = 'files/';
 export const fileKey = (hash: MerkleHash): string => FILES_PREFIX + hash;
 export const TABLES_PREFIX = 'index/';

@@ -40,6 +40,8 @@ export interface SharedServices {
   readonly planTurns: Turns;
   /** Work that goes on behind a streamed response; `close()` waits for it. */
   background(work: Promise<unknown>): void;
+  /** Aborted when the gateway closes: long work in the background ends then. */
+  readonly closing: AbortSignal;
   /** True from the moment on when `/ready` has to say that requests go elsewhere. */
   isDraining(): boolean;
   /** Reports a failure that shows only inside a streamed response. */

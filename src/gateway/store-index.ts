@@ -25,6 +25,11 @@ export interface StoreIndex {
   file(hash: MerkleHash): Promise<ShardFile | null>;
   /** Where its record is, without reading all of it; null when it is not registered. */
   find(hash: MerkleHash): Promise<FoundRecord | null>;
+  /**
+   * Which of many files are registered: as texts of their hashes. Cheaper than one `find` for each.
+   * @throws OrbweaverError `INTEGRITY` when that cannot be told of one of them
+   */
+  registered(hashes: readonly MerkleHash[]): Promise<ReadonlySet<string>>;
   /** Shards that know a chunk, the newest first, at most `MAX_SHARDS`. */
   shards(chunk: MerkleHash): Promise<readonly MerkleHash[]>;
   /** Makes a stored shard findable, and then its files exist. True when any file is new or was repaired. */
@@ -48,9 +53,14 @@ export interface StoreIndex {
 export interface IndexDamage {
   /** Keys of the damaged objects. */
   readonly keys: readonly string[];
+  /** Whether it is known which hashes the damage may hide. Otherwise it may be any. */
+  readonly isMapped: boolean;
   /** Those that keep it from saying whether and how a file is registered. */
   keysOf(hash: MerkleHash): Promise<readonly string[]>;
-  /** Drops what cannot be read: files of which it was the only record are not registered any more. */
+  /**
+   * Drops what cannot be read: files of which it was the only record are not registered any more.
+   * `repairIndex` registers them again before.
+   */
   salvage(): Promise<void>;
 }
 
@@ -82,6 +92,8 @@ export interface IndexRegistration {
   /** Chunks under which it is listed, each once. */
   readonly chunks: readonly MerkleHash[];
   readonly files: readonly ShardFile[];
+  /** The chunks are written whether or not they seem to be there. @default false */
+  readonly relist?: boolean | undefined;
   /** Whether a record that is there, another way to build its file, still builds it. */
   readonly isGood: (record: ShardFile) => Promise<boolean>;
 }
@@ -95,12 +107,15 @@ export interface StoreIndexParts {
   readonly clock?: Clock | undefined;
   /** Memory for what was read last. @default 4 MiB */
   readonly cacheBytes?: number | undefined;
+  /** Told when a part of the index cannot be read, at most every ten minutes. */
+  readonly onDamage?: (() => void) | undefined;
   /** Takes work that nobody waits for. @default it runs, and its failures are dropped */
   readonly background?: ((work: Promise<unknown>) => void) | undefined;
 }
 
 const CACHE_BYTES: number = 4 * 1024 * 1024;
 const CONCURRENT_CALLS = 16;
+const TELL_AGAIN_MS: number = 10 * 60 * 1000;
 
 /** The index of a store. Any number of them, in any number of processes, share one store. */
 export function createStoreIndex(parts: StoreIndexParts): StoreIndex {
@@ -113,7 +128,13 @@ export function createStoreIndex(parts: StoreIndexParts): StoreIndex {
   } = parts;
   const objects = createObjectRecords(store, background);
   const newName = (): string => hexEncode(systemRandomBytes(32));
-  const tables = createIndexTables({ store, hasher, clock, cacheBytes, newName });
+  let toldMs = Number.NEGATIVE_INFINITY;
+  const onDamage = (): void => {
+    if (clock.now() - toldMs < TELL_AGAIN_MS) return;
+    toldMs = clock.now();
+    parts.onDamage?.();
+  };
+  const tables = createIndexTables({ store, hasher, clock, cacheBytes, onDamage, newName });
 
   async function find(hash: MerkleHash): Promise<FoundRecord | null> {
     const entry = await tables.file(hash);
@@ -145,6 +166,15 @@ export function createStoreIndex(parts: StoreIndexParts): StoreIndex {
       return (await find(hash))?.load() ?? null;
     },
     find,
+    async registered(hashes) {
+      const packed = await tables.filesThere(hashes);
+      const there = await mapLimited(hashes, CONCURRENT_CALLS, async (hash) => {
+        const entry = packed.get(hash.toString());
+        const isPacked = entry !== undefined && entry.file !== null;
+        return isPacked || (await objects.find(hash)) !== null;
+      });
+      return new Set(hashes.filter((_, at) => there[at]).map(String));
+    },
     shards: shardsOf,
     async register(registration) {
       const isNew = await tables.register(registration);
@@ -166,10 +196,12 @@ export function createStoreIndex(parts: StoreIndexParts): StoreIndex {
       await objects.forgetShards(names);
     },
     async damage() {
-      const keys = await tables.damaged();
-      if (keys.length === 0) return null;
+      const found = await tables.damaged();
+      if (found.length === 0) return null;
+      const keys = found.map(({ key }) => key);
       return {
         keys,
+        isMapped: found.every(({ isMapped }) => isMapped),
         keysOf: (hash) => tables.damagedFor(keys, hash),
         salvage: () => tables.salvage(keys),
       };

@@ -133,11 +133,14 @@ describe('a scrub', () => {
         const [path] = paths.splice(next() % paths.length, 1);
         await flip(path as string, next());
       }
-      // Another process: it has read nothing yet.
-      const rig = await open();
+      // Another process: it has read nothing yet. It cannot write, or it would repair its index by itself.
+      const { store } = await open();
+      const put = (): Promise<never> => Promise.reject(new Error('read-only'));
+      const rig = createRig({ clock, store: { ...store, put } });
       const hit = await broken(rig, uploads);
       expect(hit.length).toBeGreaterThan(3);
-      const found = await scrub(rig.store);
+      await rig.gateway.close();
+      const found = await scrub(store);
       const named = [...new Set(found.damaged.flatMap(({ files }) => files))].sort();
       expect(named).toEqual(hit);
       expect(found.checkedObjects).toBeGreaterThan(16 * 2);

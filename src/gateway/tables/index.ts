@@ -12,10 +12,10 @@ import { createTableLock } from './lock.js';
 import { newestShards } from './merge.js';
 import { createTableReader, TableGone } from './read.js';
 import { registerInTables } from './register.js';
-import { allFiles, findFile, searchTables } from './search.js';
+import { allFiles, filesThere, findFile, searchTables } from './search.js';
 import {
   filesIn,
-  isDamagedTable,
+  isReadable,
   mergeTables,
   namesShard,
   pickTables,
@@ -24,6 +24,13 @@ import {
   type Unwanted,
   type UpkeepParts,
 } from './upkeep.js';
+
+/** A table of which something cannot be read. */
+export interface DamagedTable {
+  readonly key: string;
+  /** Whether it is known which hashes the damage may hide. Otherwise it may be any. */
+  readonly isMapped: boolean;
+}
 
 /**
  * The packed part of the index. Each registration writes one table (`format.ts`); sixteen of a level
@@ -38,11 +45,13 @@ export interface IndexTables {
   register(registration: IndexRegistration): Promise<boolean>;
   /** @param options `isFresh`: looks which tables there are before it decides that there is nothing to do */
   merge(options: { readonly isFresh: boolean }): Promise<void>;
+  /** Which of them are registered, by one listing. @throws OrbweaverError `INTEGRITY` */
+  filesThere(hashes: readonly MerkleHash[]): Promise<ReadonlyMap<string, FileEntry>>;
   /** Which of them were there. */
   remove(hashes: readonly MerkleHash[]): Promise<ReadonlySet<string>>;
   forgetShards(shards: ReadonlySet<string>): Promise<void>;
   /** Keys of tables with something that cannot be read; all of them are read for it. */
-  damaged(): Promise<readonly string[]>;
+  damaged(): Promise<readonly DamagedTable[]>;
   /** Which of these may have had the file where they cannot be read. */
   damagedFor(tables: readonly string[], hash: MerkleHash): Promise<readonly string[]>;
   /** Writes them again with what can be read; what else they had, and no other has, is lost. */
@@ -59,6 +68,7 @@ export function createIndexTables(parts: {
   readonly hasher: Hasher;
   readonly clock: Clock;
   readonly cacheBytes: number;
+  readonly onDamage?: (() => void) | undefined;
   /** 64 hexadecimal digits that nobody else has. */
   readonly newName: () => string;
 }): IndexTables {
@@ -142,19 +152,43 @@ export function createIndexTables(parts: {
       });
       return found;
     },
+    async filesThere(hashes) {
+      const there = await filesThere(reader, list, hashes);
+      const entries = new Map<string, FileEntry>();
+      for (const hash of hashes) {
+        const value = there.get(hash.toString());
+        if (value !== undefined) entries.set(hash.toString(), decoded(hash, value));
+      }
+      return entries;
+    },
+    async damaged() {
+      const found: DamagedTable[] = [];
+      for (const table of await list.refresh()) {
+        // Not what memory has of it.
+        await reader.look(table.key);
+        const isBad = await isReadable(upkeep, table).then((isGood) => !isGood, unlessGone);
+        if (!isBad) continue;
+        const isMapped = await reader.count(table.key, FILES).then(() => true, unlessDamaged);
+        found.push({ key: table.key, isMapped });
+      }
+      return found;
+    },
+    async salvage(keys) {
+      const held = await lock.take();
+      try {
+        for (const table of await list.refresh()) {
+          if (!keys.includes(table.key)) continue;
+          await held.check();
+          await salvageTable(upkeep, held, table).catch(unlessGone);
+        }
+      } finally {
+        await held.release();
+      }
+    },
     forgetShards: (names) =>
       dropFrom(async (table) =>
         (await namesShard(upkeep, table, names)) ? { files: new Set(), shards: names } : null,
       ),
-    async damaged() {
-      const found: string[] = [];
-      for (const { key } of await list.refresh()) {
-        // Gone: another table has its entries.
-        const isDamaged = await isDamagedTable({ reader }, key).catch(unlessGone);
-        if (isDamaged) found.push(key);
-      }
-      return found;
-    },
     async damagedFor(tables, hash) {
       const found: string[] = [];
       for (const key of tables) {
@@ -167,23 +201,18 @@ export function createIndexTables(parts: {
       }
       return found;
     },
-    async salvage(tables) {
-      const held = await lock.take();
-      try {
-        for (const table of await list.refresh()) {
-          if (tables.includes(table.key)) await salvageTable(upkeep, held, table);
-        }
-      } finally {
-        await held.release();
-      }
-    },
     get usedBytes() {
       return reader.usedBytes;
     },
   };
 }
 
-function unlessGone(error: unknown): boolean {
+function unlessDamaged(error: unknown): false {
+  if (isOrbweaverError(error) && error.code === 'INTEGRITY') return false;
+  throw error;
+}
+
+function unlessGone(error: unknown): false {
   if (error instanceof TableGone) return false;
   throw error;
 }

@@ -10,6 +10,7 @@ import {
   decodeFooter,
   decodeTrailer,
   filterLine,
+  invalid,
   isPage,
   LINE_BYTES,
   mayHold,
@@ -31,21 +32,26 @@ export interface TableReader {
    */
   lookUp(table: string, section: Section, key: Uint8Array): Promise<Uint8Array[] | null>;
   /**
-   * All entries of a section in order, from the page that may hold `from` on, a page at a time.
-   * @param onDamagedPage told of a page that is left out; without it that is an error
+   * All entries of a section in order, a page at a time.
    * @throws OrbweaverError `INTEGRITY`; TableGone
    */
   scan(
     table: string,
     section: Section,
-    from?: Uint8Array,
-    onDamagedPage?: () => void,
+    options?: ScanOptions,
   ): AsyncGenerator<TableEntry[], void, undefined>;
   /** Entries of a section; null: the table is gone. @throws OrbweaverError `INTEGRITY` */
   count(table: string, section: Section): Promise<number | null>;
   /** Whether it still is as it was read. What was read of it is dropped otherwise. */
   look(table: string): Promise<'there' | 'changed' | 'gone'>;
   readonly usedBytes: number;
+}
+
+export interface ScanOptions {
+  /** Begins with the page that may hold this key. @default the first page */
+  readonly from?: Uint8Array | undefined;
+  /** Pages that are damaged are passed over. @default false */
+  readonly skipsDamage?: boolean | undefined;
 }
 
 /** Somebody deleted it, because its entries are in another one by now. */
@@ -65,8 +71,14 @@ export function createTableReader(parts: {
   readonly store: ObjectStore;
   readonly hasher: Hasher;
   readonly cacheBytes: number;
+  /** Told of every damage that is found. */
+  readonly onDamage?: (() => void) | undefined;
 }): TableReader {
   const { store, hasher, cacheBytes } = parts;
+  const isDamaged = (table: string, cause?: unknown): Error => {
+    parts.onDamage?.();
+    return damaged(`the table "${table}" of the index`, cause);
+  };
   const opened = new LRUCache<string, OpenTable>({
     maxSize: Math.ceil(cacheBytes / 4),
     sizeCalculation: ({ map }) => map.reduce((sum, section) => sum + mapBytes(section), 512),
@@ -77,6 +89,18 @@ export function createTableReader(parts: {
   });
   const opening = createFlights<OpenTable | null>();
   const loading = createFlights<Uint8Array | null>();
+
+  /** What the bytes of a table make fail is damage of the table; a failing store is not. */
+  async function guardedRead<Result>(table: string, run: () => Promise<Result>): Promise<Result> {
+    try {
+      return await run();
+    } catch (error) {
+      const isBytes = isOrbweaverError(error)
+        ? ['FORMAT_INVALID', 'TRUNCATED', 'LIMIT_EXCEEDED'].includes(error.code)
+        : error instanceof RangeError;
+      throw isBytes ? isDamaged(table, error) : error;
+    }
+  }
 
   async function open(table: string): Promise<OpenTable | null> {
     const known = opened.get(table);
@@ -95,10 +119,10 @@ export function createTableReader(parts: {
 
   /** The end of the table; the pages that came with it are kept. */
   async function readMap(table: string, version: string, end: number): Promise<TableMap | null> {
+    if (end < TRAILER_BYTES) throw invalid('it is too short');
     let start = Math.max(0, end - TAIL_BYTES);
     let tail = await store.read(table, { start, end });
     if (tail === null) return null;
-    if (tail.length < TRAILER_BYTES) throw new RangeError('it is too short');
     const footerBytes = decodeTrailer(tail.subarray(-TRAILER_BYTES), end) + TRAILER_BYTES;
     if (footerBytes > tail.length) {
       const missing = await store.read(table, { start: end - footerBytes, end: start });
@@ -180,8 +204,7 @@ export function createTableReader(parts: {
   async function* scan(
     table: string,
     section: Section,
-    from?: Uint8Array,
-    onDamagedPage?: () => void,
+    { from, skipsDamage = false }: ScanOptions = {},
   ): AsyncGenerator<TableEntry[], void, undefined> {
     const entry = await open(table);
     if (entry === null) throw new TableGone(table);
@@ -198,9 +221,8 @@ export function createTableReader(parts: {
         const part = entryPart(map, index);
         const page = bytes.subarray(part.start - start, part.end - start);
         if (!isPage(hasher, page, part.sums, index)) {
-          if (onDamagedPage === undefined) throw isDamaged(table);
-          onDamagedPage();
-          continue;
+          if (skipsDamage) continue;
+          throw isDamaged(table);
         }
         yield await guardedRead(table, async () => [...entriesOf(page)]);
       }
@@ -285,22 +307,6 @@ function mapBytes({ pageStarts, pageSums, firstPrefixes, filterSums }: SectionMa
   return (
     256 + pageStarts.byteLength + pageSums.length + firstPrefixes.byteLength + filterSums.length
   );
-}
-
-function isDamaged(table: string, cause?: unknown): Error {
-  return damaged(`the table "${table}" of the index`, cause);
-}
-
-/** What the bytes of a table make fail is damage of the table; a failing store is not. */
-async function guardedRead<Result>(table: string, run: () => Promise<Result>): Promise<Result> {
-  try {
-    return await run();
-  } catch (error) {
-    const isBytes = isOrbweaverError(error)
-      ? ['FORMAT_INVALID', 'TRUNCATED', 'LIMIT_EXCEEDED'].includes(error.code)
-      : error instanceof RangeError;
-    throw isBytes ? isDamaged(table, error) : error;
-  }
 }
 
 function unlessDamaged(error: unknown): undefined {

@@ -49,7 +49,7 @@ const CHUNKS_TO_ASK = 4;
  */
 export async function registerInTables(
   parts: RegisterTableParts,
-  { shard, chunks, files, isGood }: IndexRegistration,
+  { shard, chunks, files, isGood, relist = false }: IndexRegistration,
 ): Promise<boolean> {
   const { clock, list } = parts;
   const entryOf = createLookUp(parts, await list.known(FILES_AGE_MS));
@@ -69,7 +69,7 @@ export async function registerInTables(
     await mapLimited(inOrder.slice(at, at + FILES_PER_TURN), CONCURRENT_CALLS, take);
     await pause();
   }
-  if (added.length === 0 && (await isListed(parts, shard, chunks))) return false;
+  if (added.length === 0 && !relist && (await isListed(parts, shard, chunks))) return false;
   const value = encodeChunkEntry({ shard, createdMs: nowMs });
   const listed = chunks.map((chunk) => ({ key: chunk.bytes, value }));
   list.change([await putTable(parts, added, listed)], []);

@@ -80,6 +80,36 @@ export async function findFile(
 }
 
 /**
+ * Which of many files there are, by one listing.
+ * @throws OrbweaverError `INTEGRITY` when a table that may have one is damaged, and no other has it
+ */
+export async function filesThere(
+  reader: TableReader,
+  list: TableList,
+  hashes: readonly MerkleHash[],
+): Promise<ReadonlyMap<string, Uint8Array>> {
+  const there = new Map<string, Uint8Array>();
+  // In the order of the tables, so that each page is read once.
+  const inOrder = [...hashes].sort((a, b) => compareBytes(a.bytes, b.bytes));
+  for (let attempt = 0; ; attempt++) {
+    const tables = await list.refresh();
+    let isStale = false;
+    await mapLimited(inOrder, CONCURRENT_TABLES, async (hash) => {
+      const found = await searchTables(reader, tables, FILES, hash);
+      isStale ||= found.isStale;
+      const values = found.values.map(({ value }) => value);
+      if (values.length > 0) there.set(hash.toString(), latest(values));
+      else if (found.damage !== null && !found.isStale) throw found.damage;
+    });
+    // A table that went may have been read from memory: it counts what is there now.
+    const states = await mapLimited(tables, CONCURRENT_TABLES, ({ key }) => reader.look(key));
+    if (attempt === MAX_ATTEMPTS) return there;
+    if (!isStale && states.every((state) => state === 'there')) return there;
+    there.clear();
+  }
+}
+
+/**
  * The newest entry of every file, in the order of the keys. When a table goes, because another one has
  * its entries now, it goes on with that one.
  */
@@ -107,7 +137,7 @@ async function* newestFiles(
   tables: readonly TableName[],
   after: Uint8Array | undefined,
 ): AsyncGenerator<TableEntry, void, undefined> {
-  const sources = tables.map(({ key }) => reader.scan(key, FILES, after));
+  const sources = tables.map(({ key }) => reader.scan(key, FILES, { from: after }));
   for await (const { key, values } of groupByKey(sources)) {
     if (after !== undefined && compareBytes(key, after) <= 0) continue;
     yield { key, value: latest(values) };

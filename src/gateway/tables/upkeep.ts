@@ -109,13 +109,24 @@ async function replaceTables(
     { maxCount: await countOf(parts, inputs, CHUNKS), entries: entries.chunks },
   ]);
   let sizeBytes = 0;
+  let failed: { readonly reason: unknown } | null = null;
   const counted = async function* (): AsyncGenerator<Uint8Array> {
-    for await (const piece of body) {
-      sizeBytes += piece.length;
-      yield piece;
+    try {
+      for await (const piece of body) {
+        sizeBytes += piece.length;
+        yield piece;
+      }
+    } catch (reason) {
+      failed = { reason };
+      throw reason;
     }
   };
-  await store.put(key, counted());
+  try {
+    await store.put(key, counted());
+  } catch (error) {
+    // Not in the words of the store: what was being read failed.
+    throw (failed as { readonly reason: unknown } | null)?.reason ?? error;
+  }
   try {
     await lock.check();
   } catch (error) {
@@ -143,20 +154,17 @@ async function countOf(
 }
 
 async function findDamaged(
-  { reader }: UpkeepParts,
+  parts: UpkeepParts,
   tables: readonly TableName[],
   bad: Set<string>,
 ): Promise<void> {
   const before = bad.size;
-  for (const { key } of tables) {
+  for (const table of tables) {
     try {
-      for (const section of [FILES, CHUNKS] as const) {
-        for await (const _ of reader.scan(key, section));
-      }
+      if (!(await isReadable(parts, table))) bad.add(table.key);
     } catch (error) {
       if (error instanceof TableGone) return;
-      if (!isOrbweaverError(error) || error.code !== 'INTEGRITY') throw error;
-      bad.add(key);
+      throw error;
     }
   }
   // It was healed meanwhile, or a disk cannot make up its mind: not for ever.
@@ -194,47 +202,42 @@ export async function rewriteTable(
   });
 }
 
-/** Whether anything in a table cannot be read. @throws TableGone */
-export async function isDamagedTable(
-  { reader }: Pick<UpkeepParts, 'reader'>,
-  key: string,
-): Promise<boolean> {
-  let isDamaged = false;
-  const note = (): void => {
-    isDamaged = true;
-  };
+/** Whether all of a table can be read. @throws TableGone */
+export async function isReadable({ reader }: UpkeepParts, { key }: TableName): Promise<boolean> {
   try {
     for (const section of [FILES, CHUNKS] as const) {
-      for await (const _ of reader.scan(key, section, undefined, note));
+      for await (const _ of reader.scan(key, section));
     }
+    return true;
   } catch (error) {
     if (!isOrbweaverError(error) || error.code !== 'INTEGRITY') throw error;
-    return true;
+    return false;
   }
-  return isDamaged;
 }
 
-/** Writes a damaged table again with what can be read of it, if that is anything. */
+/** Writes what can be read of a damaged table again, and deletes it. */
 export async function salvageTable(
   parts: UpkeepParts,
   lock: HeldLock,
   table: TableName,
 ): Promise<void> {
-  const kept = async function* (section: Section): AsyncGenerator<TableEntry> {
-    for await (const page of parts.reader.scan(table.key, section, undefined, () => undefined)) {
+  const { reader, store, list } = parts;
+  const readable = async function* (section: Section): AsyncGenerator<TableEntry> {
+    for await (const page of reader.scan(table.key, section, { skipsDamage: true })) {
       await lock.check();
       yield* page;
     }
   };
   try {
     await replaceTables(parts, lock, [table], table.level, {
-      files: kept(FILES),
-      chunks: kept(CHUNKS),
+      files: readable(FILES),
+      chunks: readable(CHUNKS),
     });
   } catch (error) {
     if (!isOrbweaverError(error) || error.code !== 'INTEGRITY') throw error;
-    await parts.store.delete(table.key);
-    parts.list.change([], [table]);
+    // Nobody can tell where its pages begin.
+    await store.delete(table.key);
+    list.change([], [table]);
   }
 }
 
