@@ -6,6 +6,12 @@ export {
   startGateway,
 } from './compose/gateway.js';
 export { createMirror, type Mirror, type UpstreamOptions } from './compose/mirror.js';
+export {
+  type OpenStoreOptions,
+  openStore,
+  placeSecrets,
+  placeTokenKeys,
+} from './compose/open-store.js';
 export type { ComputeOptions } from './compose/options.js';
 export type { TlsFiles } from './compose/tls-files.js';
 export * from './gateway/index.js';

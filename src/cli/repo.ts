@@ -1,8 +1,7 @@
-import { resolve } from 'node:path';
 import { EXIT, isOrbweaverError, OrbweaverError } from '../errors.js';
 import {
-  createDiskStore,
   openRepositories,
+  openStore,
   type Repositories,
   type RepositoryInfo,
   tenantStore,
@@ -10,6 +9,7 @@ import {
 import { defineCommand, type ParsedArgs, usage } from './command.js';
 import type { CliContext, Command } from './context.js';
 import { writeJson } from './output.js';
+import { placeOf, S3_OPTIONS, s3Of } from './place.js';
 
 export const repoCommand: Command = defineCommand({
   usage: [
@@ -23,6 +23,7 @@ store itself: gateways over it see the change at once. TYPE is model, dataset, s
 repository elsewhere whose files of Git LFS are kept here.`,
   options: [
     { name: 'data', value: 'PLACE', help: 'the store, as serve --data names it' },
+    ...S3_OPTIONS,
     { name: 'tenant', value: 'T', help: 'whose they are', fallback: 'the root of the store' },
     { name: 'private', help: 'create: clients are told that it is private' },
     { name: 'branch', value: 'B', help: 'squash: which one', fallback: 'main' },
@@ -41,7 +42,7 @@ async function repo(args: ParsedArgs, context: CliContext): Promise<number> {
   if (place === undefined) throw usage('repo expected --data PLACE');
   const [action, name, ...others] = args.positionals;
   if (others.length > 0) throw usage(`repo takes no "${others[0]}"`);
-  const root = await createDiskStore(resolve(context.cwd, place));
+  const root = await openStore(placeOf(place, context), { s3: s3Of(args) });
   try {
     const repos = openRepositories(tenantStore(root, args.text('tenant')));
     return await asUsage(run(repos, { action, name, args, context }));

@@ -19,16 +19,17 @@ import { defineCommand, type ParsedArgs, parseBytes, usage } from './command.js'
 import { asUsage } from './compute.js';
 import type { CliContext, Command } from './context.js';
 import { writeJson } from './output.js';
+import { placeOf, S3_OPTIONS, s3Of } from './place.js';
 
 export const serveCommand: Command = defineCommand({
-  usage: ['serve --data DIR [OPTIONS]'],
-  about: `Serves the content-addressed store protocol over a folder. Prints the URL and a token of each
+  usage: ['serve --data PLACE [OPTIONS]'],
+  about: `Serves the content-addressed store protocol over a folder or a bucket. Prints the URL and a token of each
 scope, then serves until SIGINT or SIGTERM, which let requests in flight finish.`,
   options: [
     {
       name: 'data',
-      value: 'DIR',
-      help: 'where xorbs, shards and files are kept; made if missing',
+      value: 'PLACE',
+      help: 'where xorbs, shards and files are kept: a folder, made if missing, or s3://BUCKET/PREFIX',
     },
     { name: 'host', value: 'H', help: 'address to listen on', fallback: '127.0.0.1' },
     {
@@ -62,6 +63,13 @@ scope, then serves until SIGINT or SIGTERM, which let requests in flight finish.
       value: 'URL',
       help: 'base of the fetch URLs it signs',
       fallback: 'the Host of the request',
+    },
+    ...S3_OPTIONS,
+    {
+      name: 's3-public-url',
+      value: 'URL',
+      help: 'of s3://: the service as clients reach it, for the URLs of upload grants',
+      fallback: 'the endpoint',
     },
     {
       name: 'tls-cert',
@@ -165,7 +173,7 @@ scope, then serves until SIGINT or SIGTERM, which let requests in flight finish.
   ],
   notes: `Tokens come from --token or --token-file, else from $ORBWEAVER_READ_TOKEN and
 $ORBWEAVER_WRITE_TOKEN, else from $ORBWEAVER_TOKEN for both scopes. Without any they are made at the
-first start and kept in DIR/secrets.json, as is the secret that signs URLs unless
+first start and kept in PLACE (secrets.json of a folder), as is the secret that signs URLs unless
 $ORBWEAVER_SECRET_FILE names a file with one: 32 bytes, or 64 hexadecimal digits. Tokens that
 "orbweaver token" made for the store are accepted besides.
 
@@ -180,7 +188,7 @@ with --metrics-listen.`,
 
 async function serve(args: ParsedArgs, context: CliContext): Promise<number> {
   const data = args.text('data');
-  if (data === undefined) throw usage('serve expected --data DIR');
+  if (data === undefined) throw usage('serve expected --data PLACE');
   if (args.positionals.length > 0) throw usage(`serve takes no "${args.positionals[0]}"`);
   const port = args.count('port') ?? DEFAULT_PORT;
   if (port > 65_535) throw usage(`--port expected 0 to 65535, got ${port}`);
@@ -197,7 +205,8 @@ async function serve(args: ParsedArgs, context: CliContext): Promise<number> {
   const wantsMetrics = args.flag('metrics') || metricsListen !== undefined;
   const gateway = await asUsage(
     startGateway({
-      data: resolve(context.cwd, data),
+      data: placeOf(data, context),
+      s3: s3Of(args, args.text('s3-public-url')),
       host: args.text('host'),
       port,
       tokens,

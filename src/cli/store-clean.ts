@@ -16,7 +16,7 @@ import { bytesText, pluralText } from './text.js';
 
 /** `store gc PLACE` */
 export async function gc(args: ParsedArgs, context: CliContext): Promise<number> {
-  const parts = await partsOf(await openPlace(args.positionals[1], { context }), args);
+  const parts = await partsOf(await openPlace(args.positionals[1], { args, context }), args);
   const { hasher } = await loadKernels();
   const grace = args.count('grace');
   const dryRun = args.flag('dry-run');
@@ -68,7 +68,7 @@ export async function gc(args: ParsedArgs, context: CliContext): Promise<number>
 export async function scrub(args: ParsedArgs, context: CliContext): Promise<number> {
   const rate = args.bytes('rate');
   if (rate === 0) throw usage('--rate expected bytes per second above 0');
-  const parts = await partsOf(await openPlace(args.positionals[1], { context }), args);
+  const parts = await partsOf(await openPlace(args.positionals[1], { args, context }), args);
   const { hasher, codec } = await loadKernels();
   const damaged: DamagedObject[] = [];
   const repaired: string[] = [];

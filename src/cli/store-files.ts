@@ -18,7 +18,7 @@ import { bytesText, countText } from './text.js';
 
 /** `store ls PLACE` */
 export async function ls(args: ParsedArgs, context: CliContext): Promise<number> {
-  const parts = await partsOf(await openPlace(args.positionals[1], { context }), args);
+  const parts = await partsOf(await openPlace(args.positionals[1], { args, context }), args);
   const { hasher } = await loadKernels();
   const json = args.flag('json');
   const lines = async function* (): AsyncGenerator<string> {
@@ -48,7 +48,7 @@ function textOf(file: StoredFile, tenant: string | undefined): string {
 
 /** `store stats PLACE` */
 export async function stats(args: ParsedArgs, context: CliContext): Promise<number> {
-  const parts = await partsOf(await openPlace(args.positionals[1], { context }), args);
+  const parts = await partsOf(await openPlace(args.positionals[1], { args, context }), args);
   const { hasher } = await loadKernels();
   const found: { readonly part: Part; readonly stats: StoreStats }[] = [];
   for (const part of parts) {
@@ -82,7 +82,7 @@ export async function rm(args: ParsedArgs, context: CliContext): Promise<number>
   const [, place, ...texts] = args.positionals;
   if (texts.length === 0) throw usage('store rm expected PLACE and at least one HASH');
   const hashes = parseHashes(texts);
-  const parts = await partsOf(await openPlace(place, { context }), args);
+  const parts = await partsOf(await openPlace(place, { args, context }), args);
   const { store } = parts[0] as Part;
   const { hasher } = await loadKernels();
   const done = await removeStoredFiles(store, hashes, { hasher });

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { OrbweaverError } from '../errors.js';
-import { createDiskStore, type ObjectStore, tenantStore, tenantsOf } from '../gateway.js';
+import { isS3Place, type ObjectStore, openStore, tenantStore, tenantsOf } from '../gateway.js';
 import { type ParsedArgs, usage } from './command.js';
 import type { CliContext } from './context.js';
+import { placeOf, s3Of } from './place.js';
 
 /** A store, or a tenant's part of it. */
 export interface Part {
@@ -18,14 +18,15 @@ export interface Part {
  */
 export async function openPlace(
   place: string | undefined,
-  { context, isMade = false }: { readonly context: CliContext; readonly isMade?: boolean },
+  from: { readonly args: ParsedArgs; readonly context: CliContext; readonly isMade?: boolean },
 ): Promise<ObjectStore> {
   if (place === undefined || place === '') throw usage('store expected a PLACE');
-  const folder = resolve(context.cwd, place);
-  if (!isMade && !existsSync(folder)) {
+  const { args, context, isMade = false } = from;
+  const opened = placeOf(place, context);
+  if (!isMade && !isS3Place(place) && !existsSync(opened)) {
     throw new OrbweaverError('INPUT_NOT_FOUND', `there is no store "${place}"`, { path: place });
   }
-  return createDiskStore(folder);
+  return openStore(opened, { s3: s3Of(args) });
 }
 
 /** All parts of a store, or the one of --tenant. */

@@ -1,6 +1,7 @@
 import { defineCommand, type OptionSpec, type ParsedArgs, usage } from './command.js';
 import type { CliContext, Command } from './context.js';
 import { nearest } from './messages.js';
+import { S3_OPTIONS } from './place.js';
 
 type Run = (args: ParsedArgs, context: CliContext) => Promise<number>;
 
@@ -40,6 +41,7 @@ const SUB_COMMANDS: Readonly<Record<string, SubCommand>> = {
 };
 
 const OPTIONS: readonly OptionSpec[] = [
+  ...S3_OPTIONS,
   {
     name: 'tenant',
     value: 'T',
@@ -91,7 +93,7 @@ async function store(args: ParsedArgs, context: CliContext): Promise<number> {
       `store expected one of ${names.join(', ')}, got ${name === '' ? 'none' : `"${name}"`}${guess === undefined ? '' : `; did you mean ${guess}?`}`,
     );
   }
-  const allowed = [...command.options, 'tenant'];
+  const allowed = [...command.options, 'tenant', ...S3_OPTIONS.map((option) => option.name)];
   for (const option of OPTIONS) {
     const isGiven = args.flag(option.name) || args.text(option.name) !== undefined;
     if (isGiven && !allowed.includes(option.name))

@@ -1,9 +1,11 @@
-import { resolve } from 'node:path';
 import { EXIT, OrbweaverError } from '../errors.js';
 import {
   addTokenKey,
   createTokenSigner,
+  isS3Place,
   keptTokenKeys,
+  openStore,
+  placeTokenKeys,
   TOKEN_SCOPES,
   type TokenKeys,
   type TokenScope,
@@ -12,6 +14,7 @@ import { defineCommand, type ParsedArgs, usage } from './command.js';
 import { asUsage } from './compute.js';
 import type { CliContext, Command } from './context.js';
 import { writeJson } from './output.js';
+import { placeOf, S3_OPTIONS, s3Of } from './place.js';
 
 const DEFAULT_EXPIRES_SECONDS = 3600;
 
@@ -26,6 +29,7 @@ export const tokenCommand: Command = defineCommand({
 that store accepts it at once, also one that runs already, until it expires.`,
   options: [
     { name: 'data', value: 'PLACE', help: 'the store, as serve --data names it' },
+    ...S3_OPTIONS,
     {
       name: 'scope',
       value: 'SCOPE',
@@ -59,7 +63,18 @@ With --json: {"token","id","tokenId","keyId","scope","tenant","repository","expi
 async function token(args: ParsedArgs, context: CliContext): Promise<number> {
   const place = args.text('data');
   if (place === undefined) throw usage('token expected --data PLACE');
-  const keys = keysOf(place, context);
+  // Those of a folder are files, and need no store.
+  const store = isS3Place(place) ? await openStore(place, { s3: s3Of(args) }) : null;
+  try {
+    const keys =
+      store === null ? keptTokenKeys(placeOf(place, context)) : placeTokenKeys(place, store);
+    return await run(keys, args, context);
+  } finally {
+    await store?.close?.();
+  }
+}
+
+async function run(keys: TokenKeys, args: ParsedArgs, context: CliContext): Promise<number> {
   const [action, ...others] = args.positionals;
   const scope = args.text('scope');
   if (action === undefined) return make(keys, args, context);
@@ -70,10 +85,6 @@ async function token(args: ParsedArgs, context: CliContext): Promise<number> {
     return revoke(keys, others[0] as string, { args, context });
   }
   throw usage('token expected keys, rotate, revoke KEY, or nothing but options');
-}
-
-function keysOf(place: string, { cwd }: CliContext): TokenKeys {
-  return keptTokenKeys(resolve(cwd, place));
 }
 
 async function make(keys: TokenKeys, args: ParsedArgs, { stdout }: CliContext): Promise<number> {

@@ -2,7 +2,6 @@ import { OrbweaverError } from '../errors.js';
 import {
   type CorsOptions,
   checkListen,
-  createDiskStore,
   createGateway,
   createMetricsServer,
   createNodeServer,
@@ -13,25 +12,31 @@ import {
   type GatewayFault,
   type GatewayMetrics,
   type GatewayToken,
-  keptSecrets,
-  keptTokenKeys,
   type MetricsServer,
   type MetricsServerOptions,
   type NodeServer,
+  type ObjectStore,
   type Quotas,
   type RateLimitOptions,
+  type S3Options,
   type TokenScope,
 } from '../gateway/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import { createHubEngine } from './hub-engine.js';
 import { createMirror, type UpstreamOptions } from './mirror.js';
+import { openStore, placeSecrets, placeTokenKeys } from './open-store.js';
 import { type ComputeOptions, poolOf } from './options.js';
 import { followTls, readTls, type TlsFiles } from './tls-files.js';
 
 /** What {@link startGateway} is told. `maxMemory` is that of the gateway; half of it is the pool's. */
 export interface StartGatewayOptions extends ComputeOptions {
-  /** Folder that keeps xorbs, shards and files; made if missing. */
+  /**
+   * Where xorbs, shards and files are kept: a folder, made if missing, or `s3://BUCKET/PREFIX`, which any
+   * number of gateways share.
+   */
   readonly data: string;
+  /** How the bucket of an `s3://` place is reached. @default as the AWS environment says */
+  readonly s3?: S3Options | undefined;
   /**
    * Flush what was stored to the disk before it is acknowledged, so that it survives a power cut.
    * @default true
@@ -131,10 +136,10 @@ const HUB_MEMORY_BYTES = 48 * 1024 * 1024;
 const LEAST_MEMORY_BYTES = 32 * 1024 * 1024;
 
 /**
- * Runs a gateway over a folder on disk, with uploads verified by a worker pool.
+ * Runs a gateway over a folder on disk or a bucket, with uploads verified by a worker pool.
  *
- * @throws OrbweaverError `PORT_IN_USE`, `STORAGE_FAILED` when the folder cannot be made or used,
- * `USAGE` and `INPUT_UNREADABLE` for TLS files that cannot be used
+ * @throws OrbweaverError `PORT_IN_USE`, `STORAGE_FAILED` when the folder or bucket cannot be used,
+ * `USAGE` and `INPUT_UNREADABLE` for TLS files that cannot be used, `USAGE` for a bucket without the AWS SDK
  * @example
  * const gateway = await startGateway({ data: './store', port: 0 });
  * console.log(gateway.url);
@@ -150,10 +155,10 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
   const given = givenTokens(options);
   const tls = options.tls === undefined ? undefined : await readTls(options.tls);
   await checkListen({ host: options.host, port: options.port });
-  const store = await createDiskStore(options.data, { sync: options.sync });
+  const store = await openStore(options.data, { sync: options.sync, s3: options.s3 });
   const { state, detail } = (await store.check?.()) ?? { state: 'ok', detail: '' };
   if (state !== 'ok') options.onWarning?.(`the store is ${state}: ${detail}`);
-  const { tokens, secret } = await secretsOf(options, given);
+  const { tokens, secret } = await secretsOf(options, store, given);
   const metrics = await metricsOf(options);
   // An eighth for what uploads whole files in the name of clients of the Hub; its pool opens with the first.
   const hub = options.hub !== false;
@@ -179,7 +184,7 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
       verifier: { receive: (pieces) => pool.receiveXorb(pieces) },
       tokens: mirror === undefined ? tokens : [...tokens, { ...UPSTREAM, token: inside }],
       upstream: mirror,
-      signer: createTokenSigner({ keys: keptTokenKeys(options.data) }),
+      signer: createTokenSigner({ keys: placeTokenKeys(options.data, store) }),
       hub: engine,
       options: {
         ...{ publicUrl, onAccess, onFault, cors, grants, secret, dedupOneIn, metrics },
@@ -288,10 +293,11 @@ function givenTokens({ token, tokens }: StartGatewayOptions): readonly GatewayTo
 /** What was given, and what the store keeps for the rest; nothing is kept that nobody needs. */
 async function secretsOf(
   { data, secret, onWarning }: StartGatewayOptions,
+  store: ObjectStore,
   given: readonly GatewayToken[] | undefined,
 ): Promise<{ readonly tokens: readonly GatewayToken[]; readonly secret: Uint8Array }> {
   if (given !== undefined && secret !== undefined) return { tokens: given, secret };
-  const kept = await keptSecrets(data);
+  const kept = await placeSecrets(data, store);
   if (kept.warning !== null) onWarning?.(kept.warning);
   const tokens: readonly GatewayToken[] = [
     { token: kept.writeToken, scope: 'write', id: 'write token' },

@@ -68,9 +68,12 @@ export type {
   ObjectRange,
   ObjectReader,
   ObjectStore,
+  ObjectTail,
   Principal,
   PutOptions,
   RequestHead,
+  SignedGet,
+  SignedGetOptions,
   SignedPut,
   SignedPutOptions,
   StoredValue,
@@ -88,13 +91,18 @@ export { isTokenScope, TOKEN_SCOPES } from './scopes.js';
 export {
   createDiskStore,
   createMemoryStore,
+  createS3Store,
   type DiskStoreOptions,
   isObjectKey,
+  isS3Place,
   type KeptSecrets,
   keptSecrets,
   keptTokenKeys,
   MAX_VALUE_BYTES,
   prefixedStore,
+  type S3Options,
+  secretsInValues,
+  tokenKeysInValues,
 } from './stores/index.js';
 export { isTenant, tenantStore, tenantsOf } from './tenants.js';
 export { createThreadVerifier } from './thread-verifier.js';

@@ -39,6 +39,7 @@ export async function* piecesOfReader(
   end: number,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const buffer = new Uint8Array(Math.min(PIECE_BYTES, end));
+  reader.expect?.(0, end);
   for (let at = 0; at < end; at += buffer.length) {
     const piece = buffer.subarray(0, Math.min(buffer.length, end - at));
     await reader.readAt(piece, at);

@@ -157,14 +157,18 @@ function toldStore(store: ObjectStore, metrics: GatewayMetrics, clock: Clock): O
   }
   const reader = (inner: ObjectReader): ObjectReader => ({
     sizeBytes: inner.sizeBytes,
+    expect: (start, end) => inner.expect?.(start, end),
     readAt: (into, offset) => told('read', () => inner.readAt(into, offset)),
     close: () => inner.close(),
   });
-  const { putFrom, signedPut, check } = store;
+  const { putFrom, readTail, signedPut, check } = store;
   return {
     ...store,
     head: (key) => told('head', () => store.head(key)),
     read: (key, range) => told('read', () => store.read(key, range)),
+    ...(readTail && {
+      readTail: (key, bytes) => told('read', () => readTail.call(store, key, bytes)),
+    }),
     open: async (key) => {
       const opened = await told('open', () => store.open(key));
       return opened && reader(opened);

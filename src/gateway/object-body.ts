@@ -33,7 +33,10 @@ export function objectBody(options: {
       const whole = filled === 0 && into.length <= length - done;
       const target = whole ? into : into.subarray(filled, filled + length - done);
       if (part instanceof Uint8Array) target.set(part.subarray(done, done + target.length));
-      else await reader.readAt(target, part.start + done);
+      else {
+        if (done === 0) reader.expect?.(part.start, part.end);
+        await reader.readAt(target, part.start + done);
+      }
       filled += target.length;
       done += target.length;
       if (done < length) break;

@@ -75,6 +75,23 @@ export interface SignedPut {
   readonly headers: HttpHeaders;
 }
 
+/** What a signed request may read, and for how long: bytes `[start, end)`, at least one. */
+export interface SignedGetOptions extends ObjectRange {
+  readonly lifetimeMs: number;
+}
+
+/** A GET of one range that anybody may send who has it, with that range in its `Range` header. */
+export interface SignedGet {
+  /** Absolute. A secret until it has expired. */
+  readonly url: string;
+}
+
+/** The end of an object, and what `head` says of it. */
+export interface ObjectTail {
+  readonly bytes: Uint8Array;
+  readonly info: ObjectInfo;
+}
+
 /** What a store says about its place. */
 export interface StoreState {
   /** `full`: nothing can be added; `read-only`: nothing can be written. */
@@ -97,6 +114,12 @@ export interface ObjectStore {
   head(key: string): Promise<ObjectInfo | null>;
   /** A copy of the object or of a range of it; null when there is no such object. */
   read(key: string, range?: ObjectRange): Promise<Uint8Array | null>;
+  /**
+   * A copy of the last `bytes` of the object, or of all of a shorter one, with what `head` says of the same
+   * version; null when there is no such object. Absent where that is no fewer requests than `head` and
+   * `read`.
+   */
+  readTail?(key: string, bytes: number): Promise<ObjectTail | null>;
   /** The object, open for reads into memory of the caller; null when there is no such object. */
   open(key: string): Promise<ObjectReader | null>;
   /**
@@ -120,6 +143,11 @@ export interface ObjectStore {
    * and with 403 or 400 when its time is over.
    */
   signedPut?(key: string, options: SignedPutOptions): Promise<SignedPut>;
+  /**
+   * A request by which a client reads a range of an object by itself, without the bytes passing here.
+   * Absent where only the gateway can read. Any other range has to fail with 403.
+   */
+  signedGet?(key: string, options: SignedGetOptions): Promise<SignedGet>;
   /** The object was read and is what it should be: `intact` may be true from now on. */
   seal?(key: string, version: string): Promise<void>;
   /** Objects whose key starts with `prefix`: one to four whole segments and a `/`. Any order. */
@@ -171,6 +199,8 @@ export interface ValueEntry {
 /** An open object. */
 export interface ObjectReader {
   readonly sizeBytes: number;
+  /** Says that bytes `[start, end)` are read next, in order: they may be asked for at once. */
+  expect?(start: number, end: number): void;
   /** Fills `into` with the bytes from `offset` on; an end before that is `TRUNCATED`. */
   readAt(into: Uint8Array, offset: number): Promise<void>;
   close(): Promise<void>;

@@ -191,7 +191,7 @@ const ROWS: readonly Row[] = [
     PATH,
   ],
   ['demo @NONE', 3, /^"@NONE" expected a file to demonstrate with/, PATH],
-  ['serve', 2, 'serve expected --data DIR', 'See orbweaver serve --help.'],
+  ['serve', 2, 'serve expected --data PLACE', 'See orbweaver serve --help.'],
   [
     'completion csh',
     2,

@@ -43,12 +43,7 @@ export async function keptSecrets(
   return guarded(`reading the secrets in ${path}`, async () => {
     const kept = await readKept(path, clock);
     if (kept !== null) return kept;
-    const text = `${JSON.stringify({
-      version: 1,
-      secret: hexEncode(random(32)),
-      readToken: createToken(random),
-      writeToken: createToken(random),
-    })}\n`;
+    const text = newSecrets(random);
     try {
       await makeFolder(folder);
       await create(path, join(folder, `${FILE_NAME}.${hexEncode(random(8))}`), text);
@@ -56,10 +51,10 @@ export async function keptSecrets(
     } catch (error) {
       if (!isReadOnly(error)) throw error;
       const warning = `tokens and the URL secret last until the end of this process: ${path} cannot be written (${systemCode(error)})`;
-      return { ...parse(path, text), warning };
+      return { ...parseSecrets(path, text), warning };
     }
     // Not what was just written: somebody else may have been first.
-    return (await readKept(path, clock)) ?? parse(path, text);
+    return (await readKept(path, clock)) ?? parseSecrets(path, text);
   });
 }
 
@@ -106,11 +101,23 @@ async function readKept(path: string, clock: Clock): Promise<KeptSecrets | null>
     const warning = isOpen
       ? `${path} can be read by others (mode 0${(mode & 0o777).toString(8)}): chmod 600 it`
       : null;
-    return { ...parse(path, text), warning };
+    return { ...parseSecrets(path, text), warning };
   }
 }
 
-function parse(path: string, text: string): KeptSecrets {
+/** Text of secrets that are made anew. */
+export function newSecrets(random: RandomBytes): string {
+  const secrets = {
+    version: 1,
+    secret: hexEncode(random(32)),
+    readToken: createToken(random),
+    writeToken: createToken(random),
+  };
+  return `${JSON.stringify(secrets)}\n`;
+}
+
+/** @throws OrbweaverError `STORAGE_FAILED` for what is none of ours */
+export function parseSecrets(path: string, text: string): KeptSecrets {
   try {
     const { version, secret, readToken, writeToken } = JSON.parse(text) as Record<string, unknown>;
     const isToken = (token: unknown): token is string =>

@@ -47,9 +47,7 @@ export function keptTokenKeys(directory: string): TokenKeys {
         const temporary = join(folder, `.${key.id}`);
         const file = await open(temporary, 'wx', 0o600);
         try {
-          const { id, createdMs } = key;
-          const text = JSON.stringify({ version: 1, id, createdMs, secret: hexEncode(key.secret) });
-          await writeFile(file, `${text}\n`);
+          await writeFile(file, keyText(key));
           await file.sync();
         } finally {
           await file.close();
@@ -71,7 +69,12 @@ export function keptTokenKeys(directory: string): TokenKeys {
   };
 }
 
-function parseKey(path: string, id: string, text: string): TokenKey {
+export function keyText({ id, createdMs, secret }: TokenKey): string {
+  return `${JSON.stringify({ version: 1, id, createdMs, secret: hexEncode(secret) })}\n`;
+}
+
+/** @throws OrbweaverError `STORAGE_FAILED` for what is none of ours */
+export function parseKey(path: string, id: string, text: string): TokenKey {
   try {
     const { version, createdMs, secret } = JSON.parse(text) as Record<string, unknown>;
     const isSecret = typeof secret === 'string' && /^[0-9a-f]{64}$/.test(secret);

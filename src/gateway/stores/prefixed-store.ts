@@ -15,7 +15,7 @@ export function prefixedStore(store: ObjectStore, prefix: string): ObjectStore {
     throw new RangeError(`"prefix" leaves no room for a key: ${JSON.stringify(prefix)}`);
   }
   const at = keysBelow(prefix);
-  const { putFrom, signedPut, seal, values, check } = store;
+  const { putFrom, readTail, signedPut, signedGet, seal, values, check } = store;
   return {
     head: async (key) => store.head(at(key)),
     read: async (key, range) => store.read(at(key), range),
@@ -27,6 +27,10 @@ export function prefixedStore(store: ObjectStore, prefix: string): ObjectStore {
     }),
     ...(signedPut && {
       signedPut: async (key, options) => signedPut.call(store, at(key), options),
+    }),
+    ...(readTail && { readTail: async (key, bytes) => readTail.call(store, at(key), bytes) }),
+    ...(signedGet && {
+      signedGet: async (key, options) => signedGet.call(store, at(key), options),
     }),
     ...(seal && { seal: async (key, version) => seal.call(store, at(key), version) }),
     async *list(below) {

@@ -24,8 +24,18 @@ async function* streamOf(
   }
 }
 
+/** What implementations may do in one of two ways. */
+export interface StoreTraits {
+  /** Who reads an object that is replaced goes on reading the old one; else it is told. @default true */
+  readonly readersKeepOld?: boolean | undefined;
+}
+
 /** What every object store has to do: one suite, run over each implementation. */
-export function storeSuite(name: string, open: () => Promise<ObjectStore>): void {
+export function storeSuite(
+  name: string,
+  open: () => Promise<ObjectStore>,
+  { readersKeepOld = true }: StoreTraits = {},
+): void {
   const bytes = generate({ kind: 'splitmix64', seed: 1, bytes: 700_001 });
   const collect = async (source: AsyncIterable<Uint8Array>): Promise<Uint8Array> => {
     const pieces: Uint8Array[] = [];
@@ -97,7 +107,7 @@ export function storeSuite(name: string, open: () => Promise<ObjectStore>): void
       expect(empty.filter(Boolean)).toHaveLength(1);
     });
 
-    it('replaces in one step: who reads the old one goes on reading it', async () => {
+    it('replaces in one step: who reads the old one goes on, or is told, and sees no mixture', async () => {
       const store = await open();
       const other = bytes.slice(0, 500_000).reverse();
       await store.put('xorbs/abc', bytes);
@@ -105,8 +115,11 @@ export function storeSuite(name: string, open: () => Promise<ObjectStore>): void
       const reader = await store.open('xorbs/abc');
       expect(await store.put('xorbs/abc', other, { replace: true })).toBe(true);
       const half = new Uint8Array(350_000);
-      await reader?.readAt(half, 350_001);
-      expect(same(half, bytes.subarray(350_001))).toBe(true);
+      const reading = reader?.readAt(half, 350_001);
+      if (readersKeepOld) {
+        await reading;
+        expect(same(half, bytes.subarray(350_001))).toBe(true);
+      } else await expect(reading).rejects.toMatchObject({ code: 'STORAGE_FAILED' });
       await reader?.close();
       expect(same(await store.read('xorbs/abc'), other)).toBe(true);
       expect(same(await collect(streamOf(store, 'xorbs/abc')), other)).toBe(true);
@@ -299,6 +312,63 @@ export function storeSuite(name: string, open: () => Promise<ObjectStore>): void
       const both = await part('incoming/e', 700_001);
       const won = await Promise.all([putFrom('xorbs/e', both), putFrom('xorbs/e', both)]);
       expect(won.filter((one) => one === true)).toHaveLength(1);
+    });
+
+    it('reads the end of an object with what is known of it, where it can', async () => {
+      const store = await open();
+      await store.put('files/a', bytes);
+      await store.put('files/empty', new Uint8Array(0));
+      for (const count of [1, 700_000, 700_001, 900_000]) {
+        const tail = await store.readTail?.('files/a', count);
+        if (tail === undefined) return;
+        expect(same(tail?.bytes ?? null, bytes.subarray(Math.max(0, 700_001 - count)))).toBe(true);
+        expect(tail?.info).toEqual(await store.head('files/a'));
+      }
+      expect((await store.readTail?.('files/empty', 5))?.bytes).toEqual(new Uint8Array(0));
+      expect(await store.readTail?.('files/none', 5)).toBeNull();
+    });
+
+    it('reads in any order, at the same time, and as was announced', async () => {
+      const store = await open();
+      await store.put('files/a', bytes);
+      const reader = await store.open('files/a');
+      reader?.expect?.(1000, 200_000);
+      const places: readonly (readonly [number, number])[] = [
+        [1000, 50_000],
+        [51_000, 149_000],
+        [600_000, 100_001],
+        [0, 10],
+        [10, 0],
+        [10, 600_000],
+      ];
+      const readAt = async ([at, length]: readonly [number, number]): Promise<void> => {
+        const into = new Uint8Array(length);
+        await reader?.readAt(into, at);
+        expect(same(into, bytes.subarray(at, at + length)), `${at}`).toBe(true);
+      };
+      for (const place of places) await readAt(place);
+      await Promise.all(places.map(readAt));
+      await reader?.close();
+    });
+
+    it('stores bodies of several parts, and only if the key is free', async () => {
+      const store = await open();
+      const large = new Uint8Array(17 * 1024 * 1024 + 5);
+      for (let at = 0; at < large.length; at += bytes.length) {
+        large.set(bytes.subarray(0, large.length - at), at);
+      }
+      const pieces = async function* (): AsyncGenerator<Uint8Array> {
+        for (let at = 0; at < large.length; at += 999_999) yield large.subarray(at, at + 999_999);
+      };
+      const won = await Promise.all([
+        store.put('xorbs/large', large),
+        store.put('xorbs/large', pieces()),
+      ]);
+      expect(won.filter(Boolean)).toHaveLength(1);
+      expect(same(await collect(streamOf(store, 'xorbs/large')), large)).toBe(true);
+      expect(await store.put('xorbs/large', pieces())).toBe(false);
+      expect(await store.put('xorbs/large', pieces(), { replace: true })).toBe(true);
+      expect(same(await store.read('xorbs/large'), large)).toBe(true);
     });
 
     it('leaves a stream early without trouble', async () => {
