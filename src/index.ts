@@ -68,5 +68,7 @@ export type {
   RequestDispatcher,
   RetryEvent,
   RetryOptions,
+  TokenOption,
   TokenSource,
+  TokenUrl,
 } from './transport/index.js';

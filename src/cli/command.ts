@@ -90,6 +90,12 @@ export const TOKEN_FILE: OptionSpec = {
   help: 'the token, read from a file; read again when it is refused',
 };
 
+export const TOKEN_URL: OptionSpec = {
+  name: 'token-url',
+  value: 'URL',
+  help: 'URL that gives tokens for the store; the token is sent to it instead',
+};
+
 /** Caps of what a command moves. */
 export const LIMITS: readonly OptionSpec[] = [
   { name: 'limit-upload', value: 'BYTES', help: 'most bytes per second sent, such as 2MiB' },

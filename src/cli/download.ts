@@ -10,6 +10,7 @@ import {
   type ParsedArgs,
   SERVER,
   TOKEN_FILE,
+  TOKEN_URL,
   usage,
 } from './command.js';
 import type { CliContext, Command } from './context.js';
@@ -69,6 +70,7 @@ right is not fetched again.`,
     ...FOLDER_DOWNLOAD,
     ...HUB_DOWNLOAD,
     TOKEN_FILE,
+    TOKEN_URL,
     ...NETWORK,
     ...LIMITS,
     ...COMPUTE,

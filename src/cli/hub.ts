@@ -246,7 +246,11 @@ async function withHub(
   // A store of the plain protocol that the environment names is no Hub.
   const hubless = { ...context, env: { ...env, ORBWEAVER_ENDPOINT: '', ORBWEAVER_TOKEN: '' } };
   const settings = await settingsOf(args, hubless);
-  const token = settings.connection.token ?? (await hubTokenOf(env));
+  const given = settings.connection.token;
+  if (typeof given === 'object' && 'refreshUrl' in given) {
+    throw usage('hf:// expected --token or --token-file, got --token-url: the Hub has its own');
+  }
+  const token = given ?? (await hubTokenOf(env));
   const secrets = secretsOf(
     ['--token', settings.tokenText ?? (typeof token === 'string' ? token : '')],
     env,

@@ -8,6 +8,7 @@ import {
   type ParsedArgs,
   SERVER,
   TOKEN_FILE,
+  TOKEN_URL,
 } from './command.js';
 import { computeOptionsOf, kernelNote, openClient } from './compute.js';
 import type { CliContext } from './context.js';
@@ -20,6 +21,7 @@ import { stateFolderOf, stateWarning } from './state.js';
 export const CLIENT: readonly OptionSpec[] = [
   ...SERVER,
   TOKEN_FILE,
+  TOKEN_URL,
   ...NETWORK,
   ...LIMITS,
   ...COMPUTE,

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import type { ClientOptions } from '../index.js';
+import type { ClientOptions, TokenSource, TokenUrl } from '../index.js';
 import { type ParsedArgs, usage, withMore } from './command.js';
 import { limitOptionsOf } from './compute.js';
 import type { CliContext } from './context.js';
@@ -24,8 +24,8 @@ export interface Settings {
   readonly endpoint: string | null;
   readonly connection: Pick<
     ClientOptions,
-    'token' | 'proxy' | 'noProxy' | 'ca' | 'limitUpload' | 'limitDownload'
-  >;
+    'proxy' | 'noProxy' | 'ca' | 'limitUpload' | 'limitDownload'
+  > & { readonly token?: string | TokenSource | TokenUrl | undefined };
   /** The token as it is now, to be masked. */
   readonly tokenText: string | undefined;
 }
@@ -35,6 +35,7 @@ const NAMES = [
   'endpoint',
   'token',
   'token-file',
+  'token-url',
   'proxy',
   'ca',
   'limit-upload',
@@ -59,13 +60,15 @@ export async function settingsOf(args: ParsedArgs, context: CliContext): Promise
       (NAMES as readonly string[]).includes(name) ? place(name) : undefined;
   const all = withMore(withMore(args, known(fromEnv)), fromConfig);
   const endpoint = all.text('endpoint') ?? null;
-  const token = await tokenOf([args.text, fromEnv, fromConfig], cwd);
+  const places = [args.text, fromEnv, fromConfig];
+  const token = await tokenOf(places, cwd);
+  const tokenUrl = places.map((place) => place('token-url')).find((url) => url !== undefined);
   const ca = args.text('ca') ?? fromEnv('ca') ?? env['SSL_CERT_FILE'] ?? fromConfig('ca');
   return {
     args: all,
     endpoint,
     connection: {
-      token: token?.source,
+      token: tokenUrl === undefined ? token?.source : tokenUrlOf(tokenUrl, token?.text),
       ...proxyOf(endpoint, [args.text('proxy') ?? fromEnv('proxy'), fromConfig('proxy')], env),
       ca: ca ? await textOf(ca, '--ca', cwd) : undefined,
       ...limitOptionsOf(all),
@@ -129,7 +132,7 @@ async function configOf({ env, cwd }: CliContext): Promise<ReadonlyMap<string, s
 async function tokenOf(
   places: readonly Place[],
   cwd: string,
-): Promise<{ readonly source: NonNullable<ClientOptions['token']>; readonly text: string } | null> {
+): Promise<{ readonly source: string | TokenSource; readonly text: string } | null> {
   for (const place of places) {
     const token = place('token');
     const file = place('token-file');
@@ -148,6 +151,15 @@ async function tokenOf(
     return { source: { get, refresh }, text };
   }
   return null;
+}
+
+/** The URL is not shown: it may hold a secret. */
+function tokenUrlOf(url: string, token: string | undefined): TokenUrl {
+  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
+    throw usage('--token-url expected an http or https URL');
+  }
+  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  return { refreshUrl: url, headers };
 }
 
 async function textOf(path: string, option: string, cwd: string): Promise<string> {

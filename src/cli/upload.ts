@@ -14,6 +14,7 @@ import {
   NETWORK,
   type ParsedArgs,
   SERVER,
+  TOKEN_URL,
   usage,
 } from './command.js';
 import type { CliContext, Command } from './context.js';
@@ -44,6 +45,7 @@ With an hf:// address files or one folder go to a repository of a Hub and are co
 --endpoint, $HF_ENDPOINT or huggingface.co, with the token of --token, $HF_TOKEN or hf auth login.`,
   options: [
     ...SERVER,
+    TOKEN_URL,
     { name: 'sha256', help: "also compute each file's SHA-256 and register it" },
     { name: 'expand', help: 'PATHs are ZIP archives: upload their entries as files' },
     { name: 'allow-append', help: 'send growing files (logs) up to the size they had' },

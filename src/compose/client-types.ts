@@ -9,7 +9,7 @@ import type {
   RequestDispatcher,
   RetryEvent,
   RetryOptions,
-  TokenSource,
+  TokenOption,
 } from '../transport/index.js';
 import type { ClientEditOptions, ClientSplice, EditResult } from './edit.js';
 import type { FolderMethods } from './folder-client.js';
@@ -32,8 +32,11 @@ export interface ClientOptions extends ComputeOptions {
    * `undefined` is refused: it is a variable that was never set.
    */
   readonly endpoint?: string | null;
-  /** Bearer token, or where to get one and a newer one. @default none is sent */
-  readonly token?: string | TokenSource | undefined;
+  /**
+   * Bearer token, or where to get one: a function, an object with `get` and `refresh`, or the URL of
+   * tokens that end, `{ refreshUrl, headers }`. @default none is sent
+   */
+  readonly token?: TokenOption | undefined;
   /** Known chunks: refer to them or store them again. @default 'balanced' */
   readonly placement?: PlacementName | undefined;
   /**

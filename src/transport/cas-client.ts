@@ -18,7 +18,8 @@ import { createReadRanges } from './read-ranges.js';
 import { createReconstructionQuery } from './reconstruction.js';
 import { createShardUpload } from './shard-upload.js';
 import { createTokens, withToken } from './token.js';
-import { createUrlPolicy, type UrlPolicy, withUrlPolicy } from './url-policy.js';
+import { createTokenUrl, isTokenUrl, secretsOfTokenUrl } from './token-url.js';
+import { createUrlPolicy, withUrlPolicy } from './url-policy.js';
 import { watchdog } from './watchdog.js';
 import { createWire } from './wires/choose.js';
 import type { Wire } from './wires/connect.js';
@@ -38,7 +39,7 @@ import { createXorbUpload } from './xorb-upload.js';
 export function createCasClient(options: CasClientOptions): CasClient {
   const checked = checkCasClientOptions(options);
   const scopes = createCallScopes(checked.clock);
-  const { context, wire } = createContext(checked);
+  const { context, wire } = createContext(checked, scopes);
   const queries = createDedupQueries(context, checked.dedupTimeoutMs);
   const { grants, crc64 } = checked;
   const putXorb = createXorbUpload(context, { policy: grants, crc64 });
@@ -106,12 +107,21 @@ async function within<T>(
   }
 }
 
-function createContext(options: CheckedCasClientOptions): { context: Context; wire: Wire } {
-  const { clock, random, retry, stallTimeoutMs } = options;
+function createContext(
+  options: CheckedCasClientOptions,
+  scopes: CallScopes,
+): { context: Context; wire: Wire } {
+  const { clock, random, retry, stallTimeoutMs, token } = options;
   const masker = createMasker([...Object.values(options.headers), options.proxy?.password ?? '']);
+  const tokenHosts: string[] = [];
+  if (isTokenUrl(token)) {
+    for (const secret of secretsOfTokenUrl(token)) masker.add(secret);
+    // The caller named it: it may be anywhere.
+    tokenHosts.push(new URL(token.refreshUrl).hostname);
+  }
   const policy = createUrlPolicy({
     endpoint: options.endpoint,
-    allowHosts: options.allowHosts,
+    allowHosts: [...options.allowHosts, ...tokenHosts],
     lookup: options.lookup,
   });
   const wire = createWire(options, {
@@ -123,7 +133,8 @@ function createContext(options: CheckedCasClientOptions): { context: Context; wi
     clock,
   });
   const reachedHosts = new Set<string>();
-  const context: Context = {
+  const limited = createLimitedSend(options, { masker, wire, reachedHosts });
+  const plain: Context = {
     endpoint: options.endpoint,
     masker,
     clock,
@@ -132,37 +143,36 @@ function createContext(options: CheckedCasClientOptions): { context: Context; wi
     reachedHosts,
     onRetry: options.onRetry,
     budget: options.budget,
-    send: createSend(options, { masker, policy, wire, reachedHosts }),
+    send: limited,
     commonHeaders: { 'user-agent': options.userAgent },
     stallTimeoutMs,
     responseTimeoutMs: options.responseTimeoutMs,
     dense: null,
   };
-  return { context, wire };
+  const source = isTokenUrl(token)
+    ? createTokenUrl({ context: plain, scopes, source: token })
+    : token;
+  const casHeaders = {
+    ...options.headers,
+    ...(options.sessionId === '' ? {} : { 'x-xet-session-id': options.sessionId }),
+  };
+  const tokens = createTokens(source, masker);
+  const send = withToken({ tokens, masker, casHeaders })(withUrlPolicy(policy)(limited));
+  return { context: { ...plain, send }, wire };
 }
 
-/** One layer around the next; `call.ts` has the picture. */
-function createSend(
-  options: CheckedCasClientOptions,
+/** The inner layers; `call.ts` has the picture. */
+function createLimitedSend(
+  { clock, stallTimeoutMs, retry, rates }: CheckedCasClientOptions,
   parts: {
     readonly masker: Masker;
-    readonly policy: UrlPolicy;
     readonly wire: Wire;
     readonly reachedHosts: Set<string>;
   },
 ): Send {
-  const { clock, stallTimeoutMs, retry, sessionId, rates } = options;
-  const { masker, policy, wire, reachedHosts } = parts;
-  const casHeaders = {
-    ...options.headers,
-    ...(sessionId === '' ? {} : { 'x-xet-session-id': sessionId }),
-  };
-  const tokens = createTokens(options.token, masker);
+  const { masker, wire, reachedHosts } = parts;
   const limiter = createHostLimiter(clock, retry.maxRetryAfterMs);
   const writeSizes = createWriteSizes();
-
   const watched = watchdog({ clock, masker, writeSizes, rates, stallTimeoutMs })(wire.exchange);
-  const limited = limit(limiter, reachedHosts, clock)(watched);
-  const judged = withUrlPolicy(policy)(limited);
-  return withToken({ tokens, masker, casHeaders })(judged);
+  return limit(limiter, reachedHosts, clock)(watched);
 }

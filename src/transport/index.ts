@@ -8,7 +8,9 @@ export type {
   NameLookup,
   RequestDispatcher,
   RetryEvent,
+  TokenOption,
   TokenSource,
+  TokenUrl,
 } from './ports.js';
 export { DEFAULT_RETRY, type RetryOptions } from './retry-table.js';
 export type { Rates } from './watchdog.js';

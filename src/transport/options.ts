@@ -5,8 +5,16 @@ import { type RandomSource, SYSTEM_CLOCK, systemRandom } from '../platform/index
 import { type Crc64OfPieces, crc64OfPieces, type GrantPolicy } from './grants.js';
 import { createMasker, maskUrl } from './mask.js';
 import { createNoProxy } from './no-proxy.js';
-import type { NameLookup, RequestDispatcher, RetryEvent, TokenSource } from './ports.js';
+import type {
+  NameLookup,
+  RequestDispatcher,
+  RetryEvent,
+  TokenOption,
+  TokenSource,
+  TokenUrl,
+} from './ports.js';
 import { DEFAULT_RETRY, type RetryOptions } from './retry-table.js';
+import { checkTokenUrl, isTokenUrl, tokenSourceOf } from './token-url.js';
 import type { Rates } from './watchdog.js';
 
 /** Options of `createCasClient`. Only `endpoint` and `token` are needed. */
@@ -14,7 +22,7 @@ export interface CasClientOptions {
   /** Base URL of the CAS, `https:` or `http:`; a path is kept, a query is refused. */
   readonly endpoint: string;
   /** The CAS token or where it comes from; `''` for a server that wants none. */
-  readonly token: TokenSource | string;
+  readonly token: TokenOption;
   /**
    * Sent to every host.
    * @default DEFAULT_USER_AGENT
@@ -158,7 +166,7 @@ interface Times {
 /** The options with every default filled in. */
 export interface CheckedCasClientOptions extends Times {
   readonly endpoint: URL;
-  readonly token: TokenSource | string;
+  readonly token: TokenSource | TokenUrl | string;
   readonly userAgent: string;
   readonly sessionId: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -309,10 +317,14 @@ function checkCertificates(ca: string): string {
   return ca;
 }
 
-function checkToken(token: TokenSource | string): TokenSource | string {
+function checkToken(token: TokenOption): TokenSource | TokenUrl | string {
   if (typeof token === 'string') return token;
+  if (typeof token === 'function') return tokenSourceOf(token);
+  if (isTokenUrl(token)) return checkTokenUrl(token);
   if (typeof token?.get !== 'function') {
-    throw new TypeError('"token" expected a string or an object with get()');
+    throw new TypeError(
+      '"token" expected a string, a function, an object with get() or a refreshUrl',
+    );
   }
   return token;
 }

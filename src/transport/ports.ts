@@ -16,6 +16,21 @@ export interface TokenSource {
   refresh?(): Promise<string>;
 }
 
+/**
+ * A URL that gives tokens for the store, in the form of the Hub's: JSON of `accessToken`, `exp` and
+ * `casUrl`, or headers of the same meaning. It is asked when a token is needed, a minute before the last
+ * one ends, and when the store refuses one.
+ */
+export interface TokenUrl {
+  /** `https:` or `http:`, without a user name. Redirects are followed on the same origin only. */
+  readonly refreshUrl: string;
+  /** Sent to that URL and nowhere else, such as `{ authorization: 'Bearer …' }`. @default {} */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Everything that a token may come from; a function is asked for each request. */
+export type TokenOption = string | TokenSource | TokenUrl | (() => string | Promise<string>);
+
 /** One failed attempt that will be repeated. Contains no secret. */
 export interface RetryEvent {
   /** What was being done, for example `POST /v1/xorbs`. */

@@ -81,6 +81,8 @@ export function withToken({ tokens, masker, casHeaders }: TokenPorts): Layer {
       );
     } catch (exception) {
       call.scope.check();
+      // A URL of tokens that failed as any other request does, to be asked again like one.
+      if (exception instanceof AttemptFailure) throw exception;
       if (isOrbweaverError(exception)) {
         throw new AttemptFailure(exception, { retry: exception.retryable });
       }

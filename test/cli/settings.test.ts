@@ -2,7 +2,15 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { LIMITS, NETWORK, parseWith, SERVER, TOKEN_FILE, tableOf } from '../../src/cli/command.js';
+import {
+  LIMITS,
+  NETWORK,
+  parseWith,
+  SERVER,
+  TOKEN_FILE,
+  TOKEN_URL,
+  tableOf,
+} from '../../src/cli/command.js';
 import { serverSettingsOf, settingsOf } from '../../src/cli/settings.js';
 import type { TokenSource } from '../../src/index.js';
 import { contextOf } from './context.js';
@@ -11,6 +19,7 @@ import { inProcess } from './in-process.js';
 const OPTIONS = tableOf([
   ...SERVER,
   TOKEN_FILE,
+  TOKEN_URL,
   ...NETWORK,
   ...LIMITS,
   { name: 'max-memory', value: 'BYTES', help: '' },
@@ -91,6 +100,18 @@ describe('settings', () => {
     const both = settings(['--token-file', 'token', '--token', 't']);
     await expect(both).rejects.toThrow('got both');
     await expect(settings(['--token-file', 'none'])).rejects.toThrow('"none": ENOENT');
+  });
+
+  it('have a URL of tokens, which the token is for', async () => {
+    const { connection, tokenText } = await settings(['--token-url', 'https://hub.example/x'], {
+      ORBWEAVER_TOKEN: 'token-of-env',
+    });
+    const headers = { authorization: 'Bearer token-of-env' };
+    expect(connection.token).toEqual({ refreshUrl: 'https://hub.example/x', headers });
+    expect(tokenText).toBe('token-of-env');
+    const bare = await settings([], { ORBWEAVER_TOKEN_URL: 'https://hub.example/y' });
+    expect(bare.connection.token).toEqual({ refreshUrl: 'https://hub.example/y', headers: {} });
+    await expect(settings(['--token-url', 'hub.example'])).rejects.toThrow('--token-url expected');
   });
 
   it('trust the certificates of a file', async () => {
