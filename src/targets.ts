@@ -23,7 +23,6 @@ export {
   TARGET_SERVER_KINDS,
   type TargetServerOptions,
 } from './compose/target-server.js';
-export { createTargetWire, type TargetWire } from './compose/target-wire.js';
 export { type TargetOutcome, type TargetUploadOptions, uploadToTarget } from './compose/targets.js';
 export {
   type CancelStoredOptions,

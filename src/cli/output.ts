@@ -84,7 +84,12 @@ function systemText({ code = '', path, syscall, message }: NodeJS.ErrnoException
 export function reportFailure(stream: Writable, failure: Failure, json: boolean): void {
   const { code, message, hint } = failure;
   if (json) writeJson(stream, { type: 'error', code, message, hint });
-  else stream.write(`orbweaver: ${printable(message)} (${code})\n  ${hint}\n`);
+  else stream.write(`${sentenceOf(failure)}\n  ${hint}\n`);
+}
+
+/** One code for people, ours: what the system calls it stands there in words already. */
+function sentenceOf({ code, message }: Pick<Failure, 'code' | 'message'>): string {
+  return `orbweaver: ${printable(message.replace(/ \(E[A-Z0-9]+\)$/, ''))} (${code})`;
 }
 
 /** A failure of one file among several; `fields` are those of the error, where they are known. */
@@ -107,9 +112,7 @@ export function reportFailed(
     return first.exitCode;
   }
   if (!json) {
-    for (const { code, message } of told) {
-      stream.write(`orbweaver: ${printable(message)} (${code})\n`);
-    }
+    for (const failure of told) stream.write(`${sentenceOf(failure)}\n`);
     for (const hint of new Set(told.map(({ hint }) => hint))) stream.write(`  ${hint}\n`);
   } else if (doneCount === 0) reportFailure(stream, first, json);
   return doneCount === 0 ? first.exitCode : EXIT.partial;

@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Clock } from '../flow/index.js';
@@ -128,9 +129,15 @@ export async function totalBytesOf(
   { cwd, interactive }: Pick<CliContext, 'cwd' | 'interactive'>,
 ): Promise<number | undefined> {
   if (!interactive || paths.includes('-')) return undefined;
+  const found: (Stats | null)[] = [];
+  for (const path of paths) found.push(await stat(resolve(cwd, path)).catch(() => null));
+  return sumOfSizes(found);
+}
+
+/** Bytes of what was found; undefined where something of unknown size is among it. */
+export function sumOfSizes(found: readonly (Stats | null)[]): number | undefined {
   let total = 0;
-  for (const path of paths) {
-    const stats = await stat(resolve(cwd, path)).catch(() => null);
+  for (const stats of found) {
     if (stats?.isFile()) total += stats.size;
     else if (stats?.isFIFO() || stats?.isCharacterDevice()) return undefined;
   }

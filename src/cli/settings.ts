@@ -22,13 +22,18 @@ export interface Settings {
   readonly args: ParsedArgs;
   /** Null: none was given. */
   readonly endpoint: string | null;
-  readonly connection: Pick<
-    ClientOptions,
-    'proxy' | 'noProxy' | 'ca' | 'limitUpload' | 'limitDownload'
-  > & { readonly token?: string | TokenSource | TokenUrl | undefined };
+  readonly connection: NetworkSettings & {
+    readonly token?: string | TokenSource | TokenUrl | undefined;
+  };
   /** The token as it is now, to be masked. */
   readonly tokenText: string | undefined;
 }
+
+/** How a server is reached. */
+export type NetworkSettings = Pick<
+  ClientOptions,
+  'proxy' | 'noProxy' | 'ca' | 'limitUpload' | 'limitDownload'
+>;
 
 /** What may stand in the environment and the config file. */
 const NAMES = [
@@ -49,32 +54,68 @@ type Place = (name: string) => string | undefined;
 
 /** @throws OrbweaverError USAGE */
 export async function settingsOf(args: ParsedArgs, context: CliContext): Promise<Settings> {
-  const { env, cwd } = context;
+  const { cwd } = context;
   const config = await configOf(context);
-  const fromEnv: Place = (name) =>
-    env[`ORBWEAVER_${name.toUpperCase().replaceAll('-', '_')}`] || undefined;
+  const fromEnv = envPlace(context);
   const fromConfig: Place = (name) => config.get(name);
-  const known =
-    (place: Place): Place =>
-    (name) =>
-      (NAMES as readonly string[]).includes(name) ? place(name) : undefined;
   const all = withMore(withMore(args, known(fromEnv)), fromConfig);
   const endpoint = all.text('endpoint') ?? null;
   const places = [args.text, fromEnv, fromConfig];
   const token = await tokenOf(places, cwd);
   const tokenUrl = places.map((place) => place('token-url')).find((url) => url !== undefined);
-  const ca = args.text('ca') ?? fromEnv('ca') ?? env['SSL_CERT_FILE'] ?? fromConfig('ca');
   return {
     args: all,
     endpoint,
     connection: {
       token: tokenUrl === undefined ? token?.source : tokenUrlOf(tokenUrl, token?.text),
-      ...proxyOf(endpoint, [args.text('proxy') ?? fromEnv('proxy'), fromConfig('proxy')], env),
-      ca: ca ? await textOf(ca, '--ca', cwd) : undefined,
-      ...limitOptionsOf(all),
+      ...(await networkOf(endpoint, { args, all, fromEnv, fromConfig }, context)),
     },
     tokenText: token?.text,
   };
+}
+
+/**
+ * How a server other than a store is reached: the same places, without endpoint and token, which are the
+ * store's. @throws OrbweaverError USAGE
+ */
+export async function networkSettingsOf(
+  url: string,
+  args: ParsedArgs,
+  context: CliContext,
+): Promise<NetworkSettings> {
+  const config = await configOf(context);
+  const fromEnv = envPlace(context);
+  const fromConfig: Place = (name) => config.get(name);
+  const all = withMore(withMore(args, known(fromEnv)), fromConfig);
+  return networkOf(url, { args, all, fromEnv, fromConfig }, context);
+}
+
+async function networkOf(
+  url: string | null,
+  places: {
+    readonly args: ParsedArgs;
+    readonly all: ParsedArgs;
+    readonly fromEnv: Place;
+    readonly fromConfig: Place;
+  },
+  { env, cwd }: CliContext,
+): Promise<NetworkSettings> {
+  const { args, all, fromEnv, fromConfig } = places;
+  const ca = args.text('ca') ?? fromEnv('ca') ?? env['SSL_CERT_FILE'] ?? fromConfig('ca');
+  return {
+    ...proxyOf(url, [args.text('proxy') ?? fromEnv('proxy'), fromConfig('proxy')], env),
+    ca: ca ? await textOf(ca, '--ca', cwd) : undefined,
+    ...limitOptionsOf(all),
+  };
+}
+
+function envPlace({ env }: CliContext): Place {
+  return (name) => env[`ORBWEAVER_${name.toUpperCase().replaceAll('-', '_')}`] || undefined;
+}
+
+/** Only what may stand there. */
+function known(place: Place): Place {
+  return (name) => ((NAMES as readonly string[]).includes(name) ? place(name) : undefined);
 }
 
 /** The same for commands that need a server. @throws OrbweaverError USAGE */

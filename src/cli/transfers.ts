@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import { EXIT } from '../errors.js';
 import {
   cancelStoredTransfer,
@@ -9,9 +8,19 @@ import {
   type StoredTargetUpload,
   type StoredTransfer,
 } from '../targets.js';
-import { COMPUTE, defineCommand, LIMITS, NETWORK, type ParsedArgs, usage } from './command.js';
+import {
+  COMPUTE,
+  defineCommand,
+  LIMITS,
+  NETWORK,
+  type ParsedArgs,
+  TOKEN_URL,
+  usage,
+} from './command.js';
 import type { CliContext, Command } from './context.js';
 import { writeJson } from './output.js';
+import { networkSettingsOf } from './settings.js';
+import { stateFolderOf } from './state.js';
 import { bytesText, printable } from './text.js';
 import { settingsOf, tokenOf, uploadTo } from './upload-to.js';
 import { UPLOAD_TO_OPTIONS } from './upload-to-options.js';
@@ -38,6 +47,7 @@ and drop.`,
       fallback: '$ORBWEAVER_TOKEN, $ORBWEAVER_<KIND>_TOKEN',
     },
     { name: 'token-file', value: 'FILE', help: 'the same, read from a file' },
+    TOKEN_URL,
     {
       name: 'set',
       value: 'NAME=VALUE',
@@ -66,9 +76,7 @@ async function transfers(args: ParsedArgs, context: CliContext): Promise<number>
   const [given = 'list', id, ...others] = args.positionals;
   if (others.length > 0) throw usage(`transfers takes no "${others[0]}"`);
   const action = FORMER_NAMES[given] ?? given;
-  const stateDir = args.text('state-dir');
-  const folder =
-    stateDir === undefined ? defaultJournalFolder(context.env) : resolve(context.cwd, stateDir);
+  const folder = stateFolderOf(args, context) ?? defaultJournalFolder(context.env);
   if (action === 'list') return list(await listTransfers(folder), args, context);
   if (!['resume', 'cancel', 'drop'].includes(action)) {
     throw usage(`transfers expected list, resume, drop or cancel, got "${given}"`);
@@ -82,11 +90,13 @@ async function transfers(args: ParsedArgs, context: CliContext): Promise<number>
     return EXIT.ok;
   }
   if (action === 'cancel') {
+    const isTarget = found.kind === 'upload-to';
+    const kind = isTarget ? kindOf(found.to) : '';
+    const url = isTarget ? found.to.slice(kind.length + 1) : found.endpoint;
+    const { proxy, noProxy, ca } = await networkSettingsOf(url, args, context);
     const outcome = await cancelStoredTransfer({
-      journalFolder: folder,
-      id,
-      token:
-        found.kind === 'upload-to' ? await tokenOf(args, context, kindOf(found.to)) : undefined,
+      ...{ journalFolder: folder, id, proxy, noProxy, ca },
+      token: isTarget ? await tokenOf(args, context, kind) : undefined,
       settings: settingsOf(args.texts('set')),
       signal: context.signal,
     });
@@ -134,7 +144,7 @@ const HANDED_ON = [...NETWORK, ...LIMITS, ...COMPUTE];
 /** What this command line says that concerns any transfer. */
 function handedOn(args: ParsedArgs): readonly string[] {
   const flags = ['json-stream', 'json', 'quiet', 'verbose'].filter((name) => args.flag(name));
-  const names = ['token', 'token-file', ...HANDED_ON.map(({ name }) => name)];
+  const names = ['token', 'token-file', 'token-url', ...HANDED_ON.map(({ name }) => name)];
   const texts = names.flatMap((name) => {
     const value = args.text(name);
     return value === undefined ? [] : [`--${name}=${value}`];

@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { OrbweaverError } from '../errors.js';
@@ -5,6 +6,7 @@ import type { FolderUploadOptions, FolderUploadResult, OrbweaverClient } from '.
 import { type ParsedArgs, usage } from './command.js';
 import type { CliContext } from './context.js';
 import { reportFailed, writeJson } from './output.js';
+import { sumOfSizes } from './progress.js';
 import type { Reporter } from './reporter.js';
 import { bytesText, nameText, percentText, pluralText, printable, rateText } from './text.js';
 
@@ -12,20 +14,32 @@ const OWN_OPTIONS = ['files-from', 'symlinks', 'names'];
 /** Paths looked up at once: thousands of files must not wait for one disk access each. */
 const LOOK_AHEAD = 32;
 
-/** Whether the arguments of an upload are about a folder: one is named, or what only folders have. */
-export async function isFolderUpload(args: ParsedArgs, { cwd }: CliContext): Promise<boolean> {
-  if (args.texts('exclude').length > 0 || args.flag('no-hidden')) return true;
-  if (OWN_OPTIONS.some((name) => args.text(name) !== undefined)) return true;
-  const paths = args.positionals.filter((path) => path !== '-');
-  for (let start = 0; start < paths.length; start += LOOK_AHEAD) {
-    const looks = paths.slice(start, start + LOOK_AHEAD).map((path) => isFolderPath(path, cwd));
-    if ((await Promise.all(looks)).includes(true)) return true;
-  }
-  return false;
+/** What the arguments of an upload are about. */
+export interface LookedAt {
+  /** A folder is among them, or what only folders have. */
+  readonly isFolder: boolean;
+  /** Bytes of the files; undefined: not known. */
+  readonly totalBytes: number | undefined;
 }
 
-async function isFolderPath(path: string, cwd: string): Promise<boolean> {
-  const stats = await stat(resolve(cwd, path)).catch(() => null);
+/** Looks at each path once. */
+export async function lookAt(args: ParsedArgs, { cwd }: CliContext): Promise<LookedAt> {
+  const folder = { isFolder: true, totalBytes: undefined };
+  if (args.texts('exclude').length > 0 || args.flag('no-hidden')) return folder;
+  if (OWN_OPTIONS.some((name) => args.text(name) !== undefined)) return folder;
+  const paths = args.positionals.filter((path) => path !== '-');
+  const found: (Stats | null)[] = [];
+  for (let start = 0; start < paths.length; start += LOOK_AHEAD) {
+    const some = paths.slice(start, start + LOOK_AHEAD);
+    const looks = await Promise.all(some.map((path) => stat(resolve(cwd, path)).catch(() => null)));
+    if (looks.some((stats, i) => isFolderPath(some[i] as string, stats))) return folder;
+    found.push(...looks);
+  }
+  const isWhole = paths.length === args.positionals.length;
+  return { isFolder: false, totalBytes: isWhole ? sumOfSizes(found) : undefined };
+}
+
+function isFolderPath(path: string, stats: Stats | null): boolean {
   return stats === null ? /[*?[\]{}()]/.test(path) : stats.isDirectory();
 }
 

@@ -1,16 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { isOrbweaverError } from '../errors.js';
-import {
-  defaultJournalFolder,
-  type TargetOutcome,
-  type TransferProgress,
-  uploadToTarget,
-} from '../targets.js';
+import { type TargetOutcome, type TransferProgress, uploadToTarget } from '../targets.js';
 import { type ParsedArgs, usage } from './args.js';
 import type { CliContext } from './context.js';
 import { type FailedFile, failureOf, reportFailed, reportFailure, writeJson } from './output.js';
 import { createProgressBar } from './progress.js';
+import { networkSettingsOf } from './settings.js';
+import { stateFolderOf } from './state.js';
 import { bytesText } from './text.js';
 
 /** `upload --to KIND:URL`: the same files to another upload system. */
@@ -28,24 +25,24 @@ export async function uploadTo(
   if (paths.includes('-') && args.bytes('size') === undefined) {
     throw usage('"-" with --to expected --size BYTES: no such system takes a pipe of unknown size');
   }
-  const stateDir = args.text('state-dir');
+  const { proxy, noProxy, ca, limitUpload } = await networkSettingsOf(
+    to.slice(kind.length + 1),
+    args,
+    context,
+  );
   const bar = createProgressBar(context, 'uploading', json || quiet);
   let outcomes: readonly TargetOutcome[];
   try {
     outcomes = await uploadToTarget(
       paths.map((path) => (path === '-' ? { name: '-', data: context.stdin } : path)),
       {
-        to,
+        ...{ to, proxy, noProxy, ca, limitUpload },
         token: await tokenOf(args, context, kind),
         settings: {
           ...settingsOf(args.texts('set')),
           ...(args.flag('accept-cost') ? { acceptCost: 'true' } : {}),
         },
-        journalFolder: args.flag('no-resume')
-          ? null
-          : stateDir === undefined
-            ? defaultJournalFolder(context.env)
-            : resolve(context.cwd, stateDir),
+        journalFolder: stateFolderOf(args, context) ?? null,
         sizeBytes: args.bytes('size'),
         maxMemory: args.bytes('max-memory'),
         signal: context.signal,

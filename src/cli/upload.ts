@@ -21,7 +21,6 @@ import type { CliContext, Command } from './context.js';
 import { FOLDER_UPLOAD } from './folder-options.js';
 import { HUB_UPLOAD } from './hub-options.js';
 import { reportFailed, writeJson } from './output.js';
-import { totalBytesOf } from './progress.js';
 import { withServer } from './server-client.js';
 import { serverSettingsOf, settingsOf } from './settings.js';
 import { STATE } from './state.js';
@@ -111,7 +110,8 @@ async function upload(args: ParsedArgs, context: CliContext): Promise<number> {
     throw usage('--max-xorb-bytes expected at least 1MiB');
   }
   const folders = await import('./upload-folder.js');
-  const isFolder = await folders.isFolderUpload(args, context);
+  const looked = await folders.lookAt(args, context);
+  const { isFolder } = looked;
   if (isFolder) folders.checkFolderArgs(args);
   const json = args.flag('json');
   const command = {
@@ -130,9 +130,7 @@ async function upload(args: ParsedArgs, context: CliContext): Promise<number> {
       return await folders.uploadFolder(client, { args, context, reporter, base, maxXorbBytes });
     }
     const interactive = context.interactive || args.flag('json-stream');
-    const totalBytes = args.flag('expand')
-      ? undefined
-      : await totalBytesOf(paths, { cwd: context.cwd, interactive });
+    const totalBytes = interactive && !args.flag('expand') ? looked.totalBytes : undefined;
     const inputs = paths.map(
       (path): UploadInput => (path === '-' ? { name: '-', data: context.stdin } : path),
     );

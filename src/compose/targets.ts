@@ -2,23 +2,24 @@ import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { JournalEntry, Journals, Source, TransferJournal } from '../client/ports.js';
 import type { DigestName } from '../digests/index.js';
-import { Budget } from '../flow/index.js';
+import { Budget, RateLimit } from '../flow/index.js';
 import type { Exchange } from '../http/index.js';
 import { createJournals } from '../io/index.js';
 import { checkOptions, is, type OptionRules } from '../options/index.js';
 import { SYSTEM_CLOCK, systemRandom } from '../platform/index.js';
 import {
+  createTargetWire,
   DEFAULT_BUDGET_BYTES,
   runTargets,
   type TargetInput,
   type TargetResult,
+  type TargetWire,
   type TransferProgress,
   type UploadTarget,
 } from '../transport/targets.js';
 import { createDigestMaker } from '../workers/index.js';
 import { inputList, inputName, isNamed, toSource, type UploadInput } from './input.js';
 import { createTarget, parseTargetAddress } from './target-factories.js';
-import { createTargetWire } from './target-wire.js';
 
 /** How files go to another upload system. */
 export interface TargetUploadOptions {
@@ -40,8 +41,16 @@ export interface TargetUploadOptions {
   readonly alsoDigests?: readonly DigestName[] | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: TransferProgress) => void) | undefined;
-  /** Sends the requests instead of the sockets of this process. */
+  /** Sends the requests instead of the sockets of this process, and then the following are of no effect. */
   readonly exchange?: Exchange | undefined;
+  /** URL of an HTTP proxy that all requests go through in tunnels. @default none */
+  readonly proxy?: string | undefined;
+  /** Hosts that are asked without it, as in NO_PROXY. @default none */
+  readonly noProxy?: readonly string[] | undefined;
+  /** Certificates to trust instead of the built-in ones, PEM. @default the built-in ones */
+  readonly ca?: string | undefined;
+  /** Most bytes per second that are sent. @default no limit */
+  readonly limitUpload?: number | undefined;
 }
 
 const TARGET_UPLOAD_RULES: OptionRules<TargetUploadOptions> = {
@@ -56,6 +65,10 @@ const TARGET_UPLOAD_RULES: OptionRules<TargetUploadOptions> = {
   signal: is.signal,
   onProgress: is.callback,
   exchange: is.callback,
+  proxy: is.text,
+  noProxy: is.texts,
+  ca: is.text,
+  limitUpload: is.number(1),
 };
 
 /** A file that is at the target, or why it is not. */
@@ -81,7 +94,7 @@ export async function uploadToTarget(
   const list = inputList(inputs);
   const { to, token, settings = {}, journalFolder = null, maxMemory, signal } = options;
   const { kind, url } = parseTargetAddress(to);
-  const wire = options.exchange === undefined ? createTargetWire() : null;
+  const wire = options.exchange === undefined ? wireOf(options) : null;
   const exchange = options.exchange ?? (wire as { exchange: Exchange }).exchange;
   const clock = SYSTEM_CLOCK;
   const random = systemRandom;
@@ -120,6 +133,17 @@ export async function uploadToTarget(
     await digests.close();
     wire?.close();
   }
+}
+
+/** Connections as the options say. @throws TypeError */
+export function wireOf({
+  proxy,
+  noProxy,
+  ca,
+  limitUpload,
+}: Pick<TargetUploadOptions, 'proxy' | 'noProxy' | 'ca' | 'limitUpload'>): TargetWire {
+  const upload = new RateLimit(SYSTEM_CLOCK, limitUpload);
+  return createTargetWire({ proxy, noProxy, ca, rates: { upload } });
 }
 
 /** A source of unknown size with the size that the caller knows; the engine holds it to it. */

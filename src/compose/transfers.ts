@@ -5,7 +5,7 @@ import { SYSTEM_CLOCK, systemRandom } from '../platform/index.js';
 import { cancelTransfer } from '../transport/targets.js';
 import { type StoredTransfer, storedTransferOf } from './stored-transfer.js';
 import { createTarget, parseTargetAddress } from './target-factories.js';
-import { createTargetWire } from './target-wire.js';
+import { type TargetUploadOptions, wireOf } from './targets.js';
 
 /**
  * Unfinished transfers, newest first.
@@ -34,7 +34,8 @@ export async function forgetTransfer(journalFolder: string, id: string): Promise
 }
 
 /** What {@link cancelStoredTransfer} is told. */
-export interface CancelStoredOptions {
+export interface CancelStoredOptions
+  extends Pick<TargetUploadOptions, 'proxy' | 'noProxy' | 'ca' | 'limitUpload'> {
   readonly journalFolder: string;
   readonly id: string;
   readonly token?: string | undefined;
@@ -59,7 +60,7 @@ export async function cancelStoredTransfer(
     throw new OrbweaverError('USAGE', text);
   }
   const { kind, url } = parseTargetAddress(found.to);
-  const wire = options.exchange === undefined ? createTargetWire() : null;
+  const wire = options.exchange === undefined ? wireOf(options) : null;
   const exchange = options.exchange ?? (wire as { exchange: Exchange }).exchange;
   const target = createTarget(kind, {
     exchange,

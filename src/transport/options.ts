@@ -16,6 +16,8 @@ import type {
 import { DEFAULT_RETRY, type RetryOptions } from './retry-table.js';
 import { checkTokenUrl, isTokenUrl, tokenSourceOf } from './token-url.js';
 import type { Rates } from './watchdog.js';
+import type { WireChoice } from './wires/choose.js';
+import type { ConnectOptions } from './wires/connect.js';
 
 /** Options of `createCasClient`. Only `endpoint` and `token` are needed. */
 export interface CasClientOptions {
@@ -232,6 +234,32 @@ export function checkCasClientOptions(options: CasClientOptions): CheckedCasClie
     clock: options.clock ?? SYSTEM_CLOCK,
     random: options.random ?? systemRandom,
     lookup: options.lookup ?? (systemLookup as NameLookup),
+  };
+}
+
+/** How connections are made for whoever may be reached, hosts not judged. @throws TypeError */
+export function createConnection(options: {
+  readonly proxy: string;
+  readonly noProxy: readonly string[];
+  readonly ca: string;
+  readonly clock: Clock;
+}): { readonly choice: WireChoice; readonly connect: ConnectOptions } {
+  const { proxy, noProxy, ca, clock } = options;
+  return {
+    choice: {
+      ...{ exchange: null, fetch: null, dispatcher: null, isDirect: createNoProxy(noProxy) },
+      proxy: proxy === '' ? null : checkProxy(proxy),
+    },
+    connect: {
+      ...{ ca: checkCertificates(ca), clock, lookup: systemLookup as NameLookup },
+      connectTimeoutMs: DEFAULT_CONNECT_TIMEOUT_MS,
+      attemptTimeoutMs: DEFAULT_ADDRESS_TIMEOUT_MS,
+      policy: {
+        check: async (url) => new URL(url),
+        isTrustedHost: () => true,
+        checkAddresses: async () => {},
+      },
+    },
   };
 }
 

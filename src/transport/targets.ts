@@ -38,4 +38,5 @@ export {
 } from './targets/startrail/index.js';
 export { DEFAULT_BUDGET_BYTES } from './targets/transfer.js';
 export { type Replay, replay } from './targets/transfer-journal.js';
+export { createTargetWire, type TargetWire, type TargetWireOptions } from './targets/wire.js';
 export { createXetTarget, type XetSession, type XetTargetOptions } from './targets/xet.js';

@@ -4,7 +4,7 @@ import { HASH_BYTES } from '../../hash/index.js';
 import type { Batch, Segment } from './batch.js';
 import type { KnownShards } from './known-shards.js';
 import type { Lookahead } from './lookahead.js';
-import type { GlobalQueries } from './queries.js';
+import type { GlobalQueries, Turn } from './queries.js';
 
 /** What a lane knows of its questions. */
 export interface AskingLane {
@@ -73,12 +73,8 @@ export class Asker {
     const before = lane.responses;
     const all = async (): Promise<void> => {
       await queries.wait(isPutOff ? queries.open : responses);
-      const more: Promise<void>[] = [];
-      for (const segment of putOff) {
-        if (queries.turnOf(segment.end - segment.start) === 'never') continue;
-        this.#askFor(queries, segment, batch, more);
-      }
-      await queries.wait(more);
+      const rest = await this.#askAgain(queries, putOff, batch, 'later');
+      await this.#askAgain(queries, rest, batch, null);
       // The first response may say that the server takes many chunks at once.
       const learnt = queries.oneIn;
       if (learnt !== null) {
@@ -90,6 +86,27 @@ export class Asker {
     };
     // A question that cannot be asked is none.
     lane.responses = all().catch(() => undefined);
+  }
+
+  /**
+   * Asks about segments that were put off, and waits for the responses.
+   * @returns those whose turn is `again`
+   */
+  async #askAgain(
+    queries: GlobalQueries,
+    segments: readonly Segment[],
+    batch: Batch,
+    again: Turn | null,
+  ): Promise<readonly Segment[]> {
+    const rest: Segment[] = [];
+    const responses: Promise<void>[] = [];
+    for (const segment of segments) {
+      const turn = queries.turnOf(segment.end - segment.start);
+      if (turn === again) rest.push(segment);
+      else if (turn !== 'never') this.#askFor(queries, segment, batch, responses);
+    }
+    await queries.wait(responses);
+    return rest;
   }
 
   /** One question for what the server may know of a batch. */

@@ -28,6 +28,11 @@ const LATE_MS = 30_000;
  * there are responses, either.
  */
 const MISSES_BEFORE_TURNS = 32;
+/**
+ * Questions about small files before the first response is there: one hit as a rule says all of an unchanged
+ * folder, at the price of one round trip where nothing is known.
+ */
+const FIRST_QUESTIONS = 4;
 /** The same for chunks that are asked for many at once: those of one question. */
 const MISSED_CHUNKS_BEFORE_TURNS = 256;
 /** Bytes of small files that one question then stands for: a long file asks every 64 MiB on average. */
@@ -104,7 +109,8 @@ export class GlobalQueries {
       // Many in one question: it is over only when many were not known.
       if (this.#dense.missesInARow < MISSED_CHUNKS_BEFORE_TURNS) return 'now';
     } else if (this.#missesInARow < MISSES_BEFORE_TURNS) {
-      return this.#missesInARow + this.#open.size < MISSES_BEFORE_TURNS ? 'now' : 'later';
+      const most = this.#heardBack ? MISSES_BEFORE_TURNS : FIRST_QUESTIONS;
+      return this.#missesInARow + this.#open.size < most ? 'now' : 'later';
     }
     this.#unaskedBytes += sizeBytes;
     if (this.#unaskedBytes < TURN_BYTES) return 'never';
