@@ -3,10 +3,10 @@ import { Scope } from '../flow/index.js';
 import type { Exchange } from '../http/index.js';
 import { createHubHttp, type HubHttp, repoOf, xetAccess } from '../hub/index.js';
 import { SYSTEM_CLOCK, systemRandom } from '../platform/index.js';
+import { createTargetWire } from '../transport/targets.js';
 import { createClient } from './client.js';
 import type { OrbweaverClient } from './client-types.js';
 import type { HubOptions, HubRepoOptions, HubTransport, RepoAt } from './hub-types.js';
-import { createTargetWire } from './target-wire.js';
 
 export const DEFAULT_HUB_URL = 'https://huggingface.co';
 const DEFAULT_REVISION = 'main';

@@ -165,12 +165,7 @@ const ROWS: readonly Row[] = [
   ],
   [`download --zip @OUT @HASH=../x ${SERVER}`, 3, /got "..\/x"/, /Rename the entry/],
   ['chunk', 2, 'chunk expected one FILE', 'See orbweaver chunk --help.'],
-  [
-    'chunk @NONE',
-    3,
-    '"@NONE" expected a readable input, got no such file or folder',
-    PATH,
-  ],
+  ['chunk @NONE', 3, '"@NONE" expected a readable input, got no such file or folder', PATH],
   [
     'inspect @FILE',
     6,
@@ -178,18 +173,8 @@ const ROWS: readonly Row[] = [
     /^Name a xorb or a shard/,
   ],
   ['inspect @EMPTY', 6, /^"@EMPTY" is empty/, /^Name a xorb or a shard/],
-  [
-    'inspect @NONE',
-    3,
-    '"@NONE" expected a readable input, got no such file or folder',
-    PATH,
-  ],
-  [
-    'estimate @NONE',
-    3,
-    '"@NONE" expected a readable input, got no such file or folder',
-    PATH,
-  ],
+  ['inspect @NONE', 3, '"@NONE" expected a readable input, got no such file or folder', PATH],
+  ['estimate @NONE', 3, '"@NONE" expected a readable input, got no such file or folder', PATH],
   ['demo @NONE', 3, /^"@NONE" expected a file to demonstrate with/, PATH],
   ['serve', 2, 'serve expected --data PLACE', 'See orbweaver serve --help.'],
   [
