@@ -109,7 +109,7 @@ const truncated: Fault = async ({ forward, response }) => {
 
 /** Bytes of another place, and says so. */
 const wrongRange: Fault = async ({ forward, response }) => {
-  const answer = await forward({ headers: { range: 'bytes=10-1009' } });
+  const answer = await forward({ headers: { range: 'bytes=210010-211009' } });
   give(response, answer);
 };
 
@@ -119,11 +119,13 @@ const lyingRange: Fault = changed((answer) => ({
   bytes: Buffer.concat([answer.bytes.subarray(100), answer.bytes.subarray(0, 100)]),
 }));
 
-/** The whole object, with 200, as servers do that know no ranges. */
-const wholeFor206: Fault = async ({ forward, response }) => {
+/** The whole object, with 200, as servers do that know no ranges; what nobody asked for is zeros. */
+const wholeFor206: Fault = async ({ request, forward, response }) => {
   const { headers, bytes } = await forward();
   const { 'content-range': _, ...rest } = headers;
-  give(response, { status: 200, headers: rest, bytes });
+  const start = Number(/=(\d+)-/.exec(request.headers['range'] ?? '')?.[1]);
+  const whole = Buffer.concat([Buffer.alloc(start), bytes, Buffer.alloc(1000)]);
+  give(response, { status: 200, headers: rest, bytes: whole });
 };
 
 const corrupt: Fault = changed((answer) => {

@@ -26,8 +26,8 @@ export interface World {
   readonly refreshes: number;
   /** Milliseconds that passed on the clock of the client. */
   readonly passedMs: number;
-  /** Puts a file into the gateway without the proxy. */
-  seed(bytes: Uint8Array): Promise<string>;
+  /** Puts files into the gateway without the proxy, one behind the other. @returns the last one's hash */
+  seed(...files: Uint8Array[]): Promise<string>;
   upload(bytes: Uint8Array): Promise<string>;
   download(fileHash: string): Promise<Uint8Array>;
   /** The file as the gateway has it, asked for without the proxy. */
@@ -143,7 +143,7 @@ export async function createWorld(options: {
     );
     return sink.bytes();
   };
-  const write = async (to: CasClient, bytes: Uint8Array): Promise<string> => {
+  const write = async (to: CasClient, ...files: Uint8Array[]): Promise<string> => {
     const session = createUploadSession({
       cas: to,
       pool,
@@ -151,10 +151,11 @@ export async function createWorld(options: {
       clock: SYSTEM_CLOCK,
       options: {},
     });
-    const adding = session.add(new MemorySource(bytes));
-    adding.catch(() => {});
+    const adding = files.map((bytes) => session.add(new MemorySource(bytes)));
+    for (const each of adding) each.catch(() => {});
     await session.finish();
-    return (await adding).fileHash.toString();
+    const stored = await Promise.all(adding);
+    return stored.at(-1)?.fileHash.toString() ?? '';
   };
   return {
     cas,
@@ -167,7 +168,7 @@ export async function createWorld(options: {
     get passedMs() {
       return clock.now() - begun;
     },
-    seed: (bytes) => write(direct, bytes),
+    seed: (...files) => write(direct, ...files),
     upload: (bytes) => driven(write(cas, bytes)),
     download: async (fileHash) => driven(read(cas, fileHash)),
     stored: (fileHash) => read(direct, fileHash),
