@@ -38,6 +38,7 @@ const CLIENT_RULES: OptionRules<ClientOptions> = {
   responseTimeoutMs: is.number(1),
   dedupTimeoutMs: is.number(1),
   connectTimeoutMs: is.number(1),
+  concurrency: is.integer(1, 256),
   limitUpload: is.number(1),
   limitDownload: is.number(1),
   limits: is.object,
@@ -109,7 +110,7 @@ export async function createClient(given: ClientOptions = {}): Promise<Orbweaver
   const options = { endpoint: null, ...given };
   checkOptions('createClient', options, CLIENT_RULES);
   if (options.retry !== undefined) checkOptions('retry', options.retry, RETRY_RULES);
-  const { endpoint, placement = 'balanced' } = options;
+  const { endpoint, placement = 'balanced', concurrency } = options;
   const budget = new Budget({ capacityBytes: RETAINED_BYTES });
   const limits = limitsOf(options);
   // Both ways of a transfer are loaded when they are first asked for, and workers start meanwhile, if
@@ -160,12 +161,12 @@ export async function createClient(given: ClientOptions = {}): Promise<Orbweaver
         pool.expectBytes(bytes),
       );
       const { runUpload } = await import('./upload.js');
-      return runUpload({ cas, pool, cache, placement, state }, list, uploadOptions);
+      return runUpload({ cas, pool, cache, placement, state, concurrency }, list, uploadOptions);
     },
     download: async (fileHash, downloadOptions) => {
       checkOptions('download', downloadOptions, DOWNLOAD_RULES);
       MerkleHash.parse(fileHash);
-      const parts = { cas: needCas(), pool, budget, state };
+      const parts = { cas: needCas(), pool, budget, state, concurrency };
       const { runFileDownload } = await import('./download.js');
       return runFileDownload(parts, fileHash, downloadOptions);
     },
@@ -173,7 +174,7 @@ export async function createClient(given: ClientOptions = {}): Promise<Orbweaver
       checkOptions('stream', streamOptions, STREAM_RULES);
       const pass = new PassThrough({ highWaterMark: STREAM_BUFFER_BYTES });
       const run = async (): Promise<void> => {
-        const parts = { cas: needCas(), pool, budget };
+        const parts = { cas: needCas(), pool, budget, concurrency };
         const { runDownload, streamSinkOf } = await import('./download.js');
         const { onResult, ...rest } = streamOptions;
         const sink = streamSinkOf(pass, fileHash);

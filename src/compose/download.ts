@@ -22,11 +22,13 @@ export interface DownloadParts {
   readonly state?: UploadState | null | undefined;
   /** What all downloads of a client may hold beside slabs. @default one for each download */
   readonly budget?: Budget | undefined;
+  /** Ranges asked for at a time. @default what moves the most bytes */
+  readonly concurrency?: number | undefined;
 }
 
 /** Rebuilds a file, or a range of it. @throws what `OrbweaverClient.download` does */
 export async function runDownload(
-  { cas, pool, budget }: DownloadParts,
+  { cas, pool, budget, concurrency }: DownloadParts,
   fileHash: string,
   sink: Sink,
   {
@@ -45,6 +47,7 @@ export async function runDownload(
     cas,
     pool,
     budget,
+    concurrency,
     clock: SYSTEM_CLOCK,
     hasher: pool.kernels.hasher,
     fileHash: MerkleHash.parse(fileHash),

@@ -37,6 +37,8 @@ export interface UploadParts {
   readonly placement: PlacementName;
   /** Null: nothing of an upload is remembered. */
   readonly state: UploadState | null;
+  /** Xorbs sent at a time. @default what moves the most bytes */
+  readonly concurrency?: number | undefined;
 }
 
 /** Where unfinished uploads are remembered. */
@@ -87,6 +89,7 @@ export async function runUpload(
       signal,
       placement: PLACEMENTS[parts.placement](),
       xorbMaxBytes: maxXorbBytes,
+      sendConcurrency: parts.concurrency,
       onFile: (file) => {
         if (onFile === undefined) files.push(uploadedFile(file));
         else onFile(uploadedFile(file));

@@ -5,6 +5,7 @@
 export { Budget, type BudgetOptions, type Reservation } from './budget.js';
 export type { Clock, TimerOptions } from './clock.js';
 export { Deferred } from './deferred.js';
+export { Goodput, type GoodputOptions } from './goodput.js';
 export { type OrderedOptions, type OrderedStage, ordered } from './ordered.js';
 export { Owned } from './owned.js';
 export { RateLimit } from './rate-limit.js';

@@ -83,8 +83,8 @@ export function createCasClient(options: CasClientOptions): CasClient {
       within(scopes, signal, (scope) => getReconstructions(files, scope)),
     getFileSize: (file, signal) =>
       within(scopes, signal, (scope) => fileSize(context, file, scope)),
-    readRanges: (url, ranges, { signal, onRequest } = {}) =>
-      readRanges(url, ranges, { onRequest, openScope: () => scopes.open(signal) }),
+    readRanges: (url, ranges, { signal, onRequest, onRefused } = {}) =>
+      readRanges(url, ranges, { onRequest, onRefused, openScope: () => scopes.open(signal) }),
     async close() {
       scopes.close();
       await wire.close();

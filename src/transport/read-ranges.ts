@@ -250,6 +250,7 @@ class Reader implements RangeReader {
     if (this.#hasPaused && moved && broken.retry && code === 'NETWORK') return;
     const attempts = this.#attempts;
     if (attempts === null) throw broken.error;
+    if (broken.status === 429 || broken.status === 503) this.#options.onRefused?.();
     await attempts.next(broken);
   }
 

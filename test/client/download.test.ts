@@ -4,6 +4,7 @@ import type { DownloadProgress } from '../../src/client/index.js';
 import type { ByteRange } from '../../src/client/ports.js';
 import { MerkleHash } from '../../src/hash/index.js';
 import type { Reconstruction } from '../../src/plan/index.js';
+import { SYSTEM_CLOCK } from '../../src/platform/index.js';
 import type { BuiltXorb } from '../../src/xorb/index.js';
 import {
   createDice,
@@ -300,6 +301,31 @@ describe('downloadFile', () => {
     const sink = testSink(true);
     await downloadFile({ cas, pool, hasher, fileHash: file.hash, sink, concurrency: 3 });
     expect(peak).toBe(3);
+  });
+
+  it('asks for more at a time while that brings more', async () => {
+    const { file, xorbs } = randomFile(5, {
+      xorbs: 60,
+      chunksPerXorb: 4,
+      chunkBytes: 5000,
+      runs: 200,
+    });
+    const pool = testPool({ slabBytes: 131_088, slabCount: 80 });
+    let nowMs = 0;
+    const clock = { ...SYSTEM_CLOCK, now: () => nowMs };
+    let peak = 0;
+    const cas = fakeCas([file], xorbs, {
+      onFetch: async () => {
+        peak = Math.max(peak, cas.openFetches);
+        // Each request takes as long, however many there are: twice as many bring twice the bytes.
+        nowMs += 4_000 / Math.max(1, cas.openFetches);
+        await new Promise((resolve) => setImmediate(resolve));
+      },
+    });
+    const sink = testSink(true);
+    await downloadFile({ cas, pool, hasher, clock, fileHash: file.hash, sink });
+    expect(peak).toBeGreaterThan(8);
+    expect(peak).toBeLessThanOrEqual(32);
   });
 
   it('lets several downloads share the smallest pool without waiting for each other for ever', async () => {

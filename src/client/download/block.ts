@@ -1,5 +1,5 @@
 import { OrbweaverError } from '../../errors.js';
-import type { Budget, Reservation, Scope } from '../../flow/index.js';
+import type { Budget, Goodput, Reservation, Scope } from '../../flow/index.js';
 import {
   checkTerms,
   type DownloadPlan,
@@ -19,6 +19,8 @@ export interface Transfer {
   /** Ends with the first failure, or with the caller's signal. */
   readonly scope: Scope;
   readonly budget: Budget;
+  /** Says how many requests run at a time; null: a number that was given. */
+  readonly goodput: Goodput | null;
   readonly known: ChunkCheck | null;
   /** Null where the sink has no holes. */
   readonly isZero: ZeroCheck | null;

@@ -1,6 +1,6 @@
 import { MAX_CHUNK_BYTES } from '../../compress/index.js';
 import { isOrbweaverError, OrbweaverError } from '../../errors.js';
-import { Budget, Scope } from '../../flow/index.js';
+import { Budget, Goodput, Scope } from '../../flow/index.js';
 import { createMerkleTree } from '../../hash/index.js';
 import type { PlacedTerm } from '../../plan/index.js';
 import { RECORD_HEADER_BYTES } from '../../xorb/index.js';
@@ -18,10 +18,12 @@ import { takeSeeds } from './seeds/take.js';
 import type { DownloadOptions, DownloadSummary } from './types.js';
 
 /**
- * Ranged requests in flight. Enough to fill a link at 100 ms and the usual 10–20 MB/s of one
+ * Ranged requests in flight, in the beginning. Enough to fill a link at 100 ms and the usual 10–20 MB/s of one
  * stream; the slabs of the default memory budget hold no more than twice as many.
  */
 export const DEFAULT_DOWNLOAD_CONCURRENCY = 8;
+/** Most of them. */
+export const MOST_DOWNLOAD_CONCURRENCY = 32;
 
 /**
  * A reconstruction is asked for this many bytes of a file at a time. It bounds the response and the
@@ -114,6 +116,14 @@ function transferFor(options: DownloadOptions): Omit<Transfer, 'onCopied'> {
       resumedBytes: 0,
       seededBytes: 0,
     },
+    goodput:
+      options.concurrency === undefined
+        ? new Goodput({
+            clock,
+            start: DEFAULT_DOWNLOAD_CONCURRENCY,
+            most: MOST_DOWNLOAD_CONCURRENCY,
+          })
+        : null,
     blockBytes: options.blockBytes ?? DEFAULT_BLOCK_BYTES,
     onNoted: null,
     seedNote: null,
@@ -196,6 +206,9 @@ async function transferBlocks(
   chain: LedgerChain | null,
 ): Promise<number> {
   const { offset, end, concurrency } = span;
+  // One request at a time is for a small gap.
+  const most =
+    transfer.goodput === null || concurrency === 1 ? concurrency : MOST_DOWNLOAD_CONCURRENCY;
   const { pool, range } = transfer.options;
   const fullBytes = transfer.blockBytes;
   /** Nothing of the output follows; a gap between held runs is not the end. */
@@ -225,7 +238,7 @@ async function transferBlocks(
       const knownEnd = position + outputBytes - (range?.offset ?? 0);
       await prepare(transfer, knownEnd, block.isLast && isOpen);
       const { givenBytes, isPaused, taken } = await runBlock(transfer, block, {
-        concurrency: Math.min(concurrency, Math.ceil(blockBytes / RESTART_BLOCK_BYTES)),
+        concurrency: Math.min(most, Math.ceil(blockBytes / RESTART_BLOCK_BYTES)),
         onWritten: (bytes) => noteWritten(transfer, bytes),
       });
       position += givenBytes;

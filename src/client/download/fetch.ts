@@ -32,6 +32,8 @@ export interface FetchContext {
     decoded: DecodeResult,
   ) => void;
   readonly onRequest: () => void;
+  /** The server asked for fewer requests. */
+  readonly onRefused: () => void;
   readonly onFetched: (bytes: number) => void;
 }
 
@@ -179,7 +181,7 @@ class Attempt {
   }
 
   async #receive(url: string): Promise<void> {
-    const { cas, onRequest } = this.#job.context;
+    const { cas, onRequest, onRefused } = this.#job.context;
     // Memory first: no connection waits for a slab.
     await this.#space();
     const ranges = this.#job.layouts.map(({ rangeIndex }) => {
@@ -188,7 +190,7 @@ class Attempt {
       ] as PlannedFetch['ranges'][number];
       return { start: byteStart, end: byteEnd };
     });
-    const reader = cas.readRanges(url, ranges, { onRequest });
+    const reader = cas.readRanges(url, ranges, { onRequest, onRefused });
     const forget = this.#scope.onEnd(() => reader.cancel());
     try {
       for (;;) {

@@ -14,7 +14,7 @@ import { createUrlBook } from './url-book.js';
 
 /** How a block is run. */
 export interface RunOptions {
-  /** Requests at a time. */
+  /** Most requests at a time. */
   readonly concurrency: number;
   readonly onWritten: (bytes: number) => void;
   /** Fetches only these, and writes all of their bytes, zeros too. @default all */
@@ -55,13 +55,9 @@ export async function runBlock(
   const context = contextOf({ transfer, block, scope, output, pairs }, options.rewrite);
   const windows = block.plan.windows.map((window) => options.rewrite ?? window.fetches);
   const jobs = windows.flatMap((fetches, window) => fetches.map((fetch) => ({ fetch, window })));
-  let next = 0;
-  const lane = async (): Promise<void> => {
-    for (let job = jobs[next++]; job !== undefined && !scope.ended; job = jobs[next++]) {
-      await runFetch(job.fetch, job.window, context);
-    }
-  };
-  for (let i = 0; i < Math.min(options.concurrency, jobs.length); i++) void scope.spawn(lane());
+  const stopLanes = runLanes(transfer, scope, options.concurrency, jobs, (job) =>
+    runFetch(job.fetch, job.window, context),
+  );
   // Whoever waits for all of the download waits for this part, too.
   const settled = transfer.scope.spawn(scope.settled());
   const taken = async (): Promise<void> => {
@@ -73,10 +69,50 @@ export async function runBlock(
     scope.check();
   } catch (error) {
     if (!isPaused) throw error;
+  } finally {
+    stopLanes();
   }
   scope.close();
   const givenBytes = ordered?.givenBytes ?? block.plan.outputBytes;
   return { givenBytes, isPaused, taken };
+}
+
+/** As many jobs at a time as `most` and the goodput of the transfer allow. @returns ends the listening */
+function runLanes<T>(
+  { goodput }: Transfer,
+  scope: Scope,
+  most: number,
+  jobs: readonly T[],
+  run: (job: T) => Promise<void>,
+): () => void {
+  let next = 0;
+  let laneCount = 0;
+  const room = (): boolean => laneCount < Math.min(most, goodput?.limit ?? most);
+  const lane = async (): Promise<void> => {
+    try {
+      // The last lane stays, whatever the limit.
+      do {
+        const job = jobs[next++];
+        if (job === undefined) return;
+        goodput?.begun();
+        try {
+          await run(job);
+        } finally {
+          goodput?.ended();
+        }
+      } while (!scope.ended && laneCount <= Math.max(1, goodput?.limit ?? most));
+    } finally {
+      laneCount--;
+    }
+  };
+  const fill = (): void => {
+    while (next < jobs.length && !scope.ended && room()) {
+      laneCount++;
+      void scope.spawn(lane());
+    }
+  };
+  fill();
+  return goodput?.onMore(fill) ?? (() => {});
 }
 
 function outputOf(
@@ -143,8 +179,10 @@ function contextOf(
     onRequest: () => {
       counters.requestCount++;
     },
+    onRefused: () => transfer.goodput?.repeated(),
     onFetched: (bytes) => {
       counters.fetchedBytes += bytes;
+      transfer.goodput?.moved(bytes);
     },
     onDecoded: (runs, decoded) => noteRuns(transfer, block, runs, decoded),
     deliver(pair, runs, decoded) {

@@ -80,7 +80,7 @@ export interface DownloadOptions {
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
   /**
    * Ranged requests in flight. The pool's slabs bound them too.
-   * @default DEFAULT_DOWNLOAD_CONCURRENCY
+   * @default what moves most bytes, from DEFAULT_DOWNLOAD_CONCURRENCY on
    */
   readonly concurrency?: number | undefined;
   /**

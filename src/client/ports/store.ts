@@ -180,6 +180,8 @@ export interface ReadRangesOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called for each request that is sent, repeats included. */
   readonly onRequest?: (() => void) | undefined;
+  /** Called when the server asked for fewer requests (429, 503) and the request will be repeated. */
+  readonly onRefused?: (() => void) | undefined;
 }
 
 /** A reader of ranges. Retries are inside: it goes on from where a connection broke. */

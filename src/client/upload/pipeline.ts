@@ -1,6 +1,6 @@
 import { DEFAULT_PARAMS } from '../../chunker/index.js';
 import type { ClosedXorb, DedupSession } from '../../dedup/index.js';
-import { Budget, ordered, type Scope } from '../../flow/index.js';
+import { Budget, type Goodput, ordered, type Scope } from '../../flow/index.js';
 import type { ComputePool, SegmentChunks, UploadJournal, XorbConsumer } from '../ports.js';
 import { Asker, type AskingLane } from './asker.js';
 import type { Batch } from './batch.js';
@@ -30,6 +30,8 @@ export interface PipelineOptions {
   readonly dedup: DedupSession;
   readonly sizes: UploadSizes;
   readonly sendConcurrency: number;
+  /** Says how many xorbs are sent at a time; null: `sendConcurrency`. */
+  readonly goodput: Goodput | null;
   readonly tally: Tally;
   readonly scope: Scope;
   /** All chunks of a file have their place; it is still to be ended. */
@@ -89,6 +91,7 @@ export class Pipeline implements ReadersHost {
       consumer,
       journal,
       concurrency: options.sendConcurrency,
+      goodput: options.goodput,
       scope,
       events: {
         onPacked: (xorb, bytes) => {

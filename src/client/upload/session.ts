@@ -1,7 +1,7 @@
 import { hexDecode } from '../../bytes/index.js';
 import { createDedupSession, type DedupSession } from '../../dedup/index.js';
 import { isOrbweaverError, OrbweaverError } from '../../errors.js';
-import { Deferred, Scope } from '../../flow/index.js';
+import { Deferred, Goodput, Scope } from '../../flow/index.js';
 import { MerkleHash } from '../../hash/index.js';
 import { HashTable, type ShardFile } from '../../shard/index.js';
 import type { Source, UploadTarget } from '../ports.js';
@@ -24,6 +24,7 @@ import {
   DEFAULT_READ_CONCURRENCY,
   DEFAULT_SEND_CONCURRENCY,
   type FileResult,
+  MOST_SEND_CONCURRENCY,
   type UploadOptions,
   type UploadSession,
   type UploadSessionOptions,
@@ -249,7 +250,7 @@ class Session implements UploadSession {
   }
 
   #newPipeline(mode: 'knowing' | 'alone'): Pipeline {
-    const { pool, journal = {} } = this.#parts;
+    const { pool, clock, journal = {} } = this.#parts;
     return new Pipeline({
       consumer: this.#target?.xorbs ?? null,
       journal,
@@ -259,6 +260,10 @@ class Session implements UploadSession {
       dedup: this.#dedup,
       sizes: this.#sizes,
       sendConcurrency: atLeastOne(this.#options, 'sendConcurrency', DEFAULT_SEND_CONCURRENCY),
+      goodput:
+        this.#options.sendConcurrency === undefined
+          ? new Goodput({ clock, start: DEFAULT_SEND_CONCURRENCY, most: MOST_SEND_CONCURRENCY })
+          : null,
       tally: this.#tally,
       scope: this.#scope,
       onPlaced: (file) => this.#placed(file),

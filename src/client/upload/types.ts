@@ -16,8 +16,9 @@ import type { Resumed } from './resumed.js';
 
 /** Sources read at once when nothing else is said. */
 export const DEFAULT_READ_CONCURRENCY = 4;
-/** Xorbs sent at once when nothing else is said. */
+/** Xorbs sent at once in the beginning, and at most, when nothing else is said. */
 export const DEFAULT_SEND_CONCURRENCY = 4;
+export const MOST_SEND_CONCURRENCY = 32;
 /** How long placing waits for the responses to dedup queries, milliseconds. */
 export const DEFAULT_QUERY_TIMEOUT_MS = 2000;
 
@@ -30,7 +31,7 @@ export interface UploadOptions {
    * depend on timing. @default 4; 1 in a dry run
    */
   readonly readConcurrency?: number | undefined;
-  /** Xorbs sent at once, as far as memory holds them. @default 4 */
+  /** Xorbs sent at once, as far as memory holds them. @default what moves most bytes, from 4 on */
   readonly sendConcurrency?: number | undefined;
   /** Ask the server which chunks it has. @default true */
   readonly globalDedup?: boolean | undefined;

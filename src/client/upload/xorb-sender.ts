@@ -1,6 +1,6 @@
 import PQueue from 'p-queue';
 import type { ClosedXorb } from '../../dedup/index.js';
-import type { Scope } from '../../flow/index.js';
+import type { Goodput, Scope } from '../../flow/index.js';
 import type { SendTurn, UploadJournal, XorbConsumer } from '../ports.js';
 import type { Piece } from './packing.js';
 
@@ -23,6 +23,8 @@ export interface SenderOptions {
   readonly journal: UploadJournal;
   /** Xorbs sent at a time. */
   readonly concurrency: number;
+  /** Changes that number for consumers that take turns. */
+  readonly goodput: Goodput | null;
   readonly scope: Scope;
   readonly events: SenderEvents;
 }
@@ -42,6 +44,7 @@ export class XorbSender {
   /** Xorbs that the consumer has; each is a turn as well, unless it takes turns itself. */
   readonly #queue: PQueue;
   readonly #turns: PQueue;
+  readonly #goodput: Goodput | null = null;
   /** Xorbs closed whose size is not known yet, and who waits for it. */
   #unpacked = 0;
   #whenPacked: (() => void)[] = [];
@@ -54,6 +57,8 @@ export class XorbSender {
     const open = consumer?.takesTurns === true ? OPEN_PER_TURN * concurrency : concurrency;
     this.#queue = new PQueue({ concurrency: open });
     this.#turns = new PQueue({ concurrency });
+    if (consumer?.takesTurns === true) this.#goodput = options.goodput;
+    this.#goodput?.onMore(() => this.#adapt());
     options.scope.onEnd(() => this.#drop());
   }
 
@@ -100,8 +105,27 @@ export class XorbSender {
   /** Waits in the order of asking. A turn that is not given back would be one less for good. */
   readonly #turn: SendTurn = () =>
     new Promise((resolve) => {
-      void this.#turns.add(() => new Promise<void>((over) => resolve(() => over())));
+      void this.#turns.add(async () => {
+        this.#goodput?.begun();
+        await new Promise<void>((over) => resolve(() => over()));
+        this.#goodput?.ended();
+      });
     });
+
+  /** As many turns as move the most bytes. */
+  #adapt(): void {
+    const { limit } = this.#goodput as Goodput;
+    if (this.#turns.concurrency === limit) return;
+    this.#turns.concurrency = limit;
+    this.#queue.concurrency = OPEN_PER_TURN * limit;
+  }
+
+  #moved(bytes: number): void {
+    this.#options.events.onSent(bytes);
+    if (this.#goodput === null) return;
+    this.#goodput.moved(bytes);
+    this.#adapt();
+  }
 
   /** After a cancellation: gives back the memory of xorbs that will never be closed. */
   #drop(): void {
@@ -124,7 +148,7 @@ export class XorbSender {
       if (consumer !== null) {
         const { hash, rawBytes, chunkHashes, chunkLengths } = xorb;
         const body = { sizeBytes, pieces: merged(pieces) };
-        const onSent = (bytes: number): void => events.onSent(bytes);
+        const onSent = (bytes: number): void => this.#moved(bytes);
         const packed = { hash, body, chunkCount: chunkLengths.length, rawBytes };
         ({ inserted } = await scope.call((signal) => {
           taking = consumer.take(packed, { signal, onSent, turn: this.#turn });
