@@ -59,8 +59,8 @@ export function progressLines(options: {
     (fields) => end({ type: 'result', ...fields }),
     (error) => {
       options.onError(error);
-      const { message } = publicError(error);
-      end({ type: 'error', message, retryable: isRetryable(statusOf(error)) });
+      const { code, message } = publicError(error);
+      end({ type: 'error', code, message, retryable: isRetryable(statusOf(error)) });
     },
   );
   return { body: lines.body, finished };

@@ -59,7 +59,7 @@ export function failureOfStatus(
   const line = body.replace(/\s+/g, ' ').trim();
   const said = line.length > MESSAGE_BODY_LENGTH ? `${line.slice(0, MESSAGE_BODY_LENGTH)}…` : line;
   const error = new OrbweaverError(
-    codeOfStatus(status),
+    isQuota(status, line) ? 'QUOTA_EXCEEDED' : codeOfStatus(status),
     `"status" of ${operation.name} at ${operation.url.host} expected success, got ${status}` +
       (said === '' ? '' : `: ${said}`),
     {
@@ -76,6 +76,11 @@ export function failureOfStatus(
     status,
     pauseMs,
   });
+}
+
+/** 413 is what is too large, and, of servers that say so, what has no room left. */
+function isQuota(status: number, body: string): boolean {
+  return status === 413 && /"code": ?"QUOTA_EXCEEDED"/.test(body);
 }
 
 /** The failure that an exception of the connection is. */

@@ -135,12 +135,13 @@ function errorEvent(
   event: Readonly<Record<string, unknown>>,
 ): AttemptFailure {
   const retry = event['retryable'] === true;
+  const isFull = event['code'] === 'QUOTA_EXCEEDED';
   const message = typeof event['message'] === 'string' ? event['message'] : 'no message';
   const masked = context.masker.maskCut(message, 1024);
   const said = masked.replace(/\s+/g, ' ');
   return failure(
     call,
-    retry ? 'SERVER_ERROR' : 'REJECTED',
+    retry ? 'SERVER_ERROR' : isFull ? 'QUOTA_EXCEEDED' : 'REJECTED',
     `POST /v2/shards expected a result line, got an error: ${said}`,
     {
       retry,

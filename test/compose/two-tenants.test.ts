@@ -16,6 +16,7 @@ import { generate } from '../support/generators.js';
 let folder: string;
 let gateway: Awaited<ReturnType<typeof startGateway>>;
 const clients: OrbweaverClient[] = [];
+let requestCount = 0;
 const principals = new Set<string | null>();
 const data = generate({ kind: 'splitmix64', seed: 4242, bytes: 700_000 });
 
@@ -26,8 +27,11 @@ beforeAll(async () => {
     data: join(folder, 'store'),
     port: 0,
     workers: 0,
-    quotas: { south: { storedBytes: 900_000 } },
-    onAccess: ({ principal }) => principals.add(principal),
+    quotas: { south: { storedBytes: 900_000 }, east: { logicalBytes: 399_999 } },
+    onAccess: ({ principal }) => {
+      principals.add(principal);
+      requestCount++;
+    },
   });
 });
 
@@ -72,7 +76,18 @@ describe('two tenants of one gateway', () => {
     const south = await clientOf({ scope: 'write', tenant: 'south' });
     const north = await clientOf({ scope: 'write', tenant: 'north' });
     const more = { name: 'more', data: generate({ kind: 'splitmix64', seed: 7, bytes: 400_000 }) };
-    await expect(south.upload([more])).rejects.toThrow('the quota of 900000 bytes');
+    await expect(south.upload([more])).rejects.toMatchObject({
+      code: 'QUOTA_EXCEEDED',
+      message: expect.stringContaining('the quota of 900000 bytes of stored data'),
+    });
+    const east = await clientOf({ scope: 'write', tenant: 'east' });
+    const before = requestCount;
+    await expect(east.upload([more])).rejects.toMatchObject({
+      code: 'QUOTA_EXCEEDED',
+      message: expect.stringContaining('the quota of 399999 bytes of files'),
+    });
+    // A question and an answer for each step, and no second pass.
+    expect(requestCount - before).toBeLessThan(10);
     expect((await north.upload([more])).files).toHaveLength(1);
   });
 

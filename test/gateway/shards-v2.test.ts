@@ -55,6 +55,7 @@ describe('POST /v2/shards', () => {
     const all = await lines(await post(rig, body));
     expect(all.at(-1)).toEqual({
       type: 'error',
+      code: 'REJECTED',
       message: `xorb ${xorb.hash} is not stored: upload it before the shard`,
       retryable: false,
     });
