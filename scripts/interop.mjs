@@ -1,11 +1,14 @@
-// Interoperation with the native client, pinned: makes a virtual environment under .cache/, installs
-// it there and runs test/interop with it. Without Python the suite is skipped, with the reason.
+// Interoperation with the native client and with the clients of the Hub, pinned: makes a virtual
+// environment and a folder of npm under .cache/, installs them there and runs test/interop with them.
+// Without Python the suite is skipped, and the parts of clients that cannot be had, with the reason.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const PACKAGE = 'hf_xet==1.8.0';
+const HUB_PYTHON = 'huggingface_hub==2.4.0';
+const HUB_NPM = '@huggingface/hub@2.17.5';
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const folder = join(root, '.cache', 'interop');
 const windows = process.platform === 'win32';
@@ -50,10 +53,35 @@ if (!works()) {
   }
 }
 
+const hasPythonHub = () =>
+  run(python, ['-c', 'import huggingface_hub'], { stdio: 'ignore' }).status === 0;
+if (!hasPythonHub()) {
+  run(python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', HUB_PYTHON]);
+}
+const npmFolder = join(folder, 'npm');
+const npmHub = join(npmFolder, 'node_modules', '@huggingface', 'hub', 'dist', 'index.mjs');
+if (!existsSync(npmHub)) {
+  mkdirSync(npmFolder, { recursive: true });
+  const install = [
+    'install',
+    '--prefix',
+    npmFolder,
+    '--no-save',
+    '--no-audit',
+    '--no-fund',
+    HUB_NPM,
+  ];
+  run(windows ? 'npm.cmd' : 'npm', install, { shell: windows });
+}
+const hubClients = {
+  ...(hasPythonHub() ? { ORBWEAVER_INTEROP_HUB_PYTHON: python } : {}),
+  ...(existsSync(npmHub) ? { ORBWEAVER_INTEROP_HUB_NPM: npmHub } : {}),
+};
+
 const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
 const result = run(
   process.execPath,
   [vitest, 'run', '--config', 'vitest.interop.config.ts', ...process.argv.slice(2)],
-  { env: { ...process.env, ORBWEAVER_INTEROP_PYTHON: python } },
+  { env: { ...process.env, ...hubClients, ORBWEAVER_INTEROP_PYTHON: python } },
 );
 process.exit(result.status ?? 1);

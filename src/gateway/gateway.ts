@@ -16,7 +16,7 @@ import { isFault, statusOf } from './failures.js';
 import { createFileCatalog } from './file-catalog.js';
 import { createUploadGrants } from './grants.js';
 import type { Claims } from './hub/claims.js';
-import { basicTokens, type HubEngine, hubErrors, hubOver } from './hub/index.js';
+import { basicTokens, type HubEngine, hubErrors, hubOver, prefixedTokens } from './hub/index.js';
 import { repairIndex } from './index-repair.js';
 import { createKeeper } from './keeper.js';
 import { createMemory } from './memory.js';
@@ -192,6 +192,10 @@ export function createGateway(parts: GatewayParts): Gateway {
   const router = createRouter(offers);
   const dispatch = createDispatch({ store, shared, tenants, offers });
   let closed = false;
+  const known = anyOf([
+    parts.authenticate ?? tokenList(parts.tokens ?? [], parts.hasher, random),
+    ...(parts.signer === undefined ? [] : [parts.signer.authenticate]),
+  ]);
   const steps = [
     metered(settings.metrics, clock),
     access(settings.onAccess, clock),
@@ -202,12 +206,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     hubErrors(report),
     offered(() => closed),
     basicTokens(),
-    auth(
-      anyOf([
-        parts.authenticate ?? tokenList(parts.tokens ?? [], parts.hasher, random),
-        ...(parts.signer === undefined ? [] : [parts.signer.authenticate]),
-      ]),
-    ),
+    auth(parts.hub === undefined ? known : prefixedTokens(known)),
     limited(settings.rateLimit, clock),
     budget(shared),
   ];

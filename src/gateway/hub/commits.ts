@@ -28,6 +28,7 @@ export async function commitOf(
   revision: string,
 ): Promise<{ readonly id: string; readonly commit: Commit }> {
   const { refs } = repo;
+  if (revision === 'HEAD') return commitOf(hub, repo, 'main');
   const id =
     refOf(refs, branchRef(revision)) ??
     refOf(refs, tagRef(revision)) ??

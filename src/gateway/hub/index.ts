@@ -30,4 +30,4 @@ export type { HubEngine, HubStored, HubUpload } from './engine.js';
 export type { Hub } from './hub.js';
 export { openRepositories, type Repositories, type RepositoryInfo } from './repositories.js';
 export { hubRoots, sweepHub } from './roots.js';
-export { basicTokens, hubErrors } from './steps.js';
+export { basicTokens, hubErrors, prefixedTokens } from './steps.js';

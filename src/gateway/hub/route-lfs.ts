@@ -122,7 +122,10 @@ async function uploadOf(asked: Asked, found: Claim | null): Promise<object> {
     const header = { ...xet, 'X-Xet-Session-Id': call.requestId };
     return { authenticated: true, actions: { upload: { href, header } } };
   }
-  const verify = { href: `${base}${pathOf(repo)}.git/info/lfs/objects/verify` };
+  // Git LFS sends what it is given here, and nothing that it knows itself.
+  const { authorization } = call.request.headers;
+  const header = authorization === undefined ? {} : { header: { Authorization: authorization } };
+  const verify = { href: `${base}${pathOf(repo)}.git/info/lfs/objects/verify`, ...header };
   return {
     authenticated: true,
     actions: {

@@ -1,5 +1,7 @@
 import type { HttpRequest } from '../../http/index.js';
 import type { Call, Handler } from '../call.js';
+import type { Authenticate } from '../ports.js';
+import { bearerIn } from '../tokens.js';
 import { hubErrorResponse } from './errors.js';
 
 /** What requests to the Hub need of the way every request takes. */
@@ -38,6 +40,31 @@ export function basicTokens(): (next: Handler) => Handler {
     const token = pair.slice(pair.indexOf(':') + 1);
     const headers = { ...request.headers, authorization: `Bearer ${token}` };
     return next({ ...call, request: withHeaders(request, headers) });
+  };
+}
+
+const PREFIX = 'hf_';
+
+/**
+ * `authenticate`, also for tokens with `hf_` in front of them: some clients of the Hub send none without.
+ */
+export function prefixedTokens(authenticate: Authenticate): Authenticate {
+  return async (request) => {
+    const token = bearerIn(request.headers);
+    if (token?.startsWith(PREFIX) !== true) return authenticate(request);
+    const { method, url, headers } = request;
+    const authorization = `Bearer ${token.slice(PREFIX.length)}`;
+    const bare = { method, url, headers: { ...headers, authorization } };
+    let refused: { readonly error: unknown } | null = null;
+    try {
+      const principal = await authenticate(bare);
+      if (principal !== null) return principal;
+    } catch (error) {
+      refused = { error };
+    }
+    const principal = await authenticate(request);
+    if (principal === null && refused !== null) throw refused.error;
+    return principal;
   };
 }
 

@@ -57,6 +57,7 @@ describe('a commit', () => {
       'accept-ranges': 'bytes',
     });
     expect(await (await rig.send('GET', `/${name}/resolve/${id}/empty`)).text()).toBe('');
+    expect((await rig.json('GET', `/api/models/${name}/revision/HEAD`)).sha).toBe(id);
   });
 
   it('of what is there already makes none', async () => {

@@ -24,6 +24,13 @@ describe('repositories', () => {
     });
   });
 
+  it('takes tokens with hf_ in front of them, which some clients want', async () => {
+    const sent = (token: string): Promise<Response> =>
+      rig.send('GET', '/api/whoami-v2', undefined, { authorization: `Bearer ${token}` });
+    expect(await (await sent('hf_writer')).json()).toMatchObject({ name: 'writer' });
+    expect((await sent('hf_nobody')).status).toBe(401);
+  });
+
   it('are created once, whatever the case of their names, and told where they are', async () => {
     expect(await create('Org/Twice')).toEqual({
       url: `${ORIGIN}/Org/Twice`,

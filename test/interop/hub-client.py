@@ -1,0 +1,123 @@
+"""Drives the stock huggingface_hub: argv are a folder to upload and a folder to work in."""
+
+import filecmp
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from huggingface_hub import (
+    CommitOperationAdd,
+    CommitOperationCopy,
+    HfApi,
+    hf_hub_download,
+    snapshot_download,
+)
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    HfHubHTTPError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+source, work = Path(sys.argv[1]), Path(sys.argv[2])
+repo = "org/Python-Model"
+api = HfApi()
+
+
+def same(a: Path, b: Path) -> None:
+    names = sorted(p.relative_to(a).as_posix() for p in a.rglob("*") if p.is_file())
+    found = sorted(
+        p.relative_to(b).as_posix()
+        for p in b.rglob("*")
+        if p.is_file() and ".cache" not in p.parts
+    )
+    assert names == found, (names, found)
+    for name in names:
+        assert filecmp.cmp(a / name, b / name, shallow=False), name
+
+
+def fails(error, call, status=None):
+    try:
+        call()
+    except error as caught:
+        assert status is None or caught.response.status_code == status, caught
+        return
+    raise AssertionError(f"expected {error.__name__}")
+
+
+assert api.whoami()["type"] == "user"
+api.create_repo(repo)
+api.create_repo(repo, exist_ok=True)
+fails(HfHubHTTPError, lambda: api.create_repo(repo), 409)
+
+api.upload_folder(repo_id=repo, folder_path=source)
+same(source, Path(snapshot_download(repo, local_dir=work / "one")))
+same(source, Path(snapshot_download(repo)))
+
+# An edit: what is sent of it is for the test to count.
+model = source / "model.bin"
+data = model.read_bytes()
+model.write_bytes(data[: len(data) // 2] + b"inserted" + data[len(data) // 2 :])
+api.upload_folder(repo_id=repo, folder_path=source)
+same(source, Path(snapshot_download(repo, local_dir=work / "two")))
+head = api.model_info(repo).sha
+api.upload_folder(repo_id=repo, folder_path=source)
+assert api.model_info(repo).sha == head, "nothing has changed, so there is no commit"
+
+# Sent whole, as Git LFS sends it.
+with open(model, "rb") as file:
+    api.upload_file(repo_id=repo, path_or_fileobj=file, path_in_repo="whole.bin")
+assert filecmp.cmp(hf_hub_download(repo, "whole.bin"), model, shallow=False)
+
+api.create_branch(repo, branch="dev/x")
+api.create_tag(repo, tag="v1")
+api.upload_file(repo_id=repo, path_or_fileobj=b"dev", path_in_repo="dev.txt", revision="dev/x")
+assert Path(hf_hub_download(repo, "dev.txt", revision="dev/x")).read_bytes() == b"dev"
+assert [ref.name for ref in api.list_repo_refs(repo).branches] == ["dev/x", "main"]
+fails(EntryNotFoundError, lambda: hf_hub_download(repo, "dev.txt"))
+fails(RevisionNotFoundError, lambda: hf_hub_download(repo, "dev.txt", revision="none"))
+fails(RepositoryNotFoundError, lambda: api.model_info("org/none"))
+
+copies = [CommitOperationCopy("model.bin", "copies/a.bin"), CommitOperationCopy("README.md", "copies/R.md")]
+api.create_commit(repo, operations=copies, commit_message="copies")
+assert filecmp.cmp(hf_hub_download(repo, "copies/a.bin"), model, shallow=False)
+api.delete_folder("copies", repo_id=repo)
+assert api.get_paths_info(repo, ["copies", "README.md"], expand=True)[0].path == "README.md"
+old = api.list_repo_commits(repo)[-1].commit_id
+one = [CommitOperationAdd("late.txt", b"late")]
+fails(
+    HfHubHTTPError,
+    lambda: api.create_commit(repo, operations=one, commit_message="late", parent_commit=old),
+    412,
+)
+
+
+def commit(number: int) -> None:
+    added = [CommitOperationAdd(f"many/{number}.txt", f"file {number}".encode())]
+    api.create_commit(repo, operations=added, commit_message=f"commit {number}")
+
+
+with ThreadPoolExecutor(20) as pool:
+    list(pool.map(commit, range(20)))
+many = {path for path in api.list_repo_files(repo) if path.startswith("many/")}
+assert many == {f"many/{number}.txt" for number in range(20)}, many
+
+assert [each.id for each in api.list_models(author="org")] == [repo]
+api.super_squash_history(repo)
+assert len(api.list_repo_commits(repo)) == 1
+
+api.create_repo("org/data", repo_type="dataset")
+api.upload_file(repo_id="org/data", repo_type="dataset", path_or_fileobj=b"\0" * 300_000, path_in_repo="z.bin")
+assert Path(hf_hub_download("org/data", "z.bin", repo_type="dataset")).read_bytes() == b"\0" * 300_000
+
+hf = str(Path(sys.executable).with_name("hf"))
+if os.path.exists(hf):
+    subprocess.run([hf, "upload", "org/cli", str(source), "."], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([hf, "download", "org/cli", "--local-dir", str(work / "cli")], check=True, stdout=subprocess.DEVNULL)
+    same(source, work / "cli")
+
+api.delete_repo(repo)
+fails(RepositoryNotFoundError, lambda: api.model_info(repo))
+print("done")
