@@ -24,14 +24,14 @@ await hub.uploadFiles({
   ...at,
   files: [
     { path: 'big.bin', content: new Blob([big]) },
-    { path: 'docs/README.md', content: new Blob(['# hello']) },
+    { path: 'text/README.md', content: new Blob(['# hello']) },
   ],
 });
 const paths = (await all(hub.listFiles({ ...at, recursive: true }))).map(({ path }) => path);
-assert.deepEqual(paths, ['big.bin', 'docs', 'docs/README.md']);
+assert.deepEqual(paths, ['big.bin', 'text', 'text/README.md']);
 assert(big.equals(await bytesOf('big.bin')));
 assert(big.equals(await bytesOf('big.bin', { xet: false })));
-assert.equal((await bytesOf('docs/README.md')).toString(), '# hello');
+assert.equal((await bytesOf('text/README.md')).toString(), '# hello');
 
 const plain = randomBytes(1_500_000);
 await hub.uploadFiles({

@@ -180,7 +180,7 @@ describe('reading a repository', () => {
 
   it('serves heads, ranges and conditions', async () => {
     const name = await repo();
-    const text = 'x'.repeat(300_000) + 'the end';
+    const text = `${'x'.repeat(300_000)}the end`;
     await commit(name, [header('one'), inline('big.txt', text)]);
     const url = `/${name}/resolve/main/big.txt`;
     const head = await rig.send('HEAD', url);
