@@ -1,15 +1,19 @@
 import { EXIT, isOrbweaverError, OrbweaverError } from '../errors.js';
 import {
+  type ObjectStore,
   openRepositories,
-  openStore,
+  pruneRepositories,
   type Repositories,
   type RepositoryInfo,
   tenantStore,
 } from '../gateway.js';
+import { loadKernels } from '../index.js';
 import { defineCommand, type ParsedArgs, usage } from './command.js';
 import type { CliContext, Command } from './context.js';
 import { writeJson } from './output.js';
-import { placeOf, S3_OPTIONS, s3Of } from './place.js';
+import { S3_OPTIONS } from './place.js';
+import { openPlace } from './store-place.js';
+import { bytesText, pluralText } from './text.js';
 
 export const repoCommand: Command = defineCommand({
   usage: [
@@ -17,6 +21,7 @@ export const repoCommand: Command = defineCommand({
     'repo ls [TYPE] --data PLACE',
     'repo rm TYPE/NAMESPACE/NAME --data PLACE',
     'repo squash TYPE/NAMESPACE/NAME --data PLACE [--branch B] [--message TEXT]',
+    'repo prune --data PLACE [--grace SECONDS] [--dry-run]',
   ],
   about: `Makes, lists and removes the repositories that "orbweaver serve" shows to clients of the Hub, in the
 store itself: gateways over it see the change at once. TYPE is model, dataset, space, or git for a git
@@ -28,12 +33,20 @@ repository elsewhere whose files of Git LFS are kept here.`,
     { name: 'private', help: 'create: clients are told that it is private' },
     { name: 'branch', value: 'B', help: 'squash: which one', fallback: 'main' },
     { name: 'message', value: 'TEXT', help: 'squash: title of the commit', fallback: '"Squash B"' },
+    {
+      name: 'grace',
+      value: 'SECONDS',
+      help: 'prune: younger commits keep what they hold',
+      fallback: '604800, a week',
+    },
+    { name: 'dry-run', help: 'prune: removes nothing, says what there is' },
   ],
-  notes: `"repo squash" makes what a branch holds now its only commit. Files that no repository needs any more
-stay in the store until they are collected.
+  notes: `"repo squash" makes what a branch holds now its only commit. "repo prune" takes files out of the store
+that were in repositories and that none needs any more; "store gc" deletes what only they needed. A file
+that was never in a repository stays.
 
 With --json: create and rm {"name"}; ls {"repositories":[{"name","private","createdAt","modifiedAt",
-"head","refs"}]}; squash {"name","commit"}.`,
+"head","refs"}]}; squash {"name","commit"}; prune {"files","bytes","objects","lost"}.`,
   run: repo,
 });
 
@@ -42,13 +55,36 @@ async function repo(args: ParsedArgs, context: CliContext): Promise<number> {
   if (place === undefined) throw usage('repo expected --data PLACE');
   const [action, name, ...others] = args.positionals;
   if (others.length > 0) throw usage(`repo takes no "${others[0]}"`);
-  const root = await openStore(placeOf(place, context), { s3: s3Of(args) });
+  const root = await openPlace(place, { args, context, isMade: action === 'create' });
   try {
-    const repos = openRepositories(tenantStore(root, args.text('tenant')));
+    const store = tenantStore(root, args.text('tenant'));
+    if (action === 'prune') return await prune(store, args, context);
+    const repos = openRepositories(store);
     return await asUsage(run(repos, { action, name, args, context }));
   } finally {
     await root.close?.();
   }
+}
+
+async function prune(
+  store: ObjectStore,
+  args: ParsedArgs,
+  { stdout }: CliContext,
+): Promise<number> {
+  if (args.positionals.length > 1) throw usage('repo prune takes no repository');
+  const { hasher } = await loadKernels();
+  const grace = args.count('grace');
+  const dryRun = args.flag('dry-run');
+  const graceMs = grace === undefined ? undefined : 1000 * grace;
+  const pruned = await pruneRepositories(store, { hasher, graceMs, dryRun });
+  if (args.flag('json')) writeJson(stdout, pruned);
+  else {
+    const { files, bytes, lost } = pruned;
+    const what = `${pluralText(files, 'file')}, ${bytesText(bytes)}`;
+    stdout.write(`${dryRun ? 'would remove' : 'removed'} ${what}\n`);
+    for (const file of lost) stdout.write(`committed again meanwhile, send it again: ${file}\n`);
+  }
+  return pruned.lost.length === 0 ? EXIT.ok : EXIT.partial;
 }
 
 interface Asked {
@@ -68,7 +104,8 @@ async function run(repos: Repositories, { action, name, args, context }: Asked):
     else for (const each of found) stdout.write(`${lineOf(each)}\n`);
     return EXIT.ok;
   }
-  if (name === undefined) throw usage('repo expected create, ls, rm or squash, and a repository');
+  if (name === undefined)
+    throw usage('repo expected create, ls, rm, squash or prune, and a repository');
   if (action === 'create') await repos.create(name, { isPrivate: args.flag('private') });
   else if (action === 'rm') await repos.remove(name);
   else if (action === 'squash') {
@@ -77,7 +114,7 @@ async function run(repos: Repositories, { action, name, args, context }: Asked):
     if (isJson) writeJson(stdout, { name, commit });
     else stdout.write(`${commit}\n`);
     return EXIT.ok;
-  } else throw usage(`repo expected create, ls, rm or squash, got "${action}"`);
+  } else throw usage(`repo expected create, ls, rm, squash or prune, got "${action}"`);
   if (isJson) writeJson(stdout, { name });
   else stdout.write(`${name}\n`);
   return EXIT.ok;

@@ -43,6 +43,11 @@ describe('repo', () => {
     expect(await repo('ls', 'models')).toMatch(/^2\S+Z {2}[0-9a-f]{12} {2}model\/org\/name\n$/);
     expect(await repo('ls', '--tenant', 'acme')).toContain('dataset/org/other');
     expect(await repo('squash', 'model/org/name')).toMatch(/^[0-9a-f]{40}\n$/);
+    expect(JSON.parse(await repo('prune', '--dry-run', '--json'))).toMatchObject({
+      files: 0,
+      lost: [],
+    });
+    expect(await repo('prune', '--grace', '0')).toMatch(/^removed 0 files/);
     await repo('rm', 'model/org/name');
     await expect(repo('rm', 'model/org/name')).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });

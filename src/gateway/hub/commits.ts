@@ -1,6 +1,7 @@
+import { mapLimited } from '../turns.js';
 import { branchMoved, hubFailure } from './errors.js';
 import type { Commit } from './formats.js';
-import type { HubBase } from './hub.js';
+import type { Hub, HubBase } from './hub.js';
 import { OBJECT_ID } from './ids.js';
 import { idOf, type RepoName } from './names.js';
 import type { Repo } from './repos.js';
@@ -81,7 +82,7 @@ async function firstCommit(hub: HubBase, repo: Repo, author: string): Promise<st
  * @throws OrbweaverError 412 when the branch is not where `parent` says, or moves all the time; 404
  */
 export async function commitTo(
-  hub: HubBase,
+  hub: Hub,
   name: RepoName,
   branch: string,
   request: CommitRequest,
@@ -97,6 +98,7 @@ export async function commitTo(
     const tree = await editTree(objects, before.tree, request.changes);
     id = head;
     if (tree === before.tree) return repo;
+    await checkStored(hub, request.changes);
     const { title, message, author } = request;
     id = await objects.putCommit({
       repo: repo.uid,
@@ -109,6 +111,22 @@ export async function commitTo(
     return { ...repo, refs: { ...repo.refs, [ref]: id } };
   });
   return id;
+}
+
+const AT_ONCE = 16;
+
+/** What a long body named first may have been removed before its last line came. */
+async function checkStored({ services }: Hub, changes: readonly Change[]): Promise<void> {
+  await mapLimited(changes, AT_ONCE, async (change) => {
+    if (change.kind !== 'put' || change.file.sizeBytes === 0) return;
+    if ((await services.index.find(change.file.file)) !== null) return;
+    const path = change.path.join('/');
+    throw hubFailure(
+      404,
+      'EntryNotFound',
+      `the file for ${path} is not stored any more: send it again`,
+    );
+  });
 }
 
 /** Has a branch begin anew with what it holds now. @throws OrbweaverError 404 */

@@ -28,6 +28,7 @@ export function hubOver(parts: HubParts): { readonly hub: Hub; readonly routes: 
 
 export type { HubEngine, HubStored, HubUpload } from './engine.js';
 export type { Hub } from './hub.js';
+export { type PrunedRepositories, type PruneOptions, pruneRepositories } from './prune.js';
 export { openRepositories, type Repositories, type RepositoryInfo } from './repositories.js';
 export { hubRoots, sweepHub } from './roots.js';
 export { basicTokens, hubErrors, prefixedTokens } from './steps.js';

@@ -1,6 +1,7 @@
 import type { MerkleHash } from '../../hash/index.js';
 import { SYSTEM_CLOCK } from '../../platform/index.js';
 import type { ObjectStore } from '../ports.js';
+import type { FileEntry } from './formats.js';
 import { EMPTY_FILE } from './hub.js';
 import { lfsFilesOf } from './lfs-files.js';
 import { REPOS_PREFIX } from './names.js';
@@ -28,25 +29,53 @@ export async function* hubRoots(store: ObjectStore): AsyncGenerator<MerkleHash, 
   }
 }
 
+/** What repositories reach. */
+export interface HubReach {
+  /** Names of trees and commits. */
+  readonly reached: Set<string>;
+  /** Hashes of files. */
+  readonly files: ReadonlySet<string>;
+  /** Of the repositories. */
+  readonly uids: ReadonlySet<string>;
+}
+
+export async function hubReach(store: ObjectStore): Promise<HubReach> {
+  const [reached, files, uids] = [new Set<string>(), new Set<string>(), new Set<string>()];
+  for await (const file of rootsWith(store, reached, uids)) files.add(file.toString());
+  return { reached, files, uids };
+}
+
 /**
  * Removes trees and commits that no repository of a store reaches any more and that are older than
- * `graceMs`. Returns how many. A commit in the making has its trees written before anything refers to
- * them, so the grace has to be longer than a request.
+ * `graceMs`; what a younger commit holds stays with it. Returns how many. A commit in the making has its
+ * trees written before anything refers to them, so the grace has to be longer than a request.
  */
 export async function sweepHub(
   store: ObjectStore,
   { graceMs, unixMs }: { readonly graceMs: number; readonly unixMs: number },
 ): Promise<number> {
-  const reached = new Set<string>();
-  for await (const _file of rootsWith(store, reached)) {
-    // Only the way there counts.
+  const { reached } = await hubReach(store);
+  const objects = createHubObjects(store, SYSTEM_CLOCK);
+  const isYoung = (modifiedMs: number): boolean => unixMs - modifiedMs < graceMs;
+  const old: string[] = [];
+  for await (const { key, modifiedMs } of store.list(COMMITS_PREFIX)) {
+    const id = key.slice(COMMITS_PREFIX.length);
+    if (reached.has(id)) continue;
+    if (!isYoung(modifiedMs)) {
+      old.push(key);
+      continue;
+    }
+    const commit = await objects.findCommit(id);
+    if (commit === null) continue;
+    for await (const _file of filesUnder(objects, commit.tree, reached)) {
+      // Only the way there counts.
+    }
   }
   let removed = 0;
-  for (const prefix of [COMMITS_PREFIX, TREES_PREFIX]) {
-    for await (const { key, modifiedMs } of store.list(prefix)) {
-      if (reached.has(key.slice(prefix.length)) || unixMs - modifiedMs < graceMs) continue;
-      if (await store.delete(key)) removed++;
-    }
+  for (const key of old) if (await store.delete(key)) removed++;
+  for await (const { key, modifiedMs } of store.list(TREES_PREFIX)) {
+    if (reached.has(key.slice(TREES_PREFIX.length)) || isYoung(modifiedMs)) continue;
+    if (await store.delete(key)) removed++;
   }
   return removed;
 }
@@ -55,6 +84,7 @@ export async function sweepHub(
 async function* rootsWith(
   store: ObjectStore,
   reached: Set<string>,
+  uids: Set<string> = new Set(),
 ): AsyncGenerator<MerkleHash, void, undefined> {
   const { values } = store;
   if (values === undefined) return;
@@ -65,6 +95,7 @@ async function* rootsWith(
     const value = await values.read(key);
     if (value === null) continue;
     const repo = decodeRepo(key, value.bytes);
+    uids.add(repo.uid);
     if (repo.type === 'git') yield* lfsFilesOf(store, repo.uid);
     else yield* filesOfRefs(objects, repo, reached);
   }
@@ -85,18 +116,28 @@ async function* filesOfRefs(
   }
 }
 
+/** Files of a tree and the trees below it, but for what is in `reached` already. */
 async function* filesUnder(
   objects: HubObjects,
   root: string,
   reached: Set<string>,
 ): AsyncGenerator<MerkleHash, void, undefined> {
+  for await (const { file } of entriesUnder(objects, root, reached)) yield file;
+}
+
+/** The same with what is known of each. */
+export async function* entriesUnder(
+  objects: HubObjects,
+  root: string,
+  reached: Set<string>,
+): AsyncGenerator<FileEntry, void, undefined> {
   const trees = [root];
   for (let id = trees.pop(); id !== undefined; id = trees.pop()) {
     if (reached.has(id)) continue;
     reached.add(id);
     for (const entry of (await objects.tree(id)).values()) {
       if (entry.kind === 'folder') trees.push(entry.tree);
-      else yield entry.file;
+      else yield entry;
     }
   }
 }

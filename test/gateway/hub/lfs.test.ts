@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { hubRoots, sweepHub } from '../../../src/gateway/index.js';
+import { hubRoots, pruneRepositories, sweepHub } from '../../../src/gateway/index.js';
+import { loadKernels } from '../../../src/index.js';
 import { generate } from '../../support/generators.js';
 import {
   createHubRig,
@@ -22,6 +23,8 @@ afterAll(() => rig.close());
 
 const bytes = generate({ kind: 'splitmix64', seed: 7, bytes: 300_000 });
 const oid = createHash('sha256').update(bytes).digest('hex');
+const other = generate({ kind: 'splitmix64', seed: 8, bytes: 300_000 });
+const otherOid = createHash('sha256').update(other).digest('hex');
 const LFS = '/org/lfs.git/info/lfs';
 
 const batch = (
@@ -184,5 +187,38 @@ describe('what repositories keep', () => {
     expect(await sweepHub(rig.store, { graceMs: 60_000, unixMs })).toBe(0);
     expect(await sweepHub(rig.store, { graceMs: 0, unixMs })).toBeGreaterThan(5);
     expect(await rig.json('GET', '/api/models/org/kept/tree/main?recursive=1')).toHaveLength(2);
+  });
+
+  it('lets go of files of history that was forgotten, and of no others', async () => {
+    const { hasher } = await loadKernels();
+    const prune = (dryRun = false) =>
+      pruneRepositories(rig.store, { hasher, graceMs: -60_000, dryRun });
+    // Nobody had this one in a repository.
+    const alone = (await batch('upload', [otherOid], '/git/me/left.git/info/lfs')).objects[0];
+    expect((await put(alone.actions.upload.href, other)).status).toBe(200);
+    await rig.json('POST', '/api/repos/create', { name: 'pruned', organization: 'org' });
+    const text = 'y'.repeat(50_000);
+    await rig.commit('org/pruned', [header('one'), inline('a', text), inline('b', 'kept')]);
+    await rig.commit('org/pruned', [header('two'), lfsFile('o', otherOid), deleted('a')]);
+    await rig.commit('org/pruned', [header('three'), deleted('o')]);
+    // What there was in the tests before.
+    await prune();
+    expect(await prune()).toMatchObject({ files: 0, objects: 0 });
+    await rig.json('POST', '/api/models/org/pruned/super-squash/main', {});
+    expect(await prune(true)).toMatchObject({ files: 1, bytes: 50_000 });
+    const { files, objects, lost } = await prune();
+    expect([files, lost]).toEqual([1, []]);
+    expect(objects).toBeGreaterThan(3);
+    expect(await (await rig.send('GET', '/org/pruned/resolve/main/b')).text()).toBe('kept');
+    // The git repository still needs it; then nobody does, and it has to be sent again.
+    expect(
+      (await batch('upload', [otherOid], '/org/pruned.git/info/lfs')).objects[0].actions,
+    ).toBeUndefined();
+    const gone = { name: 'left', organization: 'me', type: 'git' };
+    await rig.json('DELETE', '/api/repos/delete', gone, 204);
+    expect(await prune()).toMatchObject({ files: 1, bytes: other.length, lost: [] });
+    expect(
+      (await batch('upload', [otherOid], '/org/pruned.git/info/lfs')).objects[0].actions,
+    ).toBeDefined();
   });
 });
