@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
-import { FileReader } from '../client/downloads.js';
+import { FileReader, type VerifyRange } from '../client/downloads.js';
 import { OrbweaverError } from '../errors.js';
 import { type Budget, Scope } from '../flow/index.js';
 import { MerkleHash } from '../hash/index.js';
@@ -13,6 +13,11 @@ import type { DownloadParts } from './download.js';
 export interface OpenOptions {
   /** Bytes that are kept in memory of what was read last. @default 8388608 */
   readonly cacheBytes?: number | undefined;
+  /**
+   * Holds what is read against the file hash, as of a download: `auto` where the store offers that, at the
+   * cost of a request and about 200 KB for what is not read yet; `require` refuses bytes without such a proof. @default 'off'
+   */
+  readonly verifyRange?: VerifyRange | undefined;
   /** Cancels the opening; reads have signals of their own. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -42,11 +47,14 @@ export interface RemoteSlice {
 export interface RemoteFile extends RemoteSlice {
   /** 64 digits. */
   readonly fileHash: string;
+  /** Everything that was read so far, streams apart, was held against the file hash. */
+  readonly verified: boolean;
   /**
    * `length` bytes from `offset` on, an array of the caller's own; fewer where the file ends. For pieces
-   * that fit into memory. Bytes of a part are not held against the file hash, those of a whole file are.
+   * that fit into memory. Bytes of a part are held against the file hash with `verifyRange` only, those of a
+   * whole file always.
    * @throws OrbweaverError `RANGE_INVALID` when `offset` is behind the end of the file; `ABORTED`,
-   * `CLOSED`; what a download throws
+   * `CLOSED`; what a download throws, `UNVERIFIED` with `verifyRange: 'require'`
    * @throws RangeError for an offset or a length that is no integer of at least 0
    */
   read(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array>;
@@ -59,6 +67,7 @@ const DEFAULT_CACHE_BYTES: number = 8 * 1024 * 1024;
 
 const RULES: OptionRules<OpenOptions> = {
   cacheBytes: is.integer(0),
+  verifyRange: is.oneOf(['auto', 'require', 'off']),
   signal: is.signal,
 };
 
@@ -79,7 +88,7 @@ export async function openFile(
 ): Promise<RemoteFile> {
   checkOptions('open', options, RULES);
   const fileHash = MerkleHash.parse(hash);
-  const { cacheBytes = DEFAULT_CACHE_BYTES, signal } = options;
+  const { cacheBytes = DEFAULT_CACHE_BYTES, verifyRange = 'off', signal } = options;
   const scope = new Scope({ what: 'opening the file', ...(signal && { signal }) });
   let size: number;
   try {
@@ -96,6 +105,7 @@ export async function openFile(
     fileHash,
     sizeBytes: size,
     cacheBytes,
+    verifyRange,
     createSink: () => memorySink(hash),
   });
   const closing = new AbortController();
@@ -126,6 +136,9 @@ export async function openFile(
   return {
     ...sliceOf(0, size),
     fileHash: fileHash.toString(),
+    get verified() {
+      return reader.isVerified;
+    },
     read: async (offset, length, given = {}) => {
       checkOptions('read', given, READ_RULES);
       checkPosition('offset', offset);

@@ -20,6 +20,7 @@ let hash: string;
 let requests: { method: string; path: string; bytes: number }[] = [];
 let hold: { readonly path: string; readonly until: Promise<void> } | null = null;
 let headless = false;
+let hideHashes = false;
 const file = (): Promise<RemoteFile> => client.open(hash);
 const count = (part: string): number => requests.filter(({ path }) => path.includes(part)).length;
 
@@ -35,6 +36,9 @@ beforeAll(async () => {
     requests.push({ method: request.method, path: pathname, bytes: 1 + Number(to) - Number(from) });
     if (hold !== null && pathname.includes(hold.path)) await hold.until;
     if (headless && request.method === 'HEAD') return { status: 404, headers: {}, body: null };
+    if (hideHashes && pathname.includes('file-chunk-hashes')) {
+      return { status: 404, headers: {}, body: null };
+    }
     return gateway.exchange(request);
   };
   client = await createClient({
@@ -54,6 +58,7 @@ beforeEach(() => {
   requests = [];
   hold = null;
   headless = false;
+  hideHashes = false;
 });
 
 const same = (got: Uint8Array, start: number, end: number): void => {
@@ -72,6 +77,29 @@ describe('an open file', () => {
     same(await remote.read(3_000_100, 2000), 3_000_100, 3_002_100);
     expect(requests).toHaveLength(2);
     await remote.close();
+  });
+
+  it('holds what it reads against the file hash when it is told to, and says so', async () => {
+    const plain = await file();
+    await plain.read(3_000_000, 4096);
+    expect(plain.verified).toBe(false);
+    await plain.close();
+    const proven = await client.open(hash, { verifyRange: 'require' });
+    requests = [];
+    same(await proven.read(3_000_000, 4096), 3_000_000, 3_004_096);
+    same(await proven.read(5, 10), 5, 15);
+    expect([proven.verified, count('file-chunk-hashes')]).toEqual([true, 2]);
+    same(await proven.read(3_000_000, 4096), 3_000_000, 3_004_096);
+    expect(count('file-chunk-hashes')).toBe(2);
+    await proven.close();
+
+    hideHashes = true;
+    const refused = await client.open(hash, { verifyRange: 'require' });
+    await expect(refused.read(3_000_000, 4096)).rejects.toMatchObject({ code: 'UNVERIFIED' });
+    const lenient = await client.open(hash, { verifyRange: 'auto' });
+    same(await lenient.read(3_000_000, 4096), 3_000_000, 3_004_096);
+    expect(lenient.verified).toBe(false);
+    await Promise.all([refused.close(), lenient.close()]);
   });
 
   it('reads one place for a hundred at the cost of one', async () => {

@@ -3,13 +3,13 @@ import { OrbweaverError } from '../../errors.js';
 import { type Budget, type Clock, Deferred, Scope } from '../../flow/index.js';
 import type { Hasher, MerkleHash } from '../../hash/index.js';
 import { outputBytesOf, type Reconstruction } from '../../plan/index.js';
-import { downloadFile } from '../download/index.js';
-import type { ComputePool, RangeSource, Reconstructions, Sink } from '../ports.js';
+import { downloadFile, downloadVerified, type VerifyRange } from '../download/index.js';
+import type { ChunkHashes, ComputePool, RangeSource, Reconstructions, Sink } from '../ports.js';
 import { type Span, SpanCache } from './span-cache.js';
 
 /** What a reader is made of. */
 export interface FileReaderOptions {
-  readonly cas: Reconstructions & RangeSource;
+  readonly cas: Reconstructions & RangeSource & ChunkHashes;
   readonly pool: ComputePool;
   readonly hasher: Hasher;
   readonly clock: Clock;
@@ -18,6 +18,8 @@ export interface FileReaderOptions {
   readonly sizeBytes: number;
   /** Bytes that are kept of what was read last. */
   readonly cacheBytes: number;
+  /** Whether what is fetched has to be proved against the file hash; `off` costs least. */
+  readonly verifyRange: VerifyRange;
   /** A place in memory, and what was written there when it is committed. */
   readonly createSink: () => Sink & { bytes(): Uint8Array };
 }
@@ -45,6 +47,7 @@ export class FileReader {
   readonly #cache: SpanCache;
   readonly #scope: Scope;
   readonly #flights = new Set<Flight>();
+  #isVerified = true;
 
   constructor(options: FileReaderOptions) {
     this.#options = options;
@@ -75,6 +78,11 @@ export class FileReader {
     } finally {
       waiter.close();
     }
+  }
+
+  /** Everything that was fetched so far was held against the file hash. */
+  get isVerified(): boolean {
+    return this.#isVerified;
   }
 
   /** Cancels what is on its way, and forgets what was read. Safe to call twice. */
@@ -190,11 +198,24 @@ export class FileReader {
   }
 
   async #download({ reconstruction, toldStart, start, end }: Located, scope: Scope): Promise<Span> {
-    const { cas, pool, hasher, clock, budget, fileHash, sizeBytes, createSink } = this.#options;
+    const { cas, pool, hasher, clock, budget, fileHash, sizeBytes, createSink, verifyRange } =
+      this.#options;
     let told: Reconstruction | null = { ...reconstruction, offsetIntoFirstTerm: start - toldStart };
     const sink = createSink();
-    await scope.call((signal) =>
+    const isWhole = start === 0 && end === sizeBytes;
+    const range = isWhole ? undefined : { offset: start, length: end - start };
+    const parts = { pool, hasher, clock, budget, fileHash, sink, range };
+    if (!isWhole && verifyRange !== 'off') {
+      // With the chunks around it: more than what was told of is needed.
+      const { verified } = await scope.call((signal) =>
+        downloadVerified({ ...parts, cas, signal }, verifyRange),
+      );
+      this.#isVerified &&= verified;
+      return { start, bytes: sink.bytes() };
+    }
+    const { verified } = await scope.call((signal) =>
       downloadFile({
+        ...parts,
         cas: {
           // The response that is there already; when its URLs expire, the store is asked again.
           getReconstruction: (file, range, callSignal) => {
@@ -206,18 +227,10 @@ export class FileReader {
           },
           readRanges: (url, ranges, options) => cas.readRanges(url, ranges, options),
         },
-        pool,
-        hasher,
-        clock,
-        budget,
-        fileHash,
-        sink,
-        // All of a file is held against its hash.
-        range:
-          start === 0 && end === sizeBytes ? undefined : { offset: start, length: end - start },
         signal,
       }),
     );
+    this.#isVerified &&= verified;
     return { start, bytes: sink.bytes() };
   }
 }
