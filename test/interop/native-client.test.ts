@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createClient, type OrbweaverClient } from 'orbweaver';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createClient, createLimits, type OrbweaverClient } from 'orbweaver';
 import { type RunningGateway, startGateway } from 'orbweaver/gateway';
+import { listTransfers } from 'orbweaver/targets';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type GeneratorSpec, generate } from '../support/generators.js';
 import { type NativeFile, nativeDownload, nativeUpload } from './native.js';
@@ -43,6 +45,7 @@ describe('with the native client', () => {
   let xorbUploads = 0;
   /** Xorbs that were put by upload grants, which the native client asks for first. */
   let grantedUploads = 0;
+  let onXorb = (): void => {};
   const paths = new Map<string, string>();
 
   const fresh = async (): Promise<void> => {
@@ -52,7 +55,10 @@ describe('with the native client', () => {
       data: await mkdtemp(join(folder, 'store-')),
       port: 0,
       onAccess: ({ method, path }) => {
-        if (method === 'POST' && path.startsWith('/v1/xorbs/')) xorbUploads++;
+        if (method === 'POST' && path.startsWith('/v1/xorbs/')) {
+          xorbUploads++;
+          onXorb();
+        }
         if (method === 'PUT' && path.startsWith('/v1/xorb-uploads/')) grantedUploads++;
       },
     });
@@ -144,6 +150,50 @@ describe('with the native client', () => {
     await writeFile(join(folder, 'edited'), expected[0] as Buffer);
     const [again] = await nativeUpload(target(), [join(folder, 'edited')]);
     expect(again?.hash).toBe(inserted.fileHash);
+  });
+
+  it('downloads what orbweaver uploaded in two runs, and the manifest of a folder', async () => {
+    await fresh();
+    const stateFolder = join(folder, 'state');
+    const limits = createLimits();
+    const { url: endpoint, writeToken: token } = gateway;
+    const options = { endpoint, token, stateFolder, limits, grants: 'never' as const };
+    const ours = await createClient(options);
+    const path = paths.get('several-xorbs') as string;
+    const stop = new AbortController();
+    // Nothing follows the first xorb before the run is cut off.
+    onXorb = () => {
+      limits.upload = 1;
+    };
+    const upload = { maxXorbBytes: 8 << 20 };
+    const cut = ours.upload([path], { ...upload, signal: stop.signal }).catch(() => null);
+    while (!(await listTransfers(stateFolder)).some((one) => 'doneBytes' in one && one.doneBytes)) {
+      await sleep(5);
+    }
+    onXorb = () => {};
+    stop.abort();
+    expect(await cut).toBeNull();
+    limits.upload = Number.POSITIVE_INFINITY;
+    const [file] = (await ours.upload([path], upload)).files;
+    const { manifestHash, manifestBytes } = await ours.uploadFolder(dirname(path), {
+      files: ['minimum', 'text'],
+    });
+    await ours.downloadFolder(manifestHash, { to: join(folder, 'restored') });
+    await ours.close();
+    const out = [join(folder, 'resumed.out'), join(folder, 'manifest.out')] as const;
+    await nativeDownload(target(), [
+      { hash: file?.fileHash ?? '', sizeBytes: file?.sizeBytes ?? 0, path: out[0] },
+      { hash: manifestHash, sizeBytes: manifestBytes, path: out[1] },
+    ]);
+    expect((await readFile(path)).equals(await readFile(out[0]))).toBe(true);
+    expect(await readFile(out[1], 'utf8')).toMatch(/^\{"format":"orbweaver-folder"/);
+    const restored = [join(folder, 'restored', 'minimum'), join(folder, 'restored', 'text')];
+    const again = await nativeUpload(target(), restored);
+    const known = await nativeUpload(
+      target(),
+      ['minimum', 'text'].map((name) => paths.get(name) as string),
+    );
+    expect(again.map(({ hash }) => hash)).toEqual(known.map(({ hash }) => hash));
   });
 
   it('orbweaver uploads, it downloads, and a repeat by it sends no xorb', async () => {
