@@ -60,8 +60,11 @@ export async function planReconstruction(
   return { files, fetches };
 }
 
-/** Footers that are read at a time. */
-const CONCURRENT_FOOTERS = 16;
+/**
+ * Footers that are read at a time. On S3 each is a request of its own that takes some 20 ms, so 500 xorbs
+ * are 8 of those one after another; each holds 64 KiB until it is decoded.
+ */
+const CONCURRENT_FOOTERS = 64;
 
 /**
  * Finds the terms, and cuts the first and the last one down to the chunks that hold asked bytes: a
@@ -161,4 +164,16 @@ export async function storedXorb(catalog: XorbCatalog, hash: MerkleHash): Promis
   const xorb = await catalog.get(hash);
   if (xorb === null) throw damaged(`xorb ${hash} of a registered file is missing`);
   return xorb;
+}
+
+/** The same of many, each once: in their order, and read together. */
+export async function storedXorbs(
+  catalog: XorbCatalog,
+  hashes: readonly MerkleHash[],
+): Promise<ReadonlyMap<string, CatalogXorb>> {
+  const distinct = new Map(hashes.map((hash) => [hash.toString(), hash]));
+  const found = await mapLimited([...distinct.values()], CONCURRENT_FOOTERS, (hash) =>
+    storedXorb(catalog, hash),
+  );
+  return new Map(found.map((xorb) => [xorb.hash.toString(), xorb]));
 }

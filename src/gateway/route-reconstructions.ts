@@ -18,14 +18,14 @@ import {
   type PlannedFile,
   planReconstruction,
   type ReconstructionPlan,
-  storedXorb,
+  storedXorbs,
 } from './reconstruct.js';
 import { bytesResponse, emptyResponse } from './responses.js';
 import type { Route } from './router.js';
 import type { GatewayServices } from './services.js';
 import { signUrl, splitForUrls } from './signed-url.js';
 import { createYielder, mapLimited, pause } from './turns.js';
-import { rawBytesOf } from './xorb-catalog.js';
+import { type CatalogXorb, rawBytesOf } from './xorb-catalog.js';
 
 /**
  * Reconstructions: version 2 and 1 of one file, with an optional byte range, and the batch forms
@@ -116,9 +116,11 @@ async function withChunkSizes(
 ): Promise<PlannedFile> {
   const terms: Term[] = [];
   const yieldAfter = createYielder(TERMS_PER_SLICE);
+  const asked = Array.from({ length: planned.termCount }, (_, index) => planned.term(index).xorb);
+  const used = await storedXorbs(xorbs, asked);
   for (let index = 0; index < planned.termCount; index++) {
     const term = planned.term(index);
-    const { rawEnds } = await storedXorb(xorbs, term.xorb);
+    const { rawEnds } = used.get(term.xorb.toString()) as CatalogXorb;
     const chunkBytes = Uint32Array.from({ length: term.chunkEnd - term.chunkStart }, (_, i) =>
       rawBytesOf(rawEnds, term.chunkStart + i, term.chunkStart + i + 1),
     );

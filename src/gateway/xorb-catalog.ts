@@ -4,7 +4,7 @@ import type { Hasher } from '../hash/ports.js';
 import { decodeFooter, readStoredXorb, storedFooterBytes, type XorbInfo } from '../xorb/index.js';
 import { damaged, isDamage } from './failures.js';
 import { xorbKey } from './keys.js';
-import type { ObjectInfo, ObjectStore } from './ports.js';
+import type { ObjectInfo, ObjectStore, ObjectTail } from './ports.js';
 import { createFlights } from './turns.js';
 
 /** What is known about a stored xorb without reading its records. */
@@ -51,9 +51,13 @@ export function createXorbCatalog(options: {
     maxSize: options.cacheBytes,
     sizeCalculation: weightBytes,
   });
-  const once = createFlights<CatalogXorb>();
+  const once = createFlights<CatalogXorb | null>();
 
-  async function load(hash: MerkleHash, info: ObjectInfo): Promise<CatalogXorb> {
+  async function load(
+    hash: MerkleHash,
+    info: ObjectInfo,
+    known?: Uint8Array,
+  ): Promise<CatalogXorb> {
     const key = xorbKey(hash);
     const { sizeBytes, version } = info;
     const readTail = async (bytes: number): Promise<Uint8Array> => {
@@ -62,7 +66,7 @@ export function createXorbCatalog(options: {
       if (tail === null) throw damaged(`xorb ${hash} disappeared while it was read`);
       return tail;
     };
-    const tail = await readTail(TAIL_GUESS_BYTES);
+    const tail = known ?? (await readTail(TAIL_GUESS_BYTES));
     try {
       const footerBytes = storedFooterBytes(tail);
       const footer = decodeFooter(footerBytes <= tail.length ? tail : await readTail(footerBytes));
@@ -94,8 +98,21 @@ export function createXorbCatalog(options: {
 
   return {
     async get(hash, known) {
-      const info = known ?? (await store.head(xorbKey(hash)));
       const name = hash.toString();
+      if (known === undefined && store.readTail !== undefined && !cache.has(name)) {
+        return once(name, async () => {
+          // One request in place of two, where each costs as much as all of the rest.
+          const found: ObjectTail | null | undefined = await store.readTail?.(
+            xorbKey(hash),
+            TAIL_GUESS_BYTES,
+          );
+          if (found === null || found === undefined) return null;
+          const xorb = await load(hash, found.info, found.bytes);
+          cache.set(name, xorb);
+          return xorb;
+        });
+      }
+      const info = known ?? (await store.head(xorbKey(hash)));
       if (info === null) {
         cache.delete(name);
         return null;
