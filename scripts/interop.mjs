@@ -2,7 +2,7 @@
 // environment and a folder of npm under .cache/, installs them there and runs test/interop with them.
 // Without Python the suite is skipped, and the parts of clients that cannot be had, with the reason.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -78,10 +78,13 @@ const hubClients = {
   ...(existsSync(npmHub) ? { ORBWEAVER_INTEROP_HUB_NPM: npmHub } : {}),
 };
 
+// The S3 server that scripts/s3.mjs has built, if it has.
+const server = readdirSync(join(root, '.cache')).find((name) => name.startsWith('versitygw-'));
+const s3 = server === undefined ? {} : { ORBWEAVER_S3_SERVER: join(root, '.cache', server) };
 const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
 const result = run(
   process.execPath,
   [vitest, 'run', '--config', 'vitest.interop.config.ts', ...process.argv.slice(2)],
-  { env: { ...process.env, ...hubClients, ORBWEAVER_INTEROP_PYTHON: python } },
+  { env: { ...process.env, ...hubClients, ...s3, ORBWEAVER_INTEROP_PYTHON: python } },
 );
 process.exit(result.status ?? 1);

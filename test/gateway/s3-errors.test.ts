@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { createS3Store, isS3Place } from '../../src/gateway/index.js';
-import { loadSdk, parseS3Place } from '../../src/gateway/stores/s3-client.js';
+import { loadSdk } from '../../src/gateway/stores/s3-client.js';
 import { s3Failure } from '../../src/gateway/stores/s3-errors.js';
+import { parseS3Place } from '../../src/gateway/stores/s3-place.js';
 
 /** What the SDK throws. */
 function answer(name: string, status: number): Error {

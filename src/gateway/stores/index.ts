@@ -4,7 +4,7 @@ export { keptTokenKeys } from './disk-token-keys.js';
 export { isObjectKey } from './key-path.js';
 export { createMemoryStore } from './memory-store.js';
 export { prefixedStore } from './prefixed-store.js';
-export { isS3Place, type S3Options } from './s3-client.js';
+export { isS3Place, type S3Options } from './s3-place.js';
 export { createS3Store } from './s3-store.js';
 export { MAX_VALUE_BYTES } from './value-limits.js';
 export { secretsInValues, tokenKeysInValues } from './value-secrets.js';

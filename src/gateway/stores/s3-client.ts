@@ -1,6 +1,7 @@
 import type { S3Client } from '@aws-sdk/client-s3';
 import { OrbweaverError } from '../../errors.js';
 import { type S3Location, s3Failure } from './s3-errors.js';
+import { checkS3Urls, parseS3Place, type S3Options } from './s3-place.js';
 
 /**
  * The AWS SDK, an optional peer dependency: loaded when an `s3://` place is opened and never before. It
@@ -9,27 +10,6 @@ import { type S3Location, s3Failure } from './s3-errors.js';
  */
 export type S3Sdk = typeof import('@aws-sdk/client-s3');
 type Presigner = typeof import('@aws-sdk/s3-request-presigner');
-
-/** How a bucket is reached. What is not given here comes from the AWS environment and its files. */
-export interface S3Options {
-  /**
-   * Base URL of the S3 service. @default `$AWS_ENDPOINT_URL_S3`, `$AWS_ENDPOINT_URL`, the profile's,
-   * else that of AWS for the region
-   */
-  readonly endpoint?: string | undefined;
-  /** @default `$AWS_REGION`, the profile's; with an endpoint and neither, `us-east-1` */
-  readonly region?: string | undefined;
-  /**
-   * Name the bucket in the path of URLs and not in the host name. @default true when an endpoint is
-   * given here or by `$AWS_ENDPOINT_URL_S3` or `$AWS_ENDPOINT_URL`, else false
-   */
-  readonly pathStyle?: boolean | undefined;
-  /**
-   * Base URL of the service as clients reach it, for signed URLs, where that is another one than the
-   * gateway's own way there. @default the endpoint
-   */
-  readonly publicUrl?: string | undefined;
-}
 
 /** A bucket, and a folder in it, that can be asked. */
 export interface S3Place extends S3Location {
@@ -50,26 +30,6 @@ const SILENCE_MS = 30_000;
 /** Tries of a request that was throttled (`SlowDown`) or failed in the server, with growing pauses. */
 const MAX_ATTEMPTS = 6;
 
-const PLACE =
-  /^s3:\/\/([A-Za-z0-9][A-Za-z0-9._-]{1,254})((?:\/[A-Za-z0-9][A-Za-z0-9._-]{0,127}){0,6})\/?$/;
-/** With 400 of our own keys it is below the 1,024 bytes of S3. */
-const MAX_PREFIX_LENGTH = 400;
-
-/** True for what is meant to be a bucket and not a folder. */
-export function isS3Place(place: string): boolean {
-  return /^s3:\/\//i.test(place);
-}
-
-/** @throws OrbweaverError `USAGE` */
-export function parseS3Place(place: string): { readonly bucket: string; readonly prefix: string } {
-  const [, bucket, path] = PLACE.exec(place) ?? [];
-  if (bucket === undefined || path === undefined || path.length > MAX_PREFIX_LENGTH) {
-    const message = `${JSON.stringify(place)} expected s3://BUCKET or s3://BUCKET/PREFIX, segments of letters, digits, ".", "_" and "-"`;
-    throw new OrbweaverError('USAGE', message);
-  }
-  return { bucket, prefix: path === '' ? '' : `${path.slice(1)}/` };
-}
-
 /**
  * Loads the SDK and makes its clients; asks the service nothing.
  * @throws OrbweaverError `USAGE` for a place or an option that cannot be meant, or without the SDK
@@ -77,7 +37,7 @@ export function parseS3Place(place: string): { readonly bucket: string; readonly
 export async function connectS3(place: string, options: S3Options): Promise<S3Place> {
   const { bucket, prefix } = parseS3Place(place);
   const { endpoint, publicUrl } = options;
-  for (const [name, url] of Object.entries({ endpoint, publicUrl })) checkUrl(name, url);
+  checkS3Urls({ endpoint, publicUrl });
   const { sdk, getSignedUrl } = await loadSdk();
   const env = process.env;
   const given = endpoint ?? (env['AWS_ENDPOINT_URL_S3'] || env['AWS_ENDPOINT_URL'] || undefined);
@@ -107,18 +67,6 @@ export async function connectS3(place: string, options: S3Options): Promise<S3Pl
     publicUrl === undefined ? client : new sdk.S3Client({ ...settings, endpoint: publicUrl });
   const where = given === undefined ? 'AWS' : new URL(given).host;
   return { bucket, prefix, where, sdk, client, publicClient, getSignedUrl };
-}
-
-function checkUrl(name: string, url: string | undefined): void {
-  if (url === undefined) return;
-  const parsed = URL.canParse(url) ? new URL(url) : null;
-  const isPlain = parsed !== null && parsed.search === '' && parsed.username === '';
-  if (!isPlain || !/^https?:$/.test(parsed.protocol)) {
-    throw new OrbweaverError(
-      'USAGE',
-      `"${name}" of S3 expected an http or https URL without user and query`,
-    );
-  }
 }
 
 /** @throws OrbweaverError `USAGE` without it, with what to install */

@@ -1,8 +1,9 @@
 import { isOrbweaverError } from '../../errors.js';
 import type { ObjectStore, StoreState } from '../ports.js';
 import { isObjectKey, keySegments, prefixSegments } from './key-path.js';
-import { asked, connectS3, type S3Options, type S3Place } from './s3-client.js';
+import { asked, connectS3, type S3Place } from './s3-client.js';
 import { listObjects } from './s3-list.js';
+import type { S3Options } from './s3-place.js';
 import { type PutParts, putObject, putPart } from './s3-put.js';
 import { headObject, openObject, readObject, readRange, readTail } from './s3-read.js';
 import { signedGet, signedPut } from './s3-signed.js';
