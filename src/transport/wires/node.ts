@@ -77,15 +77,21 @@ function sendOver(protocol: Protocol, wanted: HttpRequest): Promise<HttpResponse
       ...(length === undefined ? {} : { 'content-length': length }),
     },
   });
+  let hasResponse = false;
   const abort = (): void => {
-    outgoing.destroy(signal.reason instanceof Error ? signal.reason : undefined);
+    // After the response nobody listens to the connection: on Deno its error would end the process.
+    const reason = !hasResponse && signal.reason instanceof Error ? signal.reason : undefined;
+    outgoing.destroy(reason);
   };
   signal.addEventListener('abort', abort, { once: true });
   outgoing.once('close', () => signal.removeEventListener('abort', abort));
   if (body === null) outgoing.end();
   else sendBody(outgoing, body).catch(() => {});
   return new Promise((resolve, reject) => {
-    outgoing.on('response', (incoming) => resolve(responseOf(method, outgoing, incoming)));
+    outgoing.on('response', (incoming) => {
+      hasResponse = true;
+      resolve(responseOf(method, outgoing, incoming));
+    });
     // After the response this is nobody's news: the body ends with an error of its own.
     outgoing.on('error', reject);
   });
