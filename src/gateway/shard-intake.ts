@@ -11,6 +11,7 @@ import {
 } from '../shard/index.js';
 import type { BodyAccount } from './body-memory.js';
 import { rejected } from './failures.js';
+import { createYielder } from './turns.js';
 
 /** Reading an uploaded shard while it arrives. What it says is not believed yet: `shard-check.ts`. */
 
@@ -43,6 +44,7 @@ export async function receiveShard(
 ): Promise<UploadedShard> {
   const reader = createShardReader({ footer: 'ignore' });
   const intake = createIntake();
+  const yieldAfter = createYielder(GROWTH_BYTES);
   let received = 0;
   for await (const piece of piecesOf(body)) {
     received += piece.length;
@@ -51,6 +53,7 @@ export async function receiveShard(
     }
     parsing(() => reader.push(piece).forEach(intake.take));
     onEntries(intake.files.length + intake.xorbs.length);
+    await yieldAfter(piece.length);
   }
   parsing(() => reader.finish().forEach(intake.take));
   return { files: intake.files, xorbs: intake.xorbs, verified: intake.verified() };

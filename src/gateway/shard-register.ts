@@ -2,7 +2,7 @@ import { bytesEqual } from '../bytes/index.js';
 import { isOrbweaverError } from '../errors.js';
 import { createMerkleTree, HASH_BYTES, type MerkleHash } from '../hash/index.js';
 import type { Hasher } from '../hash/ports.js';
-import { encodeShard, type ShardFile, shardKey } from '../shard/index.js';
+import { encodeShardInSteps, type ShardFile, shardKey } from '../shard/index.js';
 import type { DamageList } from './damage-list.js';
 import type { DedupResponses } from './dedup-responses.js';
 import { failure, isDamage } from './failures.js';
@@ -11,7 +11,7 @@ import type { ObjectStore } from './ports.js';
 import { type CheckedShard, MAX_PROOF_BYTES } from './shard-check.js';
 import { indexedChunks, type ShardOutlines } from './shard-outline.js';
 import type { StoreIndex } from './store-index.js';
-import { createYielder } from './turns.js';
+import { createYielder, inSteps } from './turns.js';
 import { rawBytesOf, type XorbCatalog } from './xorb-catalog.js';
 import type { XorbHealth } from './xorb-health.js';
 
@@ -46,7 +46,7 @@ export async function registerShard(
   parts: RegisterParts,
 ): Promise<Registration> {
   const { index, hasher, outlines, dedup } = parts;
-  const bytes = encodeStored(shard);
+  const bytes = await encodeStored(shard);
   const shardHash = shardKey(hasher, bytes);
   const newShard = await putShard(parts, shardHash, bytes);
   outlines.set(shardHash, shard.outline);
@@ -102,9 +102,9 @@ async function isGood(parts: RegisterParts, { hash, terms }: ShardFile): Promise
 }
 
 /** The stored form has a footer: an upload that fills the limit to its last bytes has no room for it. */
-function encodeStored({ files, xorbs }: CheckedShard): Uint8Array {
+async function encodeStored({ files, xorbs }: CheckedShard): Promise<Uint8Array> {
   try {
-    return encodeShard({ files, xorbs, footer: null }, { variant: 'stored' });
+    return await inSteps(encodeShardInSteps({ files, xorbs, footer: null }, { variant: 'stored' }));
   } catch (error) {
     if (!isOrbweaverError(error) || error.code !== 'LIMIT_EXCEEDED') throw error;
     throw failure(413, 'LIMIT_EXCEEDED', `shard: ${error.message}`, error);

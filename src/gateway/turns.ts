@@ -29,6 +29,15 @@ export function pause(): Promise<void> {
   });
 }
 
+/** Runs what goes in steps, with a pause after each. */
+export async function inSteps<Result>(steps: Generator<void, Result>): Promise<Result> {
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+    await pause();
+  }
+}
+
 /** Pauses after every `perTurn` units of work. */
 export function createYielder(perTurn: number): (units: number) => Promise<void> | undefined {
   let done = 0;

@@ -51,6 +51,24 @@ export interface EncodeShardOptions {
  * const body = encodeShard({ files, xorbs, footer: null }, { variant: 'upload' });
  */
 export function encodeShard(shard: Shard, options: EncodeShardOptions): Uint8Array {
+  const steps = encodeShardInSteps(shard, options);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/**
+ * The same in steps of some milliseconds, for whoever has others to serve meanwhile.
+ *
+ * @example
+ * const steps = encodeShardInSteps({ files, xorbs, footer: null }, { variant: 'stored' });
+ * for (let step = steps.next(); !step.done; step = steps.next()) await pause();
+ */
+export function* encodeShardInSteps(
+  shard: Shard,
+  options: EncodeShardOptions,
+): Generator<void, Uint8Array> {
   const { variant } = options;
   const source = variant === 'keyed' ? keyed(shard, options) : shard;
   if (variant === 'upload' || variant === 'stored') {
@@ -81,10 +99,11 @@ export function encodeShard(shard: Shard, options: EncodeShardOptions): Uint8Arr
 
   const writer = new ByteWriter(bytes);
   writeHeader(writer, withFooter);
-  for (const file of files) writeFile(writer, file, verification);
+  for (const file of files) yield* writeFile(writer, file, verification);
   writeBookend(writer);
   const xorbSectionOffset = writer.length;
   for (const [i, xorb] of xorbs.entries()) {
+    yield;
     writeXorb(writer, xorb, { chunkFlags: flags === null ? null : (flags[i] ?? null) });
   }
   writeBookend(writer);

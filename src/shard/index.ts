@@ -7,7 +7,7 @@ export {
   XORB_CHUNKS_ACCEPT_MAX,
 } from './constants.js';
 export { type DecodeShardOptions, decodeShard } from './decode.js';
-export { type EncodeShardOptions, encodeShard } from './encode.js';
+export { type EncodeShardOptions, encodeShard, encodeShardInSteps } from './encode.js';
 export {
   decodeFooter as decodeShardFooter,
   encodeFooter as encodeShardFooter,

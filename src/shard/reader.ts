@@ -1,7 +1,14 @@
 import { OrbweaverError } from '../errors.js';
 import { FOOTER_BYTES, RECORD_BYTES, SHARD_MAX_BYTES } from './constants.js';
 import { decodeFooter, readHeader } from './footer.js';
-import { claimedFileBytes, claimedXorbBytes, isBookend, readFile, readXorb } from './records.js';
+import {
+  claimedFileBytes,
+  claimedXorbBytes,
+  type FileRecords,
+  isBookend,
+  readXorb,
+  startFile,
+} from './records.js';
 import type { ShardFile, ShardFooter, ShardXorb } from './types.js';
 
 /** One complete thing out of a shard, in the order of its bytes. */
@@ -58,6 +65,8 @@ export function createShardReader(options: ShardReaderOptions = {}): ShardReader
   let pending = new Uint8Array(0);
   let pendingLength = 0;
   let consumed = 0;
+  /** The file under way, of which the header was read. */
+  let file: FileRecords | null = null;
   // In state `rest`: the last bytes seen, up to one footer.
   const tail = new Uint8Array(FOOTER_BYTES);
   let tailLength = 0;
@@ -84,7 +93,7 @@ export function createShardReader(options: ShardReaderOptions = {}): ShardReader
     } else if (isBookend(window, at)) {
       state = state === 'files' ? 'xorbs' : 'rest';
     } else if (state === 'files') {
-      events.push({ type: 'file', file: readFile(window, at) });
+      file = startFile(window, at);
     } else {
       events.push({ type: 'xorb', xorb: readXorb(window, at) });
     }
@@ -101,11 +110,23 @@ export function createShardReader(options: ShardReaderOptions = {}): ShardReader
           { offset: consumed, maxBytes },
         );
       }
-      const length = recordBytes(window, at);
-      if (length === 0 || window.length - at < length) break;
-      take(window, at, events);
-      at += length;
-      consumed += length;
+      if (file === null) {
+        const claimed = recordBytes(window, at);
+        const isFile = state === 'files' && claimed > 0 && !isBookend(window, at);
+        const length = isFile ? RECORD_BYTES : claimed;
+        if (length === 0 || window.length - at < length) break;
+        take(window, at, events);
+        at += length;
+        consumed += length;
+      }
+      const open = underWay();
+      if (open === null) continue;
+      const taken = open.take(window.subarray(at), consumed);
+      at += taken;
+      consumed += taken;
+      if (open.missingBytes > 0) break;
+      events.push({ type: 'file', file: open.finish() });
+      file = null;
     }
     return at;
   }
@@ -153,6 +174,11 @@ export function createShardReader(options: ShardReaderOptions = {}): ShardReader
       pendingLength -= at;
     }
     return events;
+  }
+
+  // Set inside take(); a call keeps the compiler from narrowing it away.
+  function underWay(): FileRecords | null {
+    return file;
   }
 
   // `state` changes inside drain(); a call keeps the compiler from narrowing it away.

@@ -76,8 +76,18 @@ export function claimedXorbBytes(bytes: Uint8Array, offset: number): number {
   return xorbRecordBytes(count);
 }
 
-/** Writes a file's records. @throws RangeError for values that do not fit their fields */
-export function writeFile(writer: ByteWriter, file: ShardFile, verification: boolean): void {
+/** Records that are written before a caller who has others to serve is asked. */
+const RECORDS_PER_STEP = 16_384;
+
+/**
+ * Writes a file's records, with a pause in each step. @throws RangeError for values that do not fit their
+ * fields
+ */
+export function* writeFile(
+  writer: ByteWriter,
+  file: ShardFile,
+  verification: boolean,
+): Generator<void> {
   const hashes = verification ? file.verification : null;
   if (hashes !== null && hashes.length !== file.terms.length) {
     throw new RangeError(
@@ -88,7 +98,8 @@ export function writeFile(writer: ByteWriter, file: ShardFile, verification: boo
     (hashes === null ? 0 : FILE_FLAG_VERIFICATION) +
     (file.sha256 === null ? 0 : FILE_FLAG_METADATA);
   writer.bytes(file.hash.bytes).u32(flags).u32(file.terms.length).zeros(8);
-  for (const term of file.terms) {
+  for (const [at, term] of file.terms.entries()) {
+    if (at % RECORDS_PER_STEP === RECORDS_PER_STEP - 1) yield;
     writer
       .bytes(term.xorb.bytes)
       .u32(u32('term flags', term.flags ?? 0))
@@ -96,52 +107,83 @@ export function writeFile(writer: ByteWriter, file: ShardFile, verification: boo
       .u32(u32('chunkStart', term.chunkStart))
       .u32(u32('chunkEnd', term.chunkEnd));
   }
-  if (hashes !== null) for (const hash of hashes) writer.bytes(hash.bytes).zeros(16);
+  for (const [at, hash] of hashes?.entries() ?? []) {
+    if (at % RECORDS_PER_STEP === RECORDS_PER_STEP - 1) yield;
+    writer.bytes(hash.bytes).zeros(16);
+  }
   if (file.sha256 !== null) writer.bytes(sha256ToShardBytes(file.sha256)).zeros(16);
 }
 
 /** Reads a file's records at `offset`; the window must hold all {@link claimedFileBytes}. */
 export function readFile(bytes: Uint8Array, offset: number): ShardFile {
+  const reader = startFile(bytes, offset);
+  reader.take(bytes.subarray(offset + RECORD_BYTES), offset + RECORD_BYTES);
+  return reader.finish();
+}
+
+/** A file whose records come bit by bit, so that a million of them are no work of one moment. */
+export interface FileRecords {
+  /** Reads the whole records in `bytes` that are the file's; returns how many bytes they were. */
+  take(bytes: Uint8Array, at: number): number;
+  /** Bytes that are still to come. */
+  readonly missingBytes: number;
+  finish(): ShardFile;
+}
+
+/** The file whose header record is at `offset`. */
+export function startFile(bytes: Uint8Array, offset: number): FileRecords {
   const reader = new ByteReader(bytes, offset);
   const hash = MerkleHash.from(reader.view(HASH_BYTES, 'file hash'));
   const flags = reader.u32('file flags');
   const count = reader.u32('term count');
-  reader.skip(8, 'file header');
   const terms: ShardTerm[] = [];
+  const verification: MerkleHash[] | null = (flags & FILE_FLAG_VERIFICATION) !== 0 ? [] : null;
+  const hashCount = verification === null ? 0 : count;
+  const total = count + hashCount + ((flags & FILE_FLAG_METADATA) !== 0 ? 1 : 0);
+  let sha256: Uint8Array | null = null;
+  let taken = 0;
   let xorb = MerkleHash.ZERO;
-  for (let i = 0; i < count; i++) {
-    const at = reader.offset;
+
+  function readTerm(from: ByteReader, at: number): ShardTerm {
     // Neighbouring terms often name the same xorb: one object for all of them.
-    const hashBytes = reader.view(HASH_BYTES, 'xorb hash');
+    const hashBytes = from.view(HASH_BYTES, 'xorb hash');
     if (!sameHash(hashBytes, xorb)) xorb = MerkleHash.from(hashBytes);
-    const termFlags = reader.u32('term flags');
-    const unpackedBytes = reader.u32('unpacked bytes');
-    const chunkStart = reader.u32('chunk start');
-    const chunkEnd = reader.u32('chunk end');
+    const termFlags = from.u32('term flags');
+    const unpackedBytes = from.u32('unpacked bytes');
+    const chunkStart = from.u32('chunk start');
+    const chunkEnd = from.u32('chunk end');
     if (chunkStart >= chunkEnd) {
       throw new OrbweaverError(
         'FORMAT_INVALID',
         `"chunk end" expected more than ${chunkStart} at offset ${at}, got ${chunkEnd}`,
-        { field: 'chunk end', offset: at, term: i },
+        { field: 'chunk end', offset: at, term: taken },
       );
     }
     const term = { xorb, unpackedBytes, chunkStart, chunkEnd };
-    terms.push(termFlags === 0 ? term : { ...term, flags: termFlags });
+    return termFlags === 0 ? term : { ...term, flags: termFlags };
   }
-  let verification: MerkleHash[] | null = null;
-  if ((flags & FILE_FLAG_VERIFICATION) !== 0) {
-    verification = [];
-    for (let i = 0; i < count; i++) {
-      verification.push(MerkleHash.from(reader.view(HASH_BYTES, 'verification hash')));
-      reader.skip(16, 'verification entry');
-    }
-  }
-  let sha256: Uint8Array | null = null;
-  if ((flags & FILE_FLAG_METADATA) !== 0) {
-    sha256 = shardBytesToSha256(reader.view(HASH_BYTES, 'sha256'));
-    reader.skip(16, 'metadata record');
-  }
-  return { hash, terms, verification, sha256 };
+
+  return {
+    get missingBytes() {
+      return (total - taken) * RECORD_BYTES;
+    },
+    take(records, at) {
+      const whole = Math.min(total - taken, Math.floor(records.length / RECORD_BYTES));
+      const from = new ByteReader(records, 0);
+      for (let left = whole; left > 0; left--, taken++) {
+        if (taken < count) {
+          terms.push(readTerm(from, at + from.offset));
+          continue;
+        }
+        if (taken < count + hashCount) {
+          verification?.push(MerkleHash.from(from.view(HASH_BYTES, 'verification hash')));
+        } else sha256 = shardBytesToSha256(from.view(HASH_BYTES, 'sha256'));
+        from.skip(16, 'file record');
+      }
+      return whole * RECORD_BYTES;
+    },
+    finish: () => ({ hash, terms, verification, sha256 }),
+  };
 }
 
 /** Chunk hashes and flags that replace those of the xorb as it is written. */

@@ -4,7 +4,7 @@ import type { MerkleHash } from '../../hash/index.js';
 import type { Hasher } from '../../hash/ports.js';
 import type { ShardFile } from '../../shard/index.js';
 import { isDamage } from '../failures.js';
-import { encodeFileRecord, readRecord } from '../file-record.js';
+import { encodeLongRecord, readRecord } from '../file-record.js';
 import { fileKey } from '../keys.js';
 import type { ObjectStore } from '../ports.js';
 import type { IndexRegistration } from '../store-index.js';
@@ -115,17 +115,18 @@ async function stillBuilds(
 ): Promise<boolean> {
   try {
     const record = there.file ?? (await readRecord(store, file.hash));
-    return isSame(record, file, there) || (await isGood(record));
+    return (await isSame(record, file, there)) || (await isGood(record));
   } catch (error) {
     if (isDamage(error)) return false;
     throw error;
   }
 }
 
-function isSame(record: ShardFile, file: ShardFile, stamp: ChunkEntry): boolean {
+async function isSame(record: ShardFile, file: ShardFile, stamp: ChunkEntry): Promise<boolean> {
   if (record.terms.length !== file.terms.length) return false;
-  if (record.terms.length > 0xffff)
-    return bytesEqual(encodeFileRecord(record), encodeFileRecord(file));
+  if (record.terms.length > 0xffff) {
+    return bytesEqual(await encodeLongRecord(record), await encodeLongRecord(file));
+  }
   return bytesEqual(encodeFileEntry(stamp, record), encodeFileEntry(stamp, file));
 }
 
@@ -137,7 +138,7 @@ async function newEntry(
 ): Promise<TableEntry> {
   const key = file.hash.bytes;
   if (fileEntryBytes(file) <= MAX_VALUE_BYTES) return { key, value: encodeFileEntry(stamp, file) };
-  await store.put(fileKey(file.hash), encodeFileRecord(file), { replace: true });
+  await store.put(fileKey(file.hash), await encodeLongRecord(file), { replace: true });
   return { key, value: encodeObjectEntry({ ...stamp, sizeBytes: sizeOf(file) }) };
 }
 
