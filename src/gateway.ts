@@ -13,5 +13,6 @@ export {
   placeTokenKeys,
 } from './compose/open-store.js';
 export type { ComputeOptions } from './compose/options.js';
+export { exportToArchive, importFromArchive } from './compose/store-archive.js';
 export type { TlsFiles } from './compose/tls-files.js';
 export * from './gateway/index.js';

@@ -61,7 +61,7 @@ const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'store',
-    summary: "the upkeep of a gateway's store: list, count, remove, collect, scrub",
+    summary: "the upkeep of a gateway's store: list, count, remove, collect, scrub, copy",
     load: async () => (await import('./store.js')).storeCommand,
   },
   {

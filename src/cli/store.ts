@@ -9,6 +9,8 @@ type Run = (args: ParsedArgs, context: CliContext) => Promise<number>;
 interface SubCommand {
   readonly options: readonly string[];
   readonly usage: string;
+  /** Arguments, where there is no list of them. */
+  readonly places: number;
   readonly load: () => Promise<Run>;
 }
 
@@ -16,27 +18,50 @@ const SUB_COMMANDS: Readonly<Record<string, SubCommand>> = {
   ls: {
     options: [],
     usage: 'store ls PLACE',
+    places: 1,
     load: async () => (await import('./store-files.js')).ls,
   },
   stats: {
     options: [],
     usage: 'store stats PLACE',
+    places: 1,
     load: async () => (await import('./store-files.js')).stats,
   },
   rm: {
     options: [],
     usage: 'store rm PLACE HASH…',
+    places: 1,
     load: async () => (await import('./store-files.js')).rm,
   },
   gc: {
     options: ['grace', 'dry-run', 'max-memory'],
     usage: 'store gc PLACE [--grace SECONDS] [--dry-run]',
+    places: 1,
     load: async () => (await import('./store-clean.js')).gc,
   },
   scrub: {
     options: ['rate', 'resume'],
     usage: 'store scrub PLACE [--rate BYTES] [--resume]',
+    places: 1,
     load: async () => (await import('./store-clean.js')).scrub,
+  },
+  copy: {
+    options: [],
+    usage: 'store copy FROM TO',
+    places: 2,
+    load: async () => (await import('./store-move.js')).copy,
+  },
+  export: {
+    options: ['output'],
+    usage: 'store export PLACE HASH… -o ARCHIVE',
+    places: 1,
+    load: async () => (await import('./store-move.js')).exportCommand,
+  },
+  import: {
+    options: [],
+    usage: 'store import PLACE ARCHIVE',
+    places: 2,
+    load: async () => (await import('./store-move.js')).importCommand,
   },
 };
 
@@ -68,6 +93,7 @@ const OPTIONS: readonly OptionSpec[] = [
     fallback: 'none',
   },
   { name: 'resume', help: 'scrub: goes on where the last one stopped' },
+  { name: 'output', short: 'o', value: 'ARCHIVE', help: 'export: the archive, a ZIP' },
 ];
 
 export const storeCommand: Command = defineCommand({
@@ -78,7 +104,10 @@ export const storeCommand: Command = defineCommand({
   stats   counts files, logical, unique and stored bytes
   rm      removes files; what only they need stays until gc
   gc      deletes what no file needs: a first run finds it, a run after the grace deletes it
-  scrub   reads and hashes everything again; exit code 6 when something is damaged`,
+  scrub   reads and hashes everything again; exit code 6 when something is damaged
+  copy    brings all files of a store into another one; started again it goes on
+  export  writes files, with all they need, to one archive
+  import  takes such an archive into a store`,
   options: OPTIONS,
   run: store,
 });
@@ -100,8 +129,7 @@ async function store(args: ParsedArgs, context: CliContext): Promise<number> {
       throw usage(`store ${name} takes no --${option.name}`);
   }
   if (rest.length === 0) throw usage(`expected ${command.usage}`);
-  if (rest.length > 1 && !command.usage.includes('HASH')) {
-    throw usage(`store ${name} takes no "${rest[1]}"`);
-  }
+  const most = command.usage.includes('…') ? Number.POSITIVE_INFINITY : command.places;
+  if (rest.length > most) throw usage(`store ${name} takes no "${rest[most]}"`);
   return (await command.load())(args, context);
 }

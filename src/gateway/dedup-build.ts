@@ -190,7 +190,7 @@ function encode(xorbs: ShardXorb[], { hasher, key, unixMs }: DedupBuildParts): U
 }
 
 /** A stored xorb as a shard lists it. Stored size and flags stay 0, as in real responses. */
-function listXorb({ hash, chunkHashes, chunkCount, rawEnds }: CatalogXorb): ShardXorb {
+export function listXorb({ hash, chunkHashes, chunkCount, rawEnds }: CatalogXorb): ShardXorb {
   const chunkStarts = new Uint32Array(chunkCount);
   const chunkLengths = new Uint32Array(chunkCount);
   for (let chunk = 0; chunk < chunkCount; chunk++) {

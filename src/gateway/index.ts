@@ -107,7 +107,7 @@ export {
   secretsInValues,
   tokenKeysInValues,
 } from './stores/index.js';
-export { isTenant, tenantStore, tenantsOf } from './tenants.js';
+export { isTenant, nameTenant, tenantStore, tenantsOf } from './tenants.js';
 export { createThreadVerifier } from './thread-verifier.js';
 export { memoryTokenKeys, type TokenKey, type TokenKeys } from './token-keys.js';
 export {

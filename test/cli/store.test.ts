@@ -1,8 +1,9 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDiskStore, type ObjectStore, tenantStore } from '../../src/gateway/index.js';
+import { download } from '../gateway/support/reader.js';
 import { buildXorb, createRig, fileOf, publish, randomChunks } from '../gateway/support/rig.js';
 import { inProcess } from './in-process.js';
 
@@ -93,6 +94,53 @@ describe('orbweaver store', () => {
     for await (const { key } of tenantStore(place, 'north').list('xorbs/')) {
       throw new Error(`${key} is still there`);
     }
+  });
+
+  it('copies a store, and again what came since; takes files out and in as an archive', async () => {
+    const [C, D] = [11, 12].map((seed) => buildXorb(randomChunks(seed, [300, 200, 100])));
+    if (C === undefined || D === undefined) throw new Error('no xorbs');
+    const from = await createDiskStore(join(folder, 'from'), { sync: false });
+    const rig = createRig({ store: from });
+    const both = fileOf([
+      [C, 0, 2],
+      [D, 1, 3],
+    ]);
+    await publish(rig, [C], [fileOf([[C, 0, 3]])]);
+    const first = (await run('copy', 'from', 'to', '--json')).json();
+    expect(first).toMatchObject({ type: 'result', files: 1, xorbs: 1, failed: [] });
+    await publish(rig, [D], [both]);
+    const second = (await run('copy', 'from', 'to', '--json')).json();
+    expect(second).toMatchObject({ files: 1, knownFiles: 1, xorbs: 1, failed: [] });
+    const to = createRig({ store: await createDiskStore(join(folder, 'to'), { sync: false }) });
+    const hash = both.hash.toString();
+    expect(await download(to, hash)).toEqual(await download(rig, hash));
+    expect((await run('scrub', 'to', '--json')).json()).toMatchObject({ damaged: [] });
+
+    const done = (await run('export', 'to', hash, '-o', 'set.zip', '--json')).json();
+    expect(done).toMatchObject({ type: 'result', files: [hash], xorbs: 2 });
+    expect((await run('export', 'to', 'e'.repeat(64), '-o', 'no.zip')).status).toBe(5);
+    const back = (await run('import', 'third', 'set.zip', '--json')).json();
+    expect(back).toMatchObject({ files: [hash], xorbs: 2 });
+    expect((await run('import', 'third', 'set.zip', '--json')).json()).toMatchObject({ xorbs: 0 });
+    const third = createRig({ store: await createDiskStore(join(folder, 'third')) });
+    expect(await download(third, hash)).toEqual(await download(rig, hash));
+
+    // What is damaged is neither copied nor exported, nor taken in.
+    const key = `xorbs/${D.hash}`;
+    const bytes = (await from.read(key)) as Uint8Array;
+    bytes[20] = (bytes[20] as number) ^ 1;
+    await from.put(key, bytes, { replace: true });
+    const partly = await run('copy', 'from', 'fourth', '--json');
+    expect(partly.status).toBe(6);
+    expect(partly.json()).toMatchObject({ files: 1, failed: [hash] });
+    expect((await run('export', 'from', hash, '-o', 'bad.zip')).status).toBe(6);
+    const archive = await readFile(join(folder, 'set.zip'));
+    const at = archive.indexOf('xorbs/') + 64 + 6 + 20;
+    archive[at] = (archive[at] as number) ^ 1;
+    await writeFile(join(folder, 'turned.zip'), archive);
+    const turned = await run('import', 'fifth', 'turned.zip');
+    expect([3, 6]).toContain(turned.status);
+    expect((await run('ls', 'fifth')).stdout.toString()).toBe('');
   });
 
   it('says what is wrong with a command line', async () => {

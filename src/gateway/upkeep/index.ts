@@ -1,11 +1,13 @@
 /** The upkeep of a store, while gateways go on working on it. Everything here works over `ObjectStore`. */
 
+export { type Archived, type ArchiveEntry, exportFiles, importFiles } from './archive.js';
 export {
   COLLECT_DEFAULTS,
   type Collected,
   type CollectOptions,
   collectGarbage,
 } from './collect.js';
+export { type Copied, type CopyOptions, copyRepositories, copyStore } from './copy.js';
 export { listStoredFiles, type RemovedFiles, removeStoredFiles, type StoredFile } from './files.js';
 export { type DamagedObject, type Scrubbed, type ScrubOptions, scrubStore } from './scrub.js';
 export { type StoreStats, storeStats } from './stats.js';

@@ -52,7 +52,7 @@ export async function findHitFiles(
       for (const key of keys.length > 0 ? keys : [fileKey(hash)]) add(key, hash);
     }
     if (!record) continue;
-    const keys = await damageOf(record, { damage, xorbs, hasher });
+    const keys = await recordDamage(record, { damage, xorbs, hasher });
     for (const key of keys) add(key, hash);
   }
   // All that the damaged part said is known elsewhere, or was dedup: nothing is lost with it.
@@ -61,7 +61,7 @@ export async function findHitFiles(
 }
 
 /** What of a store keeps a file from being read. */
-async function damageOf(
+export async function recordDamage(
   record: ShardFile,
   parts: {
     readonly damage: ReadonlyMap<string, XorbDamage>;
@@ -138,7 +138,7 @@ async function* registeredFiles(
     for (const file of await filesOf(store, key)) {
       if (seen.has(file.hash.toString())) continue;
       // Of a damaged shard a file is believed that its terms build: the damage is not in its name.
-      if (damaged.has(key) && (await damageOf(file, { ...parts, damage: new Map() })).size > 0)
+      if (damaged.has(key) && (await recordDamage(file, { ...parts, damage: new Map() })).size > 0)
         continue;
       seen.add(file.hash.toString());
       yield file.hash;
@@ -147,7 +147,7 @@ async function* registeredFiles(
 }
 
 /** Files that a shard registers, up to where it cannot be read. */
-async function filesOf(store: ObjectStore, key: string): Promise<readonly ShardFile[]> {
+export async function filesOf(store: ObjectStore, key: string): Promise<readonly ShardFile[]> {
   const files: ShardFile[] = [];
   const reader = createShardReader();
   try {
