@@ -3,38 +3,17 @@
 //     node scripts/on-node.mjs 22 24
 //
 // The binaries are those that the npm package `node` carries, installed below .cache/ and never as a
-// dependency, which would shadow Node in scripts. What starts whole processes of the command line, or
-// measures, has run on the oldest version already and is left out: it would test Node's own tools.
+// dependency, which would shadow Node in scripts. All suites have run on the oldest version already.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** Folders below test/ that do not run again. */
-const LEFT_OUT = new Set(['bench', 'cli', 'docs', 'architecture', 'interop', 'slow', 'support']);
-
-/** Folders of modules that use nothing of Node, or only through those that run again. */
-const PURE = new Set([
-  ...[
-    'bytes',
-    'hash',
-    'chunker',
-    'compress',
-    'xorb',
-    'shard',
-    'plan',
-    'edit',
-    'dedup',
-    'flow',
-    'http',
-  ],
-  ...['conformance', 'archive', 'digests', 'targets', 'target-servers', 'options'],
-]);
+/** Suites of what differs between versions of Node: files, sockets, threads, WebAssembly. */
+const SUITES = ['entry-points', 'gateway', 'io', 'kernels', 'platform', 'transport', 'workers'];
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-const suites = readdirSync(join(root, 'test'), { withFileTypes: true })
-  .filter((entry) => entry.isDirectory() && !LEFT_OUT.has(entry.name) && !PURE.has(entry.name))
-  .map((entry) => `test/${entry.name}/`);
+const suites = SUITES.map((name) => `test/${name}/`);
 
 for (const version of process.argv.slice(2)) {
   const node = install(version);

@@ -41,6 +41,11 @@ export const STALL_MS = 5_000;
 /** Where faults do not move the clock themselves, it steps while nothing moves. */
 const STEP_MS = 1_000;
 const IDLE_TURNS = 2;
+/**
+ * The same while a request is on its way: a gateway that computes, and a handshake, move nothing for a
+ * while, and no time is to pass for that.
+ */
+const BUSY_TURNS = 50;
 /** What was sent has arrived by then, as a rule; where not, the fault is a little harder. */
 const PASS_TURNS = 3;
 /** Then nothing may count as silent, however busy the machine is. */
@@ -84,6 +89,8 @@ export async function createWorld(options: {
   const begun = clock.now();
   const retries: RetryEvent[] = [];
   let refreshes = 0;
+  /** What had moved when a pause was announced. */
+  let announced = -1;
   const pass = async (ms: number): Promise<void> => {
     await turns(PASS_TURNS);
     clock.advance(ms);
@@ -101,11 +108,15 @@ export async function createWorld(options: {
     headers: { 'x-mine': 'private' },
     clock,
     random: () => 0,
-    onRetry: (event) => retries.push(event),
+    onRetry: (event) => {
+      retries.push(event);
+      announced = proxy.activity;
+    },
     grants: 'never',
     stallTimeoutMs: waits ? NEVER_MS : STALL_MS,
     dedupTimeoutMs: waits ? NEVER_MS : STALL_MS,
-    responseTimeoutMs: 4 * STALL_MS,
+    responseTimeoutMs: waits ? NEVER_MS : 4 * STALL_MS,
+    ...(waits ? { connectTimeoutMs: NEVER_MS } : {}),
     ...(secure ? { ca: TEST_CERTIFICATE } : {}),
     ...options.cas,
   });
@@ -123,7 +134,7 @@ export async function createWorld(options: {
     work.then(end, end);
     while (!over) {
       const before = proxy.activity + retries.length;
-      await turns(IDLE_TURNS);
+      await turns(proxy.activity === announced ? IDLE_TURNS : BUSY_TURNS);
       if (!over && before === proxy.activity + retries.length) clock.advance(STEP_MS);
     }
     return work;

@@ -105,7 +105,8 @@ export class Asker {
       if (turn === again) rest.push(segment);
       else if (turn !== 'never') this.#askFor(queries, segment, batch, responses);
     }
-    await queries.wait(responses);
+    // Whoever is put off again waits for what others have asked, too.
+    await queries.wait(rest.length > 0 ? queries.open : responses);
     return rest;
   }
 

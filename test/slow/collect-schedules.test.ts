@@ -18,14 +18,14 @@ import {
   type Rig,
   randomChunks,
   uploadShard,
-} from './support/rig.js';
+} from '../gateway/support/rig.js';
 import {
   type HeldObjects,
   type HeldValues,
   memoryObjects,
   memoryValues,
   scheduledStore,
-} from './support/scheduled-store.js';
+} from '../gateway/support/scheduled-store.js';
 
 /** Index tables are hashed: of all the work here most is that. */
 const { hasher } = await loadKernels();
