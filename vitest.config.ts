@@ -1,16 +1,13 @@
 import { defineConfig } from 'vitest/config';
 
 /**
- * Suites that change nothing of their process: their files run one after the other in the same two
- * workers, which spares loading the modules two hundred times.
+ * Small suites that change nothing of their process: their files run one after the other in the same two
+ * workers, which spares loading the modules a hundred times. Those that compute much are slower that way.
  */
 const STATELESS = [
-  'archive,bytes,chunker,client,compose,compress,conformance,dedup,digests,edit,faults,flow,folder',
-  'gateway,hash,http,hub,io,kernels,options,plan,shard,target-servers,targets,transport,xorb',
+  'bytes,compress,dedup,digests,edit,flow,folder,hash,http,options,plan,shard,target-servers',
+  'targets,xorb',
 ].join(',');
-
-/** Of these folders what replaces modules of Node, which has to be there before they are loaded. */
-const MOCKING = ['test/gateway/odd-disks.test.ts', 'test/client/upload/known-shards.test.ts'];
 
 export default defineConfig({
   test: {
@@ -22,7 +19,6 @@ export default defineConfig({
         test: {
           name: 'stateless',
           include: [`test/{${STATELESS}}/**/*.test.ts`],
-          exclude: MOCKING,
           isolate: false,
         },
       },
@@ -33,10 +29,6 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: [`test/{slow,interop,s3,${STATELESS}}/**`, 'node_modules/**'],
         },
-      },
-      {
-        extends: true,
-        test: { name: 'mocking', include: MOCKING },
       },
     ],
   },

@@ -21,7 +21,7 @@ import { generate, SplitMix64 } from '../support/generators.js';
 
 const CLI = resolve(import.meta.dirname, '../../dist/cli/main.js');
 /** Each of them is three runs of the command: CI takes the first ones of the same seed. */
-const KILLS = process.env['CI'] === undefined ? 10 : 4;
+const KILLS = process.env['CI'] === undefined ? 10 : 2;
 /** Printed with a failure: the same seed kills at the same requests. */
 const SEED = Number(process.env['ORBWEAVER_SEED'] ?? 2026);
 const BYTES = generate({ kind: 'splitmix64', seed: 12, bytes: 3_000_000 });
