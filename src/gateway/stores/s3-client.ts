@@ -72,7 +72,10 @@ export async function connectS3(place: string, options: S3Options): Promise<S3Pl
 /** @throws OrbweaverError `USAGE` without it, with what to install */
 export async function loadSdk(
   load: () => Promise<readonly [S3Sdk, Presigner]> = () =>
-    Promise.all([import('@aws-sdk/client-s3'), import('@aws-sdk/s3-request-presigner')]),
+    Promise.all([
+      import('@aws-sdk/client-s3').catch(missing),
+      import('@aws-sdk/s3-request-presigner').catch(missing),
+    ]),
 ): Promise<Pick<S3Place, 'sdk' | 'getSignedUrl'>> {
   try {
     const [sdk, { getSignedUrl }] = await load();
@@ -83,6 +86,11 @@ export async function loadSdk(
       'an s3:// place needs the AWS SDK, which is not installed: npm install @aws-sdk/client-s3 @aws-sdk/s3-request-presigner';
     throw new OrbweaverError('USAGE', message);
   }
+}
+
+/** Bundlers leave an import that may fail to the run, where `catch` stands right behind it. */
+function missing(error: unknown): never {
+  throw error;
 }
 
 /** What the store asks of a bucket, with the errors of a store. */
