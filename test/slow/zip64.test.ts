@@ -58,8 +58,9 @@ async function writeLarge(path: string): Promise<void> {
 describe('ZIP64 at its full size', () => {
   const limitMs = 900_000;
 
-  // An entry that is announced as large differs in its local header only: test/archive/zip64.test.ts.
-  it(
+  // An entry that is announced as large differs in its local header only: test/archive/zip64.test.ts. Three
+  // times 4 GiB are three minutes, which CI does not have.
+  it.skipIf(process.env['CI'] !== undefined)(
     'an entry that grows above 4 GiB is written, and read as a file, as a stream and by Python',
     async () => {
       const path = join(dir, 'large.zip');
