@@ -7,8 +7,9 @@ const script = fileURLToPath(new URL('../../bench/gateway-load.mjs', import.meta
 const sizes = ['--seconds', '3', '--readers', '40', '--writers', '10', '--half-open', '40'];
 
 describe('a gateway under load', () => {
-  it.skipIf(process.platform !== 'linux')(
-    'gives honest clients no error, keeps its budget and gives its descriptors back (Linux)',
+  // Three seconds of load on a machine that CI shares with others would say how fast that one is.
+  it.skipIf(process.platform !== 'linux' || process.env['CI'] !== undefined)(
+    'gives honest clients no error, keeps its budget and gives its descriptors back (Linux, by hand)',
     async () => {
       const { stdout } = await promisify(execFile)(process.execPath, [script, ...sizes]);
       const result = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Record<string, number>;
