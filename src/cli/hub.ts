@@ -10,6 +10,7 @@ import {
   type HubFile,
   type HubProgress,
   type HubTransport,
+  hubHome,
   parseHubAddress,
 } from '../hub.js';
 import { cacheOptionsOf } from './cache.js';
@@ -48,7 +49,7 @@ export function uploadToHub(args: ParsedArgs, context: CliContext): Promise<numb
       ...at,
       title: args.text('message'),
       createPr: args.flag('pr'),
-      onProgress: (progress: HubProgress) => reporter.update(progressOf(progress)),
+      onProgress: (progress: HubProgress) => reporter.update(progress),
     };
     const [first] = paths as [string, ...string[]];
     const isFolder = (await stat(resolve(context.cwd, first)).catch(() => null))?.isDirectory();
@@ -143,7 +144,7 @@ export function downloadFromHub(args: ParsedArgs, context: CliContext): Promise<
       exclude: args.texts('exclude'),
       ...(revision === null ? {} : { revision }),
       signal: context.signal,
-      onProgress: (progress) => reporter.update(progressOf(progress)),
+      onProgress: (progress) => reporter.update(progress),
     });
     reporter.clear();
     const { files, failed, folder, sizeBytes, fetchedBytes, requestCount } = result;
@@ -288,10 +289,7 @@ async function withHub(
 async function hubTokenOf(env: CliContext['env']): Promise<string | undefined> {
   const given = env['HF_TOKEN'] || env['HUGGING_FACE_HUB_TOKEN'];
   if (given) return given.trim();
-  const home =
-    env['HF_HOME'] ||
-    join(env['XDG_CACHE_HOME'] || join(env['HOME'] ?? '.', '.cache'), 'huggingface');
-  const path = env['HF_TOKEN_PATH'] || join(home, 'token');
+  const path = env['HF_TOKEN_PATH'] || join(hubHome(env), 'token');
   try {
     return (await readFile(path, 'utf8')).trim() || undefined;
   } catch (error) {
@@ -300,10 +298,6 @@ async function hubTokenOf(env: CliContext['env']): Promise<string | undefined> {
     if (isOrbweaverError(error)) throw error;
     throw usage(`the token file "${path}" cannot be read: ${code ?? 'unknown'}`);
   }
-}
-
-function progressOf({ doneBytes, totalBytes, wireBytes, doneFileCount, fileCount }: HubProgress) {
-  return { doneBytes, totalBytes, wireBytes, doneFileCount, fileCount };
 }
 
 function failedJson(

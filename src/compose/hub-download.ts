@@ -1,6 +1,6 @@
 import { readFile, stat, symlink, unlink } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
-import { ERROR_CODES, isOrbweaverError, OrbweaverError } from '../errors.js';
+import { isOrbweaverError, OrbweaverError } from '../errors.js';
 import { checkPath } from '../folder/index.js';
 import {
   commitOf,
@@ -12,6 +12,7 @@ import {
   resolvePath,
 } from '../hub/index.js';
 import { makeFolder, outputSink, pathFilter, writeFileAtomic } from '../io/index.js';
+import { failedFile } from './hub-failures.js';
 import { type HubParts, repoAt } from './hub-parts.js';
 import { plainDownload } from './hub-plain.js';
 import type {
@@ -92,7 +93,8 @@ export async function hubDownloadFolder(
         tell.fileDone();
       } catch (error) {
         if (signal.aborted) throw error;
-        failed.push(failedDownload(entry.path, error));
+        const fields = isOrbweaverError(error) ? error.fields : {};
+        failed.push({ ...failedFile(entry.path, error), fields });
       }
     };
     // All take from one list, until it is empty or one of them is cancelled.
@@ -340,26 +342,4 @@ function teller(
       tell();
     },
   };
-}
-
-function failedDownload(path: string, error: unknown): FailedDownload {
-  const code = isOrbweaverError(error) ? error.code : 'INTERNAL';
-  const { hint, exitCode } = ERROR_CODES[code];
-  const message = error instanceof Error ? error.message : String(error);
-  return {
-    path,
-    code,
-    message,
-    hint,
-    exitCode,
-    fields: isOrbweaverError(error) ? error.fields : {},
-  };
-}
-
-/** The cache folder that the Python client uses. */
-export function defaultHubCache(env: Readonly<Record<string, string | undefined>>): string {
-  const home =
-    env['HF_HOME'] ||
-    join(env['XDG_CACHE_HOME'] || join(env['HOME'] ?? '.', '.cache'), 'huggingface');
-  return env['HF_HUB_CACHE'] || join(home, 'hub');
 }

@@ -4,6 +4,7 @@ import { isOrbweaverError, OrbweaverError } from '../errors.js';
 import type { Body, HttpHeaders } from '../http/index.js';
 import type { HubFileInfo } from '../hub/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
+import { pauseFor } from '../transport/targets.js';
 import type { HubParts } from './hub-parts.js';
 
 /** Redirects of a file: from the Hub to a bucket, and on. */
@@ -58,7 +59,7 @@ export async function plainDownload(
       } catch (error) {
         failures = at > before ? 1 : failures + 1;
         if (!mayRepeat(error) || failures >= MAX_ATTEMPTS) throw error;
-        await pause(BASE_DELAY_MS * 2 ** (failures - 1), signal);
+        await pauseFor(BASE_DELAY_MS * 2 ** (failures - 1), SYSTEM_CLOCK, signal);
       }
     }
     const isRight = check === null || check.hash.digest('hex') === check.expected;
@@ -192,18 +193,4 @@ async function* pieces(body: Body | null, signal: AbortSignal): AsyncGenerator<U
 
 async function tokenOf({ options: { accessToken } }: HubParts): Promise<string> {
   return typeof accessToken === 'string' ? accessToken : ((await accessToken?.get()) ?? '');
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    const onAbort = (): void => {
-      stop();
-      reject(signal.reason);
-    };
-    const stop = SYSTEM_CLOCK.setTimer(ms, () => {
-      signal.removeEventListener('abort', onAbort);
-      resolve();
-    });
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
 }

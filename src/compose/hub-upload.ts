@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
-import type { Source } from '../client/ports.js';
-import { ERROR_CODES, isOrbweaverError, OrbweaverError } from '../errors.js';
+import { isOrbweaverError, OrbweaverError } from '../errors.js';
 import {
   type CommitOperation,
   checkRepoPath,
@@ -11,11 +10,12 @@ import {
   type PreuploadAnswer,
   pathsInfo,
   preupload,
-  SAMPLE_BYTES,
 } from '../hub/index.js';
 import { pathFilter, walkFolder } from '../io/index.js';
 import { SYSTEM_CLOCK, systemRandom } from '../platform/index.js';
 import type { FailedUpload, OrbweaverClient, UploadedFile } from './client-types.js';
+import { bytesOf, type LookedAt, lookAt } from './hub-content.js';
+import { failedFile } from './hub-failures.js';
 import { type HubParts, repoAt } from './hub-parts.js';
 import type {
   HubFile,
@@ -27,7 +27,7 @@ import type {
   HubUploadResult,
   RepoAt,
 } from './hub-types.js';
-import { toSource, type UploadInput } from './input.js';
+import type { UploadInput } from './input.js';
 
 /**
  * Files of one commit. Of what is uploaded half a kilobyte each is remembered until it is committed;
@@ -40,14 +40,6 @@ const INLINE_BYTES = 32 * 1024 * 1024;
 const MAX_INLINE_FILE_BYTES = 16 * 1024 * 1024;
 /** Questions of a preupload that are on their way at once. */
 const PARALLEL_QUESTIONS = 4;
-
-/** A file whose size and first bytes are known. */
-interface LookedAt {
-  readonly file: HubFile;
-  readonly source: Source;
-  readonly sizeBytes: number;
-  readonly sample: Uint8Array;
-}
 
 /**
  * Uploads files and commits them:
@@ -109,7 +101,7 @@ export async function hubUploadFolder(
     for (const found of some) {
       if (found.type === 'file' && 'source' in found && isIncluded(found.path, false)) {
         files.push({ path: prefix + found.path, content: found.source });
-      } else if (found.type === 'problem') failed.push(failedUpload(found.path, found.error));
+      } else if (found.type === 'problem') failed.push(failedFile(found.path, found.error));
     }
   }
   const gone = deleteRemoved ? await removedPaths(parts, options, prefix, files) : [];
@@ -229,10 +221,10 @@ class HubUploadRun {
     for (let start = 0; start < files.length; start += LOOK_AHEAD) {
       const some = files.slice(start, start + LOOK_AHEAD);
       const found = await Promise.all(
-        some.map((file) => lookAt(file, this.#signal).catch((error: unknown) => asError(error))),
+        some.map((file) => lookAt(file, this.#signal).catch((error: unknown) => ({ error }))),
       );
       for (const [i, one] of found.entries()) {
-        if (one instanceof Error) this.#fail((some[i] as HubFile).path, one);
+        if ('error' in one) this.#fail((some[i] as HubFile).path, one.error);
         else looked.push(one);
       }
     }
@@ -376,7 +368,7 @@ class HubUploadRun {
       try {
         bytes = await bytesOf(source, sizeBytes, this.#signal);
       } catch (error) {
-        this.#fail(path, asError(error));
+        this.#fail(path, error);
         continue;
       }
       const isThere = answers.get(path)?.oid === gitBlobSha1(bytes);
@@ -413,9 +405,9 @@ class HubUploadRun {
     this.#files.push({ newBytes: 0, ...file });
   }
 
-  #fail(path: string, error: Error): void {
+  #fail(path: string, error: unknown): void {
     if (isOrbweaverError(error) && error.code === 'ABORTED') throw error;
-    this.#failed.push(failedUpload(path, error));
+    this.#failed.push(failedFile(path, error));
   }
 
   #tell(change: Partial<HubProgress>): void {
@@ -426,57 +418,6 @@ class HubUploadRun {
 
 /** Files that are looked at at once. */
 const LOOK_AHEAD = 32;
-
-async function lookAt(file: HubFile, signal: AbortSignal): Promise<LookedAt> {
-  const source = await toSource({ name: file.path, data: dataOf(file.content) });
-  const { sizeBytes } = source;
-  if (sizeBytes === undefined || !source.reopenable) {
-    throw new OrbweaverError(
-      'USAGE',
-      `"${file.path}" expected content of known size that can be read twice, such as a path or a Blob`,
-    );
-  }
-  const sample = await bytesOf(source, Math.min(SAMPLE_BYTES, sizeBytes), signal, true);
-  return { file, source, sizeBytes, sample };
-}
-
-function dataOf(content: UploadInput): Exclude<UploadInput, { readonly data: unknown }> {
-  if (typeof content === 'object' && content !== null && 'data' in content) {
-    throw new TypeError('"content" expected a path, bytes, a Blob or a Source, got { data }');
-  }
-  return content as Exclude<UploadInput, { readonly data: unknown }>;
-}
-
-/** The first `count` bytes of a source, which are all of it without `isPart`. */
-async function bytesOf(
-  source: Source,
-  count: number,
-  signal: AbortSignal,
-  isPart = false,
-): Promise<Uint8Array> {
-  const bytes = new Uint8Array(count);
-  const reader = await source.open(signal);
-  try {
-    let at = 0;
-    while (at < count) {
-      const read = await reader.read(bytes.subarray(at));
-      if (read === 0) break;
-      at += read;
-    }
-    // The end is asked for, too: there a file that has changed is told.
-    if (at === count && !isPart) await reader.read(new Uint8Array(1));
-    if (at < count) {
-      throw new OrbweaverError(
-        'INPUT_CHANGED',
-        `"${source.name}" expected ${count} bytes, got ${at}`,
-        { path: source.name },
-      );
-    }
-    return bytes;
-  } finally {
-    await reader.close();
-  }
-}
 
 /** The name that git gives a file's content. */
 export function gitBlobSha1(bytes: Uint8Array): string {
@@ -503,16 +444,6 @@ function checkFiles(files: readonly HubFile[]): void {
     if (seen.has(path)) throw new OrbweaverError('USAGE', `"${path}" expected once, got twice`);
     seen.add(path);
   }
-}
-
-function failedUpload(path: string, error: Error): FailedUpload {
-  const code = isOrbweaverError(error) ? error.code : 'INTERNAL';
-  const { hint, exitCode } = ERROR_CODES[code];
-  return { path, code, message: error.message, hint, exitCode };
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
 }
 
 async function* none(): AsyncGenerator<never, void> {}

@@ -1,6 +1,7 @@
 import { OrbweaverError } from '../errors.js';
 import type { Clock } from '../flow/index.js';
 import type { RandomSource } from '../platform/index.js';
+import { pauseFor } from '../transport/targets.js';
 import { apiPath, type RepoId } from './address.js';
 import type { HubHttp } from './http.js';
 import { objectOf, objectsOf, textOf } from './json.js';
@@ -87,7 +88,8 @@ export async function commit(
       signal,
     });
     if (response.status === 412) {
-      await pause(options, CONFLICT_DELAY_MS * 2 ** Math.min(conflicts, 4));
+      const mostMs = CONFLICT_DELAY_MS * 2 ** Math.min(conflicts, 4);
+      await pauseFor(mostMs * (0.5 + options.random() / 2), options.clock, signal);
       continue;
     }
     const object = objectOf(response.json);
@@ -177,21 +179,4 @@ export function base64Of(bytes: Uint8Array): string {
     text += btoa(String.fromCharCode(...bytes.subarray(at, at + BASE64_STEP)));
   }
   return text;
-}
-
-async function pause(
-  { clock, random, signal }: { clock: Clock; random: RandomSource; signal: AbortSignal },
-  mostMs: number,
-): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    const stop = clock.setTimer(mostMs * (0.5 + random() / 2), () => {
-      signal.removeEventListener('abort', onAbort);
-      resolve();
-    });
-    const onAbort = (): void => {
-      stop();
-      reject(new OrbweaverError('ABORTED', 'the commit was cancelled'));
-    };
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
 }

@@ -27,6 +27,7 @@ export {
 export { chunkBytesToAsk, type MultipartTargetOptions } from './targets/multipart/options.js';
 export { ENDS_ABOVE_BYTES } from './targets/multipart/responses.js';
 export { createMultipartTarget } from './targets/multipart/target.js';
+export { pauseFor } from './targets/pause.js';
 export type * from './targets/ports.js';
 export { cancelTransfer, runTarget, runTargets, type TargetInput } from './targets/run-target.js';
 export {

@@ -1,0 +1,65 @@
+import type { Source } from '../client/ports.js';
+import { OrbweaverError } from '../errors.js';
+import { SAMPLE_BYTES } from '../hub/index.js';
+import type { HubFile } from './hub-types.js';
+import { toSource, type UploadInput } from './input.js';
+
+/** A file whose size and first bytes are known. */
+export interface LookedAt {
+  readonly file: HubFile;
+  readonly source: Source;
+  readonly sizeBytes: number;
+  readonly sample: Uint8Array;
+}
+
+/** Opens a file that is to be committed. @throws OrbweaverError `INPUT_*`; `USAGE` without a size */
+export async function lookAt(file: HubFile, signal: AbortSignal): Promise<LookedAt> {
+  const source = await toSource({ name: file.path, data: dataOf(file.content) });
+  const { sizeBytes } = source;
+  if (sizeBytes === undefined || !source.reopenable) {
+    throw new OrbweaverError(
+      'USAGE',
+      `"${file.path}" expected content of known size that can be read twice, such as a path or a Blob`,
+    );
+  }
+  const sample = await bytesOf(source, Math.min(SAMPLE_BYTES, sizeBytes), signal, true);
+  return { file, source, sizeBytes, sample };
+}
+
+function dataOf(content: UploadInput): Exclude<UploadInput, { readonly data: unknown }> {
+  if (typeof content === 'object' && content !== null && 'data' in content) {
+    throw new TypeError('"content" expected a path, bytes, a Blob or a Source, got { data }');
+  }
+  return content as Exclude<UploadInput, { readonly data: unknown }>;
+}
+
+/** The first `count` bytes of a source, which are all of it without `isPart`. */
+export async function bytesOf(
+  source: Source,
+  count: number,
+  signal: AbortSignal,
+  isPart = false,
+): Promise<Uint8Array> {
+  const bytes = new Uint8Array(count);
+  const reader = await source.open(signal);
+  try {
+    let at = 0;
+    while (at < count) {
+      const read = await reader.read(bytes.subarray(at));
+      if (read === 0) break;
+      at += read;
+    }
+    // The end is asked for, too: there a file that has changed is told.
+    if (at === count && !isPart) await reader.read(new Uint8Array(1));
+    if (at < count) {
+      throw new OrbweaverError(
+        'INPUT_CHANGED',
+        `"${source.name}" expected ${count} bytes, got ${at}`,
+        { path: source.name },
+      );
+    }
+    return bytes;
+  } finally {
+    await reader.close();
+  }
+}
