@@ -8,6 +8,7 @@ import { CACHE, cacheOptionsOf } from './cache.js';
 import { COMPUTE, defineCommand, LIMITS, NETWORK, type ParsedArgs } from './command.js';
 import { computeOptionsOf, openClient } from './compute.js';
 import type { CliContext, Command } from './context.js';
+import { type LfsSeeds, lfsSeeds } from './lfs-seeds.js';
 import { failureOf, writeJson } from './output.js';
 import { masked } from './secrets.js';
 import { settingsOf } from './settings.js';
@@ -21,11 +22,13 @@ export const lfsAgentCommand: Command = defineCommand({
   usage: ['lfs-agent [OPTIONS]'],
   about: `Moves files of Git LFS by content: what the server has of a new version is not sent. git-lfs starts it:
 
-  git config lfs.customtransfer.xet.path orbweaver
-  git config lfs.customtransfer.xet.args lfs-agent
-  git config lfs.customtransfer.xet.concurrent false
+  for name in xet orbweaver; do
+    git config lfs.customtransfer.$name.path orbweaver
+    git config lfs.customtransfer.$name.args lfs-agent
+    git config lfs.customtransfer.$name.concurrent false
+  done
 
-Servers that do not offer the transfer "xet" are talked to as before.`,
+Servers that offer neither transfer are talked to as before.`,
   options: [...CACHE, ...NETWORK, ...LIMITS, ...COMPUTE],
   run: agent,
 });
@@ -58,6 +61,7 @@ async function agent(args: ParsedArgs, context: CliContext): Promise<number> {
     ...computeOptionsOf(all),
   });
   const folder = await mkdtemp(join(await temporaryFolder(context), 'orbweaver-lfs-'));
+  const parts = { clients, seeds: lfsSeeds(context), context };
   let moved = 0;
   try {
     for await (const line of createInterface({ input: context.stdin, crlfDelay: Infinity })) {
@@ -68,7 +72,7 @@ async function agent(args: ParsedArgs, context: CliContext): Promise<number> {
       if (asked.event === 'init') writeJson(context.stdout, {});
       else if (asked.event === 'upload' || asked.event === 'download') {
         moved++;
-        writeJson(context.stdout, await moveOne(asked, clients, join(folder, `${moved}`), context));
+        writeJson(context.stdout, await moveOne(asked, join(folder, `${moved}`), parts));
       } else throw protocol(`an event of git-lfs, got "${asked.event}"`);
     }
     return EXIT.ok;
@@ -79,12 +83,17 @@ async function agent(args: ParsedArgs, context: CliContext): Promise<number> {
   }
 }
 
+interface AgentParts {
+  readonly clients: ReturnType<typeof keptClient>;
+  readonly seeds: LfsSeeds;
+  readonly context: CliContext;
+}
+
 /** Moves one file. A failure is its own: git-lfs goes on with the others. */
 async function moveOne(
   asked: Asked,
-  clients: ReturnType<typeof keptClient>,
   to: string,
-  context: CliContext,
+  { clients, seeds, context }: AgentParts,
 ): Promise<object> {
   const { oid = '', size = 0 } = asked;
   const { signal } = context;
@@ -113,6 +122,7 @@ async function moveOne(
     if (fileHash === undefined) throw protocol('"X-Xet-Hash" among the headers of a download');
     const { sizeBytes } = await client.download(fileHash, {
       to,
+      seeds: await seeds.for(size),
       signal,
       onProgress: ({ writtenBytes }) => progress(writtenBytes),
     });

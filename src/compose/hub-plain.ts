@@ -3,6 +3,7 @@ import type { Sink } from '../client/ports.js';
 import { isOrbweaverError, OrbweaverError } from '../errors.js';
 import type { Body, HttpHeaders } from '../http/index.js';
 import type { HubFileInfo } from '../hub/index.js';
+import { createGitBlobHash, type GitBlobHash } from '../io/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import { pauseFor } from '../transport/targets.js';
 import type { HubParts } from './hub-parts.js';
@@ -62,7 +63,7 @@ export async function plainDownload(
         await pauseFor(BASE_DELAY_MS * 2 ** (failures - 1), SYSTEM_CLOCK, signal);
       }
     }
-    const isRight = check === null || check.hash.digest('hex') === check.expected;
+    const isRight = check === null || check.hash.digest() === check.expected;
     if (!isRight) {
       throw new OrbweaverError(
         'INTEGRITY',
@@ -79,9 +80,14 @@ export async function plainDownload(
 
 function checkOf({ etag, size }: HubFileInfo) {
   const expected = etag.toLowerCase();
-  if (/^[0-9a-f]{64}$/.test(expected)) return { hash: createHash('sha256'), expected };
+  if (/^[0-9a-f]{64}$/.test(expected)) return { hash: sha256Hash(), expected };
   if (!/^[0-9a-f]{40}$/.test(expected)) return null;
-  return { hash: createHash('sha1').update(`blob ${size}\0`), expected };
+  return { hash: createGitBlobHash(size), expected };
+}
+
+function sha256Hash(): GitBlobHash {
+  const hash = createHash('sha256');
+  return { update: (bytes) => void hash.update(bytes), digest: () => hash.digest('hex') };
 }
 
 async function open(

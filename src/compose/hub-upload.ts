@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { isOrbweaverError, OrbweaverError } from '../errors.js';
 import {
@@ -11,7 +10,7 @@ import {
   pathsInfo,
   preupload,
 } from '../hub/index.js';
-import { pathFilter, walkFolder } from '../io/index.js';
+import { gitBlobId, pathFilter, walkFolder } from '../io/index.js';
 import { SYSTEM_CLOCK, systemRandom } from '../platform/index.js';
 import type { FailedUpload, OrbweaverClient, UploadedFile } from './client-types.js';
 import { bytesOf, type LookedAt, lookAt } from './hub-content.js';
@@ -371,7 +370,7 @@ class HubUploadRun {
         this.#fail(path, error);
         continue;
       }
-      const isThere = answers.get(path)?.oid === gitBlobSha1(bytes);
+      const isThere = answers.get(path)?.oid === gitBlobId(bytes);
       const how = isThere ? 'unchanged' : 'inline';
       this.#done({ path, sizeBytes, how, fileHash: null, sha256: null });
       this.#tell({
@@ -418,11 +417,6 @@ class HubUploadRun {
 
 /** Files that are looked at at once. */
 const LOOK_AHEAD = 32;
-
-/** The name that git gives a file's content. */
-export function gitBlobSha1(bytes: Uint8Array): string {
-  return createHash('sha1').update(`blob ${bytes.length}\0`).update(bytes).digest('hex');
-}
 
 function titleOf(operations: readonly CommitOperation[]): string {
   const [first] = operations;

@@ -5,6 +5,7 @@ export { createDiskLatency, type DiskLatency } from './disk-latency.js';
 export { inputError, outputError } from './errno.js';
 export { type FileSinkOptions, fileSink } from './file-sink.js';
 export { makeFolder, syncFolder } from './folder.js';
+export { createGitBlobHash, type GitBlobHash, gitBlobId } from './git-blob.js';
 export { createJournals } from './journal.js';
 export { knownSize } from './known-size.js';
 export { type MemorySink, memorySink } from './memory-sink.js';

@@ -3,9 +3,10 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type RunningGateway, startGateway } from 'orbweaver/gateway';
+import { hubRoots, openStore, type RunningGateway, startGateway } from 'orbweaver/gateway';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { generate } from '../support/generators.js';
+import { countBytes } from './byte-counter.js';
 
 /** Stock clients of the Hub and of Git LFS, unchanged, against `serve` over a disk store. */
 
@@ -20,6 +21,10 @@ const gitLfs = ((): boolean => {
     return false;
   }
 })();
+
+/** Of the file that git repositories move around. */
+const LFS_BYTES = 6_000_000;
+const cli = new URL('../../dist/cli/main.js', import.meta.url);
 
 let folder = '';
 let gateway: RunningGateway;
@@ -89,42 +94,94 @@ describe('stock clients of the Hub', () => {
   });
 });
 
+/** What moved, in bytes on the wire. */
+interface Moved {
+  readonly push: number;
+  readonly clone: number;
+  readonly pushOfChange: number;
+  readonly pull: number;
+}
+
+const AGENT = ['xet', 'orbweaver'].flatMap((name) => [
+  [`lfs.customtransfer.${name}.path`, process.execPath],
+  [`lfs.customtransfer.${name}.args`, `${fileURLToPath(cli)} lfs-agent --no-cache`],
+  [`lfs.customtransfer.${name}.concurrent`, 'false'],
+]) as readonly (readonly [string, string])[];
+
+/** Files that repositories keep from being collected. */
+async function keptFiles(): Promise<number> {
+  const store = await openStore(join(folder, 'store'));
+  let count = 0;
+  for await (const _file of hubRoots(store)) count++;
+  await store.close?.();
+  return count;
+}
+
 describe('Git LFS', () => {
-  it.skipIf(!gitLfs)('is pushed, cloned elsewhere, changed and pushed', async () => {
-    const [bare, a, b] = ['bare.git', 'a', 'b'].map((name) => join(folder, name)) as [
-      string,
-      string,
-      string,
-    ];
+  /** A large file pushed, cloned elsewhere, changed, pushed and pulled. */
+  async function moveAround(
+    name: string,
+    config: readonly (readonly [string, string])[],
+  ): Promise<Moved> {
+    const counter = await countBytes(gateway.url);
+    const [bare, a, b] = [`${name}.git`, `${name}-a`, `${name}-b`].map((each) =>
+      join(folder, each),
+    ) as [string, string, string];
     const git = (cwd: string, ...args: string[]): Promise<string> => run('git', args, { cwd });
-    await git(folder, 'init', '-q', '--bare', '-b', 'main', bare);
-    await git(folder, 'config', '--global', 'user.email', 'a@example.com');
-    await git(folder, 'config', '--global', 'user.name', 'a');
-    await git(folder, 'lfs', 'install', '--skip-repo');
-    await git(folder, 'clone', '-q', bare, a);
-    const url = gateway.url.replace('http://', `http://any:${TOKEN}@`);
-    await git(a, 'config', '-f', '.lfsconfig', 'lfs.url', `${url}/git/me/code.git/info/lfs`);
-    await git(a, 'lfs', 'track', '*.bin');
-    const first = generate({ kind: 'splitmix64', seed: 3, bytes: 3_000_000 });
-    await writeFile(join(a, 'big.bin'), first);
-    await git(a, 'add', '-A');
-    await git(a, 'commit', '-qm', 'one');
-    await git(a, 'push', '-q', 'origin', 'HEAD:main');
-    await git(folder, 'clone', '-q', '-b', 'main', bare, b);
-    expect(Buffer.compare(await readFile(join(b, 'big.bin')), first)).toBe(0);
-    const second = Buffer.concat([
-      first.subarray(0, 1_000_000),
-      Buffer.from('more'),
-      first.subarray(1_000_000),
-    ]);
-    await writeFile(join(b, 'big.bin'), second);
-    await git(b, 'commit', '-qam', 'two');
-    await git(b, 'push', '-q', 'origin', 'HEAD:main');
-    await git(a, 'pull', '-q', 'origin', 'main');
-    expect(Buffer.compare(await readFile(join(a, 'big.bin')), second)).toBe(0);
-    await git(a, 'lfs', 'lock', 'big.bin');
-    expect(await git(b, 'lfs', 'locks')).toContain('big.bin');
-    await git(a, 'lfs', 'unlock', 'big.bin');
+    const moved = async (work: () => Promise<unknown>): Promise<number> => {
+      const before = counter.sentBytes + counter.receivedBytes;
+      await work();
+      return counter.sentBytes + counter.receivedBytes - before;
+    };
+    const set = (each: readonly [string, string]): Promise<string> =>
+      git(folder, 'config', '--global', ...each);
+    try {
+      await git(folder, 'init', '-q', '--bare', '-b', 'main', bare);
+      await set(['user.email', 'a@example.com']);
+      await set(['user.name', 'a']);
+      for (const each of config) await set(each);
+      await git(folder, 'lfs', 'install', '--skip-repo');
+      await git(folder, 'clone', '-q', bare, a);
+      const url = counter.url.replace('http://', `http://any:${TOKEN}@`);
+      await git(a, 'config', '-f', '.lfsconfig', 'lfs.url', `${url}/git/me/${name}.git/info/lfs`);
+      await git(a, 'lfs', 'track', '*.bin');
+      const first = generate({ kind: 'splitmix64', seed: name.length, bytes: LFS_BYTES });
+      await writeFile(join(a, 'big.bin'), first);
+      await git(a, 'add', '-A');
+      await git(a, 'commit', '-qm', 'one');
+      const push = await moved(() => git(a, 'push', '-q', 'origin', 'HEAD:main'));
+      const clone = await moved(() => git(folder, 'clone', '-q', '-b', 'main', bare, b));
+      expect(Buffer.compare(await readFile(join(b, 'big.bin')), first)).toBe(0);
+      const middle = LFS_BYTES / 2;
+      const second = Buffer.concat([
+        first.subarray(0, middle),
+        Buffer.from('more'),
+        first.subarray(middle),
+      ]);
+      await writeFile(join(b, 'big.bin'), second);
+      await git(b, 'commit', '-qam', 'two');
+      const pushOfChange = await moved(() => git(b, 'push', '-q', 'origin', 'HEAD:main'));
+      const pull = await moved(() => git(a, 'pull', '-q', 'origin', 'main'));
+      expect(Buffer.compare(await readFile(join(a, 'big.bin')), second)).toBe(0);
+      await git(a, 'lfs', 'lock', 'big.bin');
+      expect(await git(b, 'lfs', 'locks')).toContain('big.bin');
+      await git(a, 'lfs', 'unlock', 'big.bin');
+      return { push, clone, pushOfChange, pull };
+    } finally {
+      for (const [key] of config) await git(folder, 'config', '--global', '--unset', key);
+      counter.close();
+    }
+  }
+
+  it.skipIf(!gitLfs)('is pushed, cloned elsewhere, changed, pushed and pulled', async () => {
+    const before = await keptFiles();
+    const whole = await moveAround('whole', []);
+    const chunks = await moveAround('by-chunks', AGENT);
+    console.log(`git-lfs: ${JSON.stringify(whole)}, with the agent: ${JSON.stringify(chunks)}`);
+    for (const bytes of Object.values(whole)) expect(bytes).toBeGreaterThan(LFS_BYTES);
+    expect(chunks.pushOfChange).toBeLessThan(LFS_BYTES / 10);
+    expect(chunks.pull).toBeLessThan(LFS_BYTES / 10);
+    expect(await keptFiles()).toBe(before + 4);
     expect(faults).toEqual([]);
   });
 });

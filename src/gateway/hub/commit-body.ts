@@ -1,10 +1,11 @@
 import { MerkleHash } from '../../hash/index.js';
 import { type Body, piecesOf } from '../../http/index.js';
+import { gitBlobId } from '../../io/index.js';
 import { failure, rejected } from '../failures.js';
 import { hubFailure } from './errors.js';
 import type { FileEntry } from './formats.js';
 import { EMPTY_FILE, type Hub } from './hub.js';
-import { gitBlobId, lfsPointer, SHA256_HEX } from './ids.js';
+import { lfsPointer, SHA256_HEX } from './ids.js';
 import { pathParts } from './names.js';
 import type { Change } from './tree-edit.js';
 

@@ -2,8 +2,7 @@ import { createHash } from 'node:crypto';
 
 /**
  * Names of what the Hub keeps. Clients of the Hub take 40 hexadecimal digits as the name of a commit, so
- * trees and commits are named by the first 160 bits of the SHA-256 of their bytes. What clients compute
- * themselves to see whether a file has changed, the blob name of git, is computed as git does.
+ * trees and commits are named by the first 160 bits of the SHA-256 of their bytes.
  */
 
 export const OBJECT_ID: RegExp = /^[0-9a-f]{40}$/;
@@ -12,11 +11,6 @@ export const SHA256_HEX: RegExp = /^[0-9a-f]{64}$/;
 /** The name of a stored tree or commit. */
 export function objectId(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex').slice(0, 40);
-}
-
-/** What git calls a file of these bytes. */
-export function gitBlobId(bytes: Uint8Array): string {
-  return createHash('sha1').update(`blob ${bytes.length}\0`).update(bytes).digest('hex');
 }
 
 /** The file that stands in a git repository for one that Git LFS keeps. */

@@ -5,6 +5,7 @@ import { failure, rejected } from '../failures.js';
 import { emptyResponse, jsonResponse } from '../responses.js';
 import type { Route } from '../router.js';
 import { allows } from '../scopes.js';
+import { mapLimited } from '../turns.js';
 import type { Claim } from './claims.js';
 import { EMPTY_SHA256, lfsEntry } from './commit-body.js';
 import { createRepo } from './commits.js';
@@ -12,13 +13,13 @@ import { hubFailure, LFS_JSON } from './errors.js';
 import { EMPTY_FILE, type Hub } from './hub.js';
 import { SHA256_HEX } from './ids.js';
 import { jsonObject, type RepoCall, repoRoute } from './kit.js';
+import { lfsDownload, lfsTransfer, lfsUpload } from './lfs-actions.js';
 import { createLfsFiles } from './lfs-files.js';
-import { LFS_OBJECTS_PATH, type LfsGrant, lfsUrl, verifyLfsUrl } from './lfs-url.js';
-import { pathOf, REPO_TYPES, type RepoName, repoName } from './names.js';
+import { LFS_OBJECTS_PATH, verifyLfsUrl } from './lfs-url.js';
+import { REPO_TYPES, type RepoName, repoName } from './names.js';
 import type { Repo } from './repos.js';
 import { lockRoutes } from './route-locks.js';
 import { fileResponse } from './route-resolve.js';
-import { xetHeaders, xetToken } from './xet-token.js';
 
 /**
  * Git LFS: which files are there, sending and fetching them whole. A repository of type `git`, which is
@@ -58,8 +59,13 @@ export function lfsRoutes(hub: Hub): Route[] {
   ];
 }
 
-const URL_LIFETIME_SECONDS = 6 * 3600;
 const MAX_OBJECTS = 5000;
+const AT_ONCE = 16;
+
+interface Named {
+  readonly oid?: unknown;
+  readonly size?: unknown;
+}
 
 /** Which of the files that a client names it has to send, or where it fetches them. */
 async function batch({ hub, call, name }: RepoCall): Promise<HttpResponse> {
@@ -70,85 +76,26 @@ async function batch({ hub, call, name }: RepoCall): Promise<HttpResponse> {
   if (algorithm !== undefined && algorithm !== 'sha256' && algorithm !== 'sha_256') {
     throw failure(409, 'CONFLICT', 'this server names files by their SHA-256');
   }
-  const need = operation === 'upload' ? 'append' : 'read';
-  if (call.principal !== null && !allows(call.principal.scope, need)) {
+  const mayRead = call.principal === null || allows(call.principal.scope, 'read');
+  if (operation === 'upload' ? !mayUpload(call) : !mayRead) {
     throw failure(403, 'FORBIDDEN', `the token does not allow to ${operation}`);
   }
   if (!Array.isArray(objects) || objects.length > MAX_OBJECTS) {
     throw failure(413, 'LIMIT_EXCEEDED', `"objects" expected a list of at most ${MAX_OBJECTS}`);
   }
   const repo = await repoFor(hub, name, operation === 'upload');
-  const isXet = operation === 'upload' && Array.isArray(transfers) && transfers.includes('xet');
-  const answers: unknown[] = [];
-  for (const { oid, size } of objects as readonly { oid?: unknown; size?: unknown }[]) {
+  const transfer = lfsTransfer(operation, transfers);
+  const asked = { hub, call, repo, transfer };
+  const actionsOf = operation === 'upload' ? lfsUpload : lfsDownload;
+  const answers = await mapLimited(objects as readonly Named[], AT_ONCE, async ({ oid, size }) => {
     if (typeof oid !== 'string' || !SHA256_HEX.test(oid) || !Number.isSafeInteger(size)) {
       throw rejected('an object expected "oid" (a SHA-256) and "size"');
     }
-    const of = { hub, call, repo, oid, sizeBytes: size as number, isXet };
-    const found = await claimOf(hub, oid);
-    answers.push({
-      ...{ oid, size },
-      ...(operation === 'upload' ? await uploadOf(of, found) : downloadOf(of, found)),
-    });
-  }
-  const transfer = isXet ? 'xet' : 'basic';
+    const of = { ...asked, oid, sizeBytes: size as number };
+    return { oid, size, ...(await actionsOf(of, await claimOf(hub, oid))) };
+  });
   const body = { transfer, objects: answers, hash_algo: 'sha256' };
   return jsonResponse(body, 200, { 'content-type': LFS_JSON });
-}
-
-interface Asked {
-  readonly hub: Hub;
-  readonly call: Call;
-  readonly repo: Repo;
-  readonly oid: string;
-  readonly sizeBytes: number;
-  readonly isXet: boolean;
-}
-
-/**
- * A file is not asked for again when it was hashed here. Where somebody only said what its SHA-256 is, it
- * is asked for: clients with chunks then send nothing but what is missing of it.
- */
-async function uploadOf(asked: Asked, found: Claim | null): Promise<object> {
-  const { hub, call, repo, oid, sizeBytes, isXet } = asked;
-  if (found?.proved === true && found.sizeBytes === sizeBytes) {
-    await createLfsFiles(hub).keep(repo, oid, found.file);
-    return {};
-  }
-  const base = call.baseUrl;
-  if (isXet) {
-    const xet = xetHeaders(await xetToken(hub, call, 'upload'));
-    const href = `${base}/api/${repo.type}s/${repo.namespace}/${repo.name}/xet-write-token/main`;
-    const header = { ...xet, 'X-Xet-Session-Id': call.requestId };
-    return { authenticated: true, actions: { upload: { href, header } } };
-  }
-  // Git LFS sends what it is given here, and nothing that it knows itself.
-  const { authorization } = call.request.headers;
-  const header = authorization === undefined ? {} : { header: { Authorization: authorization } };
-  const verify = { href: `${base}${pathOf(repo)}.git/info/lfs/objects/verify`, ...header };
-  return {
-    authenticated: true,
-    actions: {
-      upload: { href: signed(asked, 'upload'), expires_in: URL_LIFETIME_SECONDS },
-      verify,
-    },
-  };
-}
-
-function downloadOf(asked: Asked, found: Claim | null): object {
-  if (found === null) return { error: { code: 404, message: 'the object does not exist' } };
-  const href = signed(asked, 'download');
-  return {
-    authenticated: true,
-    actions: { download: { href, expires_in: URL_LIFETIME_SECONDS } },
-  };
-}
-
-function signed({ hub, call, repo, oid, sizeBytes }: Asked, does: LfsGrant['does']): string {
-  const { secrets, clock } = hub.services;
-  const expiresSeconds = Math.floor(clock.unixMs() / 1000) + URL_LIFETIME_SECONDS;
-  const id = `${repo.type}/${repo.namespace}/${repo.name}`;
-  return lfsUrl(secrets, call.baseUrl, { does, oid, sizeBytes, repo: id, expiresSeconds });
 }
 
 async function claimOf(hub: Hub, oid: string): Promise<Claim | null> {
@@ -169,13 +116,22 @@ async function repoFor(hub: Hub, name: RepoName, isUpload: boolean): Promise<Rep
   return hub.repos.get(checked);
 }
 
-async function verify({ hub, call }: RepoCall): Promise<HttpResponse> {
+/** A file has arrived. One of a git repository elsewhere is kept for it from now on, however it came. */
+async function verify({ hub, call, name }: RepoCall): Promise<HttpResponse> {
   const { oid, size } = await jsonObject(hub, call);
-  const found = typeof oid === 'string' && SHA256_HEX.test(oid) ? await claimOf(hub, oid) : null;
-  if (found !== null && found.sizeBytes === size)
-    return jsonResponse({}, 200, { 'content-type': LFS_JSON });
+  if (typeof oid === 'string' && SHA256_HEX.test(oid)) {
+    const found = await claimOf(hub, oid);
+    if (found !== null && found.sizeBytes === size) {
+      if (mayUpload(call))
+        await createLfsFiles(hub).keep(await hub.repos.get(name), oid, found.file);
+      return jsonResponse({}, 200, { 'content-type': LFS_JSON });
+    }
+  }
   throw hubFailure(404, 'EntryNotFound', 'the object does not exist with this size');
 }
+
+const mayUpload = ({ principal }: Call): boolean =>
+  principal === null || allows(principal.scope, 'append');
 
 /** A whole file arrives: it is cut into chunks and deduplicated on its way, and its SHA-256 is checked. */
 async function receive(hub: Hub, call: Call): Promise<HttpResponse> {

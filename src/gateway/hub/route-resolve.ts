@@ -8,7 +8,7 @@ import type { Route } from '../router.js';
 import { branchRef, commitOf, refOf } from './commits.js';
 import type { FileEntry } from './formats.js';
 import type { Hub } from './hub.js';
-import { apiRoutes, entryMissing, type RepoCall, repoRoute } from './kit.js';
+import { apiRoutes, entryMissing, type RepoCall, type RepoRoute, repoRoute } from './kit.js';
 import { HUB_TYPES, pathParts } from './names.js';
 import { entryAt } from './tree-walk.js';
 import { lowerCased, xetHeaders, xetToken } from './xet-token.js';
@@ -26,19 +26,18 @@ export function resolveRoutes(hub: Hub): Route[] {
       ),
     );
   });
-  return [
-    ...apiRoutes(hub, [
-      {
-        ...{ method: 'GET', path: '/xet-read-token/:rev', scope: 'read' },
-        handle: (call) => token(call, false),
-      },
-      {
-        ...{ method: 'GET', path: '/xet-write-token/:rev', scope: 'append' },
-        handle: (call) => token(call, true),
-      },
-    ]),
-    ...files,
+  const tokens: readonly RepoRoute[] = [
+    {
+      ...{ method: 'GET', path: '/xet-read-token/:rev', scope: 'read' },
+      handle: (call) => token(call, false),
+    },
+    {
+      ...{ method: 'GET', path: '/xet-write-token/:rev', scope: 'append' },
+      handle: (call) => token(call, true),
+    },
   ];
+  const ofGit = tokens.map((route) => repoRoute(hub, 'git', '/git/:namespace/:name', route));
+  return [...apiRoutes(hub, tokens), ...ofGit, ...files];
 }
 
 async function token(
@@ -48,7 +47,8 @@ async function token(
   const repo = await hub.repos.get(name);
   const revision = param('rev');
   // A client that makes a new branch with its commit does not know one yet, and says None.
-  if (!(isWrite && revision === 'None')) await commitOf(hub, repo, revision);
+  const isOpen = repo.type === 'git' || (isWrite && revision === 'None');
+  if (!isOpen) await commitOf(hub, repo, revision);
   const xet = await xetToken(hub, call, isWrite ? 'upload' : 'read');
   return jsonResponse(xet, 200, { 'cache-control': 'no-store', ...lowerCased(xetHeaders(xet)) });
 }

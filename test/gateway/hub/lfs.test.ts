@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hubRoots, pruneRepositories, sweepHub } from '../../../src/gateway/index.js';
-import { loadKernels } from '../../../src/index.js';
+import { chunkInput, createClient, loadKernels } from '../../../src/index.js';
 import { generate } from '../../support/generators.js';
 import {
   createHubRig,
@@ -111,6 +111,8 @@ describe('Git LFS', () => {
       href: `${ORIGIN}/api/models/org/lfs/xet-write-token/main`,
       header: { 'X-Xet-Cas-Url': ORIGIN, 'X-Xet-Access-Token': 'writer' },
     });
+    // Agents of that name cannot download.
+    expect((await batch('download', [oid], LFS, ['basic', 'xet'])).transfer).toBe('basic');
     const response = await rig.send('GET', '/api/models/org/lfs/xet-read-token/main');
     expect(response.headers.get('x-xet-cas-url')).toBe(ORIGIN);
     expect(await response.json()).toMatchObject({ accessToken: 'writer', casUrl: ORIGIN });
@@ -122,6 +124,48 @@ describe('Git LFS', () => {
       reader,
     );
     expect(denied.status).toBe(403);
+  });
+
+  it('agents that download by content are told of the file and how to ask for it', async () => {
+    const { objects, transfer } = await batch('download', [oid], LFS, ['basic', 'orbweaver']);
+    expect(transfer).toBe('orbweaver');
+    const { href, header } = objects[0].actions.download;
+    expect(header).toMatchObject({ 'X-Xet-Cas-Url': ORIGIN, 'X-Xet-Access-Token': 'writer' });
+    const terms = await rig.send('GET', `/v1/reconstructions/${header['X-Xet-Hash']}`);
+    expect(terms.status).toBe(200);
+    expect((await rig.send('GET', href, undefined, { authorization: '' })).status).toBe(200);
+  });
+
+  it('a git repository elsewhere keeps what it has sent as chunks once that is verified', async () => {
+    const chunked = generate({ kind: 'splitmix64', seed: 9, bytes: 200_000 });
+    const sha256 = createHash('sha256').update(chunked).digest('hex');
+    const git = '/git/me/chunked.git/info/lfs';
+    const { objects } = await rig.json('POST', `${git}/objects/batch`, {
+      ...{ operation: 'upload', transfers: ['orbweaver'] },
+      objects: [{ oid: sha256, size: chunked.length }],
+    });
+    const { upload, verify } = objects[0].actions;
+    expect(await rig.json('GET', upload.href)).toMatchObject({ casUrl: ORIGIN });
+    const client = await createClient({
+      ...{ endpoint: ORIGIN, token: 'writer', exchange: rig.gateway.exchange, workers: 0 },
+    });
+    await client.upload([{ data: chunked, sha256 }]);
+    await client.close();
+    const kept = async (): Promise<string[]> => {
+      const files: string[] = [];
+      for await (const file of hubRoots(rig.store)) files.push(file.toString());
+      return files;
+    };
+    const { fileHash } = await chunkInput(chunked);
+    expect(await kept()).not.toContain(fileHash);
+    await rig.json('POST', verify.href, { oid: sha256, size: chunked.length });
+    expect(await kept()).toContain(fileHash);
+    await rig.json(
+      'DELETE',
+      '/api/repos/delete',
+      { name: 'chunked', organization: 'me', type: 'git' },
+      204,
+    );
   });
 
   it('takes the token as a password, and asks for one', async () => {
