@@ -1,10 +1,12 @@
-// Builds dist/ from src/: tsc compiles, then each module becomes one file (scripts/bundle-modules.mjs).
+// Builds dist/ from src/: tsc compiles, then each module becomes one file (scripts/bundle-modules.mjs),
+// and the operator's page is bundled (scripts/build-ui.mjs).
 // The kernels are committed as generated modules (scripts/build-kernels.mjs).
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { buildUi } from './build-ui.mjs';
 import { bundleModules } from './bundle-modules.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -18,5 +20,6 @@ const run = spawnSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.json')]
 });
 if (run.status !== 0) process.exit(run.status ?? 1);
 await bundleModules(join(root, 'dist'));
+await buildUi(root, join(root, 'dist'));
 const bin = join(root, 'dist', 'cli', 'main.js');
 if (existsSync(bin)) chmodSync(bin, 0o755);

@@ -156,6 +156,7 @@ scope, then serves until SIGINT or SIGTERM, which let requests in flight finish.
     },
     { name: 'no-grants', help: 'offer no upload grants: clients post xorbs' },
     { name: 'no-hub', help: 'serve no repositories to clients of the Hub and of Git LFS' },
+    { name: 'ui', help: "serve the operator's page at /ui/, to whoever has a token" },
     {
       name: 'log-level',
       value: 'L',
@@ -181,8 +182,8 @@ The first signal stops it: /ready says 503 for --drain-delay, then nothing new i
 in flight get --drain to finish. It exits with 0 then, also when some had to be cut (the log says so).
 A second signal ends it at once, as that signal does by itself (130, 143).
 
-With --json the first line on standard output is {"url","readToken","writeToken"}, and "metricsUrl"
-with --metrics-listen.`,
+With --json the first line on standard output is {"url","readToken","writeToken"}, "uiUrl" with --ui, and
+"metricsUrl" with --metrics-listen.`,
   run: serve,
 });
 
@@ -223,6 +224,7 @@ async function serve(args: ParsedArgs, context: CliContext): Promise<number> {
       cors: cors === undefined ? undefined : { origins: cors === '*' ? '*' : [cors] },
       grants: !args.flag('no-grants'),
       hub: !args.flag('no-hub'),
+      ui: args.flag('ui'),
       onAccess: log.onAccess,
       onFault: log.onFault,
       onWarning: log.onWarning,
@@ -233,13 +235,17 @@ async function serve(args: ParsedArgs, context: CliContext): Promise<number> {
       drainDelayMs: secondsOf(args, 'drain-delay'),
     }),
   );
-  const { url, readToken, writeToken, metricsUrl } = gateway;
+  const { url, readToken, writeToken, uiUrl, metricsUrl } = gateway;
   if (args.flag('json')) {
-    const more = metricsUrl === null ? {} : { metricsUrl };
+    const more = {
+      ...(uiUrl === null ? {} : { uiUrl }),
+      ...(metricsUrl === null ? {} : { metricsUrl }),
+    };
     writeJson(context.stdout, { url, readToken, writeToken, ...more });
   } else {
     context.stdout.write(
-      `url         ${url}\nread token  ${readToken}\nwrite token ${writeToken}\n`,
+      `url         ${url}\nread token  ${readToken}\nwrite token ${writeToken}\n` +
+        (uiUrl === null ? '' : `page        ${uiUrl}\n`),
     );
   }
   log.info(`serving ${url} until interrupted`);

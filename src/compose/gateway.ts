@@ -27,6 +27,7 @@ import { createMirror, type UpstreamOptions } from './mirror.js';
 import { openStore, placeSecrets, placeTokenKeys } from './open-store.js';
 import { type ComputeOptions, poolOf } from './options.js';
 import { followTls, readTls, type TlsFiles } from './tls-files.js';
+import { readUiPage } from './ui-page.js';
 
 /** What {@link startGateway} is told. `maxMemory` is that of the gateway; half of it is the pool's. */
 export interface StartGatewayOptions extends ComputeOptions {
@@ -82,6 +83,8 @@ export interface StartGatewayOptions extends ComputeOptions {
    * Serve the endpoints of the Hub and of Git LFS as well (docs/hub.md), at the same URL. @default true
    */
   readonly hub?: boolean | undefined;
+  /** Serve the operator's page below `/ui/` (docs/ui.md). @default false */
+  readonly ui?: boolean | undefined;
   /** How much tenants may have (docs/gateway.md). @default no limits */
   readonly quotas?: Quotas | undefined;
   /** How much one principal may ask for. @default no limit */
@@ -123,6 +126,8 @@ export interface RunningGateway {
   readonly readToken: string;
   /** Reads and writes; empty when none of `tokens` may. */
   readonly writeToken: string;
+  /** The operator's page; null without `ui`. */
+  readonly uiUrl: string | null;
   /** What a collector of metrics asks for; null without `metricsListen`. */
   readonly metricsUrl: string | null;
   /** Lets requests in flight finish, then stops. Safe to call twice. */
@@ -139,7 +144,8 @@ const LEAST_MEMORY_BYTES = 32 * 1024 * 1024;
  * Runs a gateway over a folder on disk or a bucket, with uploads verified by a worker pool.
  *
  * @throws OrbweaverError `PORT_IN_USE`, `STORAGE_FAILED` when the folder or bucket cannot be used,
- * `USAGE` and `INPUT_UNREADABLE` for TLS files that cannot be used, `USAGE` for a bucket without the AWS SDK
+ * `USAGE` and `INPUT_UNREADABLE` for TLS files that cannot be used, `USAGE` for a bucket without the AWS SDK,
+ * `INPUT_UNREADABLE` when the files of the page are not there
  * @example
  * const gateway = await startGateway({ data: './store', port: 0 });
  * console.log(gateway.url);
@@ -154,6 +160,7 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
   const half = maxMemory === undefined ? undefined : Math.floor(maxMemory / 2);
   const given = givenTokens(options);
   const tls = options.tls === undefined ? undefined : await readTls(options.tls);
+  const ui = options.ui === true ? await readUiPage() : undefined;
   await checkListen({ host: options.host, port: options.port });
   const store = await openStore(options.data, { sync: options.sync, s3: options.s3 });
   const { state, detail } = (await store.check?.()) ?? { state: 'ok', detail: '' };
@@ -185,7 +192,7 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
       tokens: mirror === undefined ? tokens : [...tokens, { ...UPSTREAM, token: inside }],
       upstream: mirror,
       signer: createTokenSigner({ keys: placeTokenKeys(options.data, store) }),
-      hub: engine,
+      ...{ hub: engine, ui },
       options: {
         ...{ publicUrl, onAccess, onFault, cors, grants, secret, dedupOneIn, metrics },
         ...{ quotas: options.quotas, rateLimit: options.rateLimit },
@@ -217,8 +224,10 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
     }
     warnOfUnsafeUrls(options, server.host);
     let closing: Promise<void> | undefined;
+    const url = server.url + (prefix ?? '').replace(/\/+$/, '');
     return {
-      url: server.url + (prefix ?? '').replace(/\/+$/, ''),
+      url,
+      uiUrl: ui === undefined ? null : `${url}/ui/`,
       readToken: tokenFor(tokens, 'read') ?? tokenFor(tokens, 'write') ?? '',
       writeToken: tokenFor(tokens, 'write') ?? '',
       metricsUrl: collected?.url ?? null,

@@ -17,8 +17,11 @@ export interface Call {
   readonly baseUrl: string;
   /** Null before `auth`, and for routes that ask nobody. */
   readonly principal: Principal | null;
-  /** Who asked, for the steps around `auth`. */
-  readonly seen: { principalId: string | null };
+  /**
+   * Who asked and whose data it is about, for the steps around those that find out. `tenant` is null for
+   * those who name none, and undefined until it is known.
+   */
+  readonly seen: { principalId: string | null; tenant?: string | null };
 }
 
 /** Carries a call out. */

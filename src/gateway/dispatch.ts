@@ -36,6 +36,7 @@ export function createDispatch(parts: {
     if (call.match.kind !== 'route') throw new TypeError('"match" expected a route');
     const { route } = call.match;
     const tenant = tenantOf(call, route);
+    call.seen.tenant = tenant ?? null;
     if (tenant !== undefined && !named.has(tenant) && route.scope !== null) {
       if (route.scope === 'append' || route.scope === 'write') {
         await nameTenant(store, tenant);

@@ -55,6 +55,7 @@ import { createThreadVerifier } from './thread-verifier.js';
 import type { TokenSigner } from './token-signer.js';
 import { anyOf, tokenList } from './tokens.js';
 import { createTurns } from './turns.js';
+import { createUi, type Ui, type UiPage } from './ui/index.js';
 import { type MountOptions, mountPrefix, viaExchange } from './web.js';
 import { createXorbCatalog } from './xorb-catalog.js';
 import { createXorbHealth } from './xorb-health.js';
@@ -88,6 +89,8 @@ export interface GatewayParts {
    * they are 404
    */
   readonly upstream?: FileSource | undefined;
+  /** The operator's page, served below `/ui/` (docs/ui.md). @default none, and nothing is watched for it */
+  readonly ui?: UiPage | undefined;
   readonly options?: GatewayOptions | undefined;
 }
 
@@ -141,6 +144,8 @@ export interface Gateway {
  * | /v1/telemetry | POST | ask |
  * | /health, /ready | GET, HEAD | none |
  * | /metrics, where `options.metrics` can be read | GET | admin |
+ * | /ui/…, with `ui` | GET, HEAD | none |
+ * | /ui/api/…, with `ui` | GET | read |
  *
  * With `hub`, those of the Hub and of Git LFS (docs/hub.md) are there as well.
  *
@@ -161,7 +166,8 @@ export function createGateway(parts: GatewayParts): Gateway {
   const running = new Set<Promise<unknown>>();
   const closing = new AbortController();
   const random = parts.random ?? systemRandomBytes;
-  const report = faultReporter(settings.onFault);
+  const ui = createUiOf(parts, settings);
+  const report = faultReporter(settings.onFault, ui);
   const nextRequestId = createRequestIds(random);
   let draining = false;
   const shared = createSharedServices(parts, settings, random, {
@@ -184,7 +190,13 @@ export function createGateway(parts: GatewayParts): Gateway {
     const { hub: engine, codec, signer } = parts;
     const inside = insideOf(tenant);
     const hub = engine === undefined ? null : hubOver({ services, codec, engine, signer, inside });
-    return { services, routes: [...routesOver(services, hub?.hub.claims), ...(hub?.routes ?? [])] };
+    const routes = [
+      ...routesOver(services, hub?.hub.claims),
+      ...(hub?.routes ?? []),
+      // Last, so that a namespace of the name "ui" keeps its files.
+      ...(ui?.routes(services, hub !== null) ?? []),
+    ];
+    return { services, routes };
   };
   const tenants = createTenantSets({ make, cacheBytes: memory.cacheBytes.whole });
   // What is asked is found in the routes over the root; who handles it is the same route of a tenant.
@@ -198,6 +210,7 @@ export function createGateway(parts: GatewayParts): Gateway {
   ]);
   const steps = [
     metered(settings.metrics, clock),
+    ...(ui === null ? [] : [ui.step]),
     access(settings.onAccess, clock),
     compressed(),
     cors(settings.cors),
@@ -429,10 +442,28 @@ function track(running: Set<Promise<unknown>>, work: Promise<unknown>): void {
   void settled.then(() => running.delete(settled));
 }
 
-/** Tells `onFault` about faults of ours and of the store. */
-function faultReporter(onFault: GatewayOptions['onFault']): (call: Call, error: unknown) => void {
-  return ({ request, requestId, path }, error) => {
-    if (onFault === undefined || !isFault(error)) return;
-    onFault({ requestId, method: request.method, path, status: statusOf(error), error });
+/** Tells `onFault` and the operator's page about faults of ours and of the store. */
+function faultReporter(
+  onFault: GatewayOptions['onFault'],
+  ui: Ui | null,
+): (call: Call, error: unknown) => void {
+  return (call, error) => {
+    if (!isFault(error)) return;
+    const { request, requestId, path } = call;
+    onFault?.({ requestId, method: request.method, path, status: statusOf(error), error });
+    ui?.fault(call, error);
   };
+}
+
+/** The page may also talk to the address that URLs of this gateway begin with. */
+function createUiOf(
+  { ui, hasher, clock = SYSTEM_CLOCK }: GatewayParts,
+  { publicUrl }: GatewaySettings,
+): Ui | null {
+  if (ui === undefined) return null;
+  const connect = [
+    ...(ui.connect ?? []),
+    ...(publicUrl === null ? [] : [new URL(publicUrl).origin]),
+  ];
+  return createUi({ ...ui, connect }, { hasher, clock });
 }

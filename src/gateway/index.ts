@@ -119,6 +119,7 @@ export {
   type TokenSignerOptions,
 } from './token-signer.js';
 export { createToken } from './tokens.js';
+export type { UiFile, UiPage } from './ui/index.js';
 export * from './upkeep/index.js';
 export type { Usage } from './usage-ledger.js';
 export type { MountOptions } from './web.js';

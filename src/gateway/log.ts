@@ -76,7 +76,7 @@ export function createGatewayLog(options: GatewayLogOptions): GatewayLog {
       const fields = {
         requestId,
         method,
-        path: clean(path),
+        path: cleanText(path),
         status,
         sentBytes,
         ms,
@@ -87,11 +87,11 @@ export function createGatewayLog(options: GatewayLogOptions): GatewayLog {
     },
     onFault({ requestId, method, path, status, error }) {
       const code = isOrbweaverError(error) ? error.code : 'INTERNAL';
-      const message = clean(messageOf(error));
-      line('error', 'fault', { requestId, method, path: clean(path), status, code, message });
+      const message = cleanText(messageOf(error));
+      line('error', 'fault', { requestId, method, path: cleanText(path), status, code, message });
     },
-    onWarning: (message) => line('warn', 'warning', { message: clean(message) }),
-    info: (message) => line('info', 'message', { message: clean(message) }),
+    onWarning: (message) => line('warn', 'warning', { message: cleanText(message) }),
+    info: (message) => line('info', 'message', { message: cleanText(message) }),
   };
 }
 
@@ -109,12 +109,13 @@ const CONTROL = /[\p{Cc}\p{Zl}\p{Zp}]/gu;
 const SECRETS =
   /orb_[0-9a-f]{8,}|eyJ[\w-]{8,}\.[\w-]+\.[\w-]+|(?<=bearer +)[\x21-\x7e]+|(?<=\?)[\w%.~+-]+=\S+/gi;
 
-function clean(text: string): string {
+/** `text` without what looks like a secret. */
+export function cleanText(text: string): string {
   return text.replace(SECRETS, '***');
 }
 
 /** The sentences of an error and of its causes. */
-function messageOf(error: unknown): string {
+export function messageOf(error: unknown): string {
   const messages: string[] = [];
   for (let cause = error, depth = 0; depth < 4 && cause !== undefined; depth++) {
     messages.push(cause instanceof Error ? cause.message : String(cause));

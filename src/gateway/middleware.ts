@@ -186,6 +186,7 @@ export function auth(authenticate: Authenticate): Step {
       );
     }
     checkTenant(principal.tenant);
+    call.seen.tenant = principal.tenant ?? null;
     if (!allows(principal.scope, scope)) {
       throw failure(
         403,

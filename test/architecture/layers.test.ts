@@ -59,7 +59,7 @@ function moduleOf(path: string): string {
 
 function sourceFiles(): string[] {
   return readdirSync(src, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .filter((entry) => entry.isFile() && /\.tsx?$/.test(entry.name))
     .map((entry) => join(entry.parentPath, entry.name))
     .filter((file) => !file.includes(`${sep}kernels${sep}assembly${sep}`));
 }

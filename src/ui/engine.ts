@@ -1,0 +1,55 @@
+import { messageOf } from './api.js';
+import type { PickedFile } from './picked.js';
+import { uploadWhole } from './plain-upload.js';
+import type { RepoName } from './route.js';
+import type { FileFailure } from './tasks.js';
+
+/** What was sent: enough for the line of a commit. */
+export interface StoredFile {
+  readonly path: string;
+  readonly sha256: string;
+  readonly sizeBytes: number;
+}
+
+/** Sends files, one way or the other. */
+export interface Sender {
+  /** In words, for the list of tasks. */
+  readonly how: string;
+  /** `onBytes` is told what of all these files is done. */
+  send(
+    files: readonly PickedFile[],
+    options: { readonly signal: AbortSignal; readonly onBytes: (bytes: number) => void },
+  ): Promise<{ readonly stored: readonly StoredFile[]; readonly failed: readonly FileFailure[] }>;
+  close(): Promise<void>;
+}
+
+export async function createSender(repo: RepoName): Promise<Sender> {
+  return plainSender(repo);
+}
+
+function plainSender(repo: RepoName): Sender {
+  return {
+    how: 'sending whole files',
+    async send(files, { signal, onBytes }) {
+      const stored: StoredFile[] = [];
+      const failed: FileFailure[] = [];
+      let done = 0;
+      for (const { path, file } of files) {
+        const before = done;
+        try {
+          const sha256 = await uploadWhole(repo, file, {
+            ...{ signal, onBytes: (bytes: number) => onBytes(before + bytes) },
+          });
+          stored.push({ path, sha256, sizeBytes: file.size });
+        } catch (error) {
+          if (signal.aborted) throw error;
+          failed.push({ path, message: messageOf(error) });
+        }
+        done = before + file.size;
+        onBytes(done);
+      }
+      return { stored, failed };
+    },
+    close: async () => undefined,
+  };
+}

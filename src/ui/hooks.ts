@@ -1,0 +1,55 @@
+import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
+import { isAbort, messageOf } from './api.js';
+
+/** What is loaded: nothing yet, a value, or why there is none. The last value stays while it is loaded anew. */
+export interface Loaded<Value> {
+  readonly value: Value | null;
+  readonly error: string | null;
+  readonly reload: () => void;
+}
+
+/**
+ * Loads when the view is shown and when `key` changes, and every `everyMs` while the tab is looked at. What is
+ * not needed any more is aborted.
+ */
+export function useLoad<Value>(
+  key: string,
+  load: (signal: AbortSignal) => Promise<Value>,
+  everyMs?: number,
+): Loaded<Value> {
+  const [state, setState] = useState<{ key: string; value: Value | null; error: string | null }>({
+    ...{ key, value: null, error: null },
+  });
+  const [turn, setTurn] = useState(0);
+  const latest = useRef(load);
+  latest.current = load;
+  const reload = useCallback(() => setTurn((count) => count + 1), []);
+  // `turn` is there to load again.
+  useEffect(() => {
+    const stop = new AbortController();
+    let timer = 0;
+    const run = async (): Promise<void> => {
+      if (!document.hidden) {
+        try {
+          const value = await latest.current(stop.signal);
+          if (!stop.signal.aborted) setState({ key, value, error: null });
+        } catch (error) {
+          if (stop.signal.aborted || isAbort(error)) return;
+          const message = messageOf(error);
+          setState((last) => ({
+            key,
+            value: last.key === key ? last.value : null,
+            error: message,
+          }));
+        }
+      }
+      if (everyMs !== undefined && !stop.signal.aborted) timer = window.setTimeout(run, everyMs);
+    };
+    void run();
+    return () => {
+      stop.abort();
+      window.clearTimeout(timer);
+    };
+  }, [key, turn, everyMs]);
+  return { value: state.key === key ? state.value : null, error: state.error, reload };
+}
