@@ -102,8 +102,8 @@ export async function commit(
   }
 }
 
-/** Files that a bucket takes in one request, as the JavaScript client sends them. */
-const BUCKET_FILES = 100;
+/** Files that a bucket takes in one request, as the Python client sends them. */
+const BUCKET_FILES = 1000;
 
 async function bucketBatch(
   http: HubHttp,

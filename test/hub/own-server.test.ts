@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type RunningGateway, startGateway } from 'orbweaver/gateway';
@@ -8,6 +8,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { generate } from '../support/generators.js';
 
 /** Our client against our server, both as an application has them. */
+
+/** Buckets have no commits. */
+const NO_COMMIT = { oid: null, url: null, pullRequestUrl: null };
 
 let top: string;
 let gateway: RunningGateway;
@@ -58,6 +61,40 @@ describe('a repository of our own server', () => {
     const before = { repo, revision, path: 'weights/a.bin', to: join(top, 'old.bin') };
     expect(await hub.downloadFile(before)).toMatchObject({ verified: true });
     expect((await readFile(join(top, 'old.bin'))).equals(old)).toBe(true);
+  });
+
+  it('keeps the files of a bucket, of which a new version costs what is new', async () => {
+    const bucket = 'buckets/team/runs';
+    await hub.createRepo({ repo: bucket });
+    await expect(hub.createRepo({ repo: bucket })).rejects.toMatchObject({ code: 'CONFLICT' });
+    const old = generate({ kind: 'splitmix64', seed: 22, bytes: 2_000_000 });
+    const source = join(top, 'bucket');
+    await mkdir(join(source, 'logs'), { recursive: true });
+    await writeFile(join(source, 'weights.bin'), old);
+    await writeFile(join(source, 'logs', 'one.txt'), 'one');
+    const first = await hub.uploadFolder({ repo: bucket, folder: source, path: 'run' });
+    expect([first.failed, first.commits]).toEqual([[], [{ ...NO_COMMIT }]]);
+    old.fill(7, 0, 100);
+    await writeFile(join(source, 'weights.bin'), old);
+    await rm(join(source, 'logs'), { recursive: true });
+    const again = { repo: bucket, folder: source, path: 'run', deleteRemoved: true };
+    const second = await hub.uploadFolder(again);
+    expect(second.sentBytes).toBeLessThan(300_000);
+    expect(second.deletedPaths).toEqual(['run/logs/one.txt']);
+    expect((await hub.uploadFolder(again)).files[0]?.how).toBe('unchanged');
+    const listed: string[] = [];
+    for await (const { path, size } of hub.listFiles({ repo: bucket, recursive: true })) {
+      listed.push(`${path} ${size}`);
+    }
+    expect(listed).toEqual(['run/weights.bin 2000000']);
+    const out = join(top, 'bucket-out');
+    const { failed, fetchedBytes } = await hub.downloadFolder({ repo: bucket, to: out });
+    expect([failed, fetchedBytes > 1_900_000]).toEqual([[], true]);
+    expect((await readFile(join(out, 'run/weights.bin'))).equals(old)).toBe(true);
+    await hub.deleteFiles(['run/weights.bin'], { repo: bucket });
+    await hub.deleteRepo({ repo: bucket });
+    const gone = hub.downloadFolder({ repo: bucket, to: out });
+    await expect(gone).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
   it('has every change of eight who commit at the same time', async () => {

@@ -85,4 +85,18 @@ await hub.createBranch({ ...at, branch: 'dev' });
 await hub.deleteBranch({ ...at, branch: 'dev' });
 await hub.deleteRepo(at);
 assert.equal(await hub.repoExists(at), false);
+// Buckets: files without history.
+const bucket = { hubUrl, accessToken, repo: { type: 'bucket', name: 'js/bucket' } };
+await hub.createRepo(bucket);
+await hub.uploadFiles({ ...bucket, files: [{ path: 'a/big.bin', content: new Blob([big]) }] });
+const inBucket = await all(hub.listFiles({ ...bucket, recursive: true }));
+assert.deepEqual(
+  inBucket.map(({ path, size }) => [path, size]),
+  [['a/big.bin', big.length]],
+);
+const blob = await hub.downloadFile({ ...bucket, path: 'a/big.bin' });
+assert(big.equals(Buffer.from(await blob.arrayBuffer())));
+await hub.deleteFile({ ...bucket, path: 'a/big.bin' });
+assert.deepEqual(await all(hub.listFiles(bucket)), []);
+await hub.deleteRepo(bucket);
 console.log('done');

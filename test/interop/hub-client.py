@@ -15,6 +15,7 @@ from huggingface_hub import (
     snapshot_download,
 )
 from huggingface_hub.errors import (
+    BucketNotFoundError,
     EntryNotFoundError,
     HfHubHTTPError,
     RepositoryNotFoundError,
@@ -112,11 +113,49 @@ api.create_repo("org/data", repo_type="dataset")
 api.upload_file(repo_id="org/data", repo_type="dataset", path_or_fileobj=b"\0" * 300_000, path_in_repo="z.bin")
 assert Path(hf_hub_download("org/data", "z.bin", repo_type="dataset")).read_bytes() == b"\0" * 300_000
 
+# Buckets: files without history.
+bucket = "org/bucket"
+api.create_bucket(bucket, private=True)
+api.create_bucket(bucket, exist_ok=True)
+assert api.bucket_info(bucket).private
+api.batch_bucket_files(bucket, add=[(model, "a/model.bin"), (b"text", "a/text.txt"), (b"", "empty")])
+assert sorted(f.path for f in api.list_bucket_tree(bucket, recursive=True)) == ["a/model.bin", "a/text.txt", "empty"]
+assert [(f.type, f.path) for f in api.list_bucket_tree(bucket)] == [("directory", "a"), ("file", "empty")]
+assert api.bucket_info(bucket).total_files == 3
+api.download_bucket_files(bucket, files=[("a/model.bin", work / "b.bin"), ("empty", work / "empty")])
+assert filecmp.cmp(work / "b.bin", model, shallow=False) and not (work / "empty").read_bytes()
+api.copy_files(f"hf://buckets/{bucket}/a", f"hf://buckets/{bucket}/copied/")
+api.copy_files(f"hf://{repo}/model.bin", f"hf://buckets/{bucket}/of-repo/")
+api.batch_bucket_files(bucket, delete=["a/text.txt"])
+names = sorted(f.path for f in api.list_bucket_tree(bucket, recursive=True))
+assert names == ["a/model.bin", "copied/model.bin", "copied/text.txt", "empty", "of-repo/model.bin"], names
+api.sync_bucket(str(source), f"hf://buckets/{bucket}/sync", quiet=True)
+plan = api.sync_bucket(str(source), f"hf://buckets/{bucket}/sync", quiet=True)
+assert plan.summary()["uploads"] == 0, plan.summary()
+api.sync_bucket(f"hf://buckets/{bucket}/sync", str(work / "synced"), quiet=True)
+same(source, work / "synced")
+assert [b.id for b in api.list_buckets("org")] == [bucket]
+api.delete_bucket(bucket)
+api.delete_bucket(bucket, missing_ok=True)
+fails(BucketNotFoundError, lambda: api.bucket_info(bucket))
+
 hf = str(Path(sys.executable).with_name("hf"))
 if os.path.exists(hf):
     subprocess.run([hf, "upload", "org/cli", str(source), "."], check=True, stdout=subprocess.DEVNULL)
     subprocess.run([hf, "download", "org/cli", "--local-dir", str(work / "cli")], check=True, stdout=subprocess.DEVNULL)
     same(source, work / "cli")
+    place = "hf://buckets/org/cli-bucket"
+    for args in (
+        ["buckets", "create", "org/cli-bucket"],
+        ["buckets", "sync", str(source), f"{place}/x", "--quiet"],
+        ["buckets", "cp", f"{place}/x/model.bin", str(work / "from-bucket.bin")],
+        ["buckets", "rm", "org/cli-bucket/x/model.bin", "--yes"],
+        ["buckets", "list", "org/cli-bucket", "-R"],
+    ):
+        done = subprocess.run([hf, *args], check=False, capture_output=True, text=True)
+        assert done.returncode == 0, (args, done.stdout, done.stderr)
+    assert "x/sub/config.json" in done.stdout and "x/model.bin" not in done.stdout, done.stdout
+    assert filecmp.cmp(work / "from-bucket.bin", model, shallow=False)
 
 api.delete_repo(repo)
 fails(RepositoryNotFoundError, lambda: api.model_info(repo))

@@ -116,7 +116,10 @@ export async function commitTo(
 const AT_ONCE = 16;
 
 /** What a long body named first may have been removed before its last line came. */
-async function checkStored({ services }: Hub, changes: readonly Change[]): Promise<void> {
+export async function checkStored(
+  { services }: Pick<Hub, 'services'>,
+  changes: readonly Change[],
+): Promise<void> {
   await mapLimited(changes, AT_ONCE, async (change) => {
     if (change.kind !== 'put' || change.file.sizeBytes === 0) return;
     if ((await services.index.find(change.file.file)) !== null) return;

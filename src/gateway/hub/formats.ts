@@ -8,6 +8,7 @@ import { OBJECT_ID, SHA256_HEX } from './ids.js';
  *   tree     {"v":1,"entries":[…]}, by name in the order of its code units
  *     folder {"n":name,"t":tree}
  *     file   {"n":name,"s":size,"x":file hash,"h":SHA-256,"b":blob name of git,"l":true for Git LFS}
+ *            of a bucket {"n":name,"s":size,"x":file hash,"m":changed,"u":uploaded}, in milliseconds
  *   commit   {"v":1,"repo":uid,"tree":tree,"parents":[…],"count":n,"author":…,"title":…,"message":…,"ms":time}
  */
 
@@ -17,11 +18,15 @@ export interface FileEntry {
   readonly sizeBytes: number;
   /** What the store knows it by. */
   readonly file: MerkleHash;
+  /** Empty in a bucket: nobody says it. */
   readonly sha256: string;
-  /** What git calls it: the file itself, or its pointer where it is one of Git LFS. */
+  /** What git calls it: the file itself, or its pointer where it is one of Git LFS. Empty in a bucket. */
   readonly blobId: string;
   /** Clients fetch it by its SHA-256, through Xet where they can. */
   readonly lfs: boolean;
+  /** In a bucket: when the file was changed where it came from; when it came. Milliseconds since 1970. */
+  readonly mtimeMs?: number | undefined;
+  readonly uploadedMs?: number | undefined;
 }
 
 export interface FolderEntry {
@@ -60,9 +65,10 @@ export function encodeTree(entries: Iterable<readonly [string, TreeEntry]>): Uin
             n: name,
             s: entry.sizeBytes,
             x: entry.file.toString(),
-            h: entry.sha256,
-            b: entry.blobId,
+            ...(entry.sha256 === '' ? {} : { h: entry.sha256, b: entry.blobId }),
             ...(entry.lfs ? { l: true } : {}),
+            ...(entry.mtimeMs === undefined ? {} : { m: entry.mtimeMs }),
+            ...(entry.uploadedMs === undefined ? {} : { u: entry.uploadedMs }),
           },
     );
   return encoder.encode(JSON.stringify({ v: 1, entries: rows }));
@@ -82,9 +88,11 @@ export function decodeTree(id: string, bytes: Uint8Array): Tree {
         kind: 'file',
         sizeBytes: count(row['s']),
         file: MerkleHash.parse(text(row['x'])),
-        sha256: matching(row['h'], SHA256_HEX),
-        blobId: matching(row['b'], OBJECT_ID),
+        sha256: row['h'] === undefined ? '' : matching(row['h'], SHA256_HEX),
+        blobId: row['h'] === undefined ? '' : matching(row['b'], OBJECT_ID),
         lfs: row['l'] === true,
+        ...(row['m'] === undefined ? {} : { mtimeMs: count(row['m']) }),
+        ...(row['u'] === undefined ? {} : { uploadedMs: count(row['u']) }),
       });
     }
     return tree;

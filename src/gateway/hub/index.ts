@@ -1,5 +1,6 @@
 import type { Route } from '../router.js';
 import { createHub, type Hub, type HubParts } from './hub.js';
+import { bucketRoutes } from './route-buckets.js';
 import { commitRoutes } from './route-commit.js';
 import { infoRoutes } from './route-info.js';
 import { lfsRoutes } from './route-lfs.js';
@@ -19,6 +20,7 @@ export function hubOver(parts: HubParts): { readonly hub: Hub; readonly routes: 
   const routes = [
     ...repoRoutes(hub),
     ...infoRoutes(hub),
+    ...bucketRoutes(hub),
     ...commitRoutes(hub),
     ...lfsRoutes(hub),
     ...resolveRoutes(hub),

@@ -31,9 +31,13 @@ export interface RepoRoute {
   readonly handle: (call: RepoCall) => Promise<HttpResponse>;
 }
 
-/** Below `/api/<type>s/:namespace/:name`, for each type that has files here. */
-export function apiRoutes(hub: Hub, routes: readonly RepoRoute[]): Route[] {
-  return HUB_TYPES.flatMap((type) =>
+/** Below `/api/<type>s/:namespace/:name`, for each of the types. */
+export function apiRoutes(
+  hub: Hub,
+  routes: readonly RepoRoute[],
+  types: readonly RepoType[] = HUB_TYPES,
+): Route[] {
+  return types.flatMap((type) =>
     routes.map((route) => repoRoute(hub, type, `/api/${type}s/:namespace/:name`, route)),
   );
 }
@@ -49,7 +53,10 @@ export function repoRoute(
     ...{ method, path: base + path, scope, body, form },
     handle: (call) => {
       const param = (name: string): string => decoded(paramOf(call, name));
-      const [namespace, name] = [param('namespace'), param('name').replace(/\.git$/, '')];
+      const named = param('namespace');
+      // How clients name the namespace of whoever asks, for buckets.
+      const namespace = type === 'bucket' && named === 'me' ? userOf(call) : named;
+      const name = param('name').replace(/\.git$/, '');
       return handle({
         ...{ hub, call, param },
         name: { type, namespace, name },
@@ -88,9 +95,9 @@ export async function jsonObject(
   return json as Readonly<Record<string, unknown>>;
 }
 
-export function entryMissing(path: string, commit: string): Error {
+export function entryMissing(path: string, commit?: string): Error {
   const message = `Entry not found: ${path.slice(0, 300)}`;
-  return hubFailure(404, 'EntryNotFound', message, { commit });
+  return hubFailure(404, 'EntryNotFound', message, commit === undefined ? {} : { commit });
 }
 
 export const isoTime = (ms: number): string => new Date(ms).toISOString();
@@ -103,6 +110,11 @@ export function nextLink({ call }: Pick<RepoCall, 'call'>, cursor: string): stri
   }
   url.searchParams.set('cursor', cursor);
   return `<${url.href}>; rel="next"`;
+}
+
+/** Where the page of a listing of files begins: names of the last path of the page before. */
+export function pageAfter(cursor: string): string[] {
+  return Buffer.from(cursor, 'base64url').toString('utf8').split('/');
 }
 
 /** `limit` of a query: at most `most`, which is what it is when nothing was said. */

@@ -2,11 +2,16 @@ import { rejected } from '../failures.js';
 
 /** Which repositories there can be, and where their values lie. */
 
-/** `git`: a git repository elsewhere, for which we keep the files of Git LFS. */
-export const REPO_TYPES = ['model', 'dataset', 'space', 'git'] as const;
+/**
+ * `bucket`: files without history. `git`: a git repository elsewhere, for which we keep the files of Git
+ * LFS.
+ */
+export const REPO_TYPES = ['model', 'dataset', 'space', 'bucket', 'git'] as const;
 export type RepoType = (typeof REPO_TYPES)[number];
-/** Those that have files, branches and commits here. */
+/** Those that have branches and commits here. */
 export const HUB_TYPES = ['model', 'dataset', 'space'] as const;
+/** Those that Git LFS is spoken for. */
+export const LFS_TYPES = ['model', 'dataset', 'space', 'git'] as const;
 
 export interface RepoName {
   readonly type: RepoType;

@@ -83,8 +83,10 @@ async function droppedFiles(
   const add = (file: string, sha256: string): void => {
     if (kept.has(file) || file === EMPTY_FILE.toString()) return;
     const known = found.get(file);
-    if (known === undefined) found.set(file, new Set([sha256]));
-    else known.add(sha256);
+    const named = known ?? new Set();
+    if (known === undefined) found.set(file, named);
+    // Files of buckets have none.
+    if (sha256 !== '') named.add(sha256);
   };
   const seen = new Set(reached);
   for await (const { key, modifiedMs } of store.list(COMMITS_PREFIX)) {

@@ -21,7 +21,7 @@ export interface RepositoryInfo {
 
 /**
  * Repositories of a store, for those who look after it; names are `TYPE/NAMESPACE/NAME`, types `model`,
- * `dataset`, `space` and `git`. Gateways over the store see at once what is changed here.
+ * `dataset`, `space`, `bucket` and `git`. Gateways over the store see at once what is changed here.
  */
 export interface Repositories {
   /** @throws OrbweaverError `CONFLICT` when there is one of that name */

@@ -14,6 +14,7 @@ import {
   jsonObject,
   limitOf,
   nextLink,
+  pageAfter,
   type RepoCall,
 } from './kit.js';
 import { idOf, pathParts } from './names.js';
@@ -109,7 +110,7 @@ async function tree(call: RepoCall): Promise<HttpResponse> {
   const expand = isTrue('expand');
   const limit = limitOf(query, expand ? PAGE_EXPANDED : PAGE_ENTRIES);
   const cursor = query.get('cursor');
-  const after = cursor === null ? undefined : cursorPath(cursor);
+  const after = cursor === null ? undefined : pageAfter(cursor);
   const prefix = base.length === 0 ? '' : `${base.join('/')}/`;
   const walk = walkTree(
     hub.objects,
@@ -129,10 +130,6 @@ async function tree(call: RepoCall): Promise<HttpResponse> {
   const last = page.at(-1)?.path.slice(prefix.length) ?? '';
   const link = more ? { link: nextLink(call, Buffer.from(last).toString('base64url')) } : {};
   return jsonResponse(await described(hub, id, page, expand), 200, link);
-}
-
-function cursorPath(cursor: string): string[] {
-  return Buffer.from(cursor, 'base64url').toString('utf8').split('/');
 }
 
 async function pathsInfo({ hub, call, name, param }: RepoCall): Promise<HttpResponse> {
@@ -224,7 +221,8 @@ async function commits(call: RepoCall): Promise<HttpResponse> {
   });
 }
 
-async function settings({ hub, call, name }: RepoCall): Promise<HttpResponse> {
+/** Whether it is private, which is kept and told. */
+export async function settings({ hub, call, name }: RepoCall): Promise<HttpResponse> {
   const body = await jsonObject(hub, call);
   const wanted = body['visibility'] ?? (body['private'] === true ? 'private' : 'public');
   const isPrivate = wanted === 'private';

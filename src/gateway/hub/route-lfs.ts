@@ -16,7 +16,7 @@ import { jsonObject, type RepoCall, repoRoute } from './kit.js';
 import { lfsDownload, lfsTransfer, lfsUpload } from './lfs-actions.js';
 import { createLfsFiles } from './lfs-files.js';
 import { LFS_OBJECTS_PATH, verifyLfsUrl } from './lfs-url.js';
-import { REPO_TYPES, type RepoName, repoName } from './names.js';
+import { LFS_TYPES, type RepoName, repoName } from './names.js';
 import type { Repo } from './repos.js';
 import { lockRoutes } from './route-locks.js';
 import { fileResponse } from './route-resolve.js';
@@ -27,7 +27,7 @@ import { fileResponse } from './route-resolve.js';
  */
 export function lfsRoutes(hub: Hub): Route[] {
   const object = { path: LFS_OBJECTS_PATH, scope: null, form: 'lfs' } as const;
-  const perRepo = REPO_TYPES.flatMap((type) => {
+  const perRepo = LFS_TYPES.flatMap((type) => {
     const first = type === 'model' ? '' : type === 'git' ? '/git' : `/${type}s`;
     return [
       {

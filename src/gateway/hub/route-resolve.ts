@@ -40,15 +40,17 @@ export function resolveRoutes(hub: Hub): Route[] {
   return [...apiRoutes(hub, tokens), ...ofGit, ...files];
 }
 
-async function token(
+/** A token for the store that a repository keeps its files in. */
+export async function token(
   { hub, call, name, param }: RepoCall,
   isWrite: boolean,
 ): Promise<HttpResponse> {
   const repo = await hub.repos.get(name);
   const revision = param('rev');
+  const hasCommits = repo.type !== 'git' && repo.type !== 'bucket';
   // A client that makes a new branch with its commit does not know one yet, and says None.
-  const isOpen = repo.type === 'git' || (isWrite && revision === 'None');
-  if (!isOpen) await commitOf(hub, repo, revision);
+  const isOpen = isWrite && revision === 'None';
+  if (hasCommits && !isOpen) await commitOf(hub, repo, revision);
   const xet = await xetToken(hub, call, isWrite ? 'upload' : 'read');
   return jsonResponse(xet, 200, { 'cache-control': 'no-store', ...lowerCased(xetHeaders(xet)) });
 }
@@ -57,7 +59,6 @@ const XET_INFO = 'application/vnd.xet-fileinfo+json';
 
 async function resolve(call: RepoCall): Promise<HttpResponse> {
   const { hub, name, param } = call;
-  const { request } = call.call;
   const repo = await hub.repos.get(name);
   const { id, commit } = await commitOf(hub, repo, param('rev'));
   const path = pathParts(param('path'));
@@ -72,11 +73,20 @@ async function resolve(call: RepoCall): Promise<HttpResponse> {
       ? xetLinks(call.call, `${call.call.baseUrl}/api/${name.type}s`, id, call, file)
       : {}),
   };
-  if (file.lfs && request.method === 'GET' && request.headers['accept']?.includes(XET_INFO)) {
-    const info = { hash: file.file.toString(), size: file.sizeBytes };
-    return jsonResponse(info, 200, { ...headers, 'content-type': XET_INFO });
-  }
-  return fileResponse(hub, call.call, file, headers);
+  return xetFileInfo(call.call, file, headers) ?? fileResponse(hub, call.call, file, headers);
+}
+
+/** Where the chunks of a file are, for clients that ask for that instead of the file; null: they do not. */
+export function xetFileInfo(
+  { request }: Call,
+  file: FileEntry,
+  headers: HttpHeaders,
+): HttpResponse | null {
+  const isAsked =
+    request.method === 'GET' && request.headers['accept']?.includes(XET_INFO) === true;
+  if (!file.lfs || !isAsked) return null;
+  const info = { hash: file.file.toString(), size: file.sizeBytes };
+  return jsonResponse(info, 200, { ...headers, 'content-type': XET_INFO });
 }
 
 function xetLinks(
@@ -96,7 +106,8 @@ function xetLinks(
   };
 }
 
-function fileHeaders(file: FileEntry, name: string): HttpHeaders {
+/** What a browser needs to know of a file. */
+export function fileHeaders(file: FileEntry, name: string): HttpHeaders {
   const plain = name.replace(/[^\x20-\x7e]|["\\]/g, '_');
   return {
     etag: `"${file.lfs ? file.sha256 : file.blobId}"`,

@@ -6,7 +6,12 @@ import type { HubObjects } from './objects.js';
 /** One change of a commit. Paths are in parts. */
 export type Change =
   | { readonly kind: 'put'; readonly path: readonly string[]; readonly file: FileEntry }
-  | { readonly kind: 'delete'; readonly path: readonly string[] }
+  | {
+      readonly kind: 'delete';
+      readonly path: readonly string[];
+      /** What is not there is deleted. @default false */
+      readonly missingOk?: boolean;
+    }
   | { readonly kind: 'delete-folder'; readonly path: readonly string[] };
 
 /** A folder while it is changed: its entries are read when somebody goes into it. */
@@ -31,7 +36,7 @@ export async function editTree(
   const top: OpenFolder = { from: root, entries: null };
   for (const change of changes) {
     if (change.kind === 'put') await put(objects, top, change.path, change.file);
-    else await remove(objects, top, change.path, change.kind === 'delete-folder');
+    else if (!(await remove(objects, top, change))) throw missing(change.path);
   }
   return (await close(objects, top)) ?? objects.putTree([]);
 }
@@ -71,24 +76,30 @@ async function put(
   entries.set(path.at(-1) as string, file);
 }
 
+/** False: it is not there, and should be. */
 async function remove(
   objects: HubObjects,
   top: OpenFolder,
-  path: readonly string[],
-  isFolder: boolean,
-): Promise<void> {
+  change: Exclude<Change, { readonly kind: 'put' }>,
+): Promise<boolean> {
+  const { path } = change;
+  const mayMiss = change.kind === 'delete' && change.missingOk === true;
   let entries = await entriesOf(objects, top);
-  const missing = (): Error =>
-    hubFailure(404, 'EntryNotFound', `A file with this name doesn't exist: ${path.join('/')}`);
   for (const name of path.slice(0, -1)) {
     const next = entries.get(name);
-    if (next === undefined || isFile(next)) throw missing();
+    if (next === undefined || isFile(next)) return mayMiss;
     entries = await entriesOf(objects, next);
   }
   const name = path.at(-1) as string;
   const entry = entries.get(name);
-  if (entry === undefined || isFile(entry) === isFolder) throw missing();
-  entries.delete(name);
+  const isFolder = change.kind === 'delete-folder';
+  if (entry === undefined || isFile(entry) === isFolder) return mayMiss;
+  return entries.delete(name);
+}
+
+function missing(path: readonly string[]): Error {
+  const name = path.join('/');
+  return hubFailure(404, 'EntryNotFound', `A file with this name doesn't exist: ${name}`);
 }
 
 /** Writes what was changed, folders before those that hold them. Null: it has no entries. */
