@@ -27,7 +27,7 @@ export default defineConfig({
         test: {
           name: 'isolated',
           include: ['test/**/*.test.ts'],
-          exclude: [`test/{slow,interop,s3,${STATELESS}}/**`, 'node_modules/**'],
+          exclude: [`test/{slow,interop,s3,browser,${STATELESS}}/**`, 'node_modules/**'],
         },
       },
     ],

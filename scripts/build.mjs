@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildUi } from './build-ui.mjs';
 import { bundleModules } from './bundle-modules.mjs';
+import { bundlePage } from './bundle-page.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const require = createRequire(join(root, 'package.json'));
@@ -19,6 +20,7 @@ const run = spawnSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.json')]
   stdio: 'inherit',
 });
 if (run.status !== 0) process.exit(run.status ?? 1);
+await bundlePage(join(root, 'dist'));
 await bundleModules(join(root, 'dist'));
 await buildUi(root, join(root, 'dist'));
 const bin = join(root, 'dist', 'cli', 'main.js');

@@ -21,7 +21,7 @@ import {
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const ENTRY_POINTS = ['index', 'formats', 'gateway', 'hub', 'targets', 'bench'];
+const ENTRY_POINTS = ['index', 'formats', 'gateway', 'hub', 'targets', 'browser', 'bench'];
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const tools = join(root, '.cache', 'docs-api');

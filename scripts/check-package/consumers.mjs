@@ -50,6 +50,25 @@ export const all = [decodeShard, findCuts, merkleRoot, createGateway, startGatew
 export const bench = (): Promise<BenchReport> => runBench({ scenarios: ['chunk'] });
 `;
 
+const PAGE = `
+import { createClient, type BrowserClient } from 'orbweaver/browser';
+
+export async function send(file: File, to: FileSystemFileHandle): Promise<ReadableStream<Uint8Array>> {
+  const client: BrowserClient = await createClient({ endpoint: 'https://cas.example.com', token: 't' });
+  const { files } = await client.upload([file, { name: 'log', data: file.stream() }]);
+  await client.download(files[0]?.fileHash ?? '', { to });
+  return client.stream(files[0]?.fileHash ?? '', { signal: AbortSignal.timeout(1000) });
+}
+`;
+
+/** A warning is a failure. */
+const PAGE_BUILD = `
+const { default: esbuild } = await import(process.argv[2]);
+const options = { bundle: true, platform: 'browser', format: 'esm', write: false, logLevel: 'info' };
+const { warnings } = await esbuild.build({ ...options, entryPoints: ['page.ts'] });
+process.exit(warnings.length);
+`;
+
 const IMPORTS = `
 for (const name of ['', '/formats', '/gateway', '/hub', '/targets', '/bench']) {
   const module = await import('orbweaver' + name);
@@ -106,6 +125,7 @@ export function consumers({ app, tools, run }) {
     run(`strict TypeScript, ${moduleResolution}`, app, node, [tsc, '-p', config]);
   }
 
+  page();
   bundled('esbuild, the package external', ['--packages=external', '--format=esm'], 'external.mjs');
   bundled('esbuild, all in one ES module', ['--format=esm'], 'one.mjs');
   bundled('esbuild, all in one CommonJS file', ['--format=cjs'], 'one.cjs', TRANSFER_CJS);
@@ -119,6 +139,20 @@ export function consumers({ app, tools, run }) {
     const outfile = `--outfile=bundles/${output}`;
     if (run(`${what}: build`, app, esbuild, [...args, ...options, outfile]) === null) return;
     run(`${what}: run`, app, node, ['--no-warnings', `bundles/${output}`]);
+  }
+
+  /** For a page: types of the DOM and none of Node, one bundle, no warning. */
+  function page() {
+    file('page.ts', PAGE);
+    const lib = ['es2023', 'dom', 'dom.iterable', 'dom.asynciterable'];
+    const compilerOptions = {
+      ...{ module: 'esnext', moduleResolution: 'bundler', target: 'es2022', lib, types: [] },
+      ...{ strict: true, skipLibCheck: true, noEmit: true },
+    };
+    file('tsconfig.page.json', JSON.stringify({ compilerOptions, files: ['page.ts'] }));
+    run('strict TypeScript, a page', app, node, [tsc, '-p', 'tsconfig.page.json']);
+    file('page-build.mjs', PAGE_BUILD);
+    run('esbuild, for a page', app, node, ['page-build.mjs', join(tools, 'esbuild/lib/main.js')]);
   }
 
   function viteBuild() {

@@ -16,9 +16,11 @@ import type {
 } from './client-types.js';
 import { crc64 } from './crc64.js';
 import { folderMethods } from './folder-client.js';
+import { LEAST_XORB_BYTES } from './least-xorb.js';
 import { createLimits, ratesOf, type TransferLimits } from './limits.js';
-import { COMPUTE_RULES, LEAST_XORB_BYTES, poolOf } from './options.js';
+import { COMPUTE_RULES, poolOf } from './options.js';
 import type { UploadState } from './upload.js';
+import { withoutUndefined } from './without-undefined.js';
 
 /** Asked for at once: a variable that was never set would show in the first upload only. */
 const ENDPOINT_EXPECTED =
@@ -282,16 +284,6 @@ async function casOf(endpoint: string, options: ClientOptions, budget: Budget): 
   };
   return createCasClient(withoutUndefined(given));
 }
-
-/** Options that are absent have defaults, and so have those that are `undefined`. */
-function withoutUndefined<T extends object>(options: T): Given<T> {
-  const entries = Object.entries(options).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(entries) as Given<T>;
-}
-
-type Given<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
-  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
-};
 
 /** What uploads need to remember themselves; null: they are not to. */
 function stateOf({

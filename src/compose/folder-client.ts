@@ -10,7 +10,7 @@ import type {
   FolderUploadOptions,
   FolderUploadResult,
 } from './folder-types.js';
-import { LEAST_XORB_BYTES } from './options.js';
+import { LEAST_XORB_BYTES } from './least-xorb.js';
 import type { UploadParts } from './upload.js';
 
 /** What a client does with folders. */

@@ -8,9 +8,6 @@ import {
   type WorkerPool,
 } from '../workers/index.js';
 
-/** Least of `maxXorbBytes`: a chunk and its header always fit, and shards stay few. */
-export const LEAST_XORB_BYTES: number = 1024 * 1024;
-
 /** How much of the machine may be used. All optional. */
 export interface ComputeOptions {
   /**

@@ -1,8 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { hexEncode } from '../bytes/index.js';
-import { createUploadSession, type FileResult } from '../client/index.js';
+import { createUploadSession } from '../client/index.js';
 import type { CasClient, ShardCache, Source } from '../client/ports.js';
-import { ERROR_CODES, isOrbweaverError, type OrbweaverError } from '../errors.js';
+import type { OrbweaverError } from '../errors.js';
 import { createDiskLatency } from '../io/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { ShardFile } from '../shard/index.js';
@@ -27,6 +27,7 @@ import { PLACEMENTS } from './placements.js';
 import { resumable } from './resumable.js';
 import type { TransferCommand } from './resume-facts.js';
 import type { UploadMemory } from './upload-memory.js';
+import { failedUpload, uploadedFile } from './upload-results.js';
 
 /** What an upload works with. */
 export interface UploadParts {
@@ -203,10 +204,6 @@ function hasSha256({ sha256 }: ShardFile, wanted: boolean | string): boolean {
   return sha256 !== null && (wanted === true || hexEncode(sha256) === wanted.toLowerCase());
 }
 
-function uploadedFile({ name, fileHash, ...file }: FileResult): UploadedFile {
-  return { path: name, ...file, fileHash: fileHash.toString() };
-}
-
 /**
  * The sources of inputs, or why there is none, in order; what has to be waited for is looked up side
  * by side.
@@ -227,10 +224,4 @@ function sourcesOf(
     }
   });
   return waits ? Promise.all(found) : (found as (Source | Error)[]);
-}
-
-function failedUpload(path: string, error: unknown): FailedUpload {
-  if (!isOrbweaverError(error)) throw error;
-  const { code, message, hint } = error;
-  return { path, code, message, hint, exitCode: ERROR_CODES[code].exitCode };
 }

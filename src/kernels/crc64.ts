@@ -14,7 +14,7 @@ const POLYNOMIAL = '9a6c9329ac4bc9b5';
 /** @throws Error when WebAssembly is not to be had */
 export async function createCrc64(): Promise<Crc64> {
   // Large, and asked for by few.
-  const { createCRC64 } = await import('hash-wasm');
+  const { createCRC64 } = await import('./hash-wasm/crc64.js');
   const hash = await createCRC64(POLYNOMIAL);
   hash.init();
   return {

@@ -5,11 +5,13 @@
  */
 export function copyInto(target: Uint8Array, at: number, piece: Uint8Array): void {
   const { buffer, byteOffset, length } = target;
-  if (!(buffer instanceof SharedArrayBuffer)) {
+  // A page has no `Buffer`.
+  const node = globalThis.Buffer as typeof Buffer | undefined;
+  if (node === undefined || !(buffer instanceof SharedArrayBuffer)) {
     target.set(piece, at);
     return;
   }
   if (at + piece.length > length) throw new RangeError('"piece" expected to fit into "target"');
   if (piece.length === 0) return;
-  Buffer.from(buffer, byteOffset, length).fill(piece, at, at + piece.length);
+  node.from(buffer, byteOffset, length).fill(piece, at, at + piece.length);
 }

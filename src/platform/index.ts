@@ -1,6 +1,7 @@
 import type { Clock } from '../flow/index.js';
 
 export { copyInto } from './copy.js';
+export { nextTurn } from './next-turn.js';
 
 /** Time, chance and copies as the machine has them; everything above takes time and chance as ports. */
 
@@ -19,7 +20,8 @@ export const SYSTEM_CLOCK: Clock = {
         if (leftMs > stepMs) start(leftMs - stepMs);
         else callback();
       }, stepMs);
-      if (background) timer.unref();
+      // In a page a timer is a number, and keeps nothing alive.
+      if (background && typeof timer === 'object') timer.unref();
     };
     start(Math.max(0, delayMs));
     return () => clearTimeout(timer);

@@ -1,35 +1,10 @@
 import type { CasClient } from '../client/ports.js';
-import type { Scope } from '../flow/index.js';
-import { createBatchReconstructionQuery } from './batch-reconstruction.js';
-import type { Send } from './call.js';
-import { type CallScopes, createCallScopes } from './call-scopes.js';
-import { createChunkHashesQuery } from './chunk-hashes-query.js';
-import type { Context } from './context.js';
-import { createDedupQueries } from './dedup-query.js';
-import { fileSize } from './file-query.js';
-import { createHostLimiter, limit } from './host-limiter.js';
-import { createMasker, type Masker } from './mask.js';
-import {
-  type CasClientOptions,
-  type CheckedCasClientOptions,
-  checkCasClientOptions,
-} from './options.js';
-import { createReadRanges } from './read-ranges.js';
-import { createReconstructionQuery } from './reconstruction.js';
-import { createShardUpload } from './shard-upload.js';
-import { createTokens, withToken } from './token.js';
-import { createTokenUrl, isTokenUrl, secretsOfTokenUrl } from './token-url.js';
-import { createUrlPolicy, withUrlPolicy } from './url-policy.js';
-import { watchdog } from './watchdog.js';
+import { type CasClientOptions, checkCasClientOptions } from './options.js';
+import { storeClient } from './store-client.js';
 import { createWire } from './wires/choose.js';
-import type { Wire } from './wires/connect.js';
-import { createWriteSizes } from './write-sizes.js';
-import { hasXorb } from './xorb-query.js';
-import { createXorbUpload } from './xorb-upload.js';
 
 /**
- * The CAS protocol over HTTP. Remembers, for as long as it lives: which endpoint versions the
- * server has, which hosts take several ranges, who asked for fewer requests.
+ * The CAS protocol over the connections of this machine.
  *
  * @throws TypeError, RangeError for options that cannot work
  * @example
@@ -38,141 +13,11 @@ import { createXorbUpload } from './xorb-upload.js';
  */
 export function createCasClient(options: CasClientOptions): CasClient {
   const checked = checkCasClientOptions(options);
-  const scopes = createCallScopes(checked.clock);
-  const { context, wire } = createContext(checked, scopes);
-  const queries = createDedupQueries(context, checked.dedupTimeoutMs);
-  const { grants, crc64 } = checked;
-  const putXorb = createXorbUpload(context, { policy: grants, crc64 });
-  const putShard = createShardUpload(context);
-  const getReconstruction = createReconstructionQuery(context);
-  const getChunkHashes = createChunkHashesQuery(context);
-  const getReconstructions = createBatchReconstructionQuery(context, getReconstruction);
-  const readRanges = createReadRanges(context);
-
-  /** A closed client is one more failure that is a miss. */
-  async function missWhenClosed(
-    signal: AbortSignal | undefined,
-    run: (scope: Scope) => Promise<Uint8Array | null>,
-  ): Promise<Uint8Array | null> {
-    try {
-      return await within(scopes, signal, run);
-    } catch (error) {
-      if (signal?.aborted !== true && scopes.closed) return null;
-      throw error;
-    }
-  }
-
-  return {
-    queryDedup: (chunk, signal, admit) =>
-      missWhenClosed(signal, (scope) => queries.one(chunk, scope, admit)),
-    denseDedup: () => context.dense,
-    queryDedupMany: (question, signal, admit) =>
-      missWhenClosed(signal, (scope) => queries.many(question, scope, admit)),
-    putXorb: (xorb, body, { signal, onSent, turn } = {}) =>
-      within(scopes, signal, (scope) => putXorb(xorb, body, { scope, onSent, turn })),
-    hasXorb: (xorb, signal) => within(scopes, signal, (scope) => hasXorb(context, xorb, scope)),
-    putShard: (shard, { signal, onProgress } = {}) =>
-      within(scopes, signal, (scope) => putShard(shard, { scope, onProgress })),
-    getReconstruction: (file, range, signal, reconstructionOptions = {}) =>
-      within(scopes, signal, (scope) =>
-        getReconstruction(file, range, scope, reconstructionOptions),
-      ),
-    getChunkHashes: (file, dirty, signal) =>
-      within(scopes, signal, (scope) => getChunkHashes(file, dirty, scope)),
-    getReconstructions: (files, signal) =>
-      within(scopes, signal, (scope) => getReconstructions(files, scope)),
-    getFileSize: (file, signal) =>
-      within(scopes, signal, (scope) => fileSize(context, file, scope)),
-    readRanges: (url, ranges, { signal, onRequest, onRefused } = {}) =>
-      readRanges(url, ranges, { onRequest, onRefused, openScope: () => scopes.open(signal) }),
-    async close() {
-      scopes.close();
-      await wire.close();
-    },
-  };
-}
-
-/** Runs a call in a scope that closing the client ends too. */
-async function within<T>(
-  scopes: CallScopes,
-  signal: AbortSignal | undefined,
-  run: (scope: Scope) => Promise<T>,
-): Promise<T> {
-  const scope = scopes.open(signal);
-  try {
-    scope.check();
-    return await run(scope);
-  } finally {
-    scope.close();
-  }
-}
-
-function createContext(
-  options: CheckedCasClientOptions,
-  scopes: CallScopes,
-): { context: Context; wire: Wire } {
-  const { clock, random, retry, stallTimeoutMs, token } = options;
-  const masker = createMasker([...Object.values(options.headers), options.proxy?.password ?? '']);
-  const tokenHosts: string[] = [];
-  if (isTokenUrl(token)) {
-    for (const secret of secretsOfTokenUrl(token)) masker.add(secret);
-    // The caller named it: it may be anywhere.
-    tokenHosts.push(new URL(token.refreshUrl).hostname);
-  }
-  const policy = createUrlPolicy({
-    endpoint: options.endpoint,
-    allowHosts: [...options.allowHosts, ...tokenHosts],
-    lookup: options.lookup,
+  const { clock, lookup, ca, connectTimeoutMs, addressTimeoutMs: attemptTimeoutMs } = checked;
+  return storeClient(checked, {
+    lookup,
+    secrets: [checked.proxy?.password ?? ''],
+    wireOf: (policy) =>
+      createWire(checked, { connectTimeoutMs, attemptTimeoutMs, ca, lookup, policy, clock }),
   });
-  const wire = createWire(options, {
-    connectTimeoutMs: options.connectTimeoutMs,
-    attemptTimeoutMs: options.addressTimeoutMs,
-    ca: options.ca,
-    lookup: options.lookup,
-    policy,
-    clock,
-  });
-  const reachedHosts = new Set<string>();
-  const limited = createLimitedSend(options, { masker, wire, reachedHosts });
-  const plain: Context = {
-    endpoint: options.endpoint,
-    masker,
-    clock,
-    random,
-    retry,
-    reachedHosts,
-    onRetry: options.onRetry,
-    budget: options.budget,
-    send: limited,
-    commonHeaders: { 'user-agent': options.userAgent },
-    stallTimeoutMs,
-    responseTimeoutMs: options.responseTimeoutMs,
-    dense: null,
-  };
-  const source = isTokenUrl(token)
-    ? createTokenUrl({ context: plain, scopes, source: token })
-    : token;
-  const casHeaders = {
-    ...options.headers,
-    ...(options.sessionId === '' ? {} : { 'x-xet-session-id': options.sessionId }),
-  };
-  const tokens = createTokens(source, masker);
-  const send = withToken({ tokens, masker, casHeaders })(withUrlPolicy(policy)(limited));
-  return { context: { ...plain, send }, wire };
-}
-
-/** The inner layers; `call.ts` has the picture. */
-function createLimitedSend(
-  { clock, stallTimeoutMs, retry, rates }: CheckedCasClientOptions,
-  parts: {
-    readonly masker: Masker;
-    readonly wire: Wire;
-    readonly reachedHosts: Set<string>;
-  },
-): Send {
-  const { masker, wire, reachedHosts } = parts;
-  const limiter = createHostLimiter(clock, retry.maxRetryAfterMs);
-  const writeSizes = createWriteSizes();
-  const watched = watchdog({ clock, masker, writeSizes, rates, stallTimeoutMs })(wire.exchange);
-  return limit(limiter, reachedHosts, clock)(watched);
 }

@@ -1,4 +1,4 @@
-import { BlockList, isIPv4, isIPv6 } from 'node:net';
+import { ipAddress } from './ip-parse.js';
 
 /**
  * What kind of place an IP address is. Origin: the IANA special-purpose address registries for
@@ -48,31 +48,40 @@ const IPV6_PUBLIC: readonly (readonly [network: string, bits: number])[] = [
 /** The kind of an address in text form (a zone such as `%eth0` is ignored), or null. */
 export type AddressKinds = (address: string) => AddressKind | null;
 
+interface Range {
+  readonly first: bigint;
+  readonly last: bigint;
+}
+
 export function createAddressKinds(): AddressKinds {
-  const special = new Map<AddressKind, BlockList>();
-  const listOf = (kind: AddressKind): BlockList => {
-    const list = special.get(kind) ?? new BlockList();
-    special.set(kind, list);
-    return list;
+  const special: (Range & { readonly kind: AddressKind })[] = [];
+  const add = (network: string, bits: number, kind: AddressKind): void => {
+    special.push({ ...rangeOf(network, bits), kind });
   };
   for (const [network, bits, kind] of IPV4_BLOCKS) {
-    const list = listOf(kind);
-    // A `BlockList` finds `::ffff:10.0.0.1` in the blocks of IPv4 by itself.
-    list.addSubnet(network, bits, 'ipv4');
-    list.addSubnet(`64:ff9b::${network}`, 96 + bits, 'ipv6');
-    list.addSubnet(sixToFour(network), 16 + bits, 'ipv6');
+    add(`::ffff:${network}`, 96 + bits, kind);
+    add(`64:ff9b::${network}`, 96 + bits, kind);
+    add(sixToFour(network), 16 + bits, kind);
   }
-  for (const [network, bits, kind] of IPV6_BLOCKS) listOf(kind).addSubnet(network, bits, 'ipv6');
-  const open = new BlockList();
-  for (const [network, bits] of IPV6_PUBLIC) open.addSubnet(network, bits, 'ipv6');
+  for (const [network, bits, kind] of IPV6_BLOCKS) add(network, bits, kind);
+  const open = IPV6_PUBLIC.map(([network, bits]) => rangeOf(network, bits));
 
-  return (address) => {
-    const bare = address.split('%')[0] as string;
-    const family = isIPv4(bare) ? 'ipv4' : isIPv6(bare) ? 'ipv6' : null;
-    if (family === null) return null;
-    for (const [kind, list] of special) if (list.check(bare, family)) return kind;
-    return family === 'ipv4' || open.check(bare, family) ? 'public' : 'reserved';
+  return (text) => {
+    const address = ipAddress(text.split('%')[0] as string);
+    if (address === null) return null;
+    for (const range of special) if (isIn(range, address)) return range.kind;
+    return open.some((range) => isIn(range, address)) ? 'public' : 'reserved';
   };
+}
+
+function isIn({ first, last }: Range, address: bigint): boolean {
+  return first <= address && address <= last;
+}
+
+/** @param bits of the 128 that the addresses of the network have in common */
+function rangeOf(network: string, bits: number): Range {
+  const first = ipAddress(network) as bigint;
+  return { first, last: first | ((1n << BigInt(128 - bits)) - 1n) };
 }
 
 /** `2002:<the IPv4 address>::`, the network that 6to4 gives to it. */

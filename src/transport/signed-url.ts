@@ -60,7 +60,15 @@ function policyEnd(text: string | undefined): number | null {
   if (text === undefined) return null;
   // CloudFront writes base64 with - _ ~ for + = /.
   const base64 = text.replace(/-/g, '+').replace(/_/g, '=').replace(/~/g, '/');
-  const json = Buffer.from(base64, 'base64').toString('latin1');
-  const seconds = wholeNumber(/"AWS:EpochTime"\s*:\s*(\d+)/.exec(json)?.[1]);
+  const seconds = wholeNumber(/"AWS:EpochTime"\s*:\s*(\d+)/.exec(decoded(base64))?.[1]);
   return seconds === null ? null : seconds * 1000;
+}
+
+/** Empty for a text that is no base64. */
+function decoded(base64: string): string {
+  try {
+    return atob(base64);
+  } catch {
+    return '';
+  }
 }

@@ -2,7 +2,7 @@ import type { ComputePool, PackRequest, Slab, SlabSegment } from '../client/port
 import type { CompressionPolicy } from '../compress/index.js';
 import { OrbweaverError } from '../errors.js';
 import { HASH_BYTES } from '../hash/index.js';
-import type { Kernels, WasmMemory } from '../kernels/index.js';
+import type { Kernels, Sha256, WasmMemory } from '../kernels/index.js';
 import type { VerifiedXorb } from '../xorb/index.js';
 import { createInThreadExecutor, type Executor } from './executor.js';
 import type { MemoryPlan } from './memory-plan.js';
@@ -11,9 +11,9 @@ import type { WorkerPool } from './pool.js';
 import { receiveXorbInPool } from './receive-xorb.js';
 import { createSha256Streams } from './sha256.js';
 import { Slabs } from './slabs.js';
+import type { Threads } from './task-threads.js';
 import { createTaskContext } from './tasks/context.js';
 import { runTask } from './tasks/run-task.js';
-import { createThreads, type Threads } from './threads.js';
 
 /**
  * Hashes of this part of what may be done on the calling thread are made there at any time: the few
@@ -30,11 +30,15 @@ export interface PoolParts {
   readonly memory: WasmMemory | null;
   readonly threads: number;
   readonly kernels: Kernels;
+  readonly createSha256: () => Sha256;
   readonly compression: CompressionPolicy;
   readonly inThreadBytes: number;
-  readonly idleTimeoutMs: number | undefined;
-  readonly workerFolder: string;
+  /** Makes the threads; none starts before its first task. */
+  readonly startThreads: (parts: ThreadParts) => Threads;
 }
+
+/** What threads are made for. */
+export type ThreadParts = Omit<PoolParts, 'inThreadBytes' | 'startThreads'>;
 
 /**
  * The pool: makes tasks of what it is asked for, borrows their slabs and chooses where they run.
@@ -60,7 +64,7 @@ export class ThreadedPool implements WorkerPool {
   #closing: Promise<void> | null = null;
 
   constructor(parts: PoolParts) {
-    const { plan, memory, threads, kernels, compression } = parts;
+    const { plan, memory, threads, kernels, createSha256, compression } = parts;
     this.slabBytes = plan.slabBytes;
     this.slabCount = plan.slabCount;
     this.threads = threads;
@@ -78,13 +82,19 @@ export class ThreadedPool implements WorkerPool {
     });
     this.#inThread = createInThreadExecutor(() => {
       const { slabBytes } = plan;
-      const context = createTaskContext({ kernels, compression, memory, slabBytes });
+      const context = createTaskContext({
+        kernels,
+        createSha256,
+        compression,
+        memory,
+        slabBytes,
+      });
       return (task: Task) => runTask(context, task);
     });
     this.#inThreadBytes = parts.inThreadBytes;
     this.#leftBytes = parts.inThreadBytes;
     this.#threadsWanted = threads > 0 && parts.inThreadBytes === 0;
-    this.#threads = createThreads(parts);
+    this.#threads = parts.startThreads(parts);
     this.createSha256 = createSha256Streams({
       slabs: this.#slabs,
       sharedMemory: this.sharedMemory,

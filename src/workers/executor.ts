@@ -1,4 +1,5 @@
 import { OrbweaverError } from '../errors.js';
+import { nextTurn } from '../platform/index.js';
 
 /** Where messages are worked off: in threads (`thread-executor.ts`) or on the calling thread. */
 export interface Executor<Message, Reply> {
@@ -46,8 +47,4 @@ export function createInThreadExecutor<Message, Reply>(
       await last;
     },
   };
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

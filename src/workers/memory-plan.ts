@@ -1,6 +1,4 @@
-import { availableParallelism, totalmem } from 'node:os';
 import { KERNEL_SCRATCH_BYTES, KERNEL_STATIC_BYTES } from '../kernels/index.js';
-import { cpuQuota } from './cpu-quota.js';
 
 /**
  * How the one memory of a pool is cut up. Addresses grow to the right:
@@ -15,9 +13,6 @@ import { cpuQuota } from './cpu-quota.js';
 
 const MIB = 1024 * 1024;
 const PAGE_BYTES = 65536;
-
-/** Upper end of the default budget. Origin: docs/architecture.md, the way of the data. */
-const DEFAULT_MAX_MEMORY_BYTES = 96 * MIB;
 
 /** Smallest budget: with less there is no room for one file being read, packed and sent. */
 export const MIN_MAX_MEMORY_BYTES: number = 4 * MIB;
@@ -34,9 +29,6 @@ const MIN_SLAB_BYTES = 512 * 1024;
 /** From 4 MiB on a task is long (milliseconds) against its message (tens of microseconds). */
 const MAX_SLAB_BYTES = 4 * MIB;
 
-/** Most worker threads taken by default. More feed no single disk or network we know of. */
-const DEFAULT_MAX_THREADS = 8;
-
 /** Where everything lies, in bytes from the start of the memory. */
 export interface MemoryPlan {
   readonly slabBytes: number;
@@ -46,22 +38,6 @@ export interface MemoryPlan {
   readonly scratchBytes: number;
   readonly slabBase: number;
   readonly totalBytes: number;
-}
-
-/**
- * Default of `maxMemory`: the smaller of 96 MiB and an eighth of what this process may use (the
- * limit of its container included), never below {@link MIN_MAX_MEMORY_BYTES}.
- */
-export function defaultMaxMemory(): number {
-  // 0 or undefined: no limit. Some kernels report "no limit" as a huge number.
-  const limit = process.constrainedMemory() || Number.MAX_SAFE_INTEGER;
-  const usable = Math.min(limit, totalmem());
-  return Math.max(MIN_MAX_MEMORY_BYTES, Math.min(DEFAULT_MAX_MEMORY_BYTES, Math.floor(usable / 8)));
-}
-
-/** Default of `threads`: what the machine, or its container, runs at once, at most 8. */
-export function defaultThreads(quota: number = cpuQuota()): number {
-  return Math.max(1, Math.min(DEFAULT_MAX_THREADS, availableParallelism(), Math.ceil(quota)));
 }
 
 /** Cuts `maxMemory` bytes up for `threads` workers. Arguments are checked by the caller. */

@@ -1,25 +1,15 @@
 import type { ComputePool } from '../client/ports.js';
 import { type CompressionPolicy, DEFAULT_COMPRESSION_POLICY } from '../compress/index.js';
-import { isOrbweaverError } from '../errors.js';
-import {
-  createSharedMemory,
-  type Kernels,
-  sharedMemoryAvailable,
-  type TierRequest,
-  type WasmMemory,
-} from '../kernels/index.js';
+import { createSha256, type Kernels, type TierRequest } from '../kernels/index.js';
 import { checkOptions, is, type OptionRules } from '../options/index.js';
 import type { VerifiedXorb } from '../xorb/index.js';
 import { ThreadedPool } from './compute-pool.js';
-import {
-  defaultMaxMemory,
-  defaultThreads,
-  type MemoryPlan,
-  MIN_MAX_MEMORY_BYTES,
-  planMemory,
-} from './memory-plan.js';
+import { defaultMaxMemory, defaultThreads } from './machine.js';
+import { MIN_MAX_MEMORY_BYTES, planMemory } from './memory-plan.js';
+import { sharedMemoryFor } from './pool-memory.js';
 import { createThreadKernels } from './thread-kernels.js';
 import { warnThreadless } from './threadless.js';
+import { createThreads } from './threads.js';
 import { findWorkerFolder } from './worker-files.js';
 
 /** Options of {@link createComputePool}. */
@@ -123,10 +113,14 @@ export async function createComputePool(options: ComputePoolOptions = {}): Promi
     memory,
     threads,
     kernels,
+    createSha256,
     compression: options.compression ?? DEFAULT_COMPRESSION_POLICY,
     inThreadBytes: options.inThreadBytes ?? 0,
-    idleTimeoutMs: options.idleTimeoutMs,
-    workerFolder: workerFolder ?? '',
+    startThreads: (parts) =>
+      createThreads(parts, {
+        idleTimeoutMs: options.idleTimeoutMs,
+        workerFolder: workerFolder ?? '',
+      }),
   });
 }
 
@@ -138,17 +132,5 @@ function workerFolderFor(workerUrl: string | URL | undefined): string | null {
     if (workerUrl !== undefined) throw error;
     warnThreadless(error);
     return null;
-  }
-}
-
-/** Null: buffers are transferred. @throws OrbweaverError `KERNEL_UNAVAILABLE` */
-function sharedMemoryFor(plan: MemoryPlan, wanted: boolean | undefined): WasmMemory | null {
-  if (wanted === false || (wanted === undefined && !sharedMemoryAvailable())) return null;
-  try {
-    return createSharedMemory({ bytes: plan.totalBytes });
-  } catch (error) {
-    // Address space can be short (ulimit -v); ordinary buffers are then taken one by one.
-    if (wanted === undefined && isOrbweaverError(error)) return null;
-    throw error;
   }
 }

@@ -1,4 +1,4 @@
-import { createSha256, type Sha256 } from '../kernels/index.js';
+import type { Sha256 } from '../kernels/index.js';
 import type { Sha256Task, TaskFailure } from './messages.js';
 import { failureOf } from './task-failure.js';
 
@@ -14,6 +14,7 @@ export interface Sha256Reply {
  */
 export function createSha256Runner(
   memory: { readonly buffer: ArrayBufferLike } | null,
+  createSha256: () => Sha256,
 ): (task: Sha256Task) => Sha256Reply {
   const streams = new Map<number, { hash: Sha256; nextSequence: number }>();
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { cpuQuota } from '../../src/workers/cpu-quota.js';
-import { defaultThreads } from '../../src/workers/memory-plan.js';
+import { defaultThreads } from '../../src/workers/machine.js';
 
 /** A reader of exactly these files. */
 function filesOf(files: Readonly<Record<string, string>>): (path: string) => string {

@@ -2,7 +2,6 @@ import { withRoom } from '../../bytes/index.js';
 import { chunkBound, DEFAULT_PARAMS, findCertainCut } from '../../chunker/index.js';
 import type { SlabSegment } from '../../client/ports.js';
 import { DATA_KEY, HASH_BYTES } from '../../hash/index.js';
-import { createSha256 } from '../../kernels/index.js';
 import type { ChunkReply, ChunkTask } from '../messages.js';
 import type { TaskContext } from './context.js';
 import { cutChunks } from './cut-chunks.js';
@@ -30,7 +29,7 @@ export function runChunk(context: TaskContext, task: ChunkTask): ChunkReply {
     candidateEnds[i] = out.candidateCount;
     hashEnds[i] = out.hashCount;
     if (segment.sha256) {
-      const hash = createSha256();
+      const hash = context.createSha256();
       hash.update(bytes.subarray(segment.start, segment.end));
       sha256.set(hash.digest(), HASH_BYTES * i);
     }

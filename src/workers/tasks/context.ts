@@ -1,5 +1,5 @@
 import type { CompressionPolicy } from '../../compress/index.js';
-import type { Kernels } from '../../kernels/index.js';
+import type { Kernels, Sha256 } from '../../kernels/index.js';
 import {
   createRecordDecoder,
   createRecordPacker,
@@ -14,6 +14,7 @@ export interface TaskContext {
   readonly kernels: Kernels;
   readonly packer: RecordPacker;
   readonly decoder: RecordDecoder;
+  readonly createSha256: () => Sha256;
   /** For verification; made when first asked for, which uploads never do. */
   readonly verifyScratch: () => Uint8Array;
   /** The bytes of a slab. */
@@ -23,14 +24,16 @@ export interface TaskContext {
 /** `memory` null: slabs come as their bytes. */
 export function createTaskContext(options: {
   readonly kernels: Kernels;
+  readonly createSha256: () => Sha256;
   readonly compression: CompressionPolicy;
   readonly memory: { readonly buffer: ArrayBufferLike } | null;
   readonly slabBytes: number;
 }): TaskContext {
-  const { kernels, compression, memory, slabBytes } = options;
+  const { kernels, createSha256, compression, memory, slabBytes } = options;
   let scratch: Uint8Array | null = null;
   return {
     kernels,
+    createSha256,
     packer: createRecordPacker({
       codec: kernels.codec,
       policy: compression,

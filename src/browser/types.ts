@@ -1,0 +1,121 @@
+import type { DownloadProgress, UploadProgress } from '../client/index.js';
+import type { Source } from '../client/ports.js';
+import type {
+  ClientDownloadOptions,
+  ClientOptions,
+  ClientStreamOptions,
+  ClientUploadOptions,
+  DownloadResult,
+  UploadedFile,
+  UploadResult,
+} from '../compose/client-types.js';
+import type { TransferLimits } from '../compose/limits.js';
+import type { ComputeOptions } from '../compose/options.js';
+import type { KernelTier } from '../kernels/index.js';
+
+export type { DownloadProgress, DownloadResult, UploadedFile, UploadProgress, UploadResult };
+
+/** What {@link createClient} is told, as in Node where it says nothing else. */
+export interface BrowserClientOptions
+  extends Omit<ComputeOptions, 'workerUrl'>,
+    Pick<
+      ClientOptions,
+      | 'endpoint'
+      | 'token'
+      | 'placement'
+      | 'retry'
+      | 'stallTimeoutMs'
+      | 'responseTimeoutMs'
+      | 'dedupTimeoutMs'
+      | 'grants'
+      | 'concurrency'
+      | 'limitUpload'
+      | 'limitDownload'
+      | 'limits'
+      | 'headers'
+      | 'sessionId'
+      | 'allowHosts'
+      | 'fetch'
+      | 'onRetry'
+    > {
+  /**
+   * Where `browser-worker.js` of this package lies, when it is not beside this file.
+   * @default beside this file, as bundlers that know `new Worker(new URL(…))` keep it
+   */
+  readonly workerUrl?: string | URL | undefined;
+}
+
+/** An input with a name of its own. */
+export interface BrowserNamedInput {
+  /** Name in results and messages. @default that of a `File` */
+  readonly name?: string | undefined;
+  readonly data: BrowserInputData;
+  /** The file hash of the previous version of this one: what the store has of it is not sent again. */
+  readonly base?: string | undefined;
+  /** 64 hexadecimal digits: registered as they are, without computing. */
+  readonly sha256?: string | undefined;
+}
+
+/** Bytes that a page can have. */
+export type BrowserInputData =
+  | Blob
+  | Uint8Array
+  | ReadableStream<Uint8Array>
+  | AsyncIterable<Uint8Array>
+  | Source;
+
+/** What can be uploaded. Streams may be of unknown length. */
+export type BrowserInput = BrowserInputData | BrowserNamedInput;
+
+/** Options of an upload, as in Node; `base` takes file hashes only. */
+export type BrowserUploadOptions = Omit<ClientUploadOptions, 'expand' | 'upToStartSize' | 'rehash'>;
+
+/** A file that a page may write: a `FileSystemFileHandle`, of its own storage (OPFS) or the user's. */
+export interface OutputFile {
+  readonly name: string;
+  createWritable(options?: { keepExistingData?: boolean }): Promise<OutputFileStream>;
+}
+
+/** The part of a `FileSystemWritableFileStream` that is used. */
+export interface OutputFileStream {
+  write(chunk: { type: 'write'; position: number; data: Uint8Array<ArrayBuffer> }): Promise<void>;
+  close(): Promise<void>;
+  abort(reason?: unknown): Promise<void>;
+}
+
+/** Options of a download, as in Node where it says nothing else. */
+export interface BrowserDownloadOptions
+  extends Omit<ClientDownloadOptions, 'to' | 'resume' | 'seeds'> {
+  /**
+   * A file, which has its old content until all checks are done; or a stream, which is written in order
+   * and closed when all checks are done, aborted when one fails.
+   */
+  readonly to: OutputFile | WritableStream<Uint8Array>;
+}
+
+/** Options of a stream, as in Node. */
+export type BrowserStreamOptions = ClientStreamOptions;
+
+/** Uploads and downloads in a page, over one pool of web workers. */
+export interface BrowserClient {
+  /** Web workers; 0: everything runs on the thread of the page. */
+  readonly threads: number;
+  readonly tier: KernelTier;
+  /** Why `tier` is not the fastest there is; null when it is, or was asked for. */
+  readonly fallbackReason: string | null;
+  /** Workers share memory: the page is cross-origin isolated. */
+  readonly sharedMemory: boolean;
+  /** As in Node. @throws OrbweaverError, TypeError */
+  upload(
+    inputs: BrowserInput | readonly BrowserInput[],
+    options?: BrowserUploadOptions,
+  ): Promise<UploadResult>;
+  /** Rebuilds a file or a range of it. @throws OrbweaverError, TypeError */
+  download(fileHash: string, options: BrowserDownloadOptions): Promise<DownloadResult>;
+  /** The same as a stream, which fails when a check fails. Cancelling it ends the download. */
+  stream(fileHash: string, options?: BrowserStreamOptions): ReadableStream<Uint8Array>;
+  /** Caps of uploads and downloads, bytes per second; what is set holds at once. */
+  readonly limits: TransferLimits;
+  /** Ends workers; what still runs is cancelled. */
+  close(): Promise<void>;
+}

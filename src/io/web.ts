@@ -1,0 +1,4 @@
+/** Sources that a page can have, as an entry point of its own: without anything of Node. */
+export { blobSource } from './blob-source.js';
+export { bytesSource } from './bytes-source.js';
+export { streamSource } from './stream-source.js';

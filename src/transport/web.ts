@@ -1,0 +1,39 @@
+/**
+ * The half of this module that a page can load, as an entry point of its own: the store over `fetch`,
+ * without anything of Node.
+ */
+import type { CasClient } from '../client/ports.js';
+import type { NameLookup } from './ports.js';
+import { checkStoreOptions, type StoreOptions } from './settings.js';
+import { storeClient } from './store-client.js';
+import { createFetchExchange } from './wires/fetch.js';
+
+export type { GrantPolicy } from './grants.js';
+export type { RetryEvent, TokenOption, TokenSource, TokenUrl } from './ports.js';
+export type { RetryOptions } from './retry-table.js';
+export type { StoreOptions } from './settings.js';
+export type { Rates } from './watchdog.js';
+
+/** A page resolves no names: the browser connects, under its own rules. */
+const NO_LOOKUP: NameLookup = (hostname, _options, callback) =>
+  callback(new Error(`${hostname} cannot be resolved here`), '', 0);
+
+/**
+ * The CAS protocol over `fetch`. URLs that the store names are judged as elsewhere, as far as their
+ * text says where they lead.
+ *
+ * @throws TypeError, RangeError for options that cannot work
+ */
+export function createFetchCasClient(
+  options: Omit<StoreOptions, 'userAgent'>,
+  fetch: typeof globalThis.fetch,
+): CasClient {
+  // Browsers send a name of their own, and would ask the server whether another one may be sent.
+  const settings = checkStoreOptions({ ...options, userAgent: '' });
+  const exchange = createFetchExchange(fetch);
+  return storeClient(settings, {
+    lookup: NO_LOOKUP,
+    secrets: [],
+    wireOf: () => ({ exchange, close: async () => {} }),
+  });
+}
