@@ -11,8 +11,12 @@ const STATELESS = [
 
 export default defineConfig({
   test: {
-    testTimeout: 30_000,
+    // What hangs ends here. Not what is slow: no test depends on the speed of its machine.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     maxWorkers: 2,
+    // What is built is loaded as it is.
+    server: { deps: { external: [/\/node_modules\//, /\/dist\//] } },
     projects: [
       {
         extends: true,

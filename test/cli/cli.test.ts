@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { unzipSync, zipSync } from 'fflate';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { generate } from '../support/generators.js';
-import { type BinaryRun, orbweaver, type Served, serve } from './run-binary.js';
+import { inProcess } from './in-process.js';
+import { type BinaryRun, type Served, serve } from './run-binary.js';
 
 // A run of the binary takes 0.2 s, and a hundred times that on a machine with much else to do.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
@@ -45,7 +46,7 @@ describe('the command line', () => {
     token ?? gateway.writeToken,
   ];
   const upload = async (...args: string[]): Promise<UploadJson> => {
-    const run = await orbweaver(['upload', ...args, ...server(), '--json']);
+    const run = await inProcess(['upload', ...args, ...server(), '--json']);
     expect(run.stderr).toBe('');
     expect(run.status).toBe(0);
     return run.json() as unknown as UploadJson;
@@ -90,7 +91,7 @@ describe('the command line', () => {
     expect(result.shardBytes).toBeGreaterThan(0);
 
     const out = at('whole.bin');
-    const whole = await orbweaver([
+    const whole = await inProcess([
       'download',
       entry?.fileHash ?? '',
       ...server(gateway.readToken),
@@ -106,7 +107,7 @@ describe('the command line', () => {
     });
     expect((await readFile(out)).equals(bytes)).toBe(true);
 
-    const part = await orbweaver([
+    const part = await inProcess([
       'download',
       entry?.fileHash ?? '',
       ...server(),
@@ -126,21 +127,21 @@ describe('the command line', () => {
     const { files } = await upload(file);
     const hash = files[0]?.fileHash ?? '';
     const args = ['download', hash, '-o', at('checked'), ...server()];
-    const fromStart = await orbweaver([...args, '--offset', '0', '--json']);
+    const fromStart = await inProcess([...args, '--offset', '0', '--json']);
     expect(fromStart.json()).toMatchObject({ sizeBytes: bytes.length, verified: true });
-    const range = await orbweaver([...args, '--offset', '1', '--json']);
+    const range = await inProcess([...args, '--offset', '1', '--json']);
     expect(range.json()).toMatchObject({ sizeBytes: bytes.length - 1, verified: true });
     const unproved = [...args, '--verify-range', 'off'];
-    const off = await orbweaver([...unproved, '--offset', '1', '--json']);
+    const off = await inProcess([...unproved, '--offset', '1', '--json']);
     expect(off.json()).toMatchObject({ verified: false });
-    expect((await orbweaver(args)).stderr).not.toContain('file hash');
-    expect((await orbweaver([...unproved, '--length', '5'])).stderr).toContain(
+    expect((await inProcess(args)).stderr).not.toContain('file hash');
+    expect((await inProcess([...unproved, '--length', '5'])).stderr).toContain(
       'a range, so not held against the file hash',
     );
   });
 
   it('tells events with --json=stream: the first one the version, the last one the result', async () => {
-    const run = await orbweaver(['upload', file, at('none'), ...server(), '--json=stream']);
+    const run = await inProcess(['upload', file, at('none'), ...server(), '--json=stream']);
     expect(run.status).toBe(9);
     const events = run.stdout
       .toString()
@@ -153,7 +154,7 @@ describe('the command line', () => {
     expect(types).toEqual(new Set(['start', 'progress', 'file', 'result']));
     const { fileHash } = events.find(({ type }) => type === 'file');
     const out = ['-o', '-', '--json=stream', ...server()];
-    const download = await orbweaver(['download', fileHash, ...out]);
+    const download = await inProcess(['download', fileHash, ...out]);
     expect(download.stdout.equals(bytes)).toBe(true);
     expect(download.errorJson()).toMatchObject({ type: 'result', verified: true });
     expect(JSON.parse(download.stderr.split('\n')[0] ?? '')).toMatchObject({ command: 'download' });
@@ -178,10 +179,10 @@ describe('the command line', () => {
   });
 
   it('reads standard input and writes standard output, with the result on standard error', async () => {
-    const run = await orbweaver(['upload', '-', ...server(), '--json'], { input: bytes });
+    const run = await inProcess(['upload', '-', ...server(), '--json'], { input: bytes });
     const [entry] = (run.json() as unknown as UploadJson).files;
     expect(entry).toMatchObject({ path: '-', sizeBytes: bytes.length });
-    const out = await orbweaver([
+    const out = await inProcess([
       'download',
       entry?.fileHash ?? '',
       ...server(),
@@ -195,7 +196,7 @@ describe('the command line', () => {
   });
 
   it('takes endpoint and token from the environment', async () => {
-    const run = await orbweaver(['upload', file, '--json'], {
+    const run = await inProcess(['upload', file, '--json'], {
       env: { ORBWEAVER_ENDPOINT: gateway.url, ORBWEAVER_TOKEN: gateway.writeToken },
     });
     expect(run.status).toBe(0);
@@ -212,14 +213,14 @@ describe('the command line', () => {
       fileHash: '0'.repeat(64),
     });
     const out = at('empty.out');
-    expect((await orbweaver(['download', '0'.repeat(64), ...server(), '-o', out])).status).toBe(0);
+    expect((await inProcess(['download', '0'.repeat(64), ...server(), '-o', out])).status).toBe(0);
     expect((await stat(out)).size).toBe(0);
   });
 
   it('lists the chunks of a file, the same on every kernel tier', async () => {
     const listings = await Promise.all(
       ['simd', 'portable', 'readable'].map((tier) =>
-        orbweaver(['chunk', file, '--json', '--tier', tier]),
+        inProcess(['chunk', file, '--json', '--tier', tier]),
       ),
     );
     const [first] = listings.map((run) => run.json());
@@ -243,12 +244,12 @@ describe('the command line', () => {
   it('explains stored xorbs and shards', async () => {
     await upload(file);
     const found = await storedFiles(store);
-    const xorb = await orbweaver(['inspect', found.xorbs[0] ?? '', '--json']);
+    const xorb = await inProcess(['inspect', found.xorbs[0] ?? '', '--json']);
     expect(xorb.json()).toMatchObject({ type: 'xorb' });
     expect(Number(xorb.json()['footerBytes'])).toBeGreaterThan(0);
-    const shard = await orbweaver(['inspect', found.shards[0] ?? '', '--json']);
+    const shard = await inProcess(['inspect', found.shards[0] ?? '', '--json']);
     expect(shard.json()).toMatchObject({ type: 'shard' });
-    expect((await orbweaver(['inspect', found.shards[0] ?? ''])).stdout.toString()).toMatch(
+    expect((await inProcess(['inspect', found.shards[0] ?? ''])).stdout.toString()).toMatch(
       /^shard of/,
     );
   });
@@ -258,7 +259,7 @@ describe('the command line', () => {
     await writeFile(fresh, generate({ kind: 'splitmix64', seed: 77, bytes: 1_000_000 }));
     const copy = at('fresh-copy.bin');
     await writeFile(copy, await readFile(fresh));
-    const alone = await orbweaver(['estimate', fresh, copy, '--json']);
+    const alone = await inProcess(['estimate', fresh, copy, '--json']);
     expect(alone.json()).toMatchObject({
       sizeBytes: 2_000_000,
       newBytes: 1_000_000,
@@ -266,7 +267,7 @@ describe('the command line', () => {
     });
     await upload(file);
     const before = (await storedFiles(store)).all.length;
-    const against = await orbweaver([
+    const against = await inProcess([
       'estimate',
       file,
       fresh,
@@ -292,7 +293,7 @@ describe('the command line', () => {
     const entries = result.files.map((entry, i) =>
       i === 0 ? `${entry.fileHash}=x/one.bin` : entry.fileHash,
     );
-    const run = await orbweaver(['download', '--zip', out, ...entries, ...server(), '--json']);
+    const run = await inProcess(['download', '--zip', out, ...entries, ...server(), '--json']);
     expect(run.status).toBe(0);
     const unpacked = unzipSync(await readFile(out));
     expect(Buffer.from(unpacked['x/one.bin'] ?? []).equals(bytes.subarray(0, 500_000))).toBe(true);
@@ -300,7 +301,7 @@ describe('the command line', () => {
   });
 
   it('runs the demo on a file of the user', async () => {
-    const run = await orbweaver(['demo', file, '--json', '--workers', '1']);
+    const run = await inProcess(['demo', file, '--json', '--workers', '1']);
     expect(run.status).toBe(0);
     expect((run.json()['steps'] as unknown[]).length).toBe(5);
   });
@@ -308,7 +309,7 @@ describe('the command line', () => {
   describe('answers bad input with a typed error and an exit code', () => {
     it('a missing file, an unreadable file', async () => {
       expectError(
-        await orbweaver(['upload', at('nothing'), ...server(), '--json']),
+        await inProcess(['upload', at('nothing'), ...server(), '--json']),
         'INPUT_NOT_FOUND',
         3,
       );
@@ -317,7 +318,7 @@ describe('the command line', () => {
         await writeFile(secret, 'x');
         await chmod(secret, 0);
         expectError(
-          await orbweaver(['upload', secret, ...server(), '--json']),
+          await inProcess(['upload', secret, ...server(), '--json']),
           'INPUT_UNREADABLE',
           3,
         );
@@ -325,7 +326,7 @@ describe('the command line', () => {
     });
 
     it('one bad file among good ones: the good ones are done, the bad one is named', async () => {
-      const run = await orbweaver(['upload', file, at('nothing'), ...server(), '--json']);
+      const run = await inProcess(['upload', file, at('nothing'), ...server(), '--json']);
       expect(run.status).toBe(9);
       const result = run.json() as unknown as UploadJson;
       expect(result.files.map((entry) => entry.path)).toEqual([file]);
@@ -334,14 +335,14 @@ describe('the command line', () => {
 
     it('a wrong token and a token of the wrong scope', async () => {
       expectError(
-        await orbweaver(['upload', file, ...server('wrong'), '--json']),
+        await inProcess(['upload', file, ...server('wrong'), '--json']),
         'AUTH_REQUIRED',
         4,
       );
       const fresh = at('scope.bin');
       await writeFile(fresh, generate({ kind: 'splitmix64', seed: 78, bytes: 1000 }));
       expectError(
-        await orbweaver(['upload', fresh, ...server(gateway.readToken), '--json']),
+        await inProcess(['upload', fresh, ...server(gateway.readToken), '--json']),
         'FORBIDDEN',
         4,
       );
@@ -350,18 +351,18 @@ describe('the command line', () => {
     it('a malformed hash, an unknown one, a range past the end', async () => {
       const out = at('never');
       expectError(
-        await orbweaver(['download', 'abc', ...server(), '-o', out, '--json']),
+        await inProcess(['download', 'abc', ...server(), '-o', out, '--json']),
         'HASH_INVALID',
         2,
       );
       expectError(
-        await orbweaver(['download', 'f'.repeat(64), ...server(), '-o', out, '--json']),
+        await inProcess(['download', 'f'.repeat(64), ...server(), '-o', out, '--json']),
         'NOT_FOUND',
         5,
       );
       const { fileHash } = (await upload(file)).files[0] ?? { fileHash: '' };
       expectError(
-        await orbweaver([
+        await inProcess([
           'download',
           fileHash,
           ...server(),
@@ -382,7 +383,7 @@ describe('the command line', () => {
       const second = await serve(['--data', other, '--port', '0', '--token', 'both']);
       try {
         const target = ['--endpoint', second.url, '--token', 'both'];
-        const run = await orbweaver(['upload', file, ...target, '--json']);
+        const run = await inProcess(['upload', file, ...target, '--json']);
         const [entry] = (run.json() as unknown as UploadJson).files;
         const [xorb] = (await storedFiles(other)).xorbs;
         const damaged = await readFile(xorb ?? '');
@@ -391,11 +392,11 @@ describe('the command line', () => {
         await writeFile(xorb ?? '', damaged);
         const out = at('damaged.out');
         expectError(
-          await orbweaver(['download', entry?.fileHash ?? '', ...target, '-o', out, '--json']),
+          await inProcess(['download', entry?.fileHash ?? '', ...target, '-o', out, '--json']),
           'INTEGRITY',
           6,
         );
-        const toStdout = await orbweaver([
+        const toStdout = await inProcess([
           'download',
           entry?.fileHash ?? '',
           ...target,
@@ -413,14 +414,14 @@ describe('the command line', () => {
     it('an output below a file', async () => {
       const { fileHash } = (await upload(file)).files[0] ?? { fileHash: '' };
       expectError(
-        await orbweaver(['download', fileHash, ...server(), '-o', join(file, 'out'), '--json']),
+        await inProcess(['download', fileHash, ...server(), '-o', join(file, 'out'), '--json']),
         'OUTPUT_UNWRITABLE',
         8,
       );
     });
 
     it('nobody at the endpoint, and an endpoint that is no URL', async () => {
-      const run = await orbweaver([
+      const run = await inProcess([
         'upload',
         file,
         '--endpoint',
@@ -442,14 +443,14 @@ describe('the command line', () => {
         ['chunk'],
         ['serve'],
       ]) {
-        expectError(await orbweaver([...args, '--json']), 'USAGE', 2);
+        expectError(await inProcess([...args, '--json']), 'USAGE', 2);
       }
     });
 
     it('a port that is taken', async () => {
       const port = new URL(gateway.url).port;
       expectError(
-        await orbweaver(['serve', '--data', at('third'), '--port', port, '--json']),
+        await inProcess(['serve', '--data', at('third'), '--port', port, '--json']),
         'PORT_IN_USE',
         8,
       );
@@ -458,10 +459,10 @@ describe('the command line', () => {
   });
 
   it('writes no escape sequence into a pipe and shows exit codes in every help', async () => {
-    const run = await orbweaver(['upload', file, ...server()]);
+    const run = await inProcess(['upload', file, ...server()]);
     expect(`${run.stdout.toString()}${run.stderr}`).not.toContain('\u001b');
     for (const name of ['upload', 'download', 'serve', 'chunk', 'inspect', 'estimate', 'demo']) {
-      const help = await orbweaver([name, '--help']);
+      const help = await inProcess([name, '--help']);
       expect(help.status).toBe(0);
       expect(help.stdout.toString()).toContain('Exit codes:');
       expect(help.stdout.toString()).toContain(`Usage: orbweaver ${name}`);

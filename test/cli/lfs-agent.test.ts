@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { runCli } from '../../src/cli/run.js';
 import { type RunningGateway, startGateway } from '../../src/gateway.js';
 import { chunkInput } from '../../src/index.js';
 import { generate } from '../support/generators.js';
+import { runCli } from './run-cli.js';
 
 /** The agent as git-lfs talks to it, against a real gateway. */
 

@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import type { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { nearest, sayingOf } from '../../src/cli/messages.js';
-import { runCli } from '../../src/cli/run.js';
 import { generate } from '../support/generators.js';
 import { contextOf } from './context.js';
-import { orbweaver, type Served, serve } from './run-binary.js';
+import { inProcess } from './in-process.js';
+import { type Served, serve } from './run-binary.js';
+import { runCli } from './run-cli.js';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
@@ -207,7 +208,7 @@ describe('what a wrong command line or a fault is answered with', () => {
     names['READER'] = gateway.readToken;
     names['ZEROS'] = `${'0'.repeat(63)}1`;
     const server = ['--endpoint', gateway.url, '--token', gateway.writeToken];
-    const run = await orbweaver(['upload', names['FILE'], ...server, '--quiet']);
+    const run = await inProcess(['upload', names['FILE'], ...server, '--quiet']);
     names['HASH'] = run.stdout.toString().slice(0, 64);
   });
   afterAll(async () => {

@@ -4,10 +4,10 @@ import { mkdtemp, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/p
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { runCli } from '../../src/cli/run.js';
 import { generate } from '../support/generators.js';
 import { contextOf } from './context.js';
 import { BINARY, type BinaryRun, orbweaver, type Served, serve } from './run-binary.js';
+import { runCli } from './run-cli.js';
 
 /** Runs the binary in a shell line, in which `$0` is node and `$1` the binary. */
 function shell(line: string, cwd: string): Promise<{ status: number | null; stderr: string }> {

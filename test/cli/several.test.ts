@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { generate } from '../support/generators.js';
-import { orbweaver, type Served, serve } from './run-binary.js';
+import { inProcess } from './in-process.js';
+import { type Served, serve } from './run-binary.js';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
@@ -21,7 +22,7 @@ describe('several files, and none at all', () => {
     for (const [i, content] of bytes.entries()) await writeFile(at(`in-${i}`), content);
     await writeFile(at('new'), generate({ kind: 'splitmix64', seed: 3, bytes: 20_000 }));
     const files = [at('in-0'), at('in-1')];
-    const run = await orbweaver(['upload', ...files, ...server(), '--no-cache', '--json']);
+    const run = await inProcess(['upload', ...files, ...server(), '--no-cache', '--json']);
     const result = run.json() as unknown as { files: { fileHash: string }[] };
     hashes.push(...result.files.map(({ fileHash }) => fileHash));
   });
@@ -34,7 +35,7 @@ describe('several files, and none at all', () => {
     const [first, second] = hashes as [string, string];
     const missing = 'f'.repeat(64);
     const names = [`${first}=a.bin`, missing, second];
-    const run = await orbweaver(['download', ...names, '-o', at('out'), ...server(), '--json']);
+    const run = await inProcess(['download', ...names, '-o', at('out'), ...server(), '--json']);
     expect(run.status).toBe(9);
     const lines = run.stdout.toString().trim().split('\n');
     expect(lines.map((line) => JSON.parse(line) as object)).toMatchObject([
@@ -55,19 +56,19 @@ describe('several files, and none at all', () => {
       [first, second, '-o', at('in-0')],
       [first, second, '-o', at('out'), '--offset', '5'],
     ]) {
-      const run = await orbweaver(['download', ...args, ...server()]);
+      const run = await inProcess(['download', ...args, ...server()]);
       expect(run.status, args.join(' ')).toBe(2);
     }
   });
 
   it('of a dry run nothing is sent, with a server or without one', async () => {
     const args = ['upload', at('new'), '--dry-run', '--no-cache'];
-    const [alone, asking] = [await orbweaver(args), await orbweaver([...args, ...server()])];
+    const [alone, asking] = [await inProcess(args), await inProcess([...args, ...server()])];
     expect([alone.status, asking.status]).toEqual([0, 0]);
     expect(alone.stderr).toContain('would send');
     expect(alone.stdout.toString()).toBe(asking.stdout.toString());
     const hash = alone.stdout.toString().slice(0, 64);
-    const run = await orbweaver(['download', hash, '-o', at('none'), ...server()]);
+    const run = await inProcess(['download', hash, '-o', at('none'), ...server()]);
     expect(run.status).toBe(5);
   });
 });

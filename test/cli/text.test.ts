@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { createProgressBar, totalBytesOf } from '../../src/cli/progress.js';
-import { runCli } from '../../src/cli/run.js';
 import { printable } from '../../src/cli/text.js';
 import { Scheduler } from '../flow/scheduler.js';
 import { contextOf } from './context.js';
+import { runCli } from './run-cli.js';
 
 describe('the progress line', () => {
   it('shows percentage, amounts, rate and the time that is left', async () => {

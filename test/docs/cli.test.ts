@@ -4,8 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { optionsOf, optionTables, withTables } from '../../scripts/cli-options.mjs';
 import type { CliContext } from '../../src/cli/context.js';
 import { EXIT_CODES_HELP } from '../../src/cli/exit-codes.js';
-import { runCli } from '../../src/cli/run.js';
 import { ERROR_CODES, EXIT } from '../../src/errors.js';
+import { runCli } from '../cli/run-cli.js';
 
 const text = readFileSync(new URL('../../docs/cli.md', import.meta.url), 'utf8');
 
