@@ -4,8 +4,9 @@
 //
 //     npm run build && node bench/kill-download.mjs [BYTES [KILLS [SEED [BYTES_PER_SECOND]]]]
 //
-// Prints what came in all, as a share of the file, and the most that one kill lost. What a kill loses is
-// what was received and not yet written: bytes in sockets and slabs.
+// Prints what came in all, as a share of the file, as it is, without one window (what a process may hold of
+// it: its memory, 96 MiB) and without one for each kill; and what one kill lost. That is what was sent and not
+// yet written: some in slabs, most in the sockets of the system, 4 MiB and more for each connection.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
@@ -18,6 +19,8 @@ import { fileURLToPath } from 'node:url';
 
 const [sizeText = '2147483648', killText = '20', seedText = '1', rateText = '0'] =
   process.argv.slice(2);
+/** The default of `maxMemory`. */
+const WINDOW_BYTES = 96 * 1024 * 1024;
 const sizeBytes = Number(sizeText);
 const killCount = Number(killText);
 const bytesPerSecond = Number(rateText);
@@ -157,6 +160,8 @@ console.log(
     kills,
     receivedBytes: received,
     share: Number((received / sizeBytes).toFixed(4)),
+    shareLessOneWindow: Number(((received - WINDOW_BYTES) / sizeBytes).toFixed(4)),
+    shareLessWindows: Number(((received - kills * WINDOW_BYTES) / sizeBytes).toFixed(4)),
     lostPerKillBytes: kills === 0 ? 0 : Math.round((received - sizeBytes) / kills),
     lastResumedBytes: result.resumedBytes,
     seconds: Math.round((performance.now() - begun) / 1000),

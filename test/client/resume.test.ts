@@ -173,6 +173,17 @@ describe('a download that was interrupted', () => {
   const stored = fileOf(1, 96);
   const sizeBytes = stored.file.bytes.length;
 
+  it('is gone on with when the run before was killed before it noted anything', async () => {
+    await interrupt(stored, 40);
+    // What a kill right after the first byte leaves: a part, and a list without entries.
+    await truncate(await ledgerOf(), 0);
+    await interrupt(stored, 40);
+    expect((await readdir(dir)).filter((name) => name.endsWith('-ledger-new'))).toEqual([]);
+    const { resumedBytes } = await download(stored);
+    expect(resumedBytes).toBeGreaterThanOrEqual(40 * CHUNK);
+    await expectWhole(stored);
+  });
+
   it('goes on, and what was verified is not fetched again', async () => {
     await interrupt(stored, 48);
     expect(await readdir(dir)).toHaveLength(2);

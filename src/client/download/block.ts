@@ -10,6 +10,7 @@ import {
 } from '../../plan/index.js';
 import type { KeptRun, SinkPart } from '../ports.js';
 import { ChunkLedger, LEDGER_BYTES_PER_CHUNK } from './chunk-ledger.js';
+import type { Demand } from './demand.js';
 import type { ChunkCheck, ZeroCheck } from './known-chunks.js';
 import type { DownloadOptions, HashTree } from './types.js';
 
@@ -21,6 +22,8 @@ export interface Transfer {
   readonly budget: Budget;
   /** Says how many requests run at a time; null: a number that was given. */
   readonly goodput: Goodput | null;
+  /** Has them opened one by one, where a killed process loses what is on its way; null: it loses nothing, or the number was given. */
+  readonly demand: Demand | null;
   readonly known: ChunkCheck | null;
   /** Null where the sink has no holes. */
   readonly isZero: ZeroCheck | null;

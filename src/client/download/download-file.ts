@@ -9,6 +9,7 @@ import type { KeptRun, SinkPart } from '../ports.js';
 import { type Block, openBlock, type Transfer } from './block.js';
 import { LedgerChain } from './chunk-ledger.js';
 import { repair } from './damage.js';
+import { Demand } from './demand.js';
 import { WORD_BYTES } from './fetch.js';
 import { verifyClaims } from './held.js';
 import { chunkCheck, zeroCheck } from './known-chunks.js';
@@ -102,9 +103,11 @@ export function transferOf(options: DownloadOptions): Transfer {
 
 function transferFor(options: DownloadOptions): Omit<Transfer, 'onCopied'> {
   const { clock, signal, hasher, sink, knownChunkHashes } = options;
+  const scope = new Scope({ clock, signal, what: 'the download' });
+  const part = options.range === undefined && sink.positional ? (sink.part ?? null) : null;
   return {
     options,
-    scope: new Scope({ clock, signal, what: 'the download' }),
+    scope,
     budget: options.budget ?? new Budget({ capacityBytes: DEFAULT_DOWNLOAD_BUDGET_BYTES }),
     known: knownChunkHashes === undefined ? null : chunkCheck(knownChunkHashes),
     newTree: newTreeOf(options),
@@ -128,7 +131,8 @@ function transferFor(options: DownloadOptions): Omit<Transfer, 'onCopied'> {
     onNoted: null,
     seedNote: null,
     shownBytes: 0,
-    part: options.range === undefined && sink.positional ? (sink.part ?? null) : null,
+    part,
+    demand: part === null || options.concurrency !== undefined ? null : new Demand(scope),
     onProgress: options.onProgress,
     totalBytes: undefined,
     kept: [],

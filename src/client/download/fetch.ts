@@ -8,6 +8,7 @@ import {
 import type { PlannedFetch } from '../../plan/index.js';
 import type { ComputePool, DecodeResult, RangeReader, RangeSource } from '../ports.js';
 import { decodeRuns } from './decode.js';
+import type { Demand } from './demand.js';
 import { isDataFault, isExpiredUrl, isRangeRefusal, isWorkerLoss } from './faults.js';
 import type { PairSource, SlabPair } from './pairs.js';
 import { RangeLayout } from './range-layout.js';
@@ -21,6 +22,8 @@ export interface FetchContext {
   readonly pairs: PairSource;
   readonly urls: UrlBook;
   readonly scope: Scope;
+  /** Is told how fast connections are against the process; null: nobody wants to know. */
+  readonly demand: Demand | null;
   /** Tells when the records in a slab are passed on although there is room for more; null: never. */
   readonly flushClock: Pick<Clock, 'now'> | null;
   /** Checks and notes decoded runs, in this order for each range, before their bytes go anywhere. */
@@ -50,11 +53,13 @@ const MAX_REFETCHES = 1;
 const STEP_BYTES: number = 1 << 18;
 
 /**
- * With a clock, records are passed on after this time, if they are this many bytes: what a killed
- * process has received and not written is lost, and on a slow link a slab takes seconds to fill.
+ * With a clock, records are passed on after this time, if they are this many bytes, and at the latest
+ * when they are so many: what a killed process has received and not written is lost, and on a slow link a
+ * slab takes seconds to fill.
  */
-const FLUSH_MS = 20;
+const FLUSH_MS = 5;
 const LEAST_FLUSH_BYTES: number = 1 << 17;
+const MOST_FLUSH_BYTES: number = 1 << 20;
 
 /** The widest word that engines copy at a time. */
 export const WORD_BYTES = 8;
@@ -141,7 +146,7 @@ class Attempt {
   #slabSince = 0;
 
   constructor(job: Job) {
-    const { pool, scope, onDecoded, deliver } = job.context;
+    const { pool, scope, flushClock, onDecoded, deliver } = job.context;
     this.#job = job;
     this.#scope = scope.child();
     this.#walker = new RecordWalker(pool.slabBytes);
@@ -149,7 +154,7 @@ class Attempt {
     for (const layout of job.layouts) layout.restart();
     this.#decoding = ordered<Batch, DecodeResult>({
       scope: this.#scope,
-      limit: pool.slabCount,
+      limit: flushClock === null ? pool.slabCount : pool.threads + 1,
       run: ({ pair, runs }) => decodeRuns(pool, pair.value, runs),
       commit: (decoded, { pair, runs }) => {
         onDecoded(runs, decoded);
@@ -172,6 +177,7 @@ class Attempt {
       await scope.settled();
       throw scope.reason;
     } finally {
+      this.#job.context.demand?.left(this);
       this.#pair?.release();
     }
   }
@@ -218,9 +224,16 @@ class Attempt {
 
   /** The reader may still write when the attempt is over: it borrows the slab until it has settled. */
   #fill(reader: RangeReader, into: Uint8Array): Promise<number> {
+    const answered = this.#job.context.demand?.asked(this);
     const filling = reader.fill(into);
     const done = this.#pair?.borrow();
     if (done !== undefined) filling.then(done, done);
+    if (answered !== undefined) {
+      filling.then(
+        (count) => answered(count, into.length),
+        () => answered(0, into.length),
+      );
+    }
     return this.#scope.race(filling);
   }
 
@@ -266,9 +279,9 @@ class Attempt {
 
   #isDue(): boolean {
     const clock = this.#job.context.flushClock;
-    if (clock === null || this.#walker.position < LEAST_FLUSH_BYTES) return false;
-    const { runs } = this.#walker;
-    return runs.length > 0 && clock.now() - this.#slabSince >= FLUSH_MS;
+    const { runs, position } = this.#walker;
+    if (clock === null || position < LEAST_FLUSH_BYTES || runs.length === 0) return false;
+    return position >= MOST_FLUSH_BYTES || clock.now() - this.#slabSince >= FLUSH_MS;
   }
 
   /** Gives the records in the slab to the decoder; an unfinished one waits for the next slab. */

@@ -29,7 +29,11 @@ export async function verifyClaims(transfer: Transfer, part: SinkPart): Promise<
   const { options } = transfer;
   const { pool } = options;
   const claims = await transfer.scope.race(part.claims());
-  if (claims.length === 0) return [];
+  if (claims.length === 0) {
+    // There may be a part all the same: what is noted from here on has to be found by the next run.
+    await transfer.scope.race(part.settle());
+    return [];
+  }
   pool.expectBytes?.(claims.reduce((sum, run) => sum + run.sizeBytes, 0));
   const scope = transfer.scope.child();
   const noted = new RunJoiner(part);

@@ -1,6 +1,7 @@
 import { createMerkleTree, HASH_BYTES } from '../../hash/index.js';
 import type { KeptRun, SinkPart } from '../ports.js';
 import type { Transfer } from './block.js';
+import { Lanes } from './lanes.js';
 import type { Gap } from './seeds/take.js';
 
 /** Gaps up to this size are fetched side by side; a longer one, of more than a xorb, has ranges enough of its own. */
@@ -40,7 +41,7 @@ export async function transferRest(
   const last = gaps.pop() as Gap;
   const isSmall = ({ offset, end }: Gap): boolean => end - offset <= SMALL_GAP_BYTES;
   try {
-    await sideBySide(gaps.filter(isSmall), concurrency, (gap) => fetchGap(gap, 1));
+    await sideBySide(transfer, concurrency, gaps.filter(isSmall), (gap) => fetchGap(gap, 1));
     for (const gap of gaps) if (!isSmall(gap)) await fetchGap(gap, concurrency);
     const sizeBytes = await fetchGap(last, concurrency);
     return await isTheFile(transfer, part, noted, sizeBytes);
@@ -51,24 +52,18 @@ export async function transferRest(
 
 /** All are over, one way or the other, when it settles. @throws what the first failure threw */
 async function sideBySide<T>(
+  transfer: Transfer,
+  most: number,
   items: readonly T[],
-  limit: number,
   work: (item: T) => Promise<unknown>,
 ): Promise<void> {
-  let next = 0;
-  let failure: { readonly error: unknown } | null = null;
-  const lane = async (): Promise<void> => {
-    for (let item = items[next++]; item !== undefined; item = items[next++]) {
-      if (failure !== null) return;
-      try {
-        await work(item);
-      } catch (error) {
-        failure ??= { error };
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, lane));
-  if (failure !== null) throw (failure as { readonly error: unknown }).error;
+  const scope = transfer.scope.child();
+  // Their fetches are counted for the goodput.
+  const lanes = new Lanes({ scope, most, goodput: null, demand: transfer.demand }, items, work);
+  await scope.settled();
+  lanes.stop();
+  scope.check();
+  scope.close();
 }
 
 async function isTheFile(

@@ -5,6 +5,7 @@ import type { PlannedFetch } from '../../plan/index.js';
 import type { ChunkRun, DecodeResult } from '../ports.js';
 import type { Block, Transfer } from './block.js';
 import { type FetchContext, runFetch } from './fetch.js';
+import { Lanes } from './lanes.js';
 import { OrderedOutput } from './ordered-output.js';
 import { type Output, type OutputOptions, positionalOutput } from './output.js';
 import { freePairs, orderedPairs, type PairSource } from './pairs.js';
@@ -55,8 +56,12 @@ export async function runBlock(
   const context = contextOf({ transfer, block, scope, output, pairs }, options.rewrite);
   const windows = block.plan.windows.map((window) => options.rewrite ?? window.fetches);
   const jobs = windows.flatMap((fetches, window) => fetches.map((fetch) => ({ fetch, window })));
-  const stopLanes = runLanes(transfer, scope, options.concurrency, jobs, (job) =>
-    runFetch(job.fetch, job.window, context),
+  const { goodput, demand } = transfer;
+  const most = options.concurrency;
+  const lanes = new Lanes(
+    { scope, most, goodput, demand: most === 1 ? null : demand },
+    jobs,
+    (job) => runFetch(job.fetch, job.window, context),
   );
   // Whoever waits for all of the download waits for this part, too.
   const settled = transfer.scope.spawn(scope.settled());
@@ -70,49 +75,11 @@ export async function runBlock(
   } catch (error) {
     if (!isPaused) throw error;
   } finally {
-    stopLanes();
+    lanes.stop();
   }
   scope.close();
   const givenBytes = ordered?.givenBytes ?? block.plan.outputBytes;
   return { givenBytes, isPaused, taken };
-}
-
-/** As many jobs at a time as `most` and the goodput of the transfer allow. @returns ends the listening */
-function runLanes<T>(
-  { goodput }: Transfer,
-  scope: Scope,
-  most: number,
-  jobs: readonly T[],
-  run: (job: T) => Promise<void>,
-): () => void {
-  let next = 0;
-  let laneCount = 0;
-  const room = (): boolean => laneCount < Math.min(most, goodput?.limit ?? most);
-  const lane = async (): Promise<void> => {
-    try {
-      // The last lane stays, whatever the limit.
-      do {
-        const job = jobs[next++];
-        if (job === undefined) return;
-        goodput?.begun();
-        try {
-          await run(job);
-        } finally {
-          goodput?.ended();
-        }
-      } while (!scope.ended && laneCount <= Math.max(1, goodput?.limit ?? most));
-    } finally {
-      laneCount--;
-    }
-  };
-  const fill = (): void => {
-    while (next < jobs.length && !scope.ended && room()) {
-      laneCount++;
-      void scope.spawn(lane());
-    }
-  };
-  fill();
-  return goodput?.onMore(fill) ?? (() => {});
 }
 
 function outputOf(
@@ -173,6 +140,7 @@ function contextOf(
     pool: options.pool,
     pairs,
     scope,
+    demand: transfer.demand,
     // What is written is noted, so it should not wait long for its slab to be full.
     flushClock: part === null ? null : options.clock,
     urls: createUrlBook(block.reconstruction, block.ask),
