@@ -288,3 +288,8 @@ export function isOrbweaverError(error: unknown): error is OrbweaverError {
     Object.hasOwn(ERROR_CODES, error.code)
   );
 }
+
+/** What was thrown, as an error: anything can be thrown. */
+export function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

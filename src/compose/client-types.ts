@@ -70,8 +70,8 @@ export interface ClientOptions extends ComputeOptions {
    */
   readonly grants?: GrantPolicy | undefined;
   /**
-   * Requests of one transfer at a time, ranges or xorbs, as far as memory holds them. It is not changed
-   * then, whatever it moves. @default what moves the most bytes, from 8 (download) or 4 (upload) up to 32
+   * Requests of one transfer at a time, ranges or xorbs, as far as memory holds them, whether it is a file,
+   * a folder or an edit. It is not changed then, whatever it moves. @default what moves the most bytes, from 8 (download) or 4 (upload) up to 32
    */
   readonly concurrency?: number | undefined;
   /** Most bytes per second that all uploads together send; Infinity: no limit. @default none */

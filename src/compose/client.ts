@@ -145,8 +145,8 @@ export async function createClient(given: ClientOptions = {}): Promise<Orbweaver
 
   const client: OrbweaverClient = {
     ...folderMethods({
-      uploads: () => ({ cas: needCas(), pool, cache, placement, state }),
-      downloads: () => ({ cas: needCas(), pool, budget, state }),
+      uploads: () => ({ cas: needCas(), pool, cache, placement, state, concurrency }),
+      downloads: () => ({ cas: needCas(), pool, budget, state, concurrency }),
     }),
     threads: pool.threads,
     tier: pool.kernels.tier,
@@ -192,22 +192,22 @@ export async function createClient(given: ClientOptions = {}): Promise<Orbweaver
       return pass;
     },
     edit: async (fileHash, splices, editOptions = {}) => {
-      const parts = { cas: needCas(), pool, budget, placement, state };
+      const parts = { cas: needCas(), pool, budget, placement, state, concurrency };
       const { runEdit } = await import('./edit.js');
       return runEdit(parts, fileHash, splices, editOptions);
     },
     append: async (fileHash, input, editOptions = {}) => {
-      const parts = { cas: needCas(), pool, budget, placement, state };
+      const parts = { cas: needCas(), pool, budget, placement, state, concurrency };
       const { runEdit } = await import('./edit.js');
       return runEdit(parts, fileHash, [{ offset: 'end', insert: input }], editOptions);
     },
     downloadZip: async (entries, zipOptions) => {
-      const parts = { cas: needCas(), pool, budget };
+      const parts = { cas: needCas(), pool, budget, concurrency };
       const { runZipDownload } = await import('./download.js');
       return runZipDownload(parts, entries, zipOptions);
     },
     open: async (fileHash, openOptions) => {
-      const parts = { cas: needCas(), pool, budget };
+      const parts = { cas: needCas(), pool, budget, concurrency };
       const { openFile } = await import('./remote-file.js');
       const stream = (offset: number, end: number, signal: AbortSignal): Readable =>
         client.stream(fileHash, { offset, length: end - offset, signal });

@@ -65,7 +65,14 @@ const SPLICE_RULES: OptionRules<ClientSplice> = {
 
 /** Changes a stored file. @throws what `OrbweaverClient.edit` does */
 export async function runEdit(
-  { cas, pool, budget, placement, state }: DownloadParts & { readonly placement: PlacementName },
+  {
+    cas,
+    pool,
+    budget,
+    placement,
+    state,
+    concurrency,
+  }: DownloadParts & { readonly placement: PlacementName },
   fileHash: string,
   splices: readonly ClientSplice[],
   options: ClientEditOptions,
@@ -85,6 +92,7 @@ export async function runEdit(
     cas,
     pool,
     budget,
+    concurrency,
     hasher: pool.kernels.hasher,
     clock: SYSTEM_CLOCK,
     fileHash: hash,
@@ -95,7 +103,7 @@ export async function runEdit(
     })),
     signal: options.signal,
     onProgress: options.onProgress,
-    upload: { placement: PLACEMENTS[placement]() },
+    upload: { placement: PLACEMENTS[placement](), sendConcurrency: concurrency },
   };
   let summary: EditSummary;
   try {

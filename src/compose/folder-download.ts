@@ -1,7 +1,5 @@
 import { statfs } from 'node:fs/promises';
-import { type BatchFile, downloadBatch, downloadFile } from '../client/downloads.js';
-import { ERROR_CODES, type ErrorCode, isOrbweaverError, OrbweaverError } from '../errors.js';
-import { Budget } from '../flow/index.js';
+import { isOrbweaverError, OrbweaverError } from '../errors.js';
 import type {
   DirectoryEntry,
   FileEntry,
@@ -9,11 +7,11 @@ import type {
   ManifestTotals,
   NameRules,
 } from '../folder/index.js';
-import { MerkleHash } from '../hash/index.js';
 import { openRestoreTree, type RestoreTree, type Spool } from '../io/index.js';
-import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { DownloadParts } from './download.js';
 import type { DownloadMemory } from './download-memory.js';
+import { EntryFailures } from './entry-failures.js';
+import { FolderFetcher, inLanes } from './folder-fetch.js';
 import { checkSpool, fetchManifest, readSpool } from './folder-manifest.js';
 import type { FailedEntry, FolderDownloadOptions, FolderDownloadResult } from './folder-types.js';
 import { isPresent } from './present-files.js';
@@ -28,34 +26,8 @@ const BATCH_FILES = 1000;
 /** Entries of a batch; more of them than files, where many have the same content. */
 const BATCH_ENTRIES = 4000;
 
-/** Batches and large files under way. Each holds at most {@link BATCH_BYTES} and its slabs. */
-const JOBS = 4;
-
-/** Files that are written, or looked at, at once. */
-const WRITES = 16;
-
 /** Small files that may be there are looked at together. */
 const LOOKED_AT = 256;
-
-/** Failures of the server in a row, after which it is not asked for the next file any more. */
-const MANY_SERVER_ERRORS = 8;
-
-/** What can be the matter with one file while the others are well. */
-const OF_ONE_FILE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'NOT_FOUND',
-  'INTEGRITY',
-  'SIZE_MISMATCH',
-  'CHECKSUM_MISMATCH',
-  'FORMAT_INVALID',
-  'TRUNCATED',
-  'LIMIT_EXCEEDED',
-  'UNSUPPORTED',
-  'PROTOCOL',
-  'REJECTED',
-  'SERVER_ERROR',
-  'OUTPUT_UNWRITABLE',
-  'STORAGE_FAILED',
-]);
 
 /**
  * Restores a folder in three passes over its manifest, which lies on this disk by then:
@@ -139,7 +111,7 @@ interface RestoreParts {
 type Batch = Map<string, FileEntry[]>;
 
 class Restore {
-  readonly failed: FailedEntry[] = [];
+  readonly #failures = new EntryFailures(() => this.#fatal !== null);
   readonly counters = {
     fileCount: 0,
     folderCount: 0,
@@ -152,7 +124,7 @@ class Restore {
     requestCount: 0,
   };
   readonly #parts: DownloadParts;
-  readonly #budget: Budget;
+  readonly #fetcher: FolderFetcher;
   readonly #tree: RestoreTree;
   readonly #options: FolderDownloadOptions;
   readonly #totals: ManifestTotals;
@@ -161,7 +133,6 @@ class Restore {
   readonly #jobs = new Set<Promise<void>>();
   #onProgress: FolderDownloadOptions['onProgress'];
   #fatal: { readonly error: unknown } | null = null;
-  #serverErrors = 0;
   #batch: Batch = new Map();
   #batchBytes = 0;
   #batchEntries = 0;
@@ -174,13 +145,25 @@ class Restore {
 
   constructor({ parts, tree, options, totals, memory }: RestoreParts) {
     this.#parts = parts;
-    this.#budget = parts.budget ?? new Budget({ capacityBytes: 32 * 1024 * 1024 });
     this.#tree = tree;
     this.#options = options;
     this.#totals = totals;
     this.#memory = memory;
     this.#onProgress = options.onProgress;
     if (tree.isNew) this.#fresh = '';
+    this.#fetcher = new FolderFetcher({
+      parts,
+      tree,
+      signal: this.#abort.signal,
+      counters: this.counters,
+      attempt: (entry, run) => this.#attempt(entry, run),
+      done: (entry) => this.#done(entry),
+    });
+  }
+
+  /** What could not be restored. */
+  get failed(): readonly FailedEntry[] {
+    return this.#failures.list;
   }
 
   async run(spool: Spool, rules: NameRules): Promise<void> {
@@ -227,7 +210,7 @@ class Restore {
     } else if (entry.sizeBytes > SMALL_FILE_BYTES) {
       const isFresh = this.#isFresh(entry);
       await this.#start(async () => {
-        if (isFresh || !(await this.#isThere(entry))) await this.#single(entry);
+        if (isFresh || !(await this.#isThere(entry))) await this.#fetcher.single(entry);
       });
     } else if (this.#isFresh(entry)) await this.#addToBatch(entry);
     else {
@@ -245,7 +228,7 @@ class Restore {
     const entries = this.#doubtful;
     this.#doubtful = [];
     const isThere = new Set<FileEntry>();
-    await this.#inLanes(entries, async (entry) => {
+    await inLanes(entries, this.#abort.signal, async (entry) => {
       if (await this.#isThere(entry)) isThere.add(entry);
     });
     if (this.#fatal !== null) return;
@@ -299,12 +282,12 @@ class Restore {
     this.#batch = new Map();
     this.#batchBytes = 0;
     this.#batchEntries = 0;
-    if (groups.length > 0) await this.#start(() => this.#many(groups));
+    if (groups.length > 0) await this.#start(() => this.#fetcher.many(groups));
   }
 
   /** Begins a job when there is room for it. */
   async #start(run: () => Promise<void>): Promise<void> {
-    while (this.#jobs.size >= JOBS) await Promise.race(this.#jobs);
+    while (this.#jobs.size >= this.#fetcher.jobs) await Promise.race(this.#jobs);
     if (this.#fatal !== null) return;
     const job = run()
       .catch((error: unknown) => this.#end(error))
@@ -312,137 +295,8 @@ class Restore {
     this.#jobs.add(job);
   }
 
-  /**
-   * Small files together. What fails for all of them is tried with half of them, down to the one that is to
-   * blame.
-   */
-  async #many(groups: readonly FileEntry[][]): Promise<void> {
-    const empty = groups.filter(([first]) => first?.sizeBytes === 0);
-    await this.#writeAll(empty.flat(), () => new Uint8Array(0));
-    const wanted = groups.filter(([first]) => first?.sizeBytes !== 0);
-    // A manifest may lie about sizes: the same content with two of them is one that is wrong.
-    const alike = wanted.filter((group) =>
-      group.every((each) => each.sizeBytes === group[0]?.sizeBytes),
-    );
-    for (const group of wanted) {
-      if (!alike.includes(group)) for (const entry of group) await this.#single(entry);
-    }
-    if (alike.length > 0) await this.#fetchMany(alike);
-  }
-
-  async #fetchMany(groups: readonly FileEntry[][]): Promise<void> {
-    const { cas, pool } = this.#parts;
-    const files = groups.map(([first]): BatchFile => {
-      const { fileHash, sizeBytes } = first as FileEntry;
-      return { fileHash: MerkleHash.parse(fileHash), sizeBytes };
-    });
-    if (groups.length === 1) {
-      for (const entry of groups[0] as FileEntry[]) await this.#single(entry);
-      return;
-    }
-    let contents: readonly (Uint8Array | OrbweaverError)[];
-    try {
-      const batch = await downloadBatch({
-        cas,
-        pool,
-        hasher: pool.kernels.hasher,
-        clock: SYSTEM_CLOCK,
-        files,
-        budget: this.#budget,
-        signal: this.#abort.signal,
-      });
-      contents = batch.contents;
-      this.counters.fetchedBytes += batch.fetchedBytes;
-      this.counters.requestCount += batch.requestCount;
-    } catch (error) {
-      if (this.#fatal !== null || !isOfOneFile(error)) throw error;
-      const half = Math.ceil(groups.length / 2);
-      await this.#fetchMany(groups.slice(0, half));
-      await this.#fetchMany(groups.slice(half));
-      return;
-    }
-    const bytesOf = new Map(files.map(({ fileHash }, i) => [fileHash.toString(), contents[i]]));
-    const wrong = groups.filter((_, i) => !(contents[i] instanceof Uint8Array));
-    const right = groups.filter((_, i) => contents[i] instanceof Uint8Array);
-    await this.#writeAll(right.flat(), ({ fileHash }) => bytesOf.get(fileHash) as Uint8Array);
-    // Alone they are looked at more closely, and mended where the damage was on the way.
-    for (const entry of wrong.flat()) await this.#single(entry);
-  }
-
-  async #writeAll(
-    entries: readonly FileEntry[],
-    bytesOf: (entry: FileEntry) => Uint8Array,
-  ): Promise<void> {
-    await this.#inLanes(entries, async (entry) => {
-      const made = await this.#attempt(entry, () => this.#tree.writeFile(entry, bytesOf(entry)));
-      if (made) this.#done(entry);
-    });
-  }
-
-  async #inLanes(
-    entries: readonly FileEntry[],
-    run: (entry: FileEntry) => Promise<void>,
-  ): Promise<void> {
-    let next = 0;
-    const lane = async (): Promise<void> => {
-      for (let entry = entries[next++]; entry !== undefined; entry = entries[next++]) {
-        if (this.#fatal !== null) return;
-        await run(entry);
-      }
-    };
-    await Promise.all(Array.from({ length: Math.min(WRITES, entries.length) }, lane));
-  }
-
-  async #single(entry: FileEntry): Promise<void> {
-    const { cas, pool } = this.#parts;
-    const made = await this.#attempt(entry, async () => {
-      const sink = this.#tree.fileSink(entry);
-      const { fetchedBytes, requestCount, resumedBytes } = await downloadFile({
-        cas,
-        pool,
-        budget: this.#budget,
-        clock: SYSTEM_CLOCK,
-        hasher: pool.kernels.hasher,
-        fileHash: MerkleHash.parse(entry.fileHash),
-        sink: {
-          ...sink,
-          async prepare(sizeBytes) {
-            if (sizeBytes > entry.sizeBytes) throw otherSize(entry, sizeBytes);
-            await sink.prepare?.(sizeBytes);
-          },
-          async commit(sizeBytes) {
-            if (sizeBytes !== entry.sizeBytes) throw otherSize(entry, sizeBytes);
-            await sink.commit(sizeBytes);
-          },
-        },
-        signal: this.#abort.signal,
-      });
-      this.counters.fetchedBytes += fetchedBytes;
-      this.counters.requestCount += requestCount;
-      this.counters.resumedBytes += resumedBytes;
-    });
-    if (made) this.#done(entry);
-  }
-
-  /** Runs what concerns one entry. False: it failed, which is noted. @throws what concerns all of them */
-  async #attempt(entry: FolderEntry, run: () => Promise<void>): Promise<boolean> {
-    try {
-      await run();
-      this.#serverErrors = 0;
-      return true;
-    } catch (error) {
-      if (this.#fatal !== null || !isOfOneFile(error)) throw error;
-      const { code, message, hint } = error;
-      if (code === 'SERVER_ERROR' && ++this.#serverErrors >= MANY_SERVER_ERRORS) throw error;
-      this.failed.push({
-        path: entry.path,
-        code,
-        message,
-        hint,
-        exitCode: ERROR_CODES[code].exitCode,
-      });
-      return false;
-    }
+  #attempt(entry: FolderEntry, run: () => Promise<void>): Promise<boolean> {
+    return this.#failures.attempt(entry, run);
   }
 
   #done({ sizeBytes }: FileEntry): void {
@@ -467,7 +321,7 @@ class Restore {
 
   /** From the inside out: whatever is done in a folder changes its time, and its rights may forbid it. */
   async #finishFolders(spool: Spool, rules: NameRules): Promise<void> {
-    const lost = new Set(this.failed.map(({ path }) => path));
+    const lost = new Set(this.#failures.list.map(({ path }) => path));
     const open: DirectoryEntry[] = [];
     /** Of a folder that is not there; no path begins with a slash. */
     let skipped = '/';
@@ -498,13 +352,4 @@ class Restore {
       ? new OrbweaverError('ABORTED', 'the download was cancelled', {}, error)
       : error;
   }
-}
-
-function isOfOneFile(error: unknown): error is OrbweaverError {
-  return isOrbweaverError(error) && OF_ONE_FILE.has(error.code);
-}
-
-function otherSize({ path, sizeBytes }: FileEntry, got: number): OrbweaverError {
-  const message = `"${path}" expected ${sizeBytes} bytes, as the manifest says, got ${got}`;
-  return new OrbweaverError('SIZE_MISMATCH', message, { path, expected: sizeBytes, got });
 }

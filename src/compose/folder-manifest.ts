@@ -27,7 +27,7 @@ export interface FetchedManifest {
  * @throws OrbweaverError `FORMAT_INVALID` for another file, `LIMIT_EXCEEDED`, what `downloadFile` throws
  */
 export async function fetchManifest(
-  { cas, pool, budget }: DownloadParts,
+  { cas, pool, budget, concurrency }: DownloadParts,
   manifestHash: string,
   signal: AbortSignal | undefined,
 ): Promise<FetchedManifest> {
@@ -46,6 +46,7 @@ export async function fetchManifest(
       cas,
       pool,
       budget,
+      concurrency,
       clock: SYSTEM_CLOCK,
       hasher: pool.kernels.hasher,
       fileHash: MerkleHash.parse(manifestHash),

@@ -82,7 +82,7 @@ export interface OpenParts extends DownloadParts {
 
 /** Opens a stored file. @throws what `OrbweaverClient.open` does */
 export async function openFile(
-  { cas, pool, budget, stream }: OpenParts,
+  { cas, pool, budget, stream, concurrency }: OpenParts,
   hash: string,
   options: OpenOptions = {},
 ): Promise<RemoteFile> {
@@ -100,6 +100,7 @@ export async function openFile(
     cas,
     pool,
     budget,
+    concurrency,
     hasher: pool.kernels.hasher,
     clock: SYSTEM_CLOCK,
     fileHash,

@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { JournalEntry, Journals, Source, TransferJournal } from '../client/ports.js';
 import type { DigestName } from '../digests/index.js';
+import { asError } from '../errors.js';
 import { Budget, RateLimit } from '../flow/index.js';
 import type { Exchange } from '../http/index.js';
 import { createJournals } from '../io/index.js';
@@ -172,8 +173,4 @@ async function journalFor(journals: Journals, facts: JournalEntry): Promise<Tran
     if (journal !== null) return journal;
   }
   return journals.create(facts);
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
 }

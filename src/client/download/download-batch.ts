@@ -80,6 +80,7 @@ export async function downloadBatch(options: BatchOptions): Promise<BatchSummary
     fileHash: (files[0] as BatchFile).fileHash,
     sink: arraySink(output),
     budget,
+    concurrency: options.concurrency,
     signal,
   });
   const { scope } = transfer;
@@ -122,7 +123,7 @@ export async function downloadBatch(options: BatchOptions): Promise<BatchSummary
 
 /** One response for all, or one for each where the store has no batches. */
 async function askForAll(
-  { cas, files }: BatchOptions,
+  { cas, files, concurrency = SINGLE_CONCURRENCY }: BatchOptions,
   scope: Scope,
   onRequest: () => void,
 ): Promise<BatchReconstruction> {
@@ -146,7 +147,9 @@ async function askForAll(
       parts[i] = part;
     }
   };
-  await Promise.all(Array.from({ length: Math.min(SINGLE_CONCURRENCY, hashes.length) }, lane));
+  await Promise.all(
+    Array.from({ length: Math.min(SINGLE_CONCURRENCY, concurrency, hashes.length) }, lane),
+  );
   return {
     reconstruction: {
       offsetIntoFirstTerm: 0,

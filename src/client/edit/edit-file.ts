@@ -261,9 +261,9 @@ class Edit {
   }
 
   #oldParts(): OldBytesParts & Pick<EditFileOptions, 'cas'> {
-    const { cas, pool, hasher, clock, fileHash, budget } = this.#options;
+    const { cas, pool, hasher, clock, fileHash, budget, concurrency } = this.#options;
     return {
-      ...{ cas, pool, hasher, clock, fileHash, budget },
+      ...{ cas, pool, hasher, clock, fileHash, budget, concurrency },
       onFetched: (bytes: number) => {
         this.#readBytes += bytes;
       },

@@ -26,7 +26,11 @@ export interface EditFileOptions {
   readonly onProgress?: ((progress: UploadProgress) => void) | undefined;
   /** What reconstructions and lists of chunks are counted in. */
   readonly budget?: Budget | undefined;
-  readonly upload?: Pick<UploadOptions, 'placement' | 'xorbMaxBytes'> | undefined;
+  /** Ranges asked for at a time. @default what moves the most bytes */
+  readonly concurrency?: number | undefined;
+  readonly upload?:
+    | Pick<UploadOptions, 'placement' | 'xorbMaxBytes' | 'sendConcurrency'>
+    | undefined;
   /** Remembers what is acknowledged, and what an earlier run had acknowledged. @default nothing is remembered */
   readonly memory?: EditMemory | undefined;
 }

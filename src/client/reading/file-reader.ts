@@ -14,6 +14,8 @@ export interface FileReaderOptions {
   readonly hasher: Hasher;
   readonly clock: Clock;
   readonly budget: Budget;
+  /** Ranges that one fetch asks for at a time. @default what moves the most bytes */
+  readonly concurrency?: number | undefined;
   readonly fileHash: MerkleHash;
   readonly sizeBytes: number;
   /** Bytes that are kept of what was read last. */
@@ -198,13 +200,13 @@ export class FileReader {
   }
 
   async #download({ reconstruction, toldStart, start, end }: Located, scope: Scope): Promise<Span> {
-    const { cas, pool, hasher, clock, budget, fileHash, sizeBytes, createSink, verifyRange } =
-      this.#options;
+    const { cas, pool, hasher, clock, budget, concurrency, fileHash, sizeBytes } = this.#options;
+    const { createSink, verifyRange } = this.#options;
     let told: Reconstruction | null = { ...reconstruction, offsetIntoFirstTerm: start - toldStart };
     const sink = createSink();
     const isWhole = start === 0 && end === sizeBytes;
     const range = isWhole ? undefined : { offset: start, length: end - start };
-    const parts = { pool, hasher, clock, budget, fileHash, sink, range };
+    const parts = { pool, hasher, clock, budget, concurrency, fileHash, sink, range };
     if (!isWhole && verifyRange !== 'off') {
       // With the chunks around it: more than what was told of is needed.
       const { verified } = await scope.call((signal) =>

@@ -1,5 +1,5 @@
 import type { Source, TransferJournal } from '../../client/ports.js';
-import { isOrbweaverError } from '../../errors.js';
+import { asError, isOrbweaverError } from '../../errors.js';
 import { classOf } from './errors.js';
 import { compareEvidence } from './evidence.js';
 import type {
@@ -190,8 +190,4 @@ export async function cancelTransfer(
   if (outcome !== 'too-late') await journal.drop();
   else await journal.close();
   return outcome;
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
 }

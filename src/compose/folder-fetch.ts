@@ -1,0 +1,168 @@
+import { type BatchFile, downloadBatch, downloadFile } from '../client/downloads.js';
+import { OrbweaverError } from '../errors.js';
+import { Budget } from '../flow/index.js';
+import type { FileEntry, FolderEntry } from '../folder/index.js';
+import { MerkleHash } from '../hash/index.js';
+import type { RestoreTree } from '../io/index.js';
+import { SYSTEM_CLOCK } from '../platform/index.js';
+import type { DownloadParts } from './download.js';
+import { isOfOneFile } from './entry-failures.js';
+
+/** Files that are written, or looked at, at once. */
+const WRITES = 16;
+
+/** Most fetches under way: batches, and large files. */
+const JOBS = 4;
+
+/** What fetching works on. */
+export interface FetchWorld {
+  readonly parts: DownloadParts;
+  readonly tree: RestoreTree;
+  /** Ends when nothing more is to be written. */
+  readonly signal: AbortSignal;
+  readonly counters: { fetchedBytes: number; requestCount: number; resumedBytes: number };
+  /** Runs what concerns one entry. False: it failed. @throws what concerns all of them */
+  readonly attempt: (entry: FolderEntry, run: () => Promise<void>) => Promise<boolean>;
+  /** A file is there. */
+  readonly done: (entry: FileEntry) => void;
+}
+
+/** Fetches files of a folder into their places, small ones many at a time. */
+export class FolderFetcher {
+  readonly #world: FetchWorld;
+  readonly #budget: Budget;
+  readonly #concurrency: number | undefined;
+  /** Fetches that may run side by side: with a fixed number of requests no more than that. */
+  readonly jobs: number;
+
+  constructor(world: FetchWorld) {
+    const { budget, concurrency } = world.parts;
+    this.#world = world;
+    this.#budget = budget ?? new Budget({ capacityBytes: 32 * 1024 * 1024 });
+    this.jobs = Math.min(JOBS, concurrency ?? JOBS);
+    this.#concurrency = concurrency === undefined ? undefined : Math.floor(concurrency / this.jobs);
+  }
+
+  /**
+   * Small files together. What fails for all of them is tried with half of them, down to the one that is to
+   * blame.
+   */
+  async many(groups: readonly FileEntry[][]): Promise<void> {
+    const empty = groups.filter(([first]) => first?.sizeBytes === 0);
+    await this.#writeAll(empty.flat(), () => new Uint8Array(0));
+    const wanted = groups.filter(([first]) => first?.sizeBytes !== 0);
+    // A manifest may lie about sizes: the same content with two of them is one that is wrong.
+    const alike = wanted.filter((group) =>
+      group.every((each) => each.sizeBytes === group[0]?.sizeBytes),
+    );
+    for (const group of wanted) {
+      if (!alike.includes(group)) for (const entry of group) await this.single(entry);
+    }
+    if (alike.length > 0) await this.#fetchMany(alike);
+  }
+
+  async #fetchMany(groups: readonly FileEntry[][]): Promise<void> {
+    const { cas, pool } = this.#world.parts;
+    const files = groups.map(([first]): BatchFile => {
+      const { fileHash, sizeBytes } = first as FileEntry;
+      return { fileHash: MerkleHash.parse(fileHash), sizeBytes };
+    });
+    if (groups.length === 1) {
+      for (const entry of groups[0] as FileEntry[]) await this.single(entry);
+      return;
+    }
+    let contents: readonly (Uint8Array | OrbweaverError)[];
+    try {
+      const batch = await downloadBatch({
+        cas,
+        pool,
+        hasher: pool.kernels.hasher,
+        clock: SYSTEM_CLOCK,
+        files,
+        budget: this.#budget,
+        concurrency: this.#concurrency,
+        signal: this.#world.signal,
+      });
+      contents = batch.contents;
+      this.#world.counters.fetchedBytes += batch.fetchedBytes;
+      this.#world.counters.requestCount += batch.requestCount;
+    } catch (error) {
+      if (this.#world.signal.aborted || !isOfOneFile(error)) throw error;
+      const half = Math.ceil(groups.length / 2);
+      await this.#fetchMany(groups.slice(0, half));
+      await this.#fetchMany(groups.slice(half));
+      return;
+    }
+    const bytesOf = new Map(files.map(({ fileHash }, i) => [fileHash.toString(), contents[i]]));
+    const wrong = groups.filter((_, i) => !(contents[i] instanceof Uint8Array));
+    const right = groups.filter((_, i) => contents[i] instanceof Uint8Array);
+    await this.#writeAll(right.flat(), ({ fileHash }) => bytesOf.get(fileHash) as Uint8Array);
+    // Alone they are looked at more closely, and mended where the damage was on the way.
+    for (const entry of wrong.flat()) await this.single(entry);
+  }
+
+  async #writeAll(
+    entries: readonly FileEntry[],
+    bytesOf: (entry: FileEntry) => Uint8Array,
+  ): Promise<void> {
+    await inLanes(entries, this.#world.signal, async (entry) => {
+      const made = await this.#world.attempt(entry, () =>
+        this.#world.tree.writeFile(entry, bytesOf(entry)),
+      );
+      if (made) this.#world.done(entry);
+    });
+  }
+
+  async single(entry: FileEntry): Promise<void> {
+    const { cas, pool } = this.#world.parts;
+    const made = await this.#world.attempt(entry, async () => {
+      const sink = this.#world.tree.fileSink(entry);
+      const { fetchedBytes, requestCount, resumedBytes } = await downloadFile({
+        cas,
+        pool,
+        budget: this.#budget,
+        concurrency: this.#concurrency,
+        clock: SYSTEM_CLOCK,
+        hasher: pool.kernels.hasher,
+        fileHash: MerkleHash.parse(entry.fileHash),
+        sink: {
+          ...sink,
+          async prepare(sizeBytes) {
+            if (sizeBytes > entry.sizeBytes) throw otherSize(entry, sizeBytes);
+            await sink.prepare?.(sizeBytes);
+          },
+          async commit(sizeBytes) {
+            if (sizeBytes !== entry.sizeBytes) throw otherSize(entry, sizeBytes);
+            await sink.commit(sizeBytes);
+          },
+        },
+        signal: this.#world.signal,
+      });
+      this.#world.counters.fetchedBytes += fetchedBytes;
+      this.#world.counters.requestCount += requestCount;
+      this.#world.counters.resumedBytes += resumedBytes;
+    });
+    if (made) this.#world.done(entry);
+  }
+}
+
+/** Some at a time, until the signal ends. */
+export async function inLanes(
+  entries: readonly FileEntry[],
+  signal: AbortSignal,
+  run: (entry: FileEntry) => Promise<void>,
+): Promise<void> {
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    for (let entry = entries[next++]; entry !== undefined; entry = entries[next++]) {
+      if (signal.aborted) return;
+      await run(entry);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(WRITES, entries.length) }, lane));
+}
+
+function otherSize({ path, sizeBytes }: FileEntry, got: number): OrbweaverError {
+  const message = `"${path}" expected ${sizeBytes} bytes, as the manifest says, got ${got}`;
+  return new OrbweaverError('SIZE_MISMATCH', message, { path, expected: sizeBytes, got });
+}
