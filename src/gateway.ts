@@ -15,4 +15,5 @@ export {
 export type { ComputeOptions } from './compose/options.js';
 export { exportToArchive, importFromArchive } from './compose/store-archive.js';
 export type { TlsFiles } from './compose/tls-files.js';
+export { readUiPage } from './compose/ui-page.js';
 export * from './gateway/index.js';

@@ -20,6 +20,7 @@ import {
   type RateLimitOptions,
   type S3Options,
   type TokenScope,
+  type UiPage,
 } from '../gateway/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import { createHubEngine } from './hub-engine.js';
@@ -160,7 +161,7 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
   const half = maxMemory === undefined ? undefined : Math.floor(maxMemory / 2);
   const given = givenTokens(options);
   const tls = options.tls === undefined ? undefined : await readTls(options.tls);
-  const ui = options.ui === true ? await readUiPage() : undefined;
+  const ui = options.ui === true ? await uiPageOf(options) : undefined;
   await checkListen({ host: options.host, port: options.port });
   const store = await openStore(options.data, { sync: options.sync, s3: options.s3 });
   const { state, detail } = (await store.check?.()) ?? { state: 'ok', detail: '' };
@@ -240,6 +241,13 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
     await closeAll();
     throw error;
   }
+}
+
+/** With a bucket whose URLs clients are given, the page may talk to that as well. */
+async function uiPageOf({ s3 }: StartGatewayOptions): Promise<UiPage> {
+  const bucket = s3?.publicUrl ?? s3?.endpoint;
+  const isUrl = bucket !== undefined && URL.canParse(bucket);
+  return { ...(await readUiPage()), connect: isUrl ? [new URL(bucket).origin] : [] };
 }
 
 /** Who stores what comes from upstream; its token never leaves the process. */

@@ -7,8 +7,12 @@ import type { UiPage } from '../gateway/index.js';
 /** Where the build puts the page: beside this file's folder in the package, or in `dist` of a checkout. */
 const PLACES = ['../ui/', '../../dist/ui/'];
 
+/** `orbweaver/browser` and its parts, which the page loads from beside itself. */
+const ENGINE_FILE = /^browser(?:-[\w-]+)?\.js$/;
+
 /**
- * The files of the operator's page, in memory (some 200 kB).
+ * The files of the operator's page and of the engine that it uploads with, in memory, for `ui` of
+ * `createGateway`.
  * @throws OrbweaverError `INPUT_UNREADABLE` when they are not there
  */
 export async function readUiPage(): Promise<UiPage> {
@@ -16,9 +20,14 @@ export async function readUiPage(): Promise<UiPage> {
     const folder = fileURLToPath(new URL(place, import.meta.url));
     const paths = await filesBelow(folder);
     if (!paths.includes('index.html')) continue;
-    const files = paths.map(async (path) => ({
+    const engine = (await readdir(join(folder, '..'))).filter((name) => ENGINE_FILE.test(name));
+    const wanted = [
+      ...paths.map((path) => [path, join(folder, path)] as const),
+      ...engine.map((name) => [`engine/${name}`, join(folder, '..', name)] as const),
+    ];
+    const files = wanted.map(async ([path, file]) => ({
       path,
-      bytes: new Uint8Array(await readFile(join(folder, path))),
+      bytes: new Uint8Array(await readFile(file)),
     }));
     return { files: await Promise.all(files) };
   }

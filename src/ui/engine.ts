@@ -1,55 +1,71 @@
-import { messageOf } from './api.js';
-import type { PickedFile } from './picked.js';
-import { uploadWhole } from './plain-upload.js';
-import type { RepoName } from './route.js';
-import type { FileFailure } from './tasks.js';
+import { BASE } from './api.js';
+import { session } from './session.js';
 
-/** What was sent: enough for the line of a commit. */
-export interface StoredFile {
-  readonly path: string;
-  readonly sha256: string;
-  readonly sizeBytes: number;
-}
-
-/** Sends files, one way or the other. */
-export interface Sender {
-  /** In words, for the list of tasks. */
-  readonly how: string;
-  /** `onBytes` is told what of all these files is done. */
-  send(
-    files: readonly PickedFile[],
-    options: { readonly signal: AbortSignal; readonly onBytes: (bytes: number) => void },
-  ): Promise<{ readonly stored: readonly StoredFile[]; readonly failed: readonly FileFailure[] }>;
+/**
+ * The engine of this package in the page (`orbweaver/browser`): it cuts, hashes and compresses in web workers,
+ * sends only chunks that the store does not have, and checks what it fetches. The gateway serves it beside
+ * the page; it is loaded with the first transfer. This is the part of it that the page uses.
+ */
+export interface Engine {
+  upload(
+    inputs: readonly { readonly name: string; readonly data: Blob }[],
+    options: {
+      readonly sha256: boolean;
+      readonly signal: AbortSignal;
+      readonly onProgress: (progress: EngineUploadProgress) => void;
+    },
+  ): Promise<EngineUploadResult>;
+  download(
+    fileHash: string,
+    options: {
+      readonly to: FileSystemFileHandle;
+      readonly signal: AbortSignal;
+      readonly onProgress: (progress: { readonly writtenBytes: number }) => void;
+    },
+  ): Promise<unknown>;
   close(): Promise<void>;
 }
 
-export async function createSender(repo: RepoName): Promise<Sender> {
-  return plainSender(repo);
+export interface EngineUploadProgress {
+  readonly readBytes: number;
+  readonly newBytes: number;
+  readonly dedupedBytes: number;
+  readonly sentBytes: number;
 }
 
-function plainSender(repo: RepoName): Sender {
-  return {
-    how: 'sending whole files',
-    async send(files, { signal, onBytes }) {
-      const stored: StoredFile[] = [];
-      const failed: FileFailure[] = [];
-      let done = 0;
-      for (const { path, file } of files) {
-        const before = done;
-        try {
-          const sha256 = await uploadWhole(repo, file, {
-            ...{ signal, onBytes: (bytes: number) => onBytes(before + bytes) },
-          });
-          stored.push({ path, sha256, sizeBytes: file.size });
-        } catch (error) {
-          if (signal.aborted) throw error;
-          failed.push({ path, message: messageOf(error) });
-        }
-        done = before + file.size;
-        onBytes(done);
-      }
-      return { stored, failed };
-    },
-    close: async () => undefined,
-  };
+export interface EngineUploadResult {
+  readonly files: readonly {
+    readonly path: string;
+    readonly sha256: string | null;
+    readonly sizeBytes: number;
+  }[];
+  readonly failed: readonly { readonly path: string; readonly message: string }[];
+  /** Serialized bytes of what was sent. */
+  readonly xorbBytes: number;
+}
+
+interface EngineModule {
+  createClient(options: {
+    readonly endpoint: string;
+    readonly token: string;
+    readonly grants: 'never';
+  }): Promise<Engine>;
+}
+
+/** A client for one transfer; null: this browser has no workers of the kind, or no WebAssembly. */
+export async function openEngine(): Promise<Engine | null> {
+  try {
+    const module = (await import(
+      new URL('engine/browser.js', document.baseURI).href
+    )) as EngineModule;
+    return await module.createClient({
+      endpoint: BASE.replace(/\/$/, ''),
+      token: session.get()?.token ?? '',
+      // Another host than this gateway is more than the page may talk to.
+      grants: 'never',
+    });
+  } catch (error) {
+    console.info('the engine does not run here:', error);
+    return null;
+  }
 }

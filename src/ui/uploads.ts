@@ -1,9 +1,9 @@
 import { ApiError, messageOf } from './api.js';
-import { createSender, type StoredFile } from './engine.js';
 import { plural } from './format.js';
 import { askHowToSend, commit } from './hub.js';
 import type { PickedFile } from './picked.js';
 import type { RepoName } from './route.js';
+import { createSender, type StoredFile } from './senders.js';
 import { type FileFailure, runTask, type TaskUpdate } from './tasks.js';
 
 /** Where files go. */
@@ -79,7 +79,7 @@ async function upload(
       update({ doneBytes, failures: [...failures] });
     }
     const committed = await commits.end();
-    if (failures.length === 0) return `committed to ${branch}`;
+    if (failures.length === 0) return `committed to ${branch}${sender.summary()}`;
     return `${plural(committed, 'file')} committed, ${plural(failures.length, 'file')} failed`;
   } finally {
     await sender.close();
