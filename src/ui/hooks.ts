@@ -15,7 +15,7 @@ export interface Loaded<Value> {
 export function useLoad<Value>(
   key: string,
   load: (signal: AbortSignal) => Promise<Value>,
-  everyMs?: number,
+  everyMs?: number | ((value: Value | null) => number),
 ): Loaded<Value> {
   const [state, setState] = useState<{ key: string; value: Value | null; error: string | null }>({
     ...{ key, value: null, error: null },
@@ -28,11 +28,12 @@ export function useLoad<Value>(
   useEffect(() => {
     const stop = new AbortController();
     let timer = 0;
+    let found: Value | null = null;
     const run = async (): Promise<void> => {
       if (!document.hidden) {
         try {
-          const value = await latest.current(stop.signal);
-          if (!stop.signal.aborted) setState({ key, value, error: null });
+          found = await latest.current(stop.signal);
+          if (!stop.signal.aborted) setState({ key, value: found, error: null });
         } catch (error) {
           if (stop.signal.aborted || isAbort(error)) return;
           const message = messageOf(error);
@@ -43,7 +44,8 @@ export function useLoad<Value>(
           }));
         }
       }
-      if (everyMs !== undefined && !stop.signal.aborted) timer = window.setTimeout(run, everyMs);
+      if (everyMs === undefined || stop.signal.aborted) return;
+      timer = window.setTimeout(run, typeof everyMs === 'number' ? everyMs : everyMs(found));
     };
     void run();
     return () => {

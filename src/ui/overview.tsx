@@ -51,7 +51,8 @@ interface History {
 }
 
 const REFRESH_MS = 10_000;
-const COUNT_REFRESH_MS = 3000;
+/** A first count is waited for; stable, so that it does not begin anew with each look. */
+const countAgainMs = (counts: StoreCounts | null): number => (counts?.isCounting ? 700 : 5000);
 
 export function Overview({ session }: { session: Session }): JSX.Element {
   const history = useLoad(
@@ -85,7 +86,7 @@ function Holdings(): JSX.Element {
   const counts = useLoad<StoreCounts>(
     'store',
     (signal) => apiJson('ui/api/store', { signal }),
-    COUNT_REFRESH_MS,
+    countAgainMs,
   );
   const { value, error, reload } = counts;
   if (value === null) {
