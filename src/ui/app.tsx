@@ -81,7 +81,7 @@ function Header({ at, signedIn }: { at: Route; signedIn: Session | null }): JSX.
               <b>{signedIn.id || 'token'}</b> · {signedIn.scope}
               {signedIn.tenant === null ? '' : ` · tenant ${signedIn.tenant}`}
             </span>
-            <button type="button" class="quiet" onClick={() => signOut()}>
+            <button type="button" class="quiet" onClick={leave}>
               Sign out
             </button>
           </div>
@@ -89,6 +89,11 @@ function Header({ at, signedIn }: { at: Route; signedIn: Session | null }): JSX.
       )}
     </header>
   );
+}
+
+function leave(): void {
+  for (const task of tasks.get()) if (task.state === 'running') task.cancel();
+  signOut();
 }
 
 function Tab({ to, isHere, text }: { to: Route; isHere: boolean; text: string }): JSX.Element {

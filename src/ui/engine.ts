@@ -30,7 +30,9 @@ export interface EngineUploadProgress {
   readonly readBytes: number;
   readonly newBytes: number;
   readonly dedupedBytes: number;
+  /** Serialized bytes that were sent, and those and what is ready to be. */
   readonly sentBytes: number;
+  readonly toSendBytes: number;
 }
 
 export interface EngineUploadResult {
