@@ -9,6 +9,7 @@ import {
   type PreuploadAnswer,
   pathsInfo,
   preupload,
+  pullRequestBranch,
 } from '../hub/index.js';
 import { gitBlobId, pathFilter, walkFolder } from '../io/index.js';
 import { SYSTEM_CLOCK, systemRandom } from '../platform/index.js';
@@ -144,6 +145,8 @@ class HubUploadRun {
   readonly #deleted: string[] = [];
   readonly #fileCount: number;
   #head: string | undefined;
+  /** Branch of the pull request that this upload has opened: its further commits go there. */
+  #proposal: string | null = null;
   #progress: HubProgress;
   #sentBytes = 0;
 
@@ -386,10 +389,10 @@ class HubUploadRun {
     const { repo, revision } = this.#at;
     const { title, description, createPr } = this.#options;
     const made = await commit(this.#parts.http, repo, operations, {
-      revision,
+      revision: this.#proposal ?? revision,
       title: title ?? titleOf(operations),
       description,
-      createPr,
+      createPr: this.#proposal === null && createPr,
       parentCommit: this.#head,
       clock: SYSTEM_CLOCK,
       random: systemRandom,
@@ -397,6 +400,7 @@ class HubUploadRun {
     });
     // The next one of this upload is held to what this one has made.
     if (this.#head !== undefined) this.#head = made.oid ?? undefined;
+    if (made.pullRequestUrl !== null) this.#proposal ??= pullRequestBranch(made.pullRequestUrl);
     this.#commits.push(made);
   }
 

@@ -51,6 +51,12 @@ export interface HubCommit {
   readonly pullRequestUrl: string | null;
 }
 
+/** The branch of a pull request by its address; null: it is none. */
+export function pullRequestBranch(url: string): string | null {
+  const num = /\/discussions\/(\d+)(?:[/?#]|$)/.exec(url)?.[1];
+  return num === undefined ? null : `refs/pr/${num}`;
+}
+
 /** How often a commit is sent again when somebody else was faster. */
 const MAX_CONFLICTS = 8;
 const CONFLICT_DELAY_MS = 250;

@@ -13,6 +13,7 @@ export {
   type CommitOptions,
   commit,
   type HubCommit,
+  pullRequestBranch,
 } from './commit.js';
 export { createHubHttp, type HubHttp, type HubHttpOptions } from './http.js';
 export {

@@ -97,6 +97,26 @@ describe('a repository of our own server', () => {
     await expect(gone).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
+  it('proposes a change of several commits as one pull request', async () => {
+    const text = (fill: string) => new TextEncoder().encode(fill.repeat(900_000));
+    // More than one commit carries: each file is sent inline.
+    const files = Array.from({ length: 40 }, (_, i) => ({
+      path: `pr/${i}`,
+      content: text('ab'.charAt(i % 2)),
+    }));
+    const { commits } = await hub.uploadFiles(files, { repo, createPr: true });
+    expect(commits.length).toBeGreaterThan(1);
+    expect(commits[0]?.pullRequestUrl).toBe(`${gateway.url}/datasets/team/data/discussions/1`);
+    const count = async (revision: string): Promise<number> => {
+      let found = 0;
+      const listing = hub.listFiles({ repo, revision, path: 'pr', recursive: true });
+      for await (const { type } of listing) found += type === 'file' ? 1 : 0;
+      return found;
+    };
+    expect(await count('refs/pr/1')).toBe(40);
+    await expect(count('main')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
   it('has every change of eight who commit at the same time', async () => {
     await writeFile(join(top, 'x'), 'x');
     const commits = await Promise.all(

@@ -17,8 +17,9 @@ export interface CommitRequest {
   readonly parent?: string | undefined;
 }
 
+/** A branch, or what a pull request proposes. */
 export const branchRef = (name: string): string =>
-  name.startsWith('refs/heads/') ? name : `refs/heads/${name}`;
+  /^refs\/(?:heads\/|pr\/\d+$)/.test(name) ? name : `refs/heads/${name}`;
 export const tagRef = (name: string): string => `refs/tags/${name}`;
 export const MAIN = 'refs/heads/main';
 
@@ -175,7 +176,8 @@ export async function* history(
   }
 }
 
-function notABranch(repo: Repo, branch: string): Error {
+/** Why nothing can be committed there. */
+export function notABranch(repo: Repo, branch: string): Error {
   const isTag = refOf(repo.refs, tagRef(branch)) !== null || OBJECT_ID.test(branch);
   if (!isTag) return revisionMissing(branch);
   return hubFailure(

@@ -2,6 +2,7 @@ import type { Route } from '../router.js';
 import { createHub, type Hub, type HubParts } from './hub.js';
 import { bucketRoutes } from './route-buckets.js';
 import { commitRoutes } from './route-commit.js';
+import { discussionRoutes } from './route-discussions.js';
 import { infoRoutes } from './route-info.js';
 import { lfsRoutes } from './route-lfs.js';
 import { repoRoutes } from './route-repos.js';
@@ -21,6 +22,7 @@ export function hubOver(parts: HubParts): { readonly hub: Hub; readonly routes: 
     ...repoRoutes(hub),
     ...infoRoutes(hub),
     ...bucketRoutes(hub),
+    ...discussionRoutes(hub),
     ...commitRoutes(hub),
     ...lfsRoutes(hub),
     ...resolveRoutes(hub),

@@ -4,6 +4,7 @@ import { SYSTEM_CLOCK } from '../../platform/index.js';
 import type { ObjectStore } from '../ports.js';
 import { createStoreIndex } from '../store-index.js';
 import { CLAIMS_PREFIX } from './claims.js';
+import { DISCUSSIONS_PREFIX } from './discussions.js';
 import { EMPTY_FILE } from './hub.js';
 import { LFS_PREFIX } from './lfs-files.js';
 import { COMMITS_PREFIX, createHubObjects } from './objects.js';
@@ -107,11 +108,17 @@ async function droppedFiles(
   return found;
 }
 
-/** What git repositories that are gone had here. */
+/** What repositories that are gone had besides files: links of Git LFS, discussions. */
 async function sweepLinks(store: ObjectStore, beforeMs: number): Promise<void> {
   const { uids } = await hubReach(store);
   for await (const { key, modifiedMs } of store.list(LFS_PREFIX)) {
     const [uid] = key.slice(LFS_PREFIX.length).split('/') as [string];
     if (!uids.has(uid) && modifiedMs <= beforeMs) await store.delete(key);
+  }
+  for await (const { key, modifiedMs } of store.values?.list(DISCUSSIONS_PREFIX) ?? []) {
+    const [uid] = key.slice(DISCUSSIONS_PREFIX.length).split('/') as [string];
+    if (uids.has(uid) || modifiedMs > beforeMs) continue;
+    const value = await store.values?.read(key);
+    if (value != null) await store.values?.delete(key, value.version);
   }
 }

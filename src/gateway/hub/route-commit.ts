@@ -19,6 +19,7 @@ import { hubFailure } from './errors.js';
 import type { Hub } from './hub.js';
 import { apiRoutes, jsonObject, type RepoCall } from './kit.js';
 import { checkRefName, pathOf, pathParts } from './names.js';
+import { proposeCommit } from './pull-requests.js';
 import { entryAt } from './tree-walk.js';
 
 /** Commits of one tenant whose bodies are read at a time: each holds some small files. */
@@ -57,8 +58,7 @@ const REGULAR_MAX_BYTES = 1024 * 1024;
  * Says of each file whether it goes into the commit as it is, or as one of Git LFS: what is larger than
  * 1 MiB or has a zero byte near its start does.
  */
-async function preupload({ hub, call, name, param, query }: RepoCall): Promise<HttpResponse> {
-  refusePullRequest(query);
+async function preupload({ hub, call, name, param }: RepoCall): Promise<HttpResponse> {
   const { commit } = await commitOf(hub, await hub.repos.get(name), param('rev'));
   const { files } = await jsonObject(hub, call);
   if (!Array.isArray(files)) throw rejected('"files" expected a list');
@@ -78,26 +78,25 @@ async function preupload({ hub, call, name, param, query }: RepoCall): Promise<H
 }
 
 async function commit({ hub, call, name, param, query, user }: RepoCall): Promise<HttpResponse> {
-  refusePullRequest(query);
   const branch = param('rev');
   // Before megabytes are read for a branch that is not there.
   if (refOf((await hub.repos.get(name)).refs, branchRef(branch)) === null) {
     await commitTo(hub, name, branch, { changes: [], title: '', message: '', author: user });
   }
   const body = await readCommitBody(hub, call.request.body, call.request.signal);
-  const id = await commitTo(hub, name, branch, { ...body, author: user });
+  const request = { ...body, author: user };
+  const isProposed = ['1', 'true'].includes(query.get('create_pr') ?? '');
+  const made = isProposed
+    ? await proposeCommit(hub, name, branch, request)
+    : { id: await commitTo(hub, name, branch, request), num: null };
+  const page = call.baseUrl + pathOf(name);
   return jsonResponse({
     success: true,
-    commitOid: id,
-    commitUrl: `${call.baseUrl}${pathOf(name)}/commit/${id}`,
+    commitOid: made.id,
+    commitUrl: `${page}/commit/${made.id}`,
     hookOutput: '',
+    ...(made.num === null ? {} : { pullRequestUrl: `${page}/discussions/${made.num}` }),
   });
-}
-
-function refusePullRequest(query: URLSearchParams): void {
-  if (['1', 'true'].includes(query.get('create_pr') ?? '')) {
-    throw hubFailure(400, 'NotSupported', 'this server has no pull requests: commit to a branch');
-  }
 }
 
 async function refs({ hub, name, query }: RepoCall): Promise<HttpResponse> {
@@ -111,13 +110,14 @@ async function refs({ hub, name, query }: RepoCall): Promise<HttpResponse> {
     branches: under('refs/heads/'),
     tags: under('refs/tags/'),
     converts: [],
-    ...(query.has('include_prs') ? { pullRequests: [] } : {}),
+    ...(query.has('include_prs') ? { pullRequests: under('refs/pr/') } : {}),
   });
 }
 
 async function addBranch(call: RepoCall): Promise<HttpResponse> {
   const { hub, param } = call;
   const branch = checkRefName(param('branch'));
+  if (branch.startsWith('refs/')) throw rejected('"refs/…" is no name for a branch');
   const { startingPoint } = await jsonObject(hub, call.call);
   await addRef(call, branchRef(branch), `branch ${branch}`, startingPoint ?? 'main');
   return emptyResponse(201);
