@@ -28,7 +28,7 @@ await hub.uploadFiles({
   ],
 });
 const paths = (await all(hub.listFiles({ ...at, recursive: true }))).map(({ path }) => path);
-assert.deepEqual(paths, ['big.bin', 'text', 'text/README.md']);
+assert.deepEqual(paths, ['.gitattributes', 'big.bin', 'text', 'text/README.md']);
 assert(big.equals(await bytesOf('big.bin')));
 assert(big.equals(await bytesOf('big.bin', { xet: false })));
 assert.equal((await bytesOf('text/README.md')).toString(), '# hello');

@@ -32,7 +32,7 @@ def same(a: Path, b: Path) -> None:
     found = sorted(
         p.relative_to(b).as_posix()
         for p in b.rglob("*")
-        if p.is_file() and ".cache" not in p.parts
+        if p.is_file() and ".cache" not in p.parts and p.name != ".gitattributes"
     )
     assert names == found, (names, found)
     for name in names:
@@ -104,6 +104,29 @@ with ThreadPoolExecutor(20) as pool:
     list(pool.map(commit, range(20)))
 many = {path for path in api.list_repo_files(repo) if path.startswith("many/")}
 assert many == {f"many/{number}.txt" for number in range(20)}, many
+
+# Pull requests: by a commit, and opened first.
+proposed = api.create_commit(repo, operations=one, commit_message="propose", create_pr=True)
+assert proposed.pr_revision == "refs/pr/1", proposed
+assert Path(hf_hub_download(repo, "late.txt", revision="refs/pr/1")).read_bytes() == b"late"
+fails(EntryNotFoundError, lambda: hf_hub_download(repo, "late.txt"))
+api.upload_folder(repo_id=repo, folder_path=source / "sub", path_in_repo="pr", revision="refs/pr/1")
+assert [ref.ref for ref in api.list_repo_refs(repo, include_pull_requests=True).pull_requests] == ["refs/pr/1"]
+details = api.get_discussion_details(repo, 1)
+assert (details.status, details.conflicting_files, details.target_branch) == ("open", False, "main")
+api.comment_discussion(repo, 1, "good")
+api.merge_pull_request(repo, 1, comment="in it goes")
+assert Path(hf_hub_download(repo, "late.txt")).read_bytes() == b"late"
+assert "pr/config.json" in api.list_repo_files(repo)
+draft = api.create_pull_request(repo, title="a draft")
+assert (draft.num, draft.status, draft.is_pull_request) == (2, "draft", True)
+api.rename_discussion(repo, 2, "no draft")
+api.change_discussion_status(repo, 2, "closed", comment="never mind")
+assert [(d.num, d.status, d.title) for d in api.get_repo_discussions(repo)] == [
+    (2, "closed", "no draft"),
+    (1, "merged", "propose"),
+]
+assert [d.num for d in api.get_repo_discussions(repo, discussion_type="pull_request", discussion_status="open")] == []
 
 assert [each.id for each in api.list_models(author="org")] == [repo]
 api.super_squash_history(repo)

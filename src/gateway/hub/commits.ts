@@ -1,6 +1,6 @@
 import { mapLimited } from '../turns.js';
 import { branchMoved, hubFailure } from './errors.js';
-import type { Commit } from './formats.js';
+import type { Commit, FileEntry } from './formats.js';
 import type { Hub, HubBase } from './hub.js';
 import { OBJECT_ID } from './ids.js';
 import { idOf, type RepoName } from './names.js';
@@ -49,20 +49,34 @@ export function revisionMissing(revision: string): Error {
   return hubFailure(404, 'RevisionNotFound', `Invalid rev id: ${revision.slice(0, 200)}`);
 }
 
-/** Makes a repository with an empty first commit. @throws OrbweaverError 409 when there is one */
+/**
+ * Makes a repository. Its first commit has `files`, which are none as a rule.
+ * @throws OrbweaverError 409 when there is one
+ */
 export async function createRepo(
   hub: HubBase,
   name: RepoName,
-  { isPrivate, author }: { readonly isPrivate: boolean; readonly author: string },
+  options: {
+    readonly isPrivate: boolean;
+    readonly author: string;
+    readonly files?: () => Promise<readonly (readonly [string, FileEntry])[]>;
+  },
 ): Promise<void> {
-  const refsOf = async (repo: Repo): Promise<Repo['refs']> =>
-    name.type === 'git' ? {} : { [MAIN]: await firstCommit(hub, repo, author) };
+  const { isPrivate, author, files = async () => [] } = options;
+  const refsOf = async (repo: Repo): Promise<Repo['refs']> => {
+    if (name.type === 'git') return {};
+    return { [MAIN]: await firstCommit(hub, repo, author, await files()) };
+  };
   await hub.repos.create(name, { isPrivate, refsOf });
 }
 
-/** The first commit of a new repository: nothing is in it. */
-async function firstCommit(hub: HubBase, repo: Repo, author: string): Promise<string> {
-  const tree = await hub.objects.putTree([]);
+async function firstCommit(
+  hub: HubBase,
+  repo: Repo,
+  author: string,
+  files: readonly (readonly [string, FileEntry])[],
+): Promise<string> {
+  const tree = await hub.objects.putTree(files);
   return hub.objects.putCommit({
     repo: repo.uid,
     tree,

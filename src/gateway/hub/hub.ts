@@ -7,9 +7,12 @@ import type { ByteSpan } from '../ranges.js';
 import type { GatewayServices } from '../services.js';
 import type { TokenSigner } from '../token-signer.js';
 import { type Claims, createClaims } from './claims.js';
+import { createDefaultAttributes } from './default-attributes.js';
 import type { HubEngine, HubStored, HubUpload } from './engine.js';
 import { fileBytes } from './file-bytes.js';
+import type { FileEntry } from './formats.js';
 import { createSha256 } from './ids.js';
+import type { RepoType } from './names.js';
 import { createHubObjects, type HubObjects } from './objects.js';
 import { createRepos, type Repos } from './repos.js';
 
@@ -28,6 +31,8 @@ export interface Hub extends HubBase {
   readonly signer: TokenSigner | undefined;
   /** Stores files that came whole; the results are in their order. */
   store(files: readonly HubUpload[], signal: AbortSignal): Promise<readonly HubStored[]>;
+  /** The `.gitattributes` that a new repository of a type begins with, stored. */
+  attributesOf(type: RepoType, signal: AbortSignal): Promise<FileEntry>;
   /** Bytes of a registered file. @throws OrbweaverError 410 when it is gone or damaged */
   bytes(file: MerkleHash, span: ByteSpan): Promise<AsyncGenerator<Uint8Array, void, undefined>>;
 }
@@ -63,6 +68,7 @@ export function createHub({ services, codec, engine, signer, inside }: HubParts)
       },
     }),
     store: (files, signal) => engine.store(inside, files, signal),
+    attributesOf: (type, signal) => attributesOf(type, signal),
     async bytes(file, span) {
       if (file.equals(EMPTY_FILE)) return nothing();
       const known = await services.files.get(file);
@@ -70,6 +76,7 @@ export function createHub({ services, codec, engine, signer, inside }: HubParts)
       return fileBytes({ ...services, codec }, known, span);
     },
   };
+  const attributesOf = createDefaultAttributes(hub);
   return hub;
 }
 

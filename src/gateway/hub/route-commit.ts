@@ -21,6 +21,7 @@ import { apiRoutes, jsonObject, type RepoCall } from './kit.js';
 import { checkRefName, pathOf, pathParts } from './names.js';
 import { proposeCommit } from './pull-requests.js';
 import { entryAt } from './tree-walk.js';
+import { createUploadModes } from './upload-modes.js';
 
 /** Commits of one tenant whose bodies are read at a time: each holds some small files. */
 const CONCURRENT_COMMITS = 4;
@@ -51,28 +52,27 @@ export function commitRoutes(hub: Hub): Route[] {
   ]);
 }
 
-/** Text above this size goes as a file of Git LFS: through chunks, and deduplicated on the wire. */
-const REGULAR_MAX_BYTES = 1024 * 1024;
-
-/**
- * Says of each file whether it goes into the commit as it is, or as one of Git LFS: what is larger than
- * 1 MiB or has a zero byte near its start does.
- */
+/** Says of each file how it is to be sent, and what is under its path now. */
 async function preupload({ hub, call, name, param }: RepoCall): Promise<HttpResponse> {
   const { commit } = await commitOf(hub, await hub.repos.get(name), param('rev'));
-  const { files } = await jsonObject(hub, call);
+  const { files, gitAttributes } = await jsonObject(hub, call);
   if (!Array.isArray(files)) throw rejected('"files" expected a list');
+  const rules = typeof gitAttributes === 'string' ? gitAttributes : undefined;
+  const modeOf = createUploadModes(hub, commit.tree, rules);
   const said: unknown[] = [];
   for (const each of files as readonly Readonly<Record<string, unknown>>[]) {
-    const { path, size, sample } = each;
-    if (typeof path !== 'string') throw rejected('"path" expected a text');
-    const bytes = typeof sample === 'string' ? Buffer.from(sample, 'base64') : Buffer.alloc(0);
-    const isLarge = typeof size === 'number' && size > REGULAR_MAX_BYTES;
-    const isRegular = size === 0 || (!isLarge && !bytes.includes(0));
-    const entry = await entryAt(hub.objects, commit.tree, pathParts(path));
+    const { path: text, size, sample } = each;
+    if (typeof text !== 'string') throw rejected('"path" expected a text');
+    const path = pathParts(text);
+    const uploadMode = await modeOf({
+      path,
+      sizeBytes: typeof size === 'number' ? size : 0,
+      sample: typeof sample === 'string' ? Buffer.from(sample, 'base64') : new Uint8Array(0),
+    });
+    const entry = await entryAt(hub.objects, commit.tree, path);
     // What the client compares its own file with: it is left out of the commit when both are equal.
     const oid = entry?.kind === 'file' ? { oid: entry.lfs ? entry.sha256 : entry.blobId } : {};
-    said.push({ path, uploadMode: isRegular ? 'regular' : 'lfs', shouldIgnore: false, ...oid });
+    said.push({ path: text, uploadMode, shouldIgnore: false, ...oid });
   }
   return jsonResponse({ files: said, commitOid: undefined, maxRegularBytes: INLINE_MAX_BYTES });
 }

@@ -5,10 +5,21 @@ import { rejected } from '../failures.js';
 import { emptyResponse, jsonResponse } from '../responses.js';
 import type { Route } from '../router.js';
 import { createRepo, MAIN } from './commits.js';
+import { ATTRIBUTES_NAME } from './default-attributes.js';
 import { hubFailure } from './errors.js';
+import type { FileEntry } from './formats.js';
 import type { Hub } from './hub.js';
 import { isoTime, jsonObject, limitOf, nextLink, userOf } from './kit.js';
-import { HUB_TYPES, idOf, pathOf, REPO_TYPES, type RepoType, repoKey, repoName } from './names.js';
+import {
+  HUB_TYPES,
+  idOf,
+  pathOf,
+  REPO_TYPES,
+  type RepoName,
+  type RepoType,
+  repoKey,
+  repoName,
+} from './names.js';
 
 /** Who asks, and repositories as a whole: made, listed, renamed, deleted. */
 export function repoRoutes(hub: Hub): Route[] {
@@ -75,12 +86,24 @@ async function create(hub: Hub, call: Call): Promise<HttpResponse> {
     throw rejected('files are committed after the repository was created');
   }
   try {
-    await createRepo(hub, name, { isPrivate, author: userOf(call) });
+    await createRepo(hub, name, {
+      ...{ isPrivate, author: userOf(call) },
+      files: () => firstFiles(hub, name, call.request.signal),
+    });
   } catch (error) {
     if (!isOrbweaverError(error) || error.code !== 'CONFLICT') throw error;
     throw hubFailure(409, 'RepoExists', error.message, { url });
   }
   return jsonResponse({ url, name: idOf(name), id: idOf(name) });
+}
+
+async function firstFiles(
+  hub: Hub,
+  { type }: RepoName,
+  signal: AbortSignal,
+): Promise<readonly (readonly [string, FileEntry])[]> {
+  const hasCommits = HUB_TYPES.some((each) => each === type);
+  return hasCommits ? [[ATTRIBUTES_NAME, await hub.attributesOf(type, signal)]] : [];
 }
 
 async function remove(hub: Hub, call: Call): Promise<HttpResponse> {

@@ -30,10 +30,11 @@ async function commit(name: string, lines: readonly object[], branch = 'main'): 
   return body.commitOid;
 }
 
+/** Without what every repository begins with. */
 const paths = async (name: string, rev = 'main', query = 'recursive=true'): Promise<string[]> =>
-  (await rig.json('GET', `/api/models/${name}/tree/${rev}?${query}`)).map(
-    ({ path }: { path: string }) => path,
-  );
+  (await rig.json('GET', `/api/models/${name}/tree/${rev}?${query}`))
+    .map(({ path }: { path: string }) => path)
+    .filter((path: string) => path !== '.gitattributes');
 
 describe('a commit', () => {
   it('puts small files, and names them as git does', async () => {
@@ -159,7 +160,7 @@ describe('reading a repository', () => {
       found.push(...((await page.json()) as Json).map(({ path }: { path: string }) => path));
       next = /<([^>]+)>/.exec(page.headers.get('link') ?? '')?.[1];
     }
-    expect(found).toEqual(all);
+    expect(found).toEqual(['.gitattributes', ...all]);
   });
 
   it('tells which commit changed an entry last', async () => {
@@ -234,6 +235,7 @@ describe('reading a repository', () => {
         { path: 'b.bin', size: 9, sample: sample('a\0b') },
         { path: 'c.txt', size: 2_000_000, sample: sample('text') },
         { path: 'none', size: 0, sample: '' },
+        { path: 'd/text.bin', size: 4, sample: sample('text') },
       ],
     });
     expect(files.map((each: Json) => [each.uploadMode, each.oid])).toEqual([
@@ -241,6 +243,31 @@ describe('reading a repository', () => {
       ['lfs', undefined],
       ['lfs', undefined],
       ['regular', undefined],
+      ['lfs', undefined],
     ]);
+  });
+
+  it('asks for files of Git LFS by its .gitattributes, or by those that come along', async () => {
+    const name = await repo();
+    const modes = async (wanted: readonly string[], more: object = {}): Promise<string[]> => {
+      const asked = wanted.map((path) => ({ path, size: 3_000_000, sample: '' }));
+      const url = `/api/models/${name}/preupload/main`;
+      const { files } = await rig.json('POST', url, { files: asked, ...more });
+      return files.map(({ uploadMode }: Json) => uploadMode);
+    };
+    expect(await modes(['x.txt', 'x.safetensors'])).toEqual(['lfs', 'lfs']);
+    await commit(name, [
+      header('rules'),
+      inline('.gitattributes', '*.txt -filter\n*.bin filter=lfs\n'),
+      inline('sub/.gitattributes', 'a.txt filter=lfs -text\n'),
+    ]);
+    expect(await modes(['x.txt', 'x.bin', 'sub/a.txt', 'sub/b.txt', 'sub/in/a.txt'])).toEqual([
+      'regular',
+      'lfs',
+      'lfs',
+      'regular',
+      'lfs',
+    ]);
+    expect(await modes(['x.bin'], { gitAttributes: '*.bin -filter' })).toEqual(['regular']);
   });
 });

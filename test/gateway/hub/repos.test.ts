@@ -66,12 +66,14 @@ describe('repositories', () => {
     );
   });
 
-  it('begin with an empty commit on main', async () => {
+  it('begin with a commit on main that has the rules for large files', async () => {
     await create('new/one');
     const info = await rig.json('GET', '/api/models/new/one');
-    expect(info).toMatchObject({ id: 'new/one', siblings: [], private: false, usedStorage: 0 });
+    expect(info).toMatchObject({ id: 'new/one', private: false });
+    expect(info.siblings).toEqual([{ rfilename: '.gitattributes' }]);
     expect(info.sha).toMatch(/^[0-9a-f]{40}$/);
-    expect(await rig.json('GET', '/api/models/new/one/tree/main')).toEqual([]);
+    const rules = await rig.send('GET', '/new/one/resolve/main/.gitattributes');
+    expect(await rules.text()).toContain('*.safetensors filter=lfs diff=lfs merge=lfs -text\n');
     expect(await rig.json('GET', '/api/models/new/one/refs')).toEqual({
       branches: [{ name: 'main', ref: 'refs/heads/main', targetCommit: info.sha }],
       tags: [],
