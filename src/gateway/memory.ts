@@ -8,7 +8,7 @@ import { MEMORY_PER_SHARD_BYTE, SHARD_BODY_MAX_BYTES } from './shard-intake.js';
  * Who gets how much of `maxMemory`. Each kind of route has a part of its own, so that none can take
  * what another needs:
  *
- *     xorb bodies 6/16 · shard bodies 3/16 · small bodies 1/16 · dedup 3/16 · caches 3/16
+ *     xorb bodies 5/16 · shard bodies 3/16 · commits 1/16 · small bodies 1/16 · dedup 3/16 · caches 3/16
  *
  * Bodies take their memory while their bytes arrive; one body of each kind may go on to its largest
  * size when the part is used up (`body-memory.ts`). Reconstructions are written in slices while
@@ -19,6 +19,8 @@ export interface GatewayMemory {
   readonly whole: Budget;
   readonly xorbs: BodyMemory;
   readonly shards: BodyMemory;
+  /** Commits and batches of clients of the Hub: what of them is in memory, their bodies are longer. */
+  readonly commits: BodyMemory;
   /** Batches of reconstructions, telemetry. */
   readonly small: BodyMemory;
   /** Dedup responses: in the making, kept for the next question, and on their way. */
@@ -58,8 +60,10 @@ export function createMemory(settings: GatewaySettings, clock: Clock): GatewayMe
     });
   return {
     whole,
-    xorbs: bodies(6, XORB_ACCEPT_MAX_BYTES),
+    xorbs: bodies(5, XORB_ACCEPT_MAX_BYTES),
     shards: bodies(3, SHARD_BODY_MAX_BYTES * MEMORY_PER_SHARD_BYTE),
+    // One that holds more than half of this goes on by itself.
+    commits: bodies(1, share(0.5)),
     small: bodies(1, SMALL_BODY_MAX_BYTES),
     dedup: whole.part(share(3)),
     cacheBytes: {

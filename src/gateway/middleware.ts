@@ -205,6 +205,7 @@ const BODY_LIMITS: Readonly<Record<BodyKind, number>> = {
   shards: SHARD_BODY_MAX_BYTES,
   small: SMALL_BODY_MAX_BYTES,
   // Whoever takes it piece by piece says what is too much.
+  commits: Number.MAX_SAFE_INTEGER,
   stream: Number.MAX_SAFE_INTEGER,
 };
 

@@ -24,7 +24,7 @@ export interface Route {
 }
 
 /** Kinds of request bodies; each has memory of its own, but `stream`, which is never held. */
-export type BodyKind = 'xorbs' | 'shards' | 'small' | 'stream';
+export type BodyKind = 'xorbs' | 'shards' | 'commits' | 'small' | 'stream';
 
 /** What the path and method of a request say, before anything else is looked at. */
 export type RouteMatch =

@@ -1,7 +1,8 @@
 import { MerkleHash } from '../../hash/index.js';
 import type { Body } from '../../http/index.js';
+import type { BodyAccount } from '../body-memory.js';
 import { failure, rejected } from '../failures.js';
-import { linesOf } from './commit-body.js';
+import { CHANGE_BYTES, linesOf } from './commit-body.js';
 import { checkStored, MAIN, refOf, revisionMissing } from './commits.js';
 import type { FileEntry } from './formats.js';
 import { EMPTY_FILE, type Hub } from './hub.js';
@@ -30,13 +31,19 @@ const MAX_CHANGES = 20_000;
 
 /**
  * Reads a batch: lines of JSON, a change each. What a line asks for that cannot be is told with its path,
- * and the others are done.
+ * and the others are done. `held` accounts for what is in memory.
  * @throws OrbweaverError 400, 413 for what is no batch
  */
-export async function readBatch(hub: Hub, body: Body | null): Promise<BatchBody> {
+export async function readBatch(
+  hub: Hub,
+  body: Body | null,
+  held: BodyAccount,
+): Promise<BatchBody> {
   const changes: Change[] = [];
   const failed: FailedChange[] = [];
-  for await (const line of linesOf(body)) {
+  const hold = (lineBytes: number): Promise<void> =>
+    held.grow(lineBytes + (changes.length + failed.length) * CHANGE_BYTES);
+  for await (const line of linesOf(body, hold)) {
     if (changes.length + failed.length >= MAX_CHANGES) {
       throw failure(413, 'LIMIT_EXCEEDED', `a batch expected at most ${MAX_CHANGES} changes`);
     }

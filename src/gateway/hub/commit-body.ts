@@ -1,6 +1,7 @@
 import { MerkleHash } from '../../hash/index.js';
 import { type Body, piecesOf } from '../../http/index.js';
 import { gitBlobId } from '../../io/index.js';
+import type { BodyAccount } from '../body-memory.js';
 import { failure, rejected } from '../failures.js';
 import { hubFailure } from './errors.js';
 import type { FileEntry } from './formats.js';
@@ -29,16 +30,24 @@ const BATCH_BYTES = 8 * 1024 * 1024;
 const BATCH_FILES = 1000;
 const MAX_CHANGES = 200_000;
 
-/** @throws OrbweaverError 400, 413; 404 for a file of Git LFS that nobody uploaded */
+/** What a change of a commit takes in memory while it is made. */
+export const CHANGE_BYTES = 512;
+
+/**
+ * @param held accounts for what is in memory; the caller releases it when the commit is made
+ * @throws OrbweaverError 400, 413; 404 for a file of Git LFS that nobody uploaded
+ */
 export async function readCommitBody(
   hub: Hub,
   body: Body | null,
-  signal: AbortSignal,
+  { signal, held }: { readonly signal: AbortSignal; readonly held: BodyAccount },
 ): Promise<CommitBody> {
   const changes: Change[] = [];
   const inline = createInlineFiles(hub, signal, changes);
   let header: Header | null = null;
-  for await (const line of linesOf(body)) {
+  const hold = (lineBytes: number): Promise<void> =>
+    held.grow(lineBytes + inline.waitingBytes() + changes.length * CHANGE_BYTES);
+  for await (const line of linesOf(body, hold)) {
     const { key, value } = parseLine(line);
     if (key === 'header') {
       header = value;
@@ -81,7 +90,11 @@ function createInlineFiles(
   hub: Hub,
   signal: AbortSignal,
   changes: Change[],
-): { add(path: readonly string[], bytes: Uint8Array): Promise<void>; flush(): Promise<void> } {
+): {
+  add(path: readonly string[], bytes: Uint8Array): Promise<void>;
+  flush(): Promise<void>;
+  waitingBytes(): number;
+} {
   let waiting: {
     readonly at: number;
     readonly path: readonly string[];
@@ -118,6 +131,7 @@ function createInlineFiles(
   };
   return {
     flush,
+    waitingBytes: () => waitingBytes,
     async add(path, bytes) {
       // Its place in the order of changes; what stands there is put in when it was stored.
       const at = changes.push({ kind: 'put', path, file: EMPTY_ENTRY }) - 1;
@@ -202,8 +216,18 @@ function contentOf(value: Value): Uint8Array {
   );
 }
 
-/** Lines of a body; empty ones are passed over. @throws OrbweaverError 413 for one that is too long */
-export async function* linesOf(body: Body | null): AsyncGenerator<Uint8Array, void, undefined> {
+/** A line is there as it came, in one piece, as text, as the text in its JSON, and as what that means. */
+const COPIES_OF_LINE = 5;
+
+/**
+ * Lines of a body; empty ones are passed over.
+ * @param hold told how many bytes a line takes, while it arrives; it is not read on before that resolves
+ * @throws OrbweaverError 413 for one that is too long
+ */
+export async function* linesOf(
+  body: Body | null,
+  hold: (bytes: number) => Promise<void>,
+): AsyncGenerator<Uint8Array, void, undefined> {
   let parts: Uint8Array[] = [];
   let length = 0;
   const take = (): Uint8Array => {
@@ -214,6 +238,7 @@ export async function* linesOf(body: Body | null): AsyncGenerator<Uint8Array, vo
     return line;
   };
   for await (const piece of piecesOf(body)) {
+    await hold((length + piece.length) * COPIES_OF_LINE);
     let from = 0;
     for (let at = piece.indexOf(10); at >= 0; at = piece.indexOf(10, from)) {
       parts.push(piece.subarray(from, at));

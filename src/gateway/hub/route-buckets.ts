@@ -4,7 +4,7 @@ import { type Call, paramOf } from '../call.js';
 import { rejected } from '../failures.js';
 import { emptyResponse, jsonResponse } from '../responses.js';
 import type { Route } from '../router.js';
-import { bucketTree, changeBucket, readBatch } from './buckets.js';
+import { bucketTree, changeBucket, type FailedChange, readBatch } from './buckets.js';
 import { createRepo } from './commits.js';
 import { hubFailure } from './errors.js';
 import type { TreeEntry } from './formats.js';
@@ -41,7 +41,7 @@ export function bucketRoutes(hub: Hub): Route[] {
       { method: 'GET', path: '/tree', scope: 'read', handle: tree },
       { method: 'GET', path: '/tree/*path', scope: 'read', handle: tree },
       { method: 'POST', path: '/paths-info', scope: 'read', body: 'small', handle: pathsInfo },
-      { method: 'POST', path: '/batch', scope: 'write', body: 'stream', handle: batch },
+      { method: 'POST', path: '/batch', scope: 'write', body: 'commits', handle: batch },
       {
         ...{ method: 'GET', path: '/xet-read-token', scope: 'read' },
         handle: (call) => token(call, false),
@@ -191,11 +191,20 @@ async function pathsInfo({ hub, call, name }: RepoCall): Promise<HttpResponse> {
 
 async function batch({ hub, call, name, user }: RepoCall): Promise<HttpResponse> {
   await hub.repos.get(name);
-  const { changes, failed } = await readBatch(hub, call.request.body);
-  if (changes.length > 0) await changeBucket(hub, name, changes, user);
-  const processed = changes.length + failed.length;
-  const said = { success: failed.length === 0, processed, succeeded: changes.length, failed };
-  return jsonResponse(said, changes.length === 0 && failed.length > 0 ? 422 : 200);
+  const held = hub.services.memory.commits.open(call.request.signal);
+  try {
+    const { changes, failed } = await readBatch(hub, call.request.body, held);
+    if (changes.length > 0) await changeBucket(hub, name, changes, user);
+    return batchResponse(changes.length, failed);
+  } finally {
+    held.release();
+  }
+}
+
+function batchResponse(succeeded: number, failed: readonly FailedChange[]): HttpResponse {
+  const processed = succeeded + failed.length;
+  const said = { success: failed.length === 0, processed, succeeded, failed };
+  return jsonResponse(said, succeeded === 0 && failed.length > 0 ? 422 : 200);
 }
 
 async function resolve({ hub, call, name, param }: RepoCall): Promise<HttpResponse> {

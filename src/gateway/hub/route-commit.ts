@@ -32,7 +32,7 @@ export function commitRoutes(hub: Hub): Route[] {
   return apiRoutes(hub, [
     { method: 'POST', path: '/preupload/:rev', scope: 'write', body: 'small', handle: preupload },
     {
-      ...{ method: 'POST', path: '/commit/:rev', scope: 'write', body: 'stream' },
+      ...{ method: 'POST', path: '/commit/:rev', scope: 'write', body: 'commits' },
       async handle(call) {
         const { signal } = call.call.request;
         const scope = new Scope({ signal, what: 'the request' });
@@ -50,6 +50,24 @@ export function commitRoutes(hub: Hub): Route[] {
     { method: 'DELETE', path: '/tag/*tag', scope: 'write', handle: dropTag },
     { method: 'POST', path: '/super-squash/:rev', scope: 'write', body: 'small', handle: squashed },
   ]);
+}
+
+type Committing = Pick<RepoCall, 'hub' | 'call' | 'name' | 'query' | 'user'>;
+
+async function makeCommit(
+  { hub, call, name, query, user }: Committing,
+  branch: string,
+): Promise<{ readonly id: string; readonly num: number | null }> {
+  const { body, signal } = call.request;
+  const held = hub.services.memory.commits.open(signal);
+  try {
+    const request = { ...(await readCommitBody(hub, body, { signal, held })), author: user };
+    const isProposed = ['1', 'true'].includes(query.get('create_pr') ?? '');
+    if (isProposed) return await proposeCommit(hub, name, branch, request);
+    return { id: await commitTo(hub, name, branch, request), num: null };
+  } finally {
+    held.release();
+  }
 }
 
 /** Says of each file how it is to be sent, and what is under its path now. */
@@ -83,12 +101,7 @@ async function commit({ hub, call, name, param, query, user }: RepoCall): Promis
   if (refOf((await hub.repos.get(name)).refs, branchRef(branch)) === null) {
     await commitTo(hub, name, branch, { changes: [], title: '', message: '', author: user });
   }
-  const body = await readCommitBody(hub, call.request.body, call.request.signal);
-  const request = { ...body, author: user };
-  const isProposed = ['1', 'true'].includes(query.get('create_pr') ?? '');
-  const made = isProposed
-    ? await proposeCommit(hub, name, branch, request)
-    : { id: await commitTo(hub, name, branch, request), num: null };
+  const made = await makeCommit({ hub, call, name, query, user }, branch);
   const page = call.baseUrl + pathOf(name);
   return jsonResponse({
     success: true,
