@@ -25,7 +25,8 @@ const folder = path.join(root, 'in');
 for (let at = 0; at < count; at++) {
   const parent = path.join(folder, `d${Math.floor(at / 100)}`);
   if (at % 100 === 0) mkdirSync(parent, { recursive: true });
-  if (at % 2 === 0) writeFileSync(path.join(parent, `${at}.json`), `{"n":"${`${at} `.repeat(200)}"}`);
+  if (at % 2 === 0)
+    writeFileSync(path.join(parent, `${at}.json`), `{"n":"${`${at} `.repeat(200)}"}`);
   else writeFileSync(path.join(parent, `${at}.bin`), randomBytes(8192));
 }
 
@@ -33,7 +34,7 @@ let seen = [];
 const token = 'hf_bench';
 const gateway = await startGateway({
   ...{ data: path.join(root, 'store'), port: 0, token },
-  onAccess: ({ method, path: where, status }) => seen.push({ method, where, status }),
+  onAccess: ({ method, path: where, durationMs }) => seen.push({ method, where, durationMs }),
 });
 const cli = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 
@@ -48,12 +49,17 @@ function run(name, command, args) {
       const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
       console.log(`${name.padEnd(22)} ${String(seen.length).padStart(6)} requests ${seconds} s`);
       const kinds = new Map();
-      for (const { method, where } of seen) {
+      for (const { method, where, durationMs } of seen) {
         const kind = `${method} ${where.replace(/\/[0-9a-f]{40,}.*|d\d+\/.*/g, '/…')}`;
-        kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
+        const { times = 0, ms = 0 } = kinds.get(kind) ?? {};
+        kinds.set(kind, { times: times + 1, ms: ms + durationMs });
       }
-      for (const [kind, times] of [...kinds].sort((a, b) => b[1] - a[1]).slice(0, 8)) {
-        console.log(`    ${String(times).padStart(6)} ${kind}`);
+      for (const [kind, { times, ms }] of [...kinds]
+        .sort((a, b) => b[1].ms - a[1].ms)
+        .slice(0, 8)) {
+        console.log(
+          `    ${String(times).padStart(6)} ${(ms / 1000).toFixed(1).padStart(7)} s ${kind}`,
+        );
       }
       resolve();
     });
@@ -65,10 +71,24 @@ const out = (name) => path.join(root, name);
 try {
   for (const turn of ['upload', 'upload again']) {
     const place = 'hf://org/ours';
-    await run(`ours: ${turn}`, ours[0], [...ours[1], 'upload', folder, place, '--create', '--quiet']);
+    await run(`ours: ${turn}`, ours[0], [
+      ...ours[1],
+      'upload',
+      folder,
+      place,
+      '--create',
+      '--quiet',
+    ]);
     if (hf) await run(`hf: ${turn}`, hf, ['upload', 'org/theirs', folder, '.']);
   }
-  await run('ours: download', ours[0], [...ours[1], 'download', 'hf://org/ours', '-o', out('ours'), '--quiet']);
+  await run('ours: download', ours[0], [
+    ...ours[1],
+    'download',
+    'hf://org/ours',
+    '-o',
+    out('ours'),
+    '--quiet',
+  ]);
   if (hf) await run('hf: download', hf, ['download', 'org/ours', '--local-dir', out('theirs')]);
   const total = readdirSync(out('ours'), { recursive: true, withFileTypes: true });
   console.log(`${total.filter((each) => each.isFile()).length} files came`);

@@ -73,9 +73,12 @@ export class Asker {
     const before = lane.responses;
     const all = async (): Promise<void> => {
       await queries.wait(isPutOff ? queries.open : responses);
-      const rest = await this.#askAgain(queries, putOff, batch, 'later');
-      await this.#askAgain(queries, rest, batch, null);
-      // The first response may say that the server takes many chunks at once.
+      // The first response may say that the server takes many chunks at once: then what was put off is
+      // asked with all of the batch, and not file by file.
+      if (queries.oneIn === null) {
+        const rest = await this.#askAgain(queries, putOff, batch, 'later');
+        await this.#askAgain(queries, rest, batch, null);
+      }
       const learnt = queries.oneIn;
       if (learnt !== null) {
         const dense: Promise<void>[] = [];

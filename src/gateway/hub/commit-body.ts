@@ -1,12 +1,8 @@
-import { MerkleHash } from '../../hash/index.js';
 import { type Body, piecesOf } from '../../http/index.js';
-import { gitBlobId } from '../../io/index.js';
 import type { BodyAccount } from '../body-memory.js';
 import { failure, rejected } from '../failures.js';
-import { hubFailure } from './errors.js';
-import type { FileEntry } from './formats.js';
-import { EMPTY_FILE, type Hub } from './hub.js';
-import { lfsPointer, SHA256_HEX } from './ids.js';
+import { createInlineFiles, createLfsChanges, textOf, type Value } from './commit-files.js';
+import type { Hub } from './hub.js';
 import { pathParts } from './names.js';
 import type { Change } from './tree-edit.js';
 
@@ -25,9 +21,6 @@ export interface CommitBody {
 export const INLINE_MAX_BYTES: number = 10 * 1024 * 1024;
 /** Base64 of it, and room for a path. */
 const MAX_LINE_BYTES = Math.ceil((INLINE_MAX_BYTES * 4) / 3) + 64 * 1024;
-/** Small files that are stored together. */
-const BATCH_BYTES = 8 * 1024 * 1024;
-const BATCH_FILES = 1000;
 const MAX_CHANGES = 200_000;
 
 /** What a change of a commit takes in memory while it is made. */
@@ -44,6 +37,7 @@ export async function readCommitBody(
 ): Promise<CommitBody> {
   const changes: Change[] = [];
   const inline = createInlineFiles(hub, signal, changes);
+  const large = createLfsChanges(hub, changes);
   let header: Header | null = null;
   const hold = (lineBytes: number): Promise<void> =>
     held.grow(lineBytes + inline.waitingBytes() + changes.length * CHANGE_BYTES);
@@ -58,13 +52,14 @@ export async function readCommitBody(
     }
     const path = pathParts(textOf(value, 'path').replace(/\/$/, ''));
     if (key === 'file') await inline.add(path, contentOf(value));
-    else if (key === 'lfsFile') changes.push(await lfsChange(hub, path, value));
+    else if (key === 'lfsFile') await large.add(path, value);
     else if (key === 'deletedFile' || key === 'deletedEntry')
       changes.push({ kind: 'delete', path });
     else if (key === 'deletedFolder') changes.push({ kind: 'delete-folder', path });
     else throw rejected(`"key" of a line expected file, lfsFile, deletedFile…, got "${key}"`);
   }
   await inline.flush();
+  await large.flush();
   if (header === null) throw rejected('a commit expected a line with the key "header"');
   const { summary, description, parentCommit } = header;
   if (typeof summary !== 'string' || summary === '') {
@@ -85,102 +80,6 @@ interface Header {
   readonly parentCommit?: unknown;
 }
 
-/** Small files: stored when there are some, and put into their places in the list of changes. */
-function createInlineFiles(
-  hub: Hub,
-  signal: AbortSignal,
-  changes: Change[],
-): {
-  add(path: readonly string[], bytes: Uint8Array): Promise<void>;
-  flush(): Promise<void>;
-  waitingBytes(): number;
-} {
-  let waiting: {
-    readonly at: number;
-    readonly path: readonly string[];
-    readonly bytes: Uint8Array;
-  }[] = [];
-  let waitingBytes = 0;
-  const flush = async (): Promise<void> => {
-    const batch = waiting;
-    waiting = [];
-    waitingBytes = 0;
-    const full = batch.filter(({ bytes }) => bytes.length > 0);
-    const stored =
-      full.length === 0
-        ? []
-        : await hub.store(
-            full.map(({ bytes }) => bytes),
-            signal,
-          );
-    for (const [i, { at, path, bytes }] of full.entries()) {
-      const { fileHash, sha256 } = stored[i] as (typeof stored)[number];
-      changes[at] = {
-        kind: 'put',
-        path,
-        file: {
-          kind: 'file',
-          sizeBytes: bytes.length,
-          file: MerkleHash.parse(fileHash),
-          sha256,
-          blobId: gitBlobId(bytes),
-          lfs: false,
-        },
-      };
-    }
-  };
-  return {
-    flush,
-    waitingBytes: () => waitingBytes,
-    async add(path, bytes) {
-      // Its place in the order of changes; what stands there is put in when it was stored.
-      const at = changes.push({ kind: 'put', path, file: EMPTY_ENTRY }) - 1;
-      waiting.push({ at, path, bytes });
-      waitingBytes += bytes.length;
-      if (waitingBytes >= BATCH_BYTES || waiting.length >= BATCH_FILES) await flush();
-    },
-  };
-}
-
-export const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
-
-/** A file without bytes. */
-const EMPTY_ENTRY: FileEntry = {
-  kind: 'file',
-  sizeBytes: 0,
-  file: EMPTY_FILE,
-  sha256: EMPTY_SHA256,
-  blobId: gitBlobId(new Uint8Array(0)),
-  lfs: false,
-};
-
-async function lfsChange(hub: Hub, path: readonly string[], value: Value): Promise<Change> {
-  const oid = textOf(value, 'oid');
-  if (!SHA256_HEX.test(oid)) throw rejected('"oid" expected 64 hexadecimal digits');
-  return { kind: 'put', path, file: await lfsEntry(hub, oid, value['size']) };
-}
-
-/** The entry for a file of Git LFS that was uploaded. @throws OrbweaverError 404, 400 */
-export async function lfsEntry(hub: Hub, sha256: string, size: unknown): Promise<FileEntry> {
-  const claim =
-    sha256 === EMPTY_SHA256 ? { file: EMPTY_FILE, sizeBytes: 0 } : await hub.claims.find(sha256);
-  if (claim === null) {
-    throw hubFailure(
-      404,
-      'EntryNotFound',
-      `LFS pointer pointed to a file that does not exist: ${sha256}`,
-    );
-  }
-  const { file, sizeBytes } = claim;
-  if (typeof size === 'number' && size !== sizeBytes) {
-    throw rejected(`"size" of ${sha256} expected ${sizeBytes}, got ${size}`);
-  }
-  const blobId = gitBlobId(lfsPointer(sha256, sizeBytes));
-  return { kind: 'file', sizeBytes, file, sha256, blobId, lfs: true };
-}
-
-type Value = Readonly<Record<string, unknown>>;
-
 function parseLine(line: Uint8Array): { readonly key: string; readonly value: Value } {
   let json: unknown;
   try {
@@ -193,12 +92,6 @@ function parseLine(line: Uint8Array): { readonly key: string; readonly value: Va
     throw rejected('a line of the body expected {"key":…,"value":{…}}');
   }
   return { key, value: value as Value };
-}
-
-function textOf(value: Value, name: string): string {
-  const text = value[name];
-  if (typeof text === 'string') return text;
-  throw rejected(`"${name}" expected a text`);
 }
 
 function contentOf(value: Value): Uint8Array {

@@ -7,7 +7,7 @@ import type { Route } from '../router.js';
 import { allows } from '../scopes.js';
 import { mapLimited } from '../turns.js';
 import type { Claim } from './claims.js';
-import { EMPTY_SHA256, lfsEntry } from './commit-body.js';
+import { EMPTY_SHA256, lfsEntry } from './commit-files.js';
 import { createRepo } from './commits.js';
 import { hubFailure, LFS_JSON } from './errors.js';
 import { EMPTY_FILE, type Hub } from './hub.js';

@@ -61,3 +61,47 @@ it('asks densely about batches that came before the server could announce it', a
   expect(questions.length).toBeLessThanOrEqual(3);
   scope.close();
 });
+
+it('asks about many small files at once as soon as the first response allows it', async () => {
+  const first = new Deferred<null>();
+  let single = 0;
+  let many = 0;
+  let announced = false;
+  const scope = new Scope({ clock: SYSTEM_CLOCK });
+  const unknownOf = (hashes: Uint8Array): number[] => [...Array(hashes.length / HASH_BYTES).keys()];
+  const queries = new GlobalQueries({
+    cas: {
+      queryDedup: () => {
+        single++;
+        return first.promise;
+      },
+      denseDedup: () => (announced ? { oneIn: 4, maxChunks: 256 } : null),
+      queryDedupMany: async () => {
+        many++;
+        return null;
+      },
+    },
+    knowledge: { budget: new Budget({ capacityBytes: MIB }) } as unknown as Knowledge,
+    unknownOf,
+    timeoutMs: 60_000,
+    scope,
+  });
+  const dedup = { openFile: () => 0, unknownOf, queriesFor: () => [0] } as unknown as DedupSession;
+  const lookahead = { asked: () => undefined } as unknown as Lookahead;
+  const asker = new Asker({ dedup, known: null, queries, lookahead });
+  const lane: AskingLane = { responses: Promise.resolve() };
+  const whole = batchOf(0);
+  const segments = whole.segments.flatMap((segment) =>
+    Array.from({ length: 20 }, (_, i) => ({
+      ...segment,
+      ...{ start: 1000 * i, end: 1000 * (i + 1), chunkStart: i, chunkEnd: i + 1 },
+      ...{ fileOffset: 0, isLast: true },
+    })),
+  );
+  await asker.ask(lane, { ...whole, segments } as unknown as Batch);
+  announced = true;
+  first.resolve(null);
+  await lane.responses;
+  expect([single, many]).toEqual([4, 1]);
+  scope.close();
+});
