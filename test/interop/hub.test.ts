@@ -5,10 +5,14 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { hubRoots, openStore, type RunningGateway, startGateway } from 'orbweaver/gateway';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type S3Server, startS3Server } from '../s3/support/s3-server.js';
 import { generate } from '../support/generators.js';
 import { countBytes } from './byte-counter.js';
 
-/** Stock clients of the Hub and of Git LFS, unchanged, against `serve` over a disk store. */
+/**
+ * Stock clients of the Hub and of Git LFS, unchanged, against `serve` over a disk store, or over a bucket
+ * with `ORBWEAVER_INTEROP_HUB_STORE=s3` (and the S3 server that scripts/s3.mjs builds).
+ */
 
 const TOKEN = 'hf_interop';
 const python = process.env['ORBWEAVER_INTEROP_HUB_PYTHON'];
@@ -27,13 +31,19 @@ const LFS_BYTES = 6_000_000;
 const cli = new URL('../../dist/cli/main.js', import.meta.url);
 
 let folder = '';
+let data = '';
+let bucket: S3Server | null = null;
 let gateway: RunningGateway;
 const faults: unknown[] = [];
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'orbweaver-hub-'));
+  bucket = process.env['ORBWEAVER_INTEROP_HUB_STORE'] === 's3' ? await startS3Server() : null;
+  Object.assign(process.env, bucket?.env);
+  data = bucket === null ? join(folder, 'store') : `s3://${bucket.bucket}/store`;
   gateway = await startGateway({
-    data: join(folder, 'store'),
+    data,
+    ...s3Options(),
     port: 0,
     token: TOKEN,
     onFault: (fault) => faults.push(fault),
@@ -41,8 +51,13 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await gateway.close();
+  await bucket?.close();
   await rm(folder, { recursive: true, force: true });
 });
+
+function s3Options(): { readonly s3?: { readonly endpoint: string } } {
+  return bucket === null ? {} : { s3: { endpoint: bucket.endpoint } };
+}
 
 function run(
   command: string,
@@ -110,7 +125,7 @@ const AGENT = ['xet', 'orbweaver'].flatMap((name) => [
 
 /** Files that repositories keep from being collected. */
 async function keptFiles(): Promise<number> {
-  const store = await openStore(join(folder, 'store'));
+  const store = await openStore(data, s3Options());
   let count = 0;
   for await (const _file of hubRoots(store)) count++;
   await store.close?.();
