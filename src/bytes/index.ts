@@ -2,4 +2,11 @@ export { bytesEqual, concatBytes, isZero } from './compare.js';
 export { GrowableBytes, GrowableU32, withRoom } from './growable.js';
 export { hexDecode, hexEncode, xetHexDecode, xetHexEncode } from './hex.js';
 export { ByteReader } from './reader.js';
+export {
+  bytesEqualInSteps,
+  createStepMeter,
+  ENTRIES_PER_STEP,
+  runSteps,
+  sortInSteps,
+} from './steps.js';
 export { ByteWriter } from './writer.js';

@@ -46,7 +46,8 @@ export async function fileChunkHashes(
       gap.append(folded.tree);
       gapVerification.push(folded.rangeHash);
       sizeBytes += unpackedBytes;
-      await yieldAfter(chunkEnd - chunkStart);
+      const others = yieldAfter(chunkEnd - chunkStart);
+      if (others !== undefined) await others;
       continue;
     }
     const { chunkHashes, rawEnds } = await footers.get(index);
@@ -63,14 +64,15 @@ export async function fileChunkHashes(
       sizeBytes += lengthBytes;
     }
     if (isOutside) gapVerification.push(rangeHash(hasher, chunkHashes, chunkStart, chunkEnd));
-    await yieldAfter(chunkEnd - chunkStart);
+    const others = yieldAfter(chunkEnd - chunkStart);
+    if (others !== undefined) await others;
   }
   gaps.push(gap.finish(true));
   return { fileSizeBytes: sizeBytes, chunkCount, windows: scanner.windows, gaps, gapVerification };
 }
 
 /** Chunks between two pauses: a few milliseconds of hashing. */
-const CHUNKS_PER_TURN = 4096;
+const CHUNKS_PER_TURN = 2048;
 /** Terms of so many chunks are folded once, and remembered. */
 const FOLDED_CHUNKS = 64;
 /** Footers that are read at a time, and held. */

@@ -1,7 +1,7 @@
 import type { MerkleHash } from '../hash/index.js';
 import type { Hasher } from '../hash/ports.js';
 import {
-  encodeShard,
+  encodeShardInSteps,
   FOOTER_BYTES,
   type HashTable,
   keyShard,
@@ -13,13 +13,13 @@ import { MAX_SHARDS } from './dedup-index.js';
 import type { Keeper } from './keeper.js';
 import { xorbKey } from './keys.js';
 import {
-  indexedChunks,
   type ShardOutline,
   type ShardOutlines,
+  someIndexedChunks,
   wantedChunks,
   xorbsInOrder,
 } from './shard-outline.js';
-import { pause } from './turns.js';
+import { inSteps, pause } from './turns.js';
 import { type CatalogXorb, endOf } from './xorb-catalog.js';
 import type { XorbHealth } from './xorb-health.js';
 
@@ -80,14 +80,14 @@ export async function buildDedup(ask: DedupAsk, parts: DedupBuildParts): Promise
   for (const hash of ask.shards) {
     const outline = await collector.addShard(hash, wanted);
     if (outline !== null) {
-      for (const chunk of indexedChunks(outline, MAX_RELATED_CHUNKS)) {
+      for (const chunk of someIndexedChunks(outline, MAX_RELATED_CHUNKS)) {
         if (related.size < MAX_RELATED_CHUNKS) related.set(chunk.toString(), chunk);
       }
     }
     if (collector.isFull()) break;
   }
   if (collector.xorbs.length > 0) await addRelated(collector, related.values(), wanted, ask);
-  return { bytes: encode(collector.xorbs, parts), isComplete: collector.isComplete() };
+  return { bytes: await encode(collector.xorbs, parts), isComplete: collector.isComplete() };
 }
 
 /**
@@ -173,19 +173,24 @@ function createCollector(parts: DedupBuildParts): Collector {
       shards.add(name);
       const outline = await tolerant(() => outlines.get(hash));
       if (outline === null) return null;
-      for (const xorb of xorbsInOrder(outline, wanted)) await addXorb(xorb);
+      for (const xorb of await xorbsInOrder(outline, wanted)) await addXorb(xorb);
       return outline;
     },
   };
 }
 
-function encode(xorbs: ShardXorb[], { hasher, key, unixMs }: DedupBuildParts): Uint8Array {
+async function encode(
+  xorbs: ShardXorb[],
+  { hasher, key, unixMs }: DedupBuildParts,
+): Promise<Uint8Array> {
   if (xorbs.length === 0) return new Uint8Array(0);
   const { footer } = keyShard(hasher, { files: [], xorbs: [], footer: null }, key);
   const createdAt = Math.floor(unixMs / 1000);
-  return encodeShard(
-    { files: [], xorbs, footer },
-    { variant: 'keyed', createdAt, expiresAt: createdAt + DEDUP_LIFETIME_SECONDS },
+  return inSteps(
+    encodeShardInSteps(
+      { files: [], xorbs, footer },
+      { variant: 'keyed', createdAt, expiresAt: createdAt + DEDUP_LIFETIME_SECONDS },
+    ),
   );
 }
 

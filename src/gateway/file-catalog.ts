@@ -40,8 +40,6 @@ export function termOf(file: CatalogFile, index: number): Term {
   };
 }
 
-const TERMS_PER_TURN = 16_384;
-
 export function createFileCatalog(options: {
   index: Pick<StoreIndex, 'find'>;
   cacheBytes: number;
@@ -73,7 +71,7 @@ export function createFileCatalog(options: {
 }
 
 async function compact({ hash, terms }: ShardFile): Promise<CatalogFile> {
-  const yieldAfter = createYielder(TERMS_PER_TURN);
+  const yieldAfter = createYielder();
   const indexes = new Map<string, number>();
   const xorbs: MerkleHash[] = [];
   const column = (): Uint32Array => new Uint32Array(terms.length);
@@ -97,7 +95,8 @@ async function compact({ hash, terms }: ShardFile): Promise<CatalogFile> {
     chunkEnds[at] = term.chunkEnd;
     unpackedBytes[at] = term.unpackedBytes;
     sizeBytes += term.unpackedBytes;
-    await yieldAfter(1);
+    const others = yieldAfter(1);
+    if (others !== undefined) await others;
   }
   const termCount = terms.length;
   return { hash, sizeBytes, termCount, xorbs, termXorbs, chunkStarts, chunkEnds, unpackedBytes };

@@ -3,12 +3,13 @@ import {
   createShardReader,
   encodeShard,
   encodeShardInSteps,
+  pushInSteps,
   type ShardFile,
 } from '../shard/index.js';
 import { damaged } from './failures.js';
 import { fileKey, piecesOfObject } from './keys.js';
 import type { ObjectStore } from './ports.js';
-import { createYielder, inSteps } from './turns.js';
+import { inSteps, pause } from './turns.js';
 
 /**
  * File records that are objects: `files/<hash>` is a shard in stored form with this one file and no
@@ -26,18 +27,15 @@ export function encodeLongRecord(file: ShardFile): Promise<Uint8Array> {
   return inSteps(encodeShardInSteps(shard, { variant: 'stored' }));
 }
 
-/** A record of a million terms is read in stretches of some milliseconds. */
-const BYTES_PER_TURN = 256 * 1024;
-
 /** @throws OrbweaverError `INTEGRITY`, also when it is gone */
 export async function readRecord(store: ObjectStore, hash: MerkleHash): Promise<ShardFile> {
   const reader = createShardReader();
-  const yieldAfter = createYielder(BYTES_PER_TURN);
   let file: ShardFile | undefined;
   try {
     for await (const piece of piecesOfObject(store, fileKey(hash))) {
-      for (const event of reader.push(piece)) if (event.type === 'file') file ??= event.file;
-      await yieldAfter(piece.length);
+      const events = await inSteps(pushInSteps(reader, piece));
+      for (const event of events) if (event.type === 'file') file ??= event.file;
+      await pause();
     }
     reader.finish();
   } catch (cause) {

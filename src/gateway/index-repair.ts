@@ -6,7 +6,7 @@ import { isDamage } from './failures.js';
 import { piecesOfObject, SHARDS_PREFIX, shardObjectKey } from './keys.js';
 import { GATEWAY_DEFAULTS } from './options.js';
 import type { ObjectStore } from './ports.js';
-import { createShardOutlines, indexedChunks } from './shard-outline.js';
+import { allIndexedChunks, createShardOutlines } from './shard-outline.js';
 import type { StoreIndex } from './store-index.js';
 import { createXorbCatalog } from './xorb-catalog.js';
 
@@ -75,7 +75,7 @@ export async function repairIndex(parts: {
     try {
       const outline = await outlines.get(shard);
       if (outline === null) continue;
-      const chunks = indexedChunks(outline);
+      const chunks = await allIndexedChunks(outline);
       const files = await lostFiles(shard, { store, index, canBeBuilt });
       const isUnlisted = !(await isListed(index, shard, chunks));
       if (files.length === 0 && !isUnlisted) continue;

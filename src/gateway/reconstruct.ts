@@ -30,34 +30,62 @@ export interface ReconstructionPlan {
   }[];
 }
 
-const TERMS_PER_TURN = 16_384;
-
 /** Plans bytes `[start, end)` of each file; one set of fetch ranges serves all of them. */
 export async function planReconstruction(
   catalog: XorbCatalog,
   parts: readonly { readonly file: CatalogFile; readonly start: number; readonly end: number }[],
 ): Promise<ReconstructionPlan> {
-  const yieldAfter = createYielder(TERMS_PER_TURN);
+  const yieldAfter = createYielder();
   const files: PlannedFile[] = [];
-  const byXorb = new Map<string, { xorb: MerkleHash; terms: Map<number, Term> }>();
+  const used = createUsedChunks();
   for (const { file, start, end } of parts) {
     const planned = await planFile(catalog, file, { start, end }, yieldAfter);
     files.push(planned);
     for (let index = 0; index < planned.termCount; index++) {
-      const term = planned.term(index);
-      const name = term.xorb.toString();
-      const group = byXorb.get(name) ?? { xorb: term.xorb, terms: new Map<number, Term>() };
-      byXorb.set(name, group);
-      // The zeros of a disk image are one range of chunks, named thousands of times.
-      group.terms.set(term.chunkStart * 2 ** 26 + term.chunkEnd, term);
-      await yieldAfter(1);
+      used.add(planned.term(index));
+      const others = yieldAfter(1);
+      if (others !== undefined) await others;
     }
   }
-  const fetches = await mapLimited([...byXorb.values()], CONCURRENT_FOOTERS, async (group) => ({
-    xorb: group.xorb,
-    ranges: fetchRanges(await storedXorb(catalog, group.xorb), [...group.terms.values()]),
-  }));
+  const fetches = await mapLimited(used.xorbs(), CONCURRENT_FOOTERS, async ({ xorb, farthest }) => {
+    const stored = await storedXorb(catalog, xorb);
+    const others = yieldAfter(farthest.size);
+    if (others !== undefined) await others;
+    return { xorb, ranges: fetchRanges(stored, farthest) };
+  });
   return { files, fetches };
+}
+
+/** What is used of a xorb: for each chunk with which a term begins, the farthest end of one. */
+export interface UsedChunks {
+  readonly xorb: MerkleHash;
+  readonly farthest: Map<number, number>;
+}
+
+/**
+ * Of the terms that begin with a chunk only the longest decides what is fetched: that is as many as the
+ * xorb has chunks, where the terms may be a million different ones.
+ */
+export function createUsedChunks(): { add(term: Term): void; xorbs(): UsedChunks[] } {
+  const byXorb = new Map<string, UsedChunks>();
+  let latest: UsedChunks | undefined;
+  const of = (xorb: MerkleHash): UsedChunks => {
+    // Runs of terms of one xorb are the rule.
+    if (latest?.xorb.equals(xorb) === true) return latest;
+    const name = xorb.toString();
+    latest = byXorb.get(name) ?? { xorb, farthest: new Map() };
+    byXorb.set(name, latest);
+    return latest;
+  };
+  return {
+    add({ xorb, chunkStart, chunkEnd }) {
+      if (chunkStart >= chunkEnd)
+        throw damaged(`a file record has a term of xorb ${xorb} without chunks`);
+      const { farthest } = of(xorb);
+      if (chunkEnd > (farthest.get(chunkStart) ?? -1)) farthest.set(chunkStart, chunkEnd);
+    },
+    xorbs: () => [...byXorb.values()],
+  };
 }
 
 /**
@@ -84,13 +112,15 @@ async function planFile(
     position + (file.unpackedBytes[first] as number) <= asked.start
   ) {
     position += file.unpackedBytes[first++] as number;
-    await yieldAfter(1);
+    const others = yieldAfter(1);
+    if (others !== undefined) await others;
   }
   let offset = asked.start - position;
   let last = first;
   while (last < file.termCount && position < end) {
     position += file.unpackedBytes[last++] as number;
-    await yieldAfter(1);
+    const others = yieldAfter(1);
+    if (others !== undefined) await others;
   }
   const termCount = last - first;
   if (termCount === 0)
@@ -137,25 +167,34 @@ export function dropTail(term: Term, rawEnds: Uint32Array, atMostBytes: number):
   return { ...term, chunkEnd, unpackedBytes: rawBytesOf(rawEnds, term.chunkStart, chunkEnd) };
 }
 
-/** Ranges of one xorb's records that cover all `terms` of it. */
+/**
+ * Ranges of one xorb's records that cover all that is used of it.
+ *
+ * @param farthest for each chunk with which a term begins, the farthest end of one
+ */
 export function fetchRanges(
   xorb: Pick<CatalogXorb, 'recordEnds' | 'chunkCount' | 'hash'>,
-  terms: readonly Term[],
+  farthest: ReadonlyMap<number, number>,
 ): FetchRange[] {
   const { recordEnds, chunkCount } = xorb;
-  if (terms.some((term) => term.chunkEnd > chunkCount || term.chunkStart >= term.chunkEnd)) {
+  const starts = Uint32Array.from(farthest.keys()).sort();
+  const ends = starts.map((start) => farthest.get(start) as number);
+  if (ends.some((end) => end > chunkCount)) {
     throw damaged(`a file record names chunks that xorb ${xorb.hash} does not have`);
   }
-  const sorted = [...terms].sort((a, b) => a.chunkStart - b.chunkStart || a.chunkEnd - b.chunkEnd);
-  const spans = sorted.map((term) => ({
-    start: endOf(recordEnds, term.chunkStart),
-    end: endOf(recordEnds, term.chunkEnd),
+  const spans = Array.from(starts, (start, index) => ({
+    start: endOf(recordEnds, start),
+    end: endOf(recordEnds, ends[index] as number),
   }));
   return coalesceRanges(spans).map(({ start, end, members }): FetchRange => {
     let chunkEnd = 0;
-    for (const member of members) chunkEnd = Math.max(chunkEnd, (sorted[member] as Term).chunkEnd);
-    const { chunkStart } = sorted[members[0] as number] as Term;
-    return { chunkStart, chunkEnd, byteStart: start, byteEnd: end };
+    for (const member of members) chunkEnd = Math.max(chunkEnd, ends[member] as number);
+    return {
+      chunkStart: starts[members[0] as number] as number,
+      chunkEnd,
+      byteStart: start,
+      byteEnd: end,
+    };
   });
 }
 
@@ -166,13 +205,12 @@ export async function storedXorb(catalog: XorbCatalog, hash: MerkleHash): Promis
   return xorb;
 }
 
-/** The same of many, each once: in their order, and read together. */
+/** The same of many, read together. */
 export async function storedXorbs(
   catalog: XorbCatalog,
-  hashes: readonly MerkleHash[],
+  hashes: Iterable<MerkleHash>,
 ): Promise<ReadonlyMap<string, CatalogXorb>> {
-  const distinct = new Map(hashes.map((hash) => [hash.toString(), hash]));
-  const found = await mapLimited([...distinct.values()], CONCURRENT_FOOTERS, (hash) =>
+  const found = await mapLimited([...hashes], CONCURRENT_FOOTERS, (hash) =>
     storedXorb(catalog, hash),
   );
   return new Map(found.map((xorb) => [xorb.hash.toString(), xorb]));

@@ -1,6 +1,7 @@
 import { isOrbweaverError } from '../errors.js';
-import { bytesBody, type HttpHeaders, type HttpResponse } from '../http/index.js';
+import { bytesBody, type HttpHeaders, type HttpResponse, piecesBody } from '../http/index.js';
 import { publicError, statusOf } from './failures.js';
+import { pause } from './turns.js';
 
 /** Responses that every route uses. Bodies are JSON; clients parse none of the error bodies. */
 
@@ -12,6 +13,41 @@ export function jsonResponse(
 ): HttpResponse {
   const bytes = new TextEncoder().encode(JSON.stringify(value));
   return bytesResponse(bytes, { 'content-type': 'application/json', ...headers }, status);
+}
+
+/** JSON of more entries than this is written while it is read. */
+export const MANY_ENTRIES = 1024;
+
+/** Characters that are written at once. */
+const PIECE_CHARACTERS = 64 * 1024;
+
+/**
+ * JSON that may be long, as a sequence of texts. Of a short one the length is known; of a long one no more
+ * is in memory than was asked for last, and others have their turn between two pieces.
+ *
+ * @param entryCount what it lists; decides which of the two it is
+ */
+export function jsonTextsResponse(
+  entryCount: number,
+  texts: () => Generator<string>,
+): HttpResponse {
+  const headers = { 'content-type': 'application/json' };
+  const encoder = new TextEncoder();
+  if (entryCount <= MANY_ENTRIES) {
+    return bytesResponse(encoder.encode([...texts()].join('')), headers);
+  }
+  const pieces = async function* (): AsyncGenerator<Uint8Array> {
+    let piece = '';
+    for (const text of texts()) {
+      piece += text;
+      if (piece.length < PIECE_CHARACTERS) continue;
+      yield encoder.encode(piece);
+      piece = '';
+      await pause();
+    }
+    yield encoder.encode(piece);
+  };
+  return { status: 200, headers, body: piecesBody(pieces()) };
 }
 
 /** Bytes in memory. */

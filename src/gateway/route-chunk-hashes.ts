@@ -1,11 +1,11 @@
 import { Scope } from '../flow/index.js';
 import type { HttpResponse } from '../http/index.js';
-import { encodeFileChunkHashes } from '../plan/index.js';
+import { fileChunkHashesTexts } from '../plan/index.js';
 import { type Call, hashParam } from './call.js';
 import { fileChunkHashes } from './chunk-hashes.js';
 import { rejected } from './failures.js';
 import { type ByteSpan, parseRange } from './ranges.js';
-import { jsonResponse } from './responses.js';
+import { jsonTextsResponse } from './responses.js';
 import { registeredFile } from './route-reconstructions.js';
 import type { Route } from './router.js';
 import type { GatewayServices } from './services.js';
@@ -29,7 +29,8 @@ export function chunkHashRoutes(services: GatewayServices): Route[] {
           const hashes = await services.planTurns.take(scope, () =>
             fileChunkHashes(services, file, dirty),
           );
-          return jsonResponse(encodeFileChunkHashes(hashes));
+          const entryCount = hashes.gaps.length + hashes.gapVerification.length;
+          return jsonTextsResponse(entryCount, () => fileChunkHashesTexts(hashes));
         } finally {
           scope.close();
         }

@@ -1,13 +1,12 @@
 import { Scope } from '../flow/index.js';
 import type { MerkleHash } from '../hash/index.js';
-import { type HttpResponse, piecesBody } from '../http/index.js';
+import type { HttpResponse } from '../http/index.js';
 import {
   encodeReconstructionV1,
   encodeReconstructionV2,
   type FetchEntry,
   type FetchRange,
   type Term,
-  type XorbFetch,
 } from '../plan/index.js';
 import { type Call, hashParam } from './call.js';
 import { failure, rejected } from './failures.js';
@@ -20,11 +19,11 @@ import {
   type ReconstructionPlan,
   storedXorbs,
 } from './reconstruct.js';
-import { bytesResponse, emptyResponse } from './responses.js';
+import { emptyResponse, jsonTextsResponse, MANY_ENTRIES } from './responses.js';
 import type { Route } from './router.js';
 import type { GatewayServices } from './services.js';
 import { signUrl, splitForUrls } from './signed-url.js';
-import { createYielder, mapLimited, pause } from './turns.js';
+import { createYielder, mapLimited } from './turns.js';
 import { type CatalogXorb, rawBytesOf } from './xorb-catalog.js';
 
 /**
@@ -85,19 +84,13 @@ async function getOne(
   const plan = await planInTurn(services, call, [{ file, ...range }]);
   const [found] = plan.files as [PlannedFile];
   const planned = wantsChunkSizes(call, range) ? await withChunkSizes(services, found) : found;
-  const reconstruction = {
-    offsetIntoFirstTerm: 0,
-    terms: [],
-    fetches: withUrls(services, call, plan, version),
-  };
-  const tail =
-    version === 1
-      ? `"fetch_info":${JSON.stringify(encodeReconstructionV1(reconstruction).fetch_info)}`
-      : `"xorbs":${JSON.stringify(encodeReconstructionV2(reconstruction).xorbs)}`;
-  return writeJson(plan, function* () {
+  const fetches = fetchesJson(services, call, plan, version);
+  return jsonTextsResponse(entryCount(plan) + (planned === found ? 0 : MANY_ENTRIES), function* () {
     yield `{"offset_into_first_range":${planned.offsetIntoFirstTerm},"terms":`;
     yield* termsJson(planned);
-    yield `,${tail}}`;
+    yield `,"${version === 1 ? 'fetch_info' : 'xorbs'}":`;
+    yield* fetches;
+    yield '}';
   });
 }
 
@@ -109,25 +102,32 @@ function wantsChunkSizes({ request }: Call, range: { start: number; end: number 
   return asked && range.end - range.start <= MAX_SIZED_RANGE_BYTES;
 }
 
-/** The same terms with the sizes of their chunks. */
+/** The same terms with the sizes of their chunks, which are found out when a term is written. */
 async function withChunkSizes(
   { xorbs }: GatewayServices,
   planned: PlannedFile,
 ): Promise<PlannedFile> {
-  const terms: Term[] = [];
-  const yieldAfter = createYielder(TERMS_PER_SLICE);
-  const asked = Array.from({ length: planned.termCount }, (_, index) => planned.term(index).xorb);
-  const used = await storedXorbs(xorbs, asked);
+  const yieldAfter = createYielder();
+  const asked = new Set<MerkleHash>();
   for (let index = 0; index < planned.termCount; index++) {
-    const term = planned.term(index);
-    const { rawEnds } = used.get(term.xorb.toString()) as CatalogXorb;
-    const chunkBytes = Uint32Array.from({ length: term.chunkEnd - term.chunkStart }, (_, i) =>
-      rawBytesOf(rawEnds, term.chunkStart + i, term.chunkStart + i + 1),
-    );
-    terms.push({ ...term, chunkBytes });
-    await yieldAfter(1);
+    asked.add(planned.term(index).xorb);
+    const others = yieldAfter(1);
+    if (others !== undefined) await others;
   }
-  return { ...planned, term: (index) => terms[index] as Term };
+  const used = await storedXorbs(xorbs, asked);
+  return {
+    ...planned,
+    term(index) {
+      const term = planned.term(index);
+      const { rawEnds } = used.get(term.xorb.toString()) as CatalogXorb;
+      const chunkBytes = new Uint32Array(term.chunkEnd - term.chunkStart);
+      for (let at = 0; at < chunkBytes.length; at++) {
+        const chunk = term.chunkStart + at;
+        chunkBytes[at] = rawBytesOf(rawEnds, chunk, chunk + 1);
+      }
+      return { ...term, chunkBytes };
+    },
+  };
 }
 
 /** Files of a batch that are looked up side by side. */
@@ -148,48 +148,42 @@ async function getBatch(
   );
   const parts = files.map((file) => ({ file, start: 0, end: file.sizeBytes }));
   const plan = await planInTurn(services, call, parts);
-  const fetches = withUrls(services, call, plan, 1);
-  const all = encodeReconstructionV1({ offsetIntoFirstTerm: 0, terms: [], fetches });
-  return writeJson(plan, function* () {
+  const fetches = fetchesJson(services, call, plan, 1);
+  return jsonTextsResponse(entryCount(plan), function* () {
     yield '{"files":{';
     for (const [index, planned] of plan.files.entries()) {
       yield `${index === 0 ? '' : ','}"${planned.file.hash}":`;
       yield* termsJson(planned);
     }
-    yield `},"fetch_info":${JSON.stringify(all.fetch_info)}}`;
+    yield '},"fetch_info":';
+    yield* fetches;
+    yield '}';
   });
 }
 
-/** Terms that are written at once; more of them make a response that is written while it is read. */
-const TERMS_PER_SLICE = 2048;
-
-function* termsJson({ termCount, term }: PlannedFile): Generator<string> {
-  if (termCount === 0) yield '[]';
-  for (let at = 0; at < termCount; at += TERMS_PER_SLICE) {
-    const terms: Term[] = [];
-    const end = Math.min(termCount, at + TERMS_PER_SLICE);
-    for (let index = at; index < end; index++) terms.push(term(index));
-    const empty = { offsetIntoFirstTerm: 0, terms, fetches: [] };
-    const list = JSON.stringify(encodeReconstructionV1(empty).terms).slice(1, -1);
-    yield `${at === 0 ? '[' : ','}${list}${end === termCount ? ']' : ''}`;
-  }
+/** Terms and ranges that a response has. */
+function entryCount({ files, fetches }: ReconstructionPlan): number {
+  const terms = files.reduce((sum, { termCount }) => sum + termCount, 0);
+  return fetches.reduce((sum, { ranges }) => sum + ranges.length, terms);
 }
 
-/** Short ones have a length; of long ones no more is in memory than what was asked for last. */
-function writeJson(plan: ReconstructionPlan, texts: () => Generator<string>): HttpResponse {
-  const headers = { 'content-type': 'application/json' };
-  const encoder = new TextEncoder();
-  const termCount = plan.files.reduce((sum, file) => sum + file.termCount, 0);
-  if (termCount <= TERMS_PER_SLICE) {
-    return bytesResponse(encoder.encode([...texts()].join('')), headers);
-  }
-  const pieces = async function* (): AsyncGenerator<Uint8Array> {
-    for (const text of texts()) {
-      yield encoder.encode(text);
-      await pause();
+/** Terms, or sizes of chunks, that are written at once. */
+const ENTRIES_PER_TEXT = 512;
+
+function* termsJson({ termCount, term }: PlannedFile): Generator<string> {
+  yield '[';
+  for (let at = 0; at < termCount; ) {
+    const terms: Term[] = [];
+    const separator = at === 0 ? '' : ',';
+    for (let entries = 0; at < termCount && entries < ENTRIES_PER_TEXT; at++) {
+      const next = term(at);
+      terms.push(next);
+      entries += 1 + (next.chunkBytes?.length ?? 0);
     }
-  };
-  return { status: 200, headers, body: piecesBody(pieces()) };
+    const empty = { offsetIntoFirstTerm: 0, terms, fetches: [] };
+    yield separator + JSON.stringify(encodeReconstructionV1(empty).terms).slice(1, -1);
+  }
+  yield ']';
 }
 
 async function planInTurn(
@@ -244,15 +238,19 @@ export async function registeredFile(
   return known;
 }
 
-/** Version 1 has one URL per range; version 2 one for all of a xorb, or several when it grows long. */
-function withUrls(
+/**
+ * The ranges to fetch, signed one xorb after another while they are written. Version 1 has one URL per
+ * range; version 2 one for all of a xorb, or several when it grows long.
+ */
+function* fetchesJson(
   { clock, secrets, settings }: GatewayServices,
   { baseUrl }: Call,
   plan: ReconstructionPlan,
   version: 1 | 2,
-): XorbFetch[] {
+): Generator<string> {
   const expiresSeconds = Math.ceil((clock.unixMs() + settings.urlLifetimeMs) / 1000);
-  return plan.fetches.map(({ xorb, ranges }) => {
+  yield '{';
+  for (const [index, { xorb, ranges }] of plan.fetches.entries()) {
     const spans = ranges.map((range) => ({ start: range.byteStart, end: range.byteEnd, range }));
     const groups =
       version === 1 ? spans.map((span) => [span]) : splitForUrls(baseUrl, spans, secrets);
@@ -260,6 +258,10 @@ function withUrls(
       const url = signUrl(secrets, baseUrl, xorb, { ranges: group, expiresSeconds });
       return { url, ranges: group.map(({ range }): FetchRange => range) };
     });
-    return { xorb, entries };
-  });
+    const one = { offsetIntoFirstTerm: 0, terms: [], fetches: [{ xorb, entries }] };
+    const json =
+      version === 1 ? encodeReconstructionV1(one).fetch_info : encodeReconstructionV2(one).xorbs;
+    yield (index === 0 ? '' : ',') + JSON.stringify(json).slice(1, -1);
+  }
+  yield '}';
 }

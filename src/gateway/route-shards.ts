@@ -157,8 +157,8 @@ async function newBytes(
   files: readonly ShardFile[],
 ): Promise<{ readonly logicalBytes: number }> {
   if (quota.quota === null) return { logicalBytes: 0 };
-  const each = new Map(files.map((file) => [file.hash.toString(), file]));
-  const sizes = await mapLimited([...each.values()], CONCURRENT_LOOKS, async (file) => {
+  // Each file is in the list once (`shard-intake.ts`).
+  const sizes = await mapLimited(files, CONCURRENT_LOOKS, async (file) => {
     if ((await index.find(file.hash)) !== null) return 0;
     return file.terms.reduce((sum, { unpackedBytes }) => sum + unpackedBytes, 0);
   });

@@ -1,4 +1,4 @@
-import { bytesEqual } from '../bytes/index.js';
+import { bytesEqual, createStepMeter } from '../bytes/index.js';
 import { createMerkleTree, HASH_BYTES, type MerkleHash, rangeHash } from '../hash/index.js';
 import type { Hasher } from '../hash/ports.js';
 import {
@@ -10,7 +10,7 @@ import {
 import { failure, isDamage, rejected } from './failures.js';
 import type { UploadedShard } from './shard-intake.js';
 import { createOutlineBuilder, type OutlineBuilder, type ShardOutline } from './shard-outline.js';
-import { createYielder } from './turns.js';
+import { createYielder, inSteps } from './turns.js';
 import { type CatalogXorb, endOf, rawBytesOf } from './xorb-catalog.js';
 import type { XorbHealth } from './xorb-health.js';
 
@@ -46,10 +46,10 @@ export interface ShardCheckOptions {
   readonly onProgress?: (verified: number, total: number) => void;
 }
 
-/** Chunks between two pauses: some milliseconds of hashing. */
-const CHUNKS_PER_TURN = 8192;
-/** Entries between two pauses, when most of what they ask for is known. */
-const ENTRIES_PER_TURN = 4096;
+/** Chunks between two pauses: a few milliseconds of hashing. */
+const CHUNKS_PER_TURN = 4096;
+/** Terms and xorbs between two pauses, when most of what they ask for is known. */
+const ENTRIES_PER_TURN = 1024;
 
 /**
  * Chunks that the files of one shard may name in all, with repeats: two TiB at the usual 64 KiB. The
@@ -65,7 +65,7 @@ export async function checkShard(
   shard: UploadedShard,
   options: ShardCheckOptions,
 ): Promise<CheckedShard> {
-  checkWork(shard.files);
+  await inSteps(checkWork(shard.files));
   const check = createCheck(shard, options);
   for (const xorb of shard.xorbs) await check.xorb(xorb);
   const files: ShardFile[] = [];
@@ -77,13 +77,18 @@ export async function checkShard(
   return { files, xorbs, outline: check.outline.finish() };
 }
 
+/** Range hashes of one xorb that are kept in case another term has the same range. */
+const KEPT_RANGE_HASHES = 4096;
+
 /** Arithmetic only: before anything is hashed. */
-function checkWork(files: readonly ShardFile[]): void {
+function* checkWork(files: readonly ShardFile[]): Generator<void> {
+  const isDue = createStepMeter();
   let chunks = 0;
   for (const { terms } of files) {
     for (const { chunkStart, chunkEnd } of terms) {
       // A term that claims more is refused for that when its xorb is known.
       chunks += Math.min(XORB_CHUNKS_ACCEPT_MAX, Math.max(0, chunkEnd - chunkStart));
+      if (isDue(1)) yield;
     }
   }
   if (chunks <= MAX_CHUNKS_PER_SHARD) return;
@@ -135,7 +140,8 @@ function createCheck(shard: UploadedShard, options: ShardCheckOptions): Check {
   }
   async function done(chunkCount: number): Promise<void> {
     onProgress?.(++verified, total);
-    await (yieldAfterChunks(chunkCount) ?? yieldAfterEntries(1));
+    const others = yieldAfterChunks(chunkCount) ?? yieldAfterEntries(1);
+    if (others !== undefined) await others;
     if (signal.aborted) throw failure(400, 'ABORTED', 'the client is gone');
   }
 
@@ -145,6 +151,8 @@ function createCheck(shard: UploadedShard, options: ShardCheckOptions): Check {
     async xorb(xorb) {
       const { xorb: inStore } = await stored(xorb.hash);
       checkListedXorb(xorb, inStore);
+      const others = yieldAfterChunks(inStore.chunkCount);
+      if (others !== undefined) await others;
       outline.addXorb(inStore.hash, inStore.chunkHashes);
       await done(inStore.chunkCount);
     },
@@ -154,15 +162,18 @@ function createCheck(shard: UploadedShard, options: ShardCheckOptions): Check {
         throw rejected(`file ${file.hash} carries no range hashes`);
       }
       const tree = createMerkleTree(hasher);
-      const verification: MerkleHash[] = [];
+      const computed: MerkleHash[] = [];
       for (const [number, term] of file.terms.entries()) {
         const named = await stored(term.xorb);
-        verification.push(checkTerm(hasher, file, number, named));
+        const proof = checkTerm(hasher, file, number, named);
+        if (file.verification === null) computed.push(proof);
         const { chunkHashes, rawEnds } = named.xorb;
         for (let chunk = term.chunkStart; chunk < term.chunkEnd; chunk++) {
           tree.push(chunkHashes, chunk * HASH_BYTES, rawBytesOf(rawEnds, chunk, chunk + 1));
         }
-        if (number === 0) outline.addFile(file, chunkHashes, term.chunkStart * HASH_BYTES);
+        if (number === 0) {
+          await inSteps(outline.addFile(file, chunkHashes, term.chunkStart * HASH_BYTES));
+        }
         await done(term.chunkEnd - term.chunkStart);
       }
       const rebuilt = tree.fileHash();
@@ -171,7 +182,8 @@ function createCheck(shard: UploadedShard, options: ShardCheckOptions): Check {
           `file reconstruction does not produce this hash: expected ${file.hash}, got ${rebuilt}`,
         );
       }
-      return { ...file, verification };
+      // What the shard said is what was computed: half a million files are not made a second time.
+      return file.verification === null ? { ...file, verification: computed } : file;
     },
   };
 }
@@ -214,6 +226,7 @@ function checkTerm(
   let computed = rangeHashes.get(range);
   if (computed === undefined) {
     computed = rangeHash(hasher, known.chunkHashes, chunkStart, chunkEnd);
+    if (rangeHashes.size === KEPT_RANGE_HASHES) rangeHashes.clear();
     rangeHashes.set(range, computed);
   }
   const claimed = file.verification?.[number];

@@ -1,17 +1,20 @@
+import { createStepMeter } from '../bytes/index.js';
 import { isOrbweaverError } from '../errors.js';
 import { type Body, piecesOf } from '../http/index.js';
 import {
   createShardReader,
   FOOTER_BYTES,
   HashTable,
+  pushInSteps,
   SHARD_MAX_BYTES,
   type ShardEvent,
   type ShardFile,
+  type ShardReader,
   type ShardXorb,
 } from '../shard/index.js';
 import type { BodyAccount } from './body-memory.js';
 import { rejected } from './failures.js';
-import { createYielder } from './turns.js';
+import { createYielder, inSteps } from './turns.js';
 
 /** Reading an uploaded shard while it arrives. What it says is not believed yet: `shard-check.ts`. */
 
@@ -51,12 +54,22 @@ export async function receiveShard(
     if (received > GROWTH_BYTES) {
       await account.grow(Math.ceil(received / GROWTH_BYTES) * GROWTH_BYTES * MEMORY_PER_SHARD_BYTE);
     }
-    parsing(() => reader.push(piece).forEach(intake.take));
+    // A piece is what a socket gives, or a body that an embedder has as a whole.
+    await parsing(() => inSteps(takeInSteps(reader, intake, piece)));
     onEntries(intake.files.length + intake.xorbs.length);
     await yieldAfter(piece.length);
   }
-  parsing(() => reader.finish().forEach(intake.take));
+  await parsing(async () => reader.finish().forEach(intake.take));
   return { files: intake.files, xorbs: intake.xorbs, verified: intake.verified() };
+}
+
+function* takeInSteps(reader: ShardReader, intake: Intake, piece: Uint8Array): Generator<void> {
+  const events = yield* pushInSteps(reader, piece);
+  const isDue = createStepMeter();
+  for (const event of events) {
+    intake.take(event);
+    if (isDue(1)) yield;
+  }
 }
 
 interface Intake {
@@ -97,9 +110,9 @@ function createIntake(): Intake {
 }
 
 /** What the shard reader finds wrong is the client's fault, not ours. */
-function parsing(run: () => void): void {
+async function parsing(run: () => Promise<void>): Promise<void> {
   try {
-    run();
+    await run();
   } catch (error) {
     if (isOrbweaverError(error) && error.code !== 'REJECTED')
       throw rejected(`shard: ${error.message}`, error);

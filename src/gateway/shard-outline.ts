@@ -1,11 +1,18 @@
 import { LRUCache } from 'lru-cache';
+import { concatBytes, createStepMeter, GrowableBytes, GrowableU32 } from '../bytes/index.js';
 import { HASH_BYTES, isDedupEligible, MerkleHash } from '../hash/index.js';
 import type { Hasher } from '../hash/ports.js';
-import { createShardReader, HashTable, type ShardFile, shardKey } from '../shard/index.js';
+import {
+  createShardReader,
+  HashTable,
+  longShardKey,
+  pushInSteps,
+  type ShardFile,
+} from '../shard/index.js';
 import { damaged } from './failures.js';
 import { piecesOfObject, shardObjectKey } from './keys.js';
 import type { ObjectStore } from './ports.js';
-import { createFlights, pause } from './turns.js';
+import { createFlights, createYielder, inSteps, pause } from './turns.js';
 import type { XorbCatalog } from './xorb-catalog.js';
 
 /**
@@ -28,22 +35,27 @@ export interface ShardOutline {
 /** Collects an outline. */
 export interface OutlineBuilder {
   addXorb(hash: MerkleHash, chunkHashes: Uint8Array): void;
-  /** Its first chunk is at `offset`. */
-  addFile(file: ShardFile, chunkHashes: Uint8Array, offset: number): void;
+  /** Its first chunk is at `offset`. In steps: a file may have a million terms. */
+  addFile(file: ShardFile, chunkHashes: Uint8Array, offset: number): Generator<void>;
   finish(): ShardOutline;
+}
+
+/** Chunks, and the index of the xorb that holds each. */
+interface ChunkList {
+  readonly hashes: GrowableBytes;
+  readonly holders: GrowableU32;
 }
 
 /** @param oneIn lists one chunk in so many */
 export function createOutlineBuilder(oneIn: number): OutlineBuilder {
   const xorbs: MerkleHash[] = [];
   const indexes = new Map<string, number>();
-  const ofFiles: Uint8Array[] = [];
-  const ofXorbs: Uint8Array[] = [];
-  const holdersOfFiles: number[] = [];
-  const holdersOfXorbs: number[] = [];
-  const fileXorbs: number[] = [];
-  const fileEnds: number[] = [];
+  const ofFiles: ChunkList = { hashes: new GrowableBytes(), holders: new GrowableU32() };
+  const ofXorbs: ChunkList = { hashes: new GrowableBytes(), holders: new GrowableU32() };
+  const fileXorbs = new GrowableU32();
+  const fileEnds = new GrowableU32();
   const seenFirst = new Set<string>();
+  const isDue = createStepMeter();
 
   function indexOf(hash: MerkleHash): number {
     const name = hash.toString();
@@ -51,25 +63,30 @@ export function createOutlineBuilder(oneIn: number): OutlineBuilder {
     indexes.set(name, index);
     return index;
   }
+  function list({ hashes, holders }: ChunkList, chunk: Uint8Array, holder: number): void {
+    hashes.push(chunk);
+    holders.push(holder);
+  }
 
   return {
     addXorb(hash, chunkHashes) {
       const holder = indexOf(hash);
       for (let at = 0; at < chunkHashes.length; at += HASH_BYTES) {
         if (!isDedupEligible(chunkHashes, at, oneIn)) continue;
-        ofXorbs.push(chunkHashes.slice(at, at + HASH_BYTES));
-        holdersOfXorbs.push(holder);
+        list(ofXorbs, chunkHashes.subarray(at, at + HASH_BYTES), holder);
       }
     },
-    addFile(file, chunkHashes, offset) {
-      let previous = -1;
+    *addFile(file, chunkHashes, offset) {
+      let previous: MerkleHash | undefined;
       const used = new Set<number>();
       for (const { xorb } of file.terms) {
-        if (previous >= 0 && (xorbs[previous] as MerkleHash).equals(xorb)) continue;
-        previous = indexOf(xorb);
-        if (used.has(previous)) continue;
-        used.add(previous);
-        fileXorbs.push(previous);
+        if (isDue(1)) yield;
+        if (previous?.equals(xorb) === true) continue;
+        previous = xorb;
+        const index = indexOf(xorb);
+        if (used.has(index)) continue;
+        used.add(index);
+        fileXorbs.push(index);
       }
       fileEnds.push(fileXorbs.length);
       const [first] = file.terms;
@@ -78,29 +95,40 @@ export function createOutlineBuilder(oneIn: number): OutlineBuilder {
       const place = `${offset} ${holder}`;
       if (seenFirst.has(place)) return;
       seenFirst.add(place);
-      ofFiles.push(chunkHashes.slice(offset, offset + HASH_BYTES));
-      holdersOfFiles.push(holder);
+      list(ofFiles, chunkHashes.subarray(offset, offset + HASH_BYTES), holder);
     },
     finish() {
-      const hashes = [...ofFiles, ...ofXorbs];
-      const chunkHashes = new Uint8Array(hashes.length * HASH_BYTES);
-      for (const [index, hash] of hashes.entries()) chunkHashes.set(hash, index * HASH_BYTES);
+      const chunkHashes = concatBytes([ofFiles.hashes.view(), ofXorbs.hashes.view()]);
+      const chunkXorbs = new Uint32Array(ofFiles.holders.length + ofXorbs.holders.length);
+      chunkXorbs.set(ofFiles.holders.view());
+      chunkXorbs.set(ofXorbs.holders.view(), ofFiles.holders.length);
       return {
         xorbs,
         chunkHashes,
-        chunkXorbs: Uint32Array.from([...holdersOfFiles, ...holdersOfXorbs]),
-        fileXorbs: Uint32Array.from(fileXorbs),
-        fileEnds: Uint32Array.from(fileEnds),
+        chunkXorbs,
+        fileXorbs: fileXorbs.view().slice(),
+        fileEnds: fileEnds.view().slice(),
       };
     },
   };
 }
 
-/** The chunks under which a shard is listed, each once, at most `limit`. */
-export function indexedChunks(
-  outline: ShardOutline,
-  limit: number = Number.POSITIVE_INFINITY,
-): MerkleHash[] {
+/** The chunks under which a shard is listed, each once: a shard may have half a million. */
+export async function allIndexedChunks(outline: ShardOutline): Promise<MerkleHash[]> {
+  const yieldAfter = createYielder();
+  const seen = new HashTable();
+  const chunks: MerkleHash[] = [];
+  const { chunkHashes } = outline;
+  for (let at = 0; at < chunkHashes.length; at += HASH_BYTES) {
+    if (seen.add(chunkHashes, at) === chunks.length) chunks.push(MerkleHash.from(chunkHashes, at));
+    const others = yieldAfter(1);
+    if (others !== undefined) await others;
+  }
+  return chunks;
+}
+
+/** The first of them, at most `limit`. */
+export function someIndexedChunks(outline: ShardOutline, limit: number): MerkleHash[] {
   const chunks = new Map<string, MerkleHash>();
   const { chunkHashes } = outline;
   for (let at = 0; at < chunkHashes.length && chunks.size < limit; at += HASH_BYTES) {
@@ -114,11 +142,17 @@ export function indexedChunks(
  * Every xorb, each once, the most useful first: those that hold the wanted chunks, then those of files that
  * use them, then the rest. The order matters only when not all of them fit.
  */
-export function xorbsInOrder(outline: ShardOutline, wanted: HashTable): MerkleHash[] {
+export async function xorbsInOrder(
+  outline: ShardOutline,
+  wanted: HashTable,
+): Promise<MerkleHash[]> {
+  const yieldAfter = createYielder();
   const { chunkHashes, chunkXorbs, fileXorbs, fileEnds, xorbs } = outline;
   const order = new Set<number>();
   for (const [index, holder] of chunkXorbs.entries()) {
     if (wanted.indexOf(chunkHashes, index * HASH_BYTES) >= 0) order.add(holder);
+    const others = yieldAfter(1);
+    if (others !== undefined) await others;
   }
   const holders = new Set(order);
   let start = 0;
@@ -126,6 +160,8 @@ export function xorbsInOrder(outline: ShardOutline, wanted: HashTable): MerkleHa
     const used = fileXorbs.subarray(start, end);
     if (used.some((xorb) => holders.has(xorb))) for (const xorb of used) order.add(xorb);
     start = end;
+    const others = yieldAfter(1 + used.length);
+    if (others !== undefined) await others;
   }
   for (const index of xorbs.keys()) order.add(index);
   return [...order].map((index) => xorbs[index] as MerkleHash);
@@ -198,7 +234,8 @@ async function checkShardBytes(
   { store, hasher }: { readonly store: ObjectStore; readonly hasher: Hasher },
 ): Promise<void> {
   const bytes = await store.read(shardObjectKey(hash));
-  if (bytes !== null && !shardKey(hasher, bytes).equals(hash)) throw damaged(`shard ${hash}`);
+  if (bytes === null) return;
+  if (!(await longShardKey(hasher, bytes, pause)).equals(hash)) throw damaged(`shard ${hash}`);
 }
 
 async function readOutline(
@@ -209,7 +246,7 @@ async function readOutline(
   const reader = createShardReader();
   const builder = createOutlineBuilder(oneIn);
   for await (const piece of piecesOfObject(store, shardObjectKey(hash))) {
-    for (const event of reader.push(piece)) {
+    for (const event of await inSteps(pushInSteps(reader, piece))) {
       if (event.type === 'xorb') builder.addXorb(event.xorb.hash, event.xorb.chunkHashes);
       if (event.type !== 'file') continue;
       const [first] = event.file.terms;
@@ -217,7 +254,7 @@ async function readOutline(
       // Dedup is an optimisation: a file whose first xorb cannot be read is left out.
       const xorb = await xorbs.get(first.xorb).catch(() => null);
       if (xorb === null || first.chunkStart >= xorb.chunkCount) continue;
-      builder.addFile(event.file, xorb.chunkHashes, first.chunkStart * HASH_BYTES);
+      await inSteps(builder.addFile(event.file, xorb.chunkHashes, first.chunkStart * HASH_BYTES));
     }
     await pause();
   }

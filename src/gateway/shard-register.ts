@@ -1,17 +1,17 @@
-import { bytesEqual } from '../bytes/index.js';
+import { bytesEqualInSteps } from '../bytes/index.js';
 import { isOrbweaverError } from '../errors.js';
 import { createMerkleTree, HASH_BYTES, type MerkleHash } from '../hash/index.js';
 import type { Hasher } from '../hash/ports.js';
-import { encodeShardInSteps, type ShardFile, shardKey } from '../shard/index.js';
+import { encodeShardInSteps, longShardKey, type ShardFile } from '../shard/index.js';
 import type { DamageList } from './damage-list.js';
 import type { DedupResponses } from './dedup-responses.js';
 import { failure, isDamage } from './failures.js';
 import { shardObjectKey } from './keys.js';
 import type { ObjectStore } from './ports.js';
 import { type CheckedShard, MAX_PROOF_BYTES } from './shard-check.js';
-import { indexedChunks, type ShardOutlines } from './shard-outline.js';
+import { allIndexedChunks, type ShardOutlines } from './shard-outline.js';
 import type { StoreIndex } from './store-index.js';
-import { createYielder, inSteps } from './turns.js';
+import { createYielder, inSteps, pause } from './turns.js';
 import { rawBytesOf, type XorbCatalog } from './xorb-catalog.js';
 import type { XorbHealth } from './xorb-health.js';
 
@@ -47,12 +47,12 @@ export async function registerShard(
 ): Promise<Registration> {
   const { index, hasher, outlines, dedup } = parts;
   const bytes = await encodeStored(shard);
-  const shardHash = shardKey(hasher, bytes);
+  const shardHash = await longShardKey(hasher, bytes, pause);
   const newShard = await putShard(parts, shardHash, bytes);
   outlines.set(shardHash, shard.outline);
   const newFiles = await index.register({
     shard: shardHash,
-    chunks: indexedChunks(shard.outline),
+    chunks: await allIndexedChunks(shard.outline),
     files: shard.files,
     isGood: (record) => isGood(parts, record),
   });
@@ -71,11 +71,11 @@ async function putShard(
   const info = await store.head(key);
   if (info?.intact === true && !(await damage.has(key, info.version))) return false;
   const there = await store.read(key);
-  if (there !== null && bytesEqual(there, bytes)) return false;
+  if (there !== null && (await inSteps(bytesEqualInSteps(there, bytes)))) return false;
   return store.put(key, bytes, { replace: true });
 }
 
-const CHUNKS_PER_TURN = 8192;
+const CHUNKS_PER_TURN = 2048;
 
 /** Whether the record that is there, another way to build the file, still builds it. */
 async function isGood(parts: RegisterParts, { hash, terms }: ShardFile): Promise<boolean> {

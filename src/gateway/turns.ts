@@ -1,3 +1,4 @@
+import { createStepMeter, ENTRIES_PER_STEP } from '../bytes/index.js';
 import { Budget, type Scope } from '../flow/index.js';
 
 /** Sharing the one thread that serves everybody. */
@@ -38,18 +39,21 @@ export async function inSteps<Result>(steps: Generator<void, Result>): Promise<R
   }
 }
 
-/** Pauses after every `perTurn` units of work. */
-export function createYielder(perTurn: number): (units: number) => Promise<void> | undefined {
-  let done = 0;
-  return (units) => {
-    done += units;
-    if (done < perTurn) return undefined;
-    done = 0;
-    return pause();
-  };
+/** Pauses after every `perTurn` entries. */
+export function createYielder(
+  perTurn: number = ENTRIES_PER_STEP,
+): (entries: number) => Promise<void> | undefined {
+  const isDue = createStepMeter(perTurn);
+  return (entries) => (isDue(entries) ? pause() : undefined);
 }
 
-/** Runs `work` for every item, at most `limit` at a time, results in order. Stops at the first error. */
+/** Items that may find all they need in memory, and so never wait, before others have their turn. */
+const ITEMS_PER_TURN = 32;
+
+/**
+ * Runs `work` for every item, at most `limit` at a time, results in order. Stops at the first error.
+ * Others have their turn after every {@link ITEMS_PER_TURN} items.
+ */
 export async function mapLimited<Item, Result>(
   items: readonly Item[],
   limit: number,
@@ -58,11 +62,21 @@ export async function mapLimited<Item, Result>(
   const results = new Array<Result>(items.length);
   let next = 0;
   let failed = false;
+  const yieldAfter = createYielder(ITEMS_PER_TURN);
+  let others: Promise<void> | undefined;
   const run = async (): Promise<void> => {
     while (next < items.length && !failed) {
       const index = next++;
       try {
         results[index] = await work(items[index] as Item, index);
+        const due = yieldAfter(1);
+        // All of them wait for it: the rest would go on meanwhile.
+        if (due !== undefined) {
+          others = due.then(() => {
+            others = undefined;
+          });
+        }
+        if (others !== undefined) await others;
       } catch (error) {
         failed = true;
         throw error;

@@ -35,7 +35,8 @@ export class MerkleHash {
     }
     // Not slice(): on a Buffer that is a view, and a view of shared memory would stay shared.
     const copy = new Uint8Array(HASH_BYTES);
-    copy.set(bytes.subarray(offset, offset + HASH_BYTES));
+    // Not set(subarray()): a view of a small array gives it a buffer outside of the heap.
+    for (let i = 0; i < HASH_BYTES; i++) copy[i] = bytes[offset + i] as number;
     return new MerkleHash(copy);
   }
 

@@ -29,4 +29,10 @@ export interface Hasher {
     starts: Uint32Array,
     lengths: Uint32Array,
   ): Uint8Array | null;
+  /**
+   * The digest of long data, with `pause` awaited after about every MiB, so that a server's other requests
+   * have their turn. `data` must not change meanwhile; other hashes may be made. Absent where it would be
+   * no different from `keyed`.
+   */
+  keyedLong?(key: Uint8Array, data: Uint8Array, pause: () => Promise<void>): Promise<Uint8Array>;
 }

@@ -3,6 +3,7 @@ import { createSimdCutter } from './simd-cutter.js';
 import { createSimdHasher } from './simd-hasher.js';
 import { instantiateSimd } from './simd-instance.js';
 import { createKeySetter } from './simd-key.js';
+import { createSimdLongHash } from './simd-long-hash.js';
 import { createSimdRecords } from './simd-records.js';
 import { createSimdScanner } from './simd-scanner.js';
 import type { KernelOptions, Kernels } from './types.js';
@@ -15,7 +16,10 @@ export async function createSimd(options: KernelOptions): Promise<Kernels> {
   return {
     tier: 'simd',
     scanner: createSimdScanner(instance, twins.gearTable),
-    hasher: createSimdHasher(instance, setKey),
+    hasher: {
+      ...createSimdHasher(instance, setKey),
+      keyedLong: createSimdLongHash(instance.module, instance.sharedMemory),
+    },
     codec: createSimdCodec(instance, twins.codec),
     cutter: createSimdCutter(instance, setKey),
     records: createSimdRecords(instance, setKey),

@@ -44,15 +44,27 @@ const MAX_WINDOWS = 65_536;
 /** Terms of 4 Mi entries are the most that a reconstruction may have, too. */
 const MAX_TERMS = 1 << 22;
 
-/** The JSON value of a response. */
-export function encodeFileChunkHashes(hashes: FileChunkHashes): FileChunkHashesJson {
-  return {
+/** Hashes in one text. */
+const HASHES_PER_TEXT = 512;
+
+/** The JSON of a response as a sequence of texts: a file may have a million terms. */
+export function* fileChunkHashesTexts(hashes: FileChunkHashes): Generator<string> {
+  const { gaps, gapVerification } = hashes;
+  const head: Omit<FileChunkHashesJson, 'hashRanges' | 'gapVerification'> = {
     totalChunks: hashes.chunkCount,
     fileSize: hashes.fileSizeBytes,
-    windows: hashes.windows.map(({ start, end }) => ({ dirtyByteRange: [start, end] as const })),
-    hashRanges: hashes.gaps.map((gap) => (gap === null ? null : subtreeToJSON(gap))),
-    gapVerification: hashes.gapVerification.map(String),
+    windows: hashes.windows.map(({ start, end }) => ({ dirtyByteRange: [start, end] })),
   };
+  yield `${JSON.stringify(head).slice(0, -1)},"hashRanges":[`;
+  for (const [index, gap] of gaps.entries()) {
+    yield (index === 0 ? '' : ',') + JSON.stringify(gap === null ? null : subtreeToJSON(gap));
+  }
+  yield '],"gapVerification":[';
+  for (let at = 0; at < gapVerification.length; at += HASHES_PER_TEXT) {
+    const some = gapVerification.slice(at, at + HASHES_PER_TEXT);
+    yield (at === 0 ? '' : ',') + JSON.stringify(some).slice(1, -1);
+  }
+  yield ']}';
 }
 
 /**

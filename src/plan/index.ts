@@ -1,9 +1,9 @@
 export { OrderedAssembler, type OrderedPiece } from './assembler.js';
 export { type AskedBytes, checkTerms, outputBytesOf, type PlacedTerm } from './check-terms.js';
 export {
-  encodeFileChunkHashes,
   type FileChunkHashes,
   type FileChunkHashesJson,
+  fileChunkHashesTexts,
   parseFileChunkHashes,
 } from './chunk-hashes-json.js';
 export { type CoalescedRange, type CoalesceOptions, coalesceRanges } from './coalesce.js';

@@ -1,4 +1,11 @@
-import { ByteWriter, bytesEqual, isZero } from '../bytes/index.js';
+import {
+  ByteWriter,
+  bytesEqual,
+  createStepMeter,
+  isZero,
+  runSteps,
+  sortInSteps,
+} from '../bytes/index.js';
 import { OrbweaverError } from '../errors.js';
 import { compareHashes } from '../hash/index.js';
 import type { Hasher } from '../hash/ports.js';
@@ -14,7 +21,7 @@ import { HashTable } from './hash-table.js';
 import { keyShard } from './key.js';
 import { lookupBytes, writeLookupTables } from './lookup-tables.js';
 import { fileRecordBytes, writeBookend, writeFile, writeXorb, xorbRecordBytes } from './records.js';
-import type { Shard, ShardFile, ShardVariant, ShardXorb } from './types.js';
+import type { Shard, ShardFile, ShardFooter, ShardVariant, ShardXorb } from './types.js';
 
 /** Options of {@link encodeShard}. */
 export interface EncodeShardOptions {
@@ -51,11 +58,7 @@ export interface EncodeShardOptions {
  * const body = encodeShard({ files, xorbs, footer: null }, { variant: 'upload' });
  */
 export function encodeShard(shard: Shard, options: EncodeShardOptions): Uint8Array {
-  const steps = encodeShardInSteps(shard, options);
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
-  }
+  return runSteps(encodeShardInSteps(shard, options));
 }
 
 /**
@@ -70,21 +73,23 @@ export function* encodeShardInSteps(
   options: EncodeShardOptions,
 ): Generator<void, Uint8Array> {
   const { variant } = options;
+  const isDue = createStepMeter();
   const source = variant === 'keyed' ? keyed(shard, options) : shard;
   if (variant === 'upload' || variant === 'stored') {
     if (shardKeyOf(shard.footer) !== null) {
       throw new TypeError(`"variant" expected keyed or local for a keyed shard, got ${variant}`);
     }
   }
-  const files = variant === 'keyed' ? [] : sorted(source.files);
-  const xorbs = sorted(source.xorbs);
+  const files = variant === 'keyed' ? [] : yield* sorted(source.files);
+  const xorbs = yield* sorted(source.xorbs);
   const verification = hasVerification(files, variant);
-  const flags = chunkFlags(files, xorbs, variant);
+  const flags = yield* chunkFlags(files, xorbs, variant);
   const withFooter = variant !== 'upload';
 
   let bytes = RECORD_BYTES * 3;
   for (const file of files) {
     bytes += fileRecordBytes(file.terms.length, verification, file.sha256 !== null);
+    if (isDue(1)) yield;
   }
   for (const xorb of xorbs) bytes += xorbRecordBytes(xorb.chunkLengths.length);
   if (variant === 'local') bytes += lookupBytes(files, xorbs);
@@ -99,11 +104,14 @@ export function* encodeShardInSteps(
 
   const writer = new ByteWriter(bytes);
   writeHeader(writer, withFooter);
-  for (const file of files) yield* writeFile(writer, file, verification);
+  for (const file of files) {
+    yield* writeFile(writer, file, { verification, isDue });
+    if (isDue(1)) yield;
+  }
   writeBookend(writer);
   const xorbSectionOffset = writer.length;
   for (const [i, xorb] of xorbs.entries()) {
-    yield;
+    if (isDue(xorb.chunkLengths.length)) yield;
     writeXorb(writer, xorb, { chunkFlags: flags === null ? null : (flags[i] ?? null) });
   }
   writeBookend(writer);
@@ -127,7 +135,7 @@ export function* encodeShardInSteps(
         xorbSectionOffset,
         hmacKey: shardKeyOf(source.footer) ?? new Uint8Array(32),
         ...times(options),
-        ...sums(files, xorbs),
+        ...(yield* sums(files, xorbs)),
         footerOffset: writer.length,
       }),
     );
@@ -161,25 +169,27 @@ function keyed(shard: Shard, options: EncodeShardOptions): Shard {
  * In the order of the hash texts, without duplicates. The high half of the first u64 tells almost any
  * two apart, and sorting numbers is several times as quick as looking into two arrays of bytes.
  */
-function sorted<T extends ShardFile | ShardXorb>(items: readonly T[]): T[] {
-  const order = items.map((item, index) => {
+function* sorted<T extends ShardFile | ShardXorb>(items: readonly T[]): Generator<void, T[]> {
+  const isDue = createStepMeter();
+  const keyed: { readonly item: T; readonly key: number }[] = [];
+  for (const item of items) {
     const { bytes } = item.hash;
     const key =
       (bytes[7] as number) * 0x1000000 +
       (((bytes[6] as number) << 16) | ((bytes[5] as number) << 8) | (bytes[4] as number));
-    return { item, key, index };
-  });
-  order.sort(
-    (a, b) =>
-      a.key - b.key ||
-      compareHashes(a.item.hash.bytes, 0, b.item.hash.bytes, 0) ||
-      // Of equal ones the first stays.
-      a.index - b.index,
+    keyed.push({ item, key });
+    if (isDue(1)) yield;
+  }
+  // Of equal ones the first stays: the sort keeps their order.
+  const order = yield* sortInSteps(
+    keyed,
+    (a, b) => a.key - b.key || compareHashes(a.item.hash.bytes, 0, b.item.hash.bytes, 0),
   );
   const unique: T[] = [];
   for (const { item } of order) {
     const last = unique[unique.length - 1];
     if (last === undefined || !last.hash.equals(item.hash)) unique.push(item);
+    if (isDue(1)) yield;
   }
   return unique;
 }
@@ -196,17 +206,19 @@ function hasVerification(files: readonly ShardFile[], variant: ShardVariant): bo
 }
 
 /** Flags to write per xorb; null = as given in the xorb is not wanted, write 0. */
-function chunkFlags(
+function* chunkFlags(
   files: readonly ShardFile[],
   xorbs: readonly ShardXorb[],
   variant: ShardVariant,
-): Uint32Array[] | null {
+): Generator<void, Uint32Array[] | null> {
   if (variant === 'upload' || variant === 'keyed') return null;
   if (variant === 'local') return xorbs.map((xorb) => xorb.chunkFlags);
   const numbers = new HashTable();
   for (const xorb of xorbs) numbers.add(xorb.hash.bytes, 0);
-  const flags = xorbs.map((xorb) => Uint32Array.from(xorb.chunkFlags));
+  const isDue = createStepMeter();
+  const flags = xorbs.map((xorb) => xorb.chunkFlags.slice());
   for (const file of files) {
+    if (isDue(1)) yield;
     const first = file.terms[0];
     if (first === undefined) continue;
     const own = flags[numbers.indexOf(first.xorb.bytes, 0)];
@@ -225,17 +237,25 @@ function times(options: EncodeShardOptions): { createdAt: bigint; expiresAt: big
   };
 }
 
-function sums(
+function* sums(
   files: readonly ShardFile[],
   xorbs: readonly ShardXorb[],
-): { storedBytesOnDisk: bigint; materializedBytes: bigint; storedBytes: bigint } {
+): Generator<void, Pick<ShardFooter, 'storedBytesOnDisk' | 'materializedBytes' | 'storedBytes'>> {
+  const isDue = createStepMeter();
   let materialized = 0;
-  for (const file of files) for (const term of file.terms) materialized += term.unpackedBytes;
+  for (const file of files) {
+    for (const term of file.terms) {
+      materialized += term.unpackedBytes;
+      if (isDue(1)) yield;
+    }
+    if (isDue(1)) yield;
+  }
   let onDisk = 0;
   let stored = 0;
   for (const xorb of xorbs) {
     onDisk += xorb.serializedBytes;
     for (const length of xorb.chunkLengths) stored += length;
+    if (isDue(xorb.chunkLengths.length)) yield;
   }
   return {
     storedBytesOnDisk: BigInt(onDisk),

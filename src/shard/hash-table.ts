@@ -48,7 +48,9 @@ export class HashTable {
     if (found !== 0) return found - 1;
     const index = this.#count;
     this.#hashes = withRoom(this.#hashes, (index + 1) * HASH_BYTES);
-    this.#hashes.set(hashes.subarray(offset, offset + HASH_BYTES), index * HASH_BYTES);
+    // Not set(subarray()): a view of a small array gives it a buffer outside of the heap.
+    const to = index * HASH_BYTES;
+    for (let i = 0; i < HASH_BYTES; i++) this.#hashes[to + i] = hashes[offset + i] as number;
     this.#slots[at] = index + 1;
     this.#count = index + 1;
     if (this.#count * 2 > this.#slots.length) this.#rehash();

@@ -15,10 +15,11 @@ export {
   shardKeyOf,
 } from './footer.js';
 export { HashTable } from './hash-table.js';
-export { keyShard, shardKey } from './key.js';
+export { keyShard, longShardKey, shardKey } from './key.js';
 export { type ChunkPlace, openShardLookup, type ShardLookup } from './lookup.js';
 export {
   createShardReader,
+  pushInSteps,
   type ShardEvent,
   type ShardReader,
   type ShardReaderOptions,

@@ -53,6 +53,16 @@ export function shardKey(hasher: Hasher, bytes: Uint8Array): MerkleHash {
   return MerkleHash.from(out);
 }
 
+/** {@link shardKey} of a long shard, with others let in by `pause`. */
+export async function longShardKey(
+  hasher: Hasher,
+  bytes: Uint8Array,
+  pause: () => Promise<void>,
+): Promise<MerkleHash> {
+  if (hasher.keyedLong === undefined) return shardKey(hasher, bytes);
+  return MerkleHash.from(await hasher.keyedLong(DATA_KEY, bytes, pause));
+}
+
 const EMPTY_FOOTER: Omit<ShardFooter, 'hmacKey'> = {
   fileSectionOffset: 0,
   xorbSectionOffset: 0,

@@ -1,4 +1,5 @@
 import { OrbweaverError } from '../errors.js';
+import type { MerkleHash } from '../hash/index.js';
 import { FOOTER_BYTES, RECORD_BYTES, SHARD_MAX_BYTES } from './constants.js';
 import { decodeFooter, readHeader } from './footer.js';
 import {
@@ -67,6 +68,7 @@ export function createShardReader(options: ShardReaderOptions = {}): ShardReader
   let consumed = 0;
   /** The file under way, of which the header was read. */
   let file: FileRecords | null = null;
+  let lastXorb: MerkleHash | undefined;
   // In state `rest`: the last bytes seen, up to one footer.
   const tail = new Uint8Array(FOOTER_BYTES);
   let tailLength = 0;
@@ -93,7 +95,7 @@ export function createShardReader(options: ShardReaderOptions = {}): ShardReader
     } else if (isBookend(window, at)) {
       state = state === 'files' ? 'xorbs' : 'rest';
     } else if (state === 'files') {
-      file = startFile(window, at);
+      file = startFile(window, at, lastXorb);
     } else {
       events.push({ type: 'xorb', xorb: readXorb(window, at) });
     }
@@ -125,7 +127,9 @@ export function createShardReader(options: ShardReaderOptions = {}): ShardReader
       at += taken;
       consumed += taken;
       if (open.missingBytes > 0) break;
-      events.push({ type: 'file', file: open.finish() });
+      const done = open.finish();
+      lastXorb = done.terms.at(-1)?.xorb ?? lastXorb;
+      events.push({ type: 'file', file: done });
       file = null;
     }
     return at;
@@ -206,4 +210,20 @@ export function createShardReader(options: ShardReaderOptions = {}): ShardReader
   }
 
   return { push, finish };
+}
+
+/** Bytes that are read in one step: a thousand records. */
+const STEP_BYTES = 48 * 1024;
+
+/** {@link ShardReader.push} in steps, for whoever has others to serve; `bytes` is borrowed until the last. */
+export function* pushInSteps(
+  reader: ShardReader,
+  bytes: Uint8Array,
+): Generator<void, ShardEvent[]> {
+  const events: ShardEvent[] = [];
+  for (let at = 0; at < bytes.length; at += STEP_BYTES) {
+    if (at > 0) yield;
+    for (const event of reader.push(bytes.subarray(at, at + STEP_BYTES))) events.push(event);
+  }
+  return events;
 }

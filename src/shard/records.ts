@@ -76,17 +76,19 @@ export function claimedXorbBytes(bytes: Uint8Array, offset: number): number {
   return xorbRecordBytes(count);
 }
 
-/** Records that are written before a caller who has others to serve is asked. */
-const RECORDS_PER_STEP = 16_384;
+/** How a file is written. */
+export interface WriteFileOptions {
+  /** With its range hashes. */
+  readonly verification: boolean;
+  /** Told of each record; true when a step has done enough. */
+  readonly isDue: (records: number) => boolean;
+}
 
-/**
- * Writes a file's records, with a pause in each step. @throws RangeError for values that do not fit their
- * fields
- */
+/** Writes a file's records in steps. @throws RangeError for values that do not fit their fields */
 export function* writeFile(
   writer: ByteWriter,
   file: ShardFile,
-  verification: boolean,
+  { verification, isDue }: WriteFileOptions,
 ): Generator<void> {
   const hashes = verification ? file.verification : null;
   if (hashes !== null && hashes.length !== file.terms.length) {
@@ -98,8 +100,8 @@ export function* writeFile(
     (hashes === null ? 0 : FILE_FLAG_VERIFICATION) +
     (file.sha256 === null ? 0 : FILE_FLAG_METADATA);
   writer.bytes(file.hash.bytes).u32(flags).u32(file.terms.length).zeros(8);
-  for (const [at, term] of file.terms.entries()) {
-    if (at % RECORDS_PER_STEP === RECORDS_PER_STEP - 1) yield;
+  for (const term of file.terms) {
+    if (isDue(1)) yield;
     writer
       .bytes(term.xorb.bytes)
       .u32(u32('term flags', term.flags ?? 0))
@@ -107,8 +109,8 @@ export function* writeFile(
       .u32(u32('chunkStart', term.chunkStart))
       .u32(u32('chunkEnd', term.chunkEnd));
   }
-  for (const [at, hash] of hashes?.entries() ?? []) {
-    if (at % RECORDS_PER_STEP === RECORDS_PER_STEP - 1) yield;
+  for (const hash of hashes ?? []) {
+    if (isDue(1)) yield;
     writer.bytes(hash.bytes).zeros(16);
   }
   if (file.sha256 !== null) writer.bytes(sha256ToShardBytes(file.sha256)).zeros(16);
@@ -130,8 +132,16 @@ export interface FileRecords {
   finish(): ShardFile;
 }
 
-/** The file whose header record is at `offset`. */
-export function startFile(bytes: Uint8Array, offset: number): FileRecords {
+/**
+ * The file whose header record is at `offset`.
+ *
+ * @param known the xorb that was named last: one object for all neighbours that name it
+ */
+export function startFile(
+  bytes: Uint8Array,
+  offset: number,
+  known: MerkleHash = MerkleHash.ZERO,
+): FileRecords {
   const reader = new ByteReader(bytes, offset);
   const hash = MerkleHash.from(reader.view(HASH_BYTES, 'file hash'));
   const flags = reader.u32('file flags');
@@ -142,7 +152,7 @@ export function startFile(bytes: Uint8Array, offset: number): FileRecords {
   const total = count + hashCount + ((flags & FILE_FLAG_METADATA) !== 0 ? 1 : 0);
   let sha256: Uint8Array | null = null;
   let taken = 0;
-  let xorb = MerkleHash.ZERO;
+  let xorb = known;
 
   function readTerm(from: ByteReader, at: number): ShardTerm {
     // Neighbouring terms often name the same xorb: one object for all of them.

@@ -204,3 +204,21 @@ describe('keyed BLAKE3', () => {
     }
   });
 });
+
+describe('keyed BLAKE3 of long data', () => {
+  it('gives the same with pauses, in which other hashes are made', async () => {
+    const { hasher } = await createKernels({ tier: 'simd', twins });
+    const long = generate({ kind: 'splitmix64', seed: 3, bytes: 3_300_001 });
+    for (const bytes of [0, 1, 131_072, 131_073, 1 << 20, long.length]) {
+      const data = long.subarray(0, bytes);
+      let pauses = 0;
+      const pause = async (): Promise<void> => {
+        pauses++;
+        keyed(hasher, random, otherKey);
+        if (pauses === 1) await hasher.keyedLong?.(otherKey, random, async () => undefined);
+      };
+      expect(await hasher.keyedLong?.(key, data, pause)).toEqual(keyed(hasher, data));
+      expect(pauses).toBe(Math.floor(Math.max(0, bytes - 1) / (1 << 20)));
+    }
+  });
+});

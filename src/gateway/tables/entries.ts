@@ -62,9 +62,18 @@ export function encodeObjectEntry({
   return writer.bytes(shard.bytes).u64(createdMs).u8(IS_OBJECT).u64(sizeBytes).finish();
 }
 
-export function encodeFileEntry({ shard, createdMs }: ChunkEntry, file: ShardFile): Uint8Array {
+/**
+ * The value of a file's entry.
+ *
+ * @param writer with room for {@link fileEntryBytes}, where it is written behind what is there
+ */
+export function encodeFileEntry(
+  { shard, createdMs }: ChunkEntry,
+  file: ShardFile,
+  writer: ByteWriter = new ByteWriter(fileEntryBytes(file)),
+): Uint8Array {
   const { terms, verification, sha256 } = file;
-  const writer = new ByteWriter(fileEntryBytes(file));
+  const start = writer.length;
   writer.bytes(shard.bytes).u64(createdMs);
   writer.u8((verification === null ? 0 : HAS_VERIFICATION) | (sha256 === null ? 0 : HAS_SHA256));
   writer.u8(terms.length & 255).u8(terms.length >>> 8);
@@ -73,7 +82,7 @@ export function encodeFileEntry({ shard, createdMs }: ChunkEntry, file: ShardFil
   }
   for (const hash of verification ?? []) writer.bytes(hash.bytes);
   if (sha256 !== null) writer.bytes(sha256);
-  return writer.finish();
+  return writer.finish().subarray(start);
 }
 
 /** @throws OrbweaverError `TRUNCATED`, `FORMAT_INVALID`, `LIMIT_EXCEEDED` */

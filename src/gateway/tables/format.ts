@@ -61,7 +61,8 @@ const KEY: Uint8Array = new TextEncoder().encode('orbweaver gateway: index table
 function sumOf(hasher: Hasher, bytes: Uint8Array, length: number): Uint8Array {
   const out = new Uint8Array(HASH_BYTES);
   hasher.keyed(KEY, bytes, out, 0);
-  return out.subarray(0, length);
+  // Not subarray(), which would give these few bytes a buffer of their own outside of the heap.
+  return out.slice(0, length);
 }
 
 export function pageSum(hasher: Hasher, page: Uint8Array): Uint8Array {

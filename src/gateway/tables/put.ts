@@ -1,8 +1,8 @@
-import { bytesEqual, concatBytes, hexEncode } from '../../bytes/index.js';
+import { bytesEqualInSteps, concatBytes, hexEncode, sortInSteps } from '../../bytes/index.js';
 import { HASH_BYTES } from '../../hash/index.js';
 import type { Hasher } from '../../hash/ports.js';
 import type { ObjectStore } from '../ports.js';
-import { pause } from '../turns.js';
+import { createYielder, inSteps } from '../turns.js';
 import { compareEntries, type TableEntry } from './entries.js';
 import { type TableName, tableKey } from './list.js';
 import { writeTable } from './write.js';
@@ -18,13 +18,14 @@ function digestOf(hasher: Hasher, bytes: Uint8Array): Uint8Array {
 /** Puts a table of these entries, in any order. Its name is that of its bytes: a second put changes nothing. */
 export async function putTable(
   parts: { readonly store: ObjectStore; readonly hasher: Hasher },
-  files: readonly TableEntry[],
-  chunks: readonly TableEntry[],
+  files: Iterable<TableEntry>,
+  chunks: Iterable<TableEntry>,
 ): Promise<TableName> {
   const { store, hasher } = parts;
+  const [inFiles, inChunks] = [await sorted(files), await sorted(chunks)];
   const sections = [
-    { maxCount: files.length, entries: await sorted(files) },
-    { maxCount: chunks.length, entries: await sorted(chunks) },
+    { maxCount: inFiles.length, entries: inFiles },
+    { maxCount: inChunks.length, entries: inChunks },
   ] as const;
   const pieces: Uint8Array[] = [];
   const digests: Uint8Array[] = [];
@@ -36,21 +37,21 @@ export async function putTable(
   const sizeBytes = pieces.reduce((sum, { length }) => sum + length, 0);
   if (!(await store.put(key, pieces))) {
     const there = await store.read(key);
-    if (there === null || !bytesEqual(there, concatBytes(pieces))) {
+    if (there === null || !(await inSteps(bytesEqualInSteps(there, concatBytes(pieces))))) {
       await store.put(key, pieces, { replace: true });
     }
   }
   return { key, level: 0, sizeBytes };
 }
 
-/** In parts by the first byte, so that no other request waits for tens of thousands of entries. */
-async function sorted(entries: readonly TableEntry[]): Promise<TableEntry[]> {
-  const parts = Array.from({ length: 256 }, (): TableEntry[] => []);
-  for (const entry of entries) (parts[entry.key[0] as number] as TableEntry[]).push(entry);
+/** In steps, so that no other request waits for half a million entries. */
+async function sorted(entries: Iterable<TableEntry>): Promise<TableEntry[]> {
+  const yieldAfter = createYielder();
   const all: TableEntry[] = [];
-  for (const [index, part] of parts.entries()) {
-    for (const entry of part.sort(compareEntries)) all.push(entry);
-    if (index % 64 === 63) await pause();
+  for (const entry of entries) {
+    all.push(entry);
+    const others = yieldAfter(1);
+    if (others !== undefined) await others;
   }
-  return all;
+  return inSteps(sortInSteps(all, compareEntries));
 }

@@ -1,14 +1,14 @@
-import { bytesEqual } from '../../bytes/index.js';
+import { ByteWriter, bytesEqual, sortInSteps } from '../../bytes/index.js';
 import type { Clock } from '../../flow/index.js';
 import type { MerkleHash } from '../../hash/index.js';
 import type { Hasher } from '../../hash/ports.js';
-import type { ShardFile } from '../../shard/index.js';
+import type { ShardFile, ShardTerm } from '../../shard/index.js';
 import { isDamage } from '../failures.js';
 import { encodeLongRecord, readRecord } from '../file-record.js';
 import { fileKey } from '../keys.js';
 import type { ObjectStore } from '../ports.js';
 import type { IndexRegistration } from '../store-index.js';
-import { mapLimited, pause } from '../turns.js';
+import { createYielder, inSteps, mapLimited } from '../turns.js';
 import {
   type ChunkEntry,
   compareBytes,
@@ -39,7 +39,6 @@ export interface RegisterTableParts {
 }
 
 const CONCURRENT_CALLS = 16;
-const FILES_PER_TURN = 256;
 /** Chunks that are looked up to find out whether a shard is listed. All of a shard are written at once. */
 const CHUNKS_TO_ASK = 4;
 
@@ -55,25 +54,27 @@ export async function registerInTables(
   const entryOf = createLookUp(parts, await list.known(FILES_AGE_MS));
   const nowMs = clock.unixMs();
   const added: TableEntry[] = [];
+  const roomFor = createValueRoom();
   const take = async (file: ShardFile): Promise<void> => {
     const there = await entryOf(file.hash);
     if (there !== null && (await stillBuilds(parts, file, there, isGood))) return;
     // What takes the place of another record has to be newer, whatever the clocks say.
     const createdMs = Math.max(nowMs, (there?.createdMs ?? 0) + 1);
-    added.push(await newEntry(parts, { shard, createdMs }, file));
+    added.push(await newEntry(parts, { shard, createdMs }, file, roomFor));
   };
-  // In the order of the tables, so that each page is read once; and in parts, because most of it asks
-  // nobody for anything and would have no other request get its turn.
-  const inOrder = [...files].sort((a, b) => compareBytes(a.hash.bytes, b.hash.bytes));
-  for (let at = 0; at < inOrder.length; at += FILES_PER_TURN) {
-    await mapLimited(inOrder.slice(at, at + FILES_PER_TURN), CONCURRENT_CALLS, take);
-    await pause();
-  }
+  // In the order of the tables, so that each page is read once.
+  const inOrder = await inSteps(
+    sortInSteps(files, (a, b) => compareBytes(a.hash.bytes, b.hash.bytes)),
+  );
+  await mapLimited(inOrder, CONCURRENT_CALLS, take);
   if (added.length === 0 && !relist && (await isListed(parts, shard, chunks))) return false;
   const value = encodeChunkEntry({ shard, createdMs: nowMs });
-  const listed = chunks.map((chunk) => ({ key: chunk.bytes, value }));
-  list.change([await putTable(parts, added, listed)], []);
+  list.change([await putTable(parts, added, entriesUnder(chunks, value))], []);
   return added.length > 0;
+}
+
+function* entriesUnder(chunks: readonly MerkleHash[], value: Uint8Array): Generator<TableEntry> {
+  for (const chunk of chunks) yield { key: chunk.bytes, value };
 }
 
 const MAX_ATTEMPTS = 4;
@@ -115,19 +116,52 @@ async function stillBuilds(
 ): Promise<boolean> {
   try {
     const record = there.file ?? (await readRecord(store, file.hash));
-    return (await isSame(record, file, there)) || (await isGood(record));
+    return (await isSame(record, file)) || (await isGood(record));
   } catch (error) {
     if (isDamage(error)) return false;
     throw error;
   }
 }
 
-async function isSame(record: ShardFile, file: ShardFile, stamp: ChunkEntry): Promise<boolean> {
-  if (record.terms.length !== file.terms.length) return false;
-  if (record.terms.length > 0xffff) {
-    return bytesEqual(await encodeLongRecord(record), await encodeLongRecord(file));
+/** Whether both say the same; a file may have a million terms. */
+async function isSame(a: ShardFile, b: ShardFile): Promise<boolean> {
+  if (a.terms.length !== b.terms.length) return false;
+  if ((a.verification === null) !== (b.verification === null)) return false;
+  if (
+    a.sha256 === null || b.sha256 === null ? a.sha256 !== b.sha256 : !bytesEqual(a.sha256, b.sha256)
+  )
+    return false;
+  const yieldAfter = createYielder();
+  for (const [at, term] of a.terms.entries()) {
+    if (!isSameTerm(term, b.terms[at] as ShardTerm)) return false;
+    if (a.verification?.[at]?.equals(b.verification?.[at] as MerkleHash) === false) return false;
+    const others = yieldAfter(1);
+    if (others !== undefined) await others;
   }
-  return bytesEqual(encodeFileEntry(stamp, record), encodeFileEntry(stamp, file));
+  return true;
+}
+
+function isSameTerm(a: ShardTerm, b: ShardTerm): boolean {
+  return (
+    a.chunkStart === b.chunkStart &&
+    a.chunkEnd === b.chunkEnd &&
+    a.unpackedBytes === b.unpackedBytes &&
+    (a.flags ?? 0) === (b.flags ?? 0) &&
+    a.xorb.equals(b.xorb)
+  );
+}
+
+const ROOM_BYTES: number = 64 * 1024;
+
+/** Room for values in blocks: a buffer for each of half a million would keep the collector busy for seconds. */
+function createValueRoom(): (bytes: number) => ByteWriter {
+  let room: ByteWriter | null = null;
+  return (bytes) => {
+    if (room === null || room.length + bytes > ROOM_BYTES) {
+      room = new ByteWriter(room === null ? Math.max(1024, bytes) : ROOM_BYTES);
+    }
+    return room;
+  };
 }
 
 /** The entry of a file; a long record is stored first, in place of one that is no good. */
@@ -135,9 +169,11 @@ async function newEntry(
   { store }: RegisterTableParts,
   stamp: ChunkEntry,
   file: ShardFile,
+  roomFor: (bytes: number) => ByteWriter,
 ): Promise<TableEntry> {
   const key = file.hash.bytes;
-  if (fileEntryBytes(file) <= MAX_VALUE_BYTES) return { key, value: encodeFileEntry(stamp, file) };
+  const bytes = fileEntryBytes(file);
+  if (bytes <= MAX_VALUE_BYTES) return { key, value: encodeFileEntry(stamp, file, roomFor(bytes)) };
   await store.put(fileKey(file.hash), await encodeLongRecord(file), { replace: true });
   return { key, value: encodeObjectEntry({ ...stamp, sizeBytes: sizeOf(file) }) };
 }

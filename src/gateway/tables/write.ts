@@ -20,7 +20,8 @@ export interface SectionSource {
   readonly entries: AsyncIterable<TableEntry> | Iterable<TableEntry>;
 }
 
-const ENTRIES_PER_TURN = 2048;
+/** Pages that are allocated at once: the collector is asked for each, and a large table has thousands. */
+const PAGES_PER_BLOCK = 16;
 
 /** The bytes of a table in pieces that are the reader's own. What it holds meanwhile is a page and the filter. */
 export async function* writeTable(
@@ -36,11 +37,18 @@ async function* writeSection(
   hasher: Hasher,
   { maxCount, entries }: SectionSource,
 ): AsyncGenerator<Uint8Array, SectionLines, undefined> {
-  const yieldAfter = createYielder(ENTRIES_PER_TURN);
+  const yieldAfter = createYielder();
   const filterLines = filterLinesFor(maxCount);
   const filter = new Uint8Array(filterLines * LINE_BYTES);
   const pages: { sizeBytes: number; prefix: Uint8Array; sum: Uint8Array }[] = [];
-  let page = new Uint8Array(PAGE_BYTES);
+  let block = new Uint8Array(0);
+  const newPage = (): Uint8Array => {
+    if (block.length === 0) block = new Uint8Array(PAGES_PER_BLOCK * PAGE_BYTES);
+    const first = block.subarray(0, PAGE_BYTES);
+    block = block.subarray(PAGE_BYTES);
+    return first;
+  };
+  let page = newPage();
   let used = 0;
   let entryCount = 0;
   const closePage = (): Uint8Array => {
@@ -50,7 +58,7 @@ async function* writeSection(
       prefix: bytes.slice(0, PREFIX_BYTES),
       sum: pageSum(hasher, bytes),
     });
-    page = new Uint8Array(PAGE_BYTES);
+    page = newPage();
     used = 0;
     return bytes;
   };
@@ -61,7 +69,8 @@ async function* writeSection(
     used += needed;
     entryCount++;
     markInFilter(filter, LINE_BYTES * filterLine(entry.key, filterLines), entry.key);
-    await yieldAfter(1);
+    const others = yieldAfter(1);
+    if (others !== undefined) await others;
   }
   if (used > 0) yield closePage();
   const filterSums: Uint8Array[] = [];

@@ -8,7 +8,7 @@ import { createKeeper, type Keeper } from '../keeper.js';
 import { shardObjectKey, xorbKey } from '../keys.js';
 import { GATEWAY_DEFAULTS } from '../options.js';
 import type { ObjectStore } from '../ports.js';
-import { createShardOutlines, indexedChunks } from '../shard-outline.js';
+import { allIndexedChunks, createShardOutlines } from '../shard-outline.js';
 import { createStoreIndex, type StoreIndex } from '../store-index.js';
 import { mapLimited } from '../turns.js';
 import { createXorbCatalog } from '../xorb-catalog.js';
@@ -73,7 +73,7 @@ export function createCarrier(parts: {
       const mark = await keeper.begin();
       await store.put(shardObjectKey(hash), bytes);
       const outline = await outlines.get(hash);
-      const chunks = outline === null ? [] : indexedChunks(outline);
+      const chunks = outline === null ? [] : await allIndexedChunks(outline);
       await index.register({ shard: hash, chunks, files: good, isGood: isWhole });
       const keys = new Set(good.flatMap(({ terms }) => terms.map(({ xorb }) => xorbKey(xorb))));
       if (await keeper.confirm(mark, [...keys, shardObjectKey(hash)])) return left;
