@@ -35,3 +35,5 @@ process.on('message', (message) => {
   }
 });
 process.channel.unref();
+// Whoever measures is gone.
+process.on('disconnect', () => process.exit());

@@ -20,6 +20,11 @@ export class HashTable {
   #hashes: Uint8Array<ArrayBuffer>;
   #slots: Uint32Array;
   #count = 0;
+  /** The table before it grew, until all that it holds is in the new one too; else null. */
+  #old: Uint32Array | null = null;
+  /** Hashes `[moved, toMove)` are in the old table only. */
+  #moved = 0;
+  #toMove = 0;
 
   constructor() {
     this.#hashes = new Uint8Array(16 * HASH_BYTES);
@@ -33,8 +38,9 @@ export class HashTable {
 
   /** Number of `hashes[offset, offset + 32)` in order of arrival, or -1. */
   indexOf(hashes: Uint8Array, offset: number): number {
-    const slot = this.#slots[this.#find(hashes, offset)] as number;
-    return slot - 1;
+    const slot = this.#slots[this.#find(this.#slots, hashes, offset)] as number;
+    if (slot !== 0 || this.#old === null) return slot - 1;
+    return (this.#old[this.#find(this.#old, hashes, offset)] as number) - 1;
   }
 
   /**
@@ -43,17 +49,17 @@ export class HashTable {
    * @throws OrbweaverError `FORMAT_INVALID` when the hashes were chosen to collide.
    */
   add(hashes: Uint8Array, offset: number): number {
-    const at = this.#find(hashes, offset);
-    const found = this.#slots[at] as number;
-    if (found !== 0) return found - 1;
+    const found = this.indexOf(hashes, offset);
+    if (found >= 0) return found;
     const index = this.#count;
     this.#hashes = withRoom(this.#hashes, (index + 1) * HASH_BYTES);
     // Not set(subarray()): a view of a small array gives it a buffer outside of the heap.
     const to = index * HASH_BYTES;
     for (let i = 0; i < HASH_BYTES; i++) this.#hashes[to + i] = hashes[offset + i] as number;
-    this.#slots[at] = index + 1;
+    this.#slots[this.#find(this.#slots, hashes, offset)] = index + 1;
     this.#count = index + 1;
-    if (this.#count * 2 > this.#slots.length) this.#rehash();
+    this.#move(MOVES_PER_ADD);
+    if (this.#count * 2 > this.#slots.length) this.#grow();
     return index;
   }
 
@@ -66,12 +72,12 @@ export class HashTable {
   }
 
   /** The slot that holds the hash, or the empty one where it belongs. */
-  #find(hashes: Uint8Array, offset: number): number {
-    const mask = this.#slots.length - 1;
+  #find(slots: Uint32Array, hashes: Uint8Array, offset: number): number {
+    const mask = slots.length - 1;
     let at = mix(hashes, offset, 0x9e3779b1) & mask;
     const step = mix(hashes, offset, 0x85ebca6b) | 1; // odd: reaches every slot of a power of two
     for (let probe = 0; probe < MAX_PROBES; probe++) {
-      const slot = this.#slots[at] as number;
+      const slot = slots[at] as number;
       if (slot === 0 || this.#equals(slot - 1, hashes, offset)) return at;
       at = (at + step) & mask;
     }
@@ -90,13 +96,28 @@ export class HashTable {
     return true;
   }
 
-  #rehash(): void {
-    this.#slots = new Uint32Array(this.#slots.length * 2);
-    for (let i = 0; i < this.#count; i++) {
-      this.#slots[this.#find(this.#hashes, i * HASH_BYTES)] = i + 1;
+  /** A table of twice the length: it is filled while more is added, so that no single add takes long. */
+  #grow(): void {
+    this.#move(this.#toMove - this.#moved);
+    this.#old = this.#slots;
+    this.#slots = new Uint32Array(2 * this.#old.length);
+    this.#moved = 0;
+    this.#toMove = this.#count;
+  }
+
+  #move(count: number): void {
+    if (this.#old === null) return;
+    const end = Math.min(this.#moved + count, this.#toMove);
+    for (; this.#moved < end; this.#moved++) {
+      const at = this.#find(this.#slots, this.#hashes, this.#moved * HASH_BYTES);
+      this.#slots[at] = this.#moved + 1;
     }
+    if (this.#moved === this.#toMove) this.#old = null;
   }
 }
+
+/** Moved with each add: all of them long before the table is full again. */
+const MOVES_PER_ADD = 4;
 
 const MAX_PROBES = 64;
 

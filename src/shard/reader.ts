@@ -1,7 +1,8 @@
 import { OrbweaverError } from '../errors.js';
-import type { MerkleHash } from '../hash/index.js';
+import { MerkleHash } from '../hash/index.js';
 import { FOOTER_BYTES, RECORD_BYTES, SHARD_MAX_BYTES } from './constants.js';
 import { decodeFooter, readHeader } from './footer.js';
+import { HashTable } from './hash-table.js';
 import {
   claimedFileBytes,
   claimedXorbBytes,
@@ -44,7 +45,8 @@ export interface ShardReader {
 type State = 'header' | 'files' | 'xorbs' | 'rest';
 
 /**
- * Reads a shard as a stream. Memory holds the one record that is not complete yet, and grows only
+ * Reads a shard as a stream. Memory holds the one record that is not complete yet and each xorb that was
+ * named once, and grows only
  * with bytes that came, never by a count that the bytes claim; all checks of counts against the
  * budget come before. Bytes after the xorb section are not kept, except the last 200 when they are
  * a footer. Duplicates are passed on; `decodeShard` drops them.
@@ -68,10 +70,19 @@ export function createShardReader(options: ShardReaderOptions = {}): ShardReader
   let consumed = 0;
   /** The file under way, of which the header was read. */
   let file: FileRecords | null = null;
-  let lastXorb: MerkleHash | undefined;
   // In state `rest`: the last bytes seen, up to one footer.
   const tail = new Uint8Array(FOOTER_BYTES);
   let tailLength = 0;
+  // Xorbs that terms name: a million terms over some hundred xorbs share as many objects.
+  let xorbNumbers: HashTable | null = null;
+  const xorbs: MerkleHash[] = [];
+
+  function xorbOf(hash: Uint8Array): MerkleHash {
+    xorbNumbers ??= new HashTable();
+    const number = xorbNumbers.add(hash, 0);
+    if (number === xorbs.length) xorbs.push(MerkleHash.from(hash));
+    return xorbs[number] as MerkleHash;
+  }
 
   /** Bytes of the record that starts at `at`, or 0 while too few are there to know. */
   function recordBytes(window: Uint8Array, at: number): number {
@@ -95,7 +106,7 @@ export function createShardReader(options: ShardReaderOptions = {}): ShardReader
     } else if (isBookend(window, at)) {
       state = state === 'files' ? 'xorbs' : 'rest';
     } else if (state === 'files') {
-      file = startFile(window, at, lastXorb);
+      file = startFile(window, at, xorbOf);
     } else {
       events.push({ type: 'xorb', xorb: readXorb(window, at) });
     }
@@ -127,9 +138,7 @@ export function createShardReader(options: ShardReaderOptions = {}): ShardReader
       at += taken;
       consumed += taken;
       if (open.missingBytes > 0) break;
-      const done = open.finish();
-      lastXorb = done.terms.at(-1)?.xorb ?? lastXorb;
-      events.push({ type: 'file', file: done });
+      events.push({ type: 'file', file: open.finish() });
       file = null;
     }
     return at;

@@ -135,12 +135,12 @@ export interface FileRecords {
 /**
  * The file whose header record is at `offset`.
  *
- * @param known the xorb that was named last: one object for all neighbours that name it
+ * @param xorbOf one object for all terms that name a xorb
  */
 export function startFile(
   bytes: Uint8Array,
   offset: number,
-  known: MerkleHash = MerkleHash.ZERO,
+  xorbOf: (hash: Uint8Array) => MerkleHash = (hash) => MerkleHash.from(hash),
 ): FileRecords {
   const reader = new ByteReader(bytes, offset);
   const hash = MerkleHash.from(reader.view(HASH_BYTES, 'file hash'));
@@ -152,12 +152,12 @@ export function startFile(
   const total = count + hashCount + ((flags & FILE_FLAG_METADATA) !== 0 ? 1 : 0);
   let sha256: Uint8Array | null = null;
   let taken = 0;
-  let xorb = known;
+  let xorb = MerkleHash.ZERO;
 
   function readTerm(from: ByteReader, at: number): ShardTerm {
     // Neighbouring terms often name the same xorb: one object for all of them.
     const hashBytes = from.view(HASH_BYTES, 'xorb hash');
-    if (!sameHash(hashBytes, xorb)) xorb = MerkleHash.from(hashBytes);
+    if (!sameHash(hashBytes, xorb)) xorb = xorbOf(hashBytes);
     const termFlags = from.u32('term flags');
     const unpackedBytes = from.u32('unpacked bytes');
     const chunkStart = from.u32('chunk start');
