@@ -219,13 +219,14 @@ function chunkText(xorb, chunk) {
 
 // As many listed chunks as there are.
 {
-  const count = Math.floor(shardBytes / (RECORD * 8193)) - 1;
+  const most = Math.floor(shardBytes / (RECORD * 8193)) - 1;
+  const count = values.short ? 2 : most;
   const xorbs = Array.from({ length: count }, (_, i) => tinyChunks(100 + i, 8192));
   for (const xorb of xorbs) await put(xorb);
   const files = xorbs.slice(0, 20).map((xorb) => fileOf([[xorb, 0, 8192]]));
   const body = shardOf(files, xorbs);
   await measure(`shard: ${count} xorbs of 8192 chunks`, () => post(body));
-  const terms = values.short ? 100 : 1000;
+  const terms = values.short ? 20 : 1000;
   const many = Array.from({ length: 1000 }, (_, i) =>
     fileOf(
       Array.from({ length: 1 + (i % terms) }, (_, at) => [xorbs[at % count], i, i + 1 + (at % 5)]),
@@ -255,7 +256,7 @@ function chunkText(xorb, chunk) {
 
 // A file of as many xorbs as somebody has patience for.
 {
-  const xorbs = Array.from({ length: values.short ? 500 : 4000 }, (_, i) =>
+  const xorbs = Array.from({ length: values.short ? 100 : 4000 }, (_, i) =>
     tinyChunks(10_000 + i, 1),
   );
   for (const xorb of xorbs) await put(xorb);

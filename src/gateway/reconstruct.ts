@@ -47,12 +47,19 @@ export async function planReconstruction(
       if (others !== undefined) await others;
     }
   }
-  const fetches = await mapLimited(used.xorbs(), CONCURRENT_FOOTERS, async ({ xorb, farthest }) => {
-    const stored = await storedXorb(catalog, xorb);
-    const others = yieldAfter(farthest.size);
-    if (others !== undefined) await others;
-    return { xorb, ranges: fetchRanges(stored, farthest) };
-  });
+  const fetches: { xorb: MerkleHash; ranges: FetchRange[] }[] = [];
+  const xorbs = used.xorbs();
+  for (let at = 0; at < xorbs.length; at += CONCURRENT_FOOTERS) {
+    const some = xorbs.slice(at, at + CONCURRENT_FOOTERS);
+    const stored = await mapLimited(some, CONCURRENT_FOOTERS, ({ xorb }) =>
+      storedXorb(catalog, xorb),
+    );
+    for (const [index, { xorb, farthest }] of some.entries()) {
+      fetches.push({ xorb, ranges: fetchRanges(stored[index] as CatalogXorb, farthest) });
+      const others = yieldAfter(farthest.size);
+      if (others !== undefined) await others;
+    }
+  }
   return { files, fetches };
 }
 

@@ -30,6 +30,18 @@ export function pause(): Promise<void> {
   });
 }
 
+/**
+ * Lets who waits go on one after another, each in a turn of the loop of its own. Pauses alone do not do
+ * that: of many jobs that pause, all go on in the same turn.
+ */
+export function createOneByOne(): () => Promise<void> {
+  let last: Promise<void> = Promise.resolve();
+  return () => {
+    last = last.then(pause);
+    return last;
+  };
+}
+
 /** Runs what goes in steps, with a pause after each. */
 export async function inSteps<Result>(steps: Generator<void, Result>): Promise<Result> {
   for (;;) {

@@ -5,7 +5,7 @@ import { decodeFooter, readStoredXorb, storedFooterBytes, type XorbInfo } from '
 import { damaged, isDamage } from './failures.js';
 import { xorbKey } from './keys.js';
 import type { ObjectInfo, ObjectStore, ObjectTail } from './ports.js';
-import { createFlights } from './turns.js';
+import { createFlights, createOneByOne } from './turns.js';
 
 /** What is known about a stored xorb without reading its records. */
 export interface CatalogXorb extends XorbInfo {
@@ -34,6 +34,8 @@ export interface XorbCatalog {
 
 /** First guess at a footer: 1600 chunks, more than a xorb has at the usual 64 KiB a chunk. */
 const TAIL_GUESS_BYTES = 64 * 1024;
+/** A thousand chunks. */
+const LONG_FOOTER_BYTES = 40 * 1024;
 
 /**
  * Chunk hashes and lengths of a footer are held against the xorb's name: a footer that was changed
@@ -52,6 +54,7 @@ export function createXorbCatalog(options: {
     sizeCalculation: weightBytes,
   });
   const once = createFlights<CatalogXorb | null>();
+  const oneByOne = createOneByOne();
 
   async function load(
     hash: MerkleHash,
@@ -69,7 +72,10 @@ export function createXorbCatalog(options: {
     const tail = known ?? (await readTail(TAIL_GUESS_BYTES));
     try {
       const footerBytes = storedFooterBytes(tail);
-      const footer = decodeFooter(footerBytes <= tail.length ? tail : await readTail(footerBytes));
+      const bytes = footerBytes <= tail.length ? tail : await readTail(footerBytes);
+      // Footers of many xorbs come at the same time, and decoding and hashing a long one takes milliseconds.
+      if (footerBytes > LONG_FOOTER_BYTES) await oneByOne();
+      const footer = decodeFooter(bytes);
       const { chunkHashes, recordEnds } = footer;
       const recordsBytes = sizeBytes - footer.footerBytes;
       // Footers of version 0 have no lengths: they stand in the record headers.

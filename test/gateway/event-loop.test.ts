@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ENTRIES_PER_STEP } from '../../src/bytes/index.js';
 import { loadKernels } from '../../src/compose/chunk.js';
+import { createOneByOne } from '../../src/gateway/turns.js';
 import type { Hasher } from '../../src/hash/ports.js';
 import { encodeShardInSteps, type ShardFile, type ShardTerm } from '../../src/shard/index.js';
 import {
@@ -165,4 +166,22 @@ it('a shard is written in steps of some thousand records, however its files are 
     }
     expect(longest).toBeLessThan(2 * ENTRIES_PER_STEP + 10);
   }
+});
+
+it('of many that wait for a turn of their own, one goes on in each', async () => {
+  const oneByOne = createOneByOne();
+  let done = 0;
+  const { most, turns } = await watched(
+    () =>
+      Promise.all(
+        Array.from({ length: 50 }, async () => {
+          await oneByOne();
+          done++;
+        }),
+      ),
+    () => done,
+  );
+  expect(done).toBe(50);
+  expect(most).toBeLessThanOrEqual(2);
+  expect(turns).toBeGreaterThanOrEqual(25);
 });
