@@ -170,28 +170,28 @@ function keyed(shard: Shard, options: EncodeShardOptions): Shard {
  * two apart, and sorting numbers is several times as quick as looking into two arrays of bytes.
  */
 function* sorted<T extends ShardFile | ShardXorb>(items: readonly T[]): Generator<void, T[]> {
-  const isDue = createStepMeter();
-  const keyed: { readonly item: T; readonly key: number }[] = [];
-  for (const item of items) {
-    const { bytes } = item.hash;
-    const key =
-      (bytes[7] as number) * 0x1000000 +
-      (((bytes[6] as number) << 16) | ((bytes[5] as number) << 8) | (bytes[4] as number));
-    keyed.push({ item, key });
-    if (isDue(1)) yield;
-  }
   // Of equal ones the first stays: the sort keeps their order.
   const order = yield* sortInSteps(
-    keyed,
-    (a, b) => a.key - b.key || compareHashes(a.item.hash.bytes, 0, b.item.hash.bytes, 0),
+    items,
+    (a, b) =>
+      highHalf(a.hash.bytes) - highHalf(b.hash.bytes) ||
+      compareHashes(a.hash.bytes, 0, b.hash.bytes, 0),
   );
+  const isDue = createStepMeter();
   const unique: T[] = [];
-  for (const { item } of order) {
+  for (const item of order) {
     const last = unique[unique.length - 1];
     if (last === undefined || !last.hash.equals(item.hash)) unique.push(item);
     if (isDue(1)) yield;
   }
   return unique;
+}
+
+function highHalf(hash: Uint8Array): number {
+  return (
+    (hash[7] as number) * 0x1000000 +
+    (((hash[6] as number) << 16) | ((hash[5] as number) << 8) | (hash[4] as number))
+  );
 }
 
 function hasVerification(files: readonly ShardFile[], variant: ShardVariant): boolean {
