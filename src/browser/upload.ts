@@ -52,8 +52,10 @@ export async function runPageUpload(
   });
   const bases: UploadBase[] = [];
   const learn = async (hash: string): Promise<void> => {
-    const { fileHash, knownChunks, problem } = await session.addBase(MerkleHash.parse(hash));
-    bases.push({ base: hash, fileHash: fileHash?.toString() ?? null, knownChunks, problem });
+    const { fileHash, ...rest } = await session.addBase(MerkleHash.parse(hash));
+    const { knownChunks, readBytes, problem } = rest;
+    const text = fileHash?.toString() ?? null;
+    bases.push({ base: hash, fileHash: text, knownChunks, readBytes, problem });
   };
   try {
     for (const hash of typeof base === 'string' ? [base] : base) await learn(hash);

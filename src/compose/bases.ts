@@ -32,8 +32,9 @@ export function createBases(
 ): Bases {
   const outcomes: UploadBase[] = [];
   const folders: string[] = [];
-  const tell = (name: string, { fileHash, knownChunks, problem }: BaseOutcome): void => {
-    outcomes.push({ base: name, fileHash: fileHash?.toString() ?? null, knownChunks, problem });
+  const tell = (name: string, { fileHash, knownChunks, readBytes, problem }: BaseOutcome): void => {
+    const hash = fileHash?.toString() ?? null;
+    outcomes.push({ base: name, fileHash: hash, knownChunks, readBytes, problem });
   };
 
   async function learn(name: string): Promise<void> {
@@ -44,7 +45,7 @@ export function createBases(
       // A session that has ended says so again with the next file.
       if (!isOrbweaverError(error)) throw error;
       const problem = `${error.message}; the upload goes on without it`;
-      tell(name, { name, fileHash: null, knownChunks: 0, problem });
+      tell(name, { name, fileHash: null, knownChunks: 0, readBytes: 0, problem });
     }
   }
 

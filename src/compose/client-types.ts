@@ -189,6 +189,8 @@ export interface UploadBase {
   readonly fileHash: string | null;
   /** Chunks that the store has of it, and that this upload knew by it. */
   readonly knownChunks: number;
+  /** Bytes of xorbs that were read to learn it; a local copy needs none. */
+  readonly readBytes: number;
   /** Why it was not used, a sentence; null: it was. */
   readonly problem: string | null;
 }

@@ -14,6 +14,7 @@ import { createGateway, createMemoryStore, type Gateway } from '../../src/gatewa
 import type { Exchange } from '../../src/http/index.js';
 import { edited, MIB, random } from '../client/upload/support.js';
 import { WRITE_TOKEN } from '../gateway/support/rig.js';
+import { hubLike } from './hub-like.js';
 
 /** Both versions: the second one differs at its beginning, so that its first chunk tells nothing. */
 const OLD = random(1, 3 * MIB);
@@ -93,6 +94,7 @@ describe('a base', () => {
           base: join(dir, 'old.bin'),
           fileHash: first.files[0]?.fileHash,
           knownChunks: first.files[0]?.chunkCount,
+          readBytes: 0,
           problem: null,
         },
       ]);
@@ -111,9 +113,46 @@ describe('a base', () => {
     await comesBack(second, NEW);
   });
 
-  it('that is a hash is told of and ignored where the server does not', async () => {
+  it('that is a hash is learnt from the hashes of its chunks where the server tells those, as the Hub does', async () => {
+    const old = random(5, 12 * MIB);
+    const next = edited(edited(old, 0, random(2, 100)), 7 * MIB, random(3, 1000));
+    const { files } = await upload({ name: 'old', data: old });
+    const base = files[0]?.fileHash as string;
+    const honest = gateway;
+    let questionBytes = 0;
+    const asHub = hubLike(honest.exchange, new Map([[base, old]]));
+    const exchange: Exchange = async (request) => {
+      const response = await asHub(request);
+      const isQuestion = request.url.pathname.includes('file-chunk-hashes');
+      if (isQuestion) questionBytes += response.body?.sizeBytes ?? 0;
+      return response;
+    };
+    gateway = { ...honest, exchange };
+    requests = [];
+    const second = await upload({ name: 'new', data: next }, { base }, true);
+    gateway = honest;
+    expect(second.bases).toMatchObject([
+      { base, knownChunks: files[0]?.chunkCount, problem: null },
+    ]);
+    // Two places were touched: a few chunks of at most 128 KiB.
+    expect(newBytes(second)).toBeLessThan(MIB);
+    expect(questionBytes).toBeGreaterThan(0);
+    expect(questionBytes).toBeLessThan(old.length / 100);
+    expect(second.bases?.[0]?.readBytes).toBeLessThan(old.length / 16);
+    await comesBack(second, next);
+  });
+
+  it('that is a hash is told of and ignored where the server does neither', async () => {
     const { files } = await upload({ name: 'old', data: OLD });
     const base = files[0]?.fileHash as string;
+    const honest = gateway;
+    gateway = {
+      ...honest,
+      exchange: async (request) =>
+        request.url.pathname.includes('file-chunk-hashes')
+          ? { status: 404, headers: {}, body: null }
+          : honest.exchange(request),
+    };
     requests = [];
     const second = await upload({ name: 'new', data: NEW }, { base }, true);
     expect(second.bases?.[0]?.problem).toMatch(/name a local copy; the upload goes on without it$/);

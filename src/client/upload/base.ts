@@ -1,10 +1,11 @@
 import { GrowableBytes, GrowableU32 } from '../../bytes/index.js';
 import { type FileChunks, placeChunks } from '../../dedup/index.js';
 import { isOrbweaverError } from '../../errors.js';
-import type { Reservation, Scope } from '../../flow/index.js';
+import type { Clock, Reservation, Scope } from '../../flow/index.js';
 import { createMerkleTree, HASH_BYTES, MerkleHash } from '../../hash/index.js';
 import type { Hasher } from '../../hash/ports.js';
 import type { CasClient, ComputePool, Source } from '../ports.js';
+import { learnListing } from './base-listing.js';
 import type { Knowledge } from './knowledge.js';
 import { listChunks } from './list-chunks.js';
 
@@ -13,7 +14,7 @@ import { listChunks } from './list-chunks.js';
  * earlier ones stores no more than what is new. From a local copy: its chunks are cut and hashed here,
  * and the store says, as it would for a download, which xorbs the file is made of; together they tell
  * of every old chunk where it lies, exactly, against any server of this protocol. By its hash alone:
- * only where the server answers questions about files.
+ * only where the server answers questions about files, or lists the hashes of their chunks.
  *
  * An optimisation: a base that cannot be used is told of, and the upload goes on without it.
  */
@@ -27,6 +28,8 @@ export interface BaseOutcome {
   readonly fileHash: MerkleHash | null;
   /** Chunks of stored xorbs that the upload knows by it. */
   readonly knownChunks: number;
+  /** Bytes of xorbs that were read to learn it. */
+  readonly readBytes: number;
   /** Why it is not used, a sentence; null: it is. */
   readonly problem: string | null;
 }
@@ -34,9 +37,10 @@ export interface BaseOutcome {
 /** What learning a base needs. */
 export interface BaseParts {
   readonly cas: Pick<CasClient, 'denseDedup' | 'queryDedupMany'> &
-    Partial<Pick<CasClient, 'getReconstruction'>>;
+    Partial<Pick<CasClient, 'getReconstruction' | 'getChunkHashes' | 'readRanges'>>;
   readonly pool: ComputePool;
   readonly hasher: Hasher;
+  readonly clock: Clock;
   readonly knowledge: Knowledge;
   readonly scope: Scope;
 }
@@ -58,7 +62,8 @@ const DECODING_FACTOR = 2;
 /** Learns a base. @throws OrbweaverError only the reason of the scope */
 export async function learnBase(base: BaseInput, parts: BaseParts): Promise<BaseOutcome> {
   const isHash = base instanceof MerkleHash;
-  const outcome = { name: isHash ? base.toString() : base.name, fileHash: null, knownChunks: 0 };
+  const name = isHash ? base.toString() : base.name;
+  const outcome = { name, fileHash: null, knownChunks: 0, readBytes: 0 };
   try {
     const found = await (isHash ? learnHash(base, parts) : learnCopy(base, parts));
     return { ...outcome, ...found };
@@ -69,7 +74,7 @@ export async function learnBase(base: BaseInput, parts: BaseParts): Promise<Base
   }
 }
 
-type Found = Omit<BaseOutcome, 'name'>;
+type Found = Omit<BaseOutcome, 'name' | 'readBytes'> & Partial<Pick<BaseOutcome, 'readBytes'>>;
 
 const OTHER = 'the server says that it is made of other chunks; the upload goes on without it';
 const UNKNOWN = 'the server does not know it; the upload goes on without it';
@@ -143,10 +148,8 @@ async function learnTerms(
   return { knownChunks, problem: null };
 }
 
-async function learnHash(
-  fileHash: MerkleHash,
-  { cas, knowledge, scope }: BaseParts,
-): Promise<Found> {
+async function learnHash(fileHash: MerkleHash, parts: BaseParts): Promise<Found> {
+  const { cas, knowledge, scope } = parts;
   const { getReconstruction, queryDedupMany } = cas;
   const none = { fileHash, knownChunks: 0 };
   // Whether the server takes such questions shows in any response of it.
@@ -158,8 +161,7 @@ async function learnHash(
   );
   if (told === null) return { ...none, problem: UNKNOWN };
   if (queryDedupMany === undefined || cas.denseDedup?.() == null) {
-    const text = 'the server does not list the chunks of a file';
-    return { ...none, problem: `${text}: name a local copy; the upload goes on without it` };
+    return { ...none, ...(await learnFromListing(fileHash, parts)) };
   }
   const memory = knowledge.budget.tryAcquire(EXPECTED_RESPONSE_BYTES);
   if (memory === null) return { ...none, problem: 'there is no memory for it' };
@@ -175,6 +177,28 @@ async function learnHash(
   } finally {
     memory.release();
   }
+}
+
+const NOT_LISTED =
+  'the server does not list the chunks of a file: name a local copy; the upload goes on without it';
+
+/** For servers that are asked about chunks one by one. */
+async function learnFromListing(
+  fileHash: MerkleHash,
+  { cas, pool, hasher, clock, knowledge, scope }: BaseParts,
+): Promise<Pick<BaseOutcome, 'knownChunks' | 'readBytes' | 'problem'>> {
+  const { getReconstruction, getChunkHashes, readRanges } = cas;
+  const none = { knownChunks: 0, readBytes: 0 };
+  if (!getReconstruction || !getChunkHashes || !readRanges) return { ...none, problem: NOT_LISTED };
+  const store = {
+    getReconstruction: getReconstruction.bind(cas),
+    getChunkHashes: getChunkHashes.bind(cas),
+    readRanges: readRanges.bind(cas),
+  };
+  const whole = await scope.call((signal) => store.getReconstruction(fileHash, undefined, signal));
+  const parts = { cas: store, pool, hasher, clock, knowledge, scope };
+  const { knownChunks, readBytes } = await learnListing(fileHash, whole?.terms ?? [], parts);
+  return { knownChunks, readBytes, problem: knownChunks > 0 ? null : NOT_LISTED };
 }
 
 /** Null for what the store does not have. */

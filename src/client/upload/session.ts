@@ -186,14 +186,14 @@ class Session implements UploadSession {
 
   async addBase(base: BaseInput): Promise<BaseOutcome> {
     this.#scope.check();
-    const { cas, pool, hasher } = this.#parts;
+    const { cas, pool, hasher, clock } = this.#parts;
     if (cas === null) {
       const problem = 'no server to ask about it; the upload goes on without it';
       const name = base instanceof MerkleHash ? base.toString() : base.name;
-      return { name, fileHash: null, knownChunks: 0, problem };
+      return { name, fileHash: null, knownChunks: 0, readBytes: 0, problem };
     }
     const [knowledge, scope] = [this.#knowledge, this.#scope];
-    return learnBase(base, { cas, pool, hasher, knowledge, scope });
+    return learnBase(base, { cas, pool, hasher, clock, knowledge, scope });
   }
 
   async resume(

@@ -65,12 +65,12 @@ export interface UploadOptions {
   readonly onFile?: ((file: FileResult) => void) | undefined;
 }
 
-/** What an upload asks of a store, and sends to it. Without reconstructions there are no bases. */
+/** What an upload asks of a store, and sends to it. Without reconstructions there are no bases, without the others none by hash alone. */
 export type UploadStore = Pick<
   CasClient,
   'queryDedup' | 'denseDedup' | 'queryDedupMany' | 'putXorb' | 'hasXorb' | 'putShard'
 > &
-  Partial<Pick<CasClient, 'getReconstruction'>>;
+  Partial<Pick<CasClient, 'getReconstruction' | 'getChunkHashes' | 'readRanges'>>;
 
 /** What an upload session is made of. */
 export interface UploadSessionOptions {
