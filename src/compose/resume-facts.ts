@@ -36,11 +36,17 @@ interface UploadFacts {
 
 /** An upload of these inputs. */
 export function uploadFacts({ endpoint, inputs, options, sizeBytes }: UploadFacts): ResumeFacts {
-  const key = keptKey([endpoint, options.includes('--expand')], () => inputs.map(pathText));
+  // Thousands of paths take a while, and are needed for nothing before an earlier run or an acknowledgement.
+  let known: readonly string[] | null = null;
+  const pathsOf = (): readonly string[] => {
+    known ??= inputs.map(pathText);
+    return known;
+  };
+  const key = keptKey([endpoint, options.includes('--expand')], pathsOf);
   return {
     key,
     begin() {
-      const paths = inputs.map(pathText);
+      const paths = pathsOf();
       const facts = { endpoint, key: key(), paths, pathCount: paths.length, options };
       return uploadBegin({ ...facts, sizeBytes: sizeBytes() });
     },

@@ -44,16 +44,30 @@ function named(workerUrl: string | URL): string {
   throw notFound(`"workerUrl" expected a file: URL of a folder with ${FIRST_PROGRAM}, got ${url}`);
 }
 
+/**
+ * Where a file of an archive of Electron lies on the disk, when it was left out of it: threads load their
+ * programs, and libraries theirs, without what makes Electron see into `app.asar`.
+ */
+function unpackedPath(path: string): string {
+  return path.replace(/\.asar(?=[\\/]|$)/, '.asar.unpacked');
+}
+
+/** The folder, or what was unpacked of it, that has the programs. */
+function withPrograms(folder: string): string | null {
+  const places = [unpackedPath(folder), folder];
+  return places.find((place) => existsSync(join(place, FIRST_PROGRAM))) ?? null;
+}
+
 function ownFolder(): string {
   const here = ownUrl();
-  const beside = here === null ? null : join(dirname(fileURLToPath(here)), FIRST_PROGRAM);
-  if (beside !== null && existsSync(beside)) return dirname(beside);
   // Only where this file runs: what lies in the working folder may be anybody's.
   if (here !== null) {
+    const beside = withPrograms(dirname(fileURLToPath(here)));
+    if (beside !== null) return beside;
     try {
       const manifest = createRequire(here).resolve('orbweaver/package.json');
-      const folder = join(dirname(manifest), 'dist', 'workers');
-      if (existsSync(join(folder, FIRST_PROGRAM))) return folder;
+      const installed = withPrograms(join(dirname(manifest), 'dist', 'workers'));
+      if (installed !== null) return installed;
     } catch {
       // Not installed here.
     }

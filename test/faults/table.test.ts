@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Gateway } from '../../src/gateway/index.js';
+import { MerkleHash } from '../../src/hash/index.js';
 import { createComputePool, type WorkerPool } from '../../src/workers/index.js';
 import { generate } from '../support/generators.js';
 import { type Outcome, type Row, TABLE } from './table.js';
@@ -107,4 +108,24 @@ describe('without end', () => {
   it.each(lasting.map((row) => [`${row.at}: ${row.what}`, row] as const))('%s', async (_, row) => {
     await run(row, false, Number.POSITIVE_INFINITY, row.always as Outcome);
   });
+});
+
+/** An upload would bear a question that fails; so does whoever asks without one. */
+describe('a dedup query, by itself', () => {
+  const rows = TABLE.filter(({ at }) => at === 'dedup');
+  it.each(rows.map((row) => [row.what, row] as const))(
+    '%s, and nothing is thrown',
+    async (_, row) => {
+      const { at, fault } = row;
+      const world = await createWorld({ pool, gateway, at, fault, shorterHash });
+      try {
+        const answer = await world.cas.queryDedup(MerkleHash.parse(storedHash));
+        // Bytes that came in good order are the caller's to judge.
+        const brings = row.what.includes('brings');
+        expect(answer === null).toBe(!brings);
+      } finally {
+        await world.close();
+      }
+    },
+  );
 });

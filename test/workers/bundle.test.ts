@@ -1,5 +1,5 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { cp, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -62,5 +62,15 @@ describe.each(['esm', 'cjs'] as const)('a program bundled into one file, %s', (f
     } finally {
       await rm(file);
     }
+  });
+
+  it('finds its threads in what an archive of Electron leaves out, beside the archive', async () => {
+    // Node cannot see into archives: a folder of that name takes its place.
+    const file = await bundleTo(join(folder, 'app.asar', format === 'esm' ? 'app.mjs' : 'app.cjs'));
+    const unpacked = join(folder, 'app.asar.unpacked');
+    await cp(fileURLToPath(builtUrl('workers/')), unpacked, { recursive: true });
+    await symlink(join(root, 'node_modules'), join(unpacked, 'node_modules'));
+    const { stdout, stderr } = spawnSync(process.execPath, [file], { encoding: 'utf8' });
+    expect([stdout.trim(), stderr]).toEqual(['12000000', '']);
   });
 });
