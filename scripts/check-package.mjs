@@ -73,7 +73,7 @@ function checkContents(packed, copy) {
   }
   wanted.push(...Object.values(manifest.bin));
   wanted.push('dist/workers/worker-main.cjs', 'dist/workers/sha256-main.cjs');
-  wanted.push('dist/browser-worker.js');
+  wanted.push('dist/browser-worker.js', 'dist/ui/index.html');
   for (const path of wanted) must(packed.includes(path), `the package lacks ${path}`);
   for (const path of packed) {
     must(!/^(src|test|fixtures|scripts|bench|\.)/.test(path), `the package holds ${path}`);

@@ -65,10 +65,10 @@ export function Overview({ session }: { session: Session }): JSX.Element {
     <>
       <ViewTitle title="Overview">What {whose} holds</ViewTitle>
       <Holdings />
-      <section aria-labelledby="last-hour">
-        <h2 id="last-hour">The last hour</h2>
+      <section aria-labelledby="rates">
+        <h2 id="rates">Traffic and requests</h2>
         {history.error !== null && <Problem message={history.error} retry={history.reload} />}
-        {history.value !== null && <LastHour {...history.value} />}
+        {history.value !== null && <Rates {...history.value} />}
       </section>
       <section aria-labelledby="faults">
         <h2 id="faults">Faults</h2>
@@ -178,7 +178,7 @@ function Savings({ stats }: { stats: StoreStats }): JSX.Element {
 /** Five minutes, a quarter of an hour and an hour: a gateway that has just started is not shown as a needle. */
 const WIDTHS = [30, 90, 360];
 
-function LastHour({ samples, periodMs }: History): JSX.Element {
+function Rates({ samples, periodMs }: History): JSX.Element {
   const count = samples.requests.length - 1;
   const periods = WIDTHS.find((width) => width >= count) ?? 360;
   // The last period is not over: what came in it would show as a rate that falls.
@@ -189,7 +189,7 @@ function LastHour({ samples, periodMs }: History): JSX.Element {
   return (
     <div class="charts">
       <Chart
-        title="Traffic"
+        title="Bytes per second"
         {...{ periodMs, periods, text: rateText, least: 1000 }}
         series={[
           { name: 'in', kind: 'one', values: perSecond(samples.receivedBytes) },

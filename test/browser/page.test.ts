@@ -224,7 +224,7 @@ describe.skipIf(chromiumPath() === null)(
       await page.getByText('18.0 MB', { exact: true }).waitFor();
       const headline = await page.locator('.headline').innerText();
       expect(headline).toMatch(/of files take 9\.\d\d MB — (49|50) % saved/);
-      const chart = page.getByRole('img', { name: /^Traffic over/ });
+      const chart = page.getByRole('img', { name: /^Bytes per second over/ });
       expect(await chart.getAttribute('aria-label')).toMatch(/in now .*, at most .*; out now/);
       expect(await page.getByText('Choose files').count()).toBe(0);
       await page.getByRole('button', { name: 'Sign out' }).click();

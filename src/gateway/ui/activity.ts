@@ -62,6 +62,9 @@ const MAX_PATH_CHARS = 200;
 /** Asked by supervisors and by the page itself, all the time. */
 const UNWATCHED = /^\/(?:ui(?:\/|$)|health$|ready$|metrics$)/;
 
+/** What the protocol says no with: there is no such chunk, a file has ended before this range. */
+const ANSWERS = new Set([404, 416]);
+
 interface Running {
   readonly call: Call;
   readonly sinceMs: number;
@@ -106,7 +109,7 @@ export function createActivity(clock: Clock): Activity {
         ring.add('requests', 1);
         ring.add('durationMs', clock.now() - one.sinceMs);
         if (status >= 500) ring.add('failed', 1);
-        else if (status >= 400) ring.add('refused', 1);
+        else if (status >= 400 && !ANSWERS.has(status)) ring.add('refused', 1);
       }
     };
     const body =
