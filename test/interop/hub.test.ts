@@ -26,6 +26,8 @@ const gitLfs = ((): boolean => {
   }
 })();
 
+/** A bucket takes several times as long. */
+const TIMEOUT_MS = process.env['ORBWEAVER_INTEROP_HUB_STORE'] === 's3' ? 400_000 : 120_000;
 /** Of the file that git repositories move around. */
 const LFS_BYTES = 6_000_000;
 const cli = new URL('../../dist/cli/main.js', import.meta.url);
@@ -77,7 +79,7 @@ function run(
     ...options.env,
   };
   return new Promise((resolve, reject) => {
-    execFile(command, [...args], { ...options, env, timeout: 150_000 }, (error, out, err) =>
+    execFile(command, [...args], { ...options, env, timeout: TIMEOUT_MS }, (error, out, err) =>
       error === null ? resolve(out) : reject(new Error(`${command}: ${out}\n${err}`)),
     );
   });
@@ -85,7 +87,7 @@ function run(
 
 const script = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
-describe('stock clients of the Hub', () => {
+describe('stock clients of the Hub', { timeout: TIMEOUT_MS }, () => {
   it.skipIf(python === undefined)('huggingface_hub and hf', async () => {
     const source = join(folder, 'source');
     const work = join(folder, 'work');
@@ -132,7 +134,7 @@ async function keptFiles(): Promise<number> {
   return count;
 }
 
-describe('Git LFS', () => {
+describe('Git LFS', { timeout: TIMEOUT_MS }, () => {
   /** A large file pushed, cloned elsewhere, changed, pushed and pulled. */
   async function moveAround(
     name: string,
