@@ -3,7 +3,7 @@
 // Run:      npm run build && nice -n 10 node bench/hub-folder.mjs HF [files, default 10000] [downloads]
 //           HF: the `hf` of a virtual environment with huggingface_hub (test:interop makes
 //           .cache/interop/bin/hf); "downloads": those as well
-// Measures: a gateway in this process, each client in a process of its own with empty caches: upload of
+// Measures: a gateway for each client in this process, clients in processes with empty caches: upload of
 //           the folder into a new repository, a second upload of it, download into an empty folder.
 //           Half of the files are text of 1 KiB, which goes with the commit, half are random bytes of
 //           8 KiB, which go as files of Git LFS; 100 to a folder. Requests are what the gateway was asked.
@@ -32,14 +32,18 @@ for (let at = 0; at < count; at++) {
 
 let seen = [];
 const token = 'hf_bench';
-const gateway = await startGateway({
-  ...{ data: path.join(root, 'store'), port: 0, token },
-  onAccess: ({ method, path: where, durationMs }) => seen.push({ method, where, durationMs }),
-});
+/** A store for each client: what the first one brings would be there for the second. */
+const startStore = (name) =>
+  startGateway({
+    ...{ data: path.join(root, name), port: 0, token },
+    onAccess: ({ method, path: where, durationMs }) => seen.push({ method, where, durationMs }),
+  });
+const gateways = { ours: await startStore('store-ours'), hf: await startStore('store-hf') };
 const cli = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 
 function run(name, command, args) {
-  const env = { PATH: process.env.PATH, HOME: root, HF_ENDPOINT: gateway.url, HF_TOKEN: token };
+  const { url } = name.startsWith('ours') ? gateways.ours : gateways.hf;
+  const env = { PATH: process.env.PATH, HOME: root, HF_TOKEN: token, HF_ENDPOINT: url };
   const quiet = { HF_HUB_DISABLE_TELEMETRY: '1', HF_HUB_DISABLE_PROGRESS_BARS: '1' };
   seen = [];
   const startedAt = performance.now();
@@ -70,7 +74,7 @@ const ours = [process.execPath, [cli]];
 const out = (name) => path.join(root, name);
 try {
   for (const turn of ['upload', 'upload again']) {
-    const place = 'hf://org/ours';
+    const place = 'hf://org/model';
     await run(`ours: ${turn}`, ours[0], [
       ...ours[1],
       'upload',
@@ -79,22 +83,22 @@ try {
       '--create',
       '--quiet',
     ]);
-    if (hf) await run(`hf: ${turn}`, hf, ['upload', 'org/theirs', folder, '.']);
+    if (hf) await run(`hf: ${turn}`, hf, ['upload', 'org/model', folder, '.']);
   }
   if (downloads !== undefined) {
     await run('ours: download', ours[0], [
       ...ours[1],
       'download',
-      'hf://org/ours',
+      'hf://org/model',
       '-o',
       out('ours'),
       '--quiet',
     ]);
-    if (hf) await run('hf: download', hf, ['download', 'org/ours', '--local-dir', out('theirs')]);
+    if (hf) await run('hf: download', hf, ['download', 'org/model', '--local-dir', out('theirs')]);
     const total = readdirSync(out('ours'), { recursive: true, withFileTypes: true });
     console.log(`${total.filter((each) => each.isFile()).length} files came`);
   }
 } finally {
-  await gateway.close();
+  for (const gateway of Object.values(gateways)) await gateway.close();
   rmSync(root, { recursive: true, force: true });
 }
