@@ -133,7 +133,8 @@ describe.skipIf(chromiumPath() === null)(
       await page.getByRole('link', { name: 'team/model' }).waitFor();
       await tabTo('team/model');
       await page.keyboard.press('Enter');
-      await page.getByText('This folder is empty.').waitFor();
+      // What a new repository has.
+      await page.getByRole('link', { name: '.gitattributes' }).waitFor();
       await tabTo('Choose files');
       const chooser = page.waitForEvent('filechooser');
       await page.keyboard.press('Enter');
