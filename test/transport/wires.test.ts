@@ -203,6 +203,21 @@ for (const wire of WIRES) {
         expect(connectionCount).toBeLessThanOrEqual(wire.mostConnections);
       });
 
+      it('reads a head of any length after a response whose body came with its head', async () => {
+        const head = `HTTP/1.1 206 Partial\r\nX-A: ${'a'.repeat(2000)}\r\ncontent-length: 2\r\n\r\n`;
+        const url = await serve(
+          answering('HTTP/1.1 403 Forbidden\r\ncontent-length: 3\r\n\r\nno!', `${head}ok`),
+        );
+        const exchange = make();
+        for (const [expected, text] of [
+          [403, 'no!'],
+          [206, 'ok'],
+        ]) {
+          const { status, body } = await ask(exchange, url);
+          expect([status, (await bytesOf(body)).toString()]).toEqual([expected, text]);
+        }
+      });
+
       it('reads chunked bodies, wherever they are cut', async () => {
         const object = Buffer.from(pattern(30_000, 4));
         const coded: Buffer[] = [];

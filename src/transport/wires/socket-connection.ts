@@ -176,7 +176,9 @@ export class SocketConnection {
         this.#end(error);
       }
     }
-    this.#stopped = this.#pending === null && this.#heldEnd > this.#heldStart;
+    // Of a head that is not whole yet the rest is awaited, by nobody's fill.
+    const isAwaited = this.#asked !== null || this.#pending !== null;
+    this.#stopped = !isAwaited && this.#heldEnd > this.#heldStart;
     return !this.#stopped && this.#broken === null;
   }
 
