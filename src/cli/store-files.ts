@@ -77,7 +77,7 @@ stored   ${bytesText(own.storedBytes)} in ${countText(own.objects)} objects
   return EXIT.ok;
 }
 
-/** `store rm PLACE HASH…`: of the root, or of --tenant. */
+/** `store rm PLACE HASH… [--force]`: of the root, or of --tenant. */
 export async function rm(args: ParsedArgs, context: CliContext): Promise<number> {
   const [, place, ...texts] = args.positionals;
   if (texts.length === 0) throw usage('store rm expected PLACE and at least one HASH');
@@ -85,7 +85,7 @@ export async function rm(args: ParsedArgs, context: CliContext): Promise<number>
   const parts = await partsOf(await openPlace(place, { args, context }), args);
   const { store } = parts[0] as Part;
   const { hasher } = await loadKernels();
-  const done = await removeStoredFiles(store, hashes, { hasher });
+  const done = await removeStoredFiles(store, hashes, { hasher, force: args.flag('force') });
   await recountCounted(store, { hasher });
   const removed = done.removed.map(String);
   const missing = done.missing.map(String);

@@ -28,8 +28,8 @@ const SUB_COMMANDS: Readonly<Record<string, SubCommand>> = {
     load: async () => (await import('./store-files.js')).stats,
   },
   rm: {
-    options: [],
-    usage: 'store rm PLACE HASH…',
+    options: ['force'],
+    usage: 'store rm PLACE HASH… [--force]',
     places: 1,
     load: async () => (await import('./store-files.js')).rm,
   },
@@ -73,6 +73,7 @@ const OPTIONS: readonly OptionSpec[] = [
     help: 'only the part of this tenant',
     fallback: 'all of it; rm: the root',
   },
+  { name: 'force', help: 'rm: also files that repositories need' },
   {
     name: 'grace',
     value: 'SECONDS',
@@ -102,7 +103,7 @@ export const storeCommand: Command = defineCommand({
 
   ls      lists the files
   stats   counts files, logical, unique and stored bytes
-  rm      removes files; what only they need stays until gc
+  rm      removes files that no repository needs; what only they need stays until gc
   gc      deletes what no file needs: a first run finds it, a run after the grace deletes it
   scrub   reads and hashes everything again; exit code 6 when something is damaged
   copy    brings all files of a store into another one; started again it goes on

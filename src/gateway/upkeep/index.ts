@@ -8,6 +8,12 @@ export {
   collectGarbage,
 } from './collect.js';
 export { type Copied, type CopyOptions, copyRepositories, copyStore } from './copy.js';
-export { listStoredFiles, type RemovedFiles, removeStoredFiles, type StoredFile } from './files.js';
+export {
+  listStoredFiles,
+  type RemovedFiles,
+  type RemoveOptions,
+  removeStoredFiles,
+  type StoredFile,
+} from './files.js';
 export { type DamagedObject, type Scrubbed, type ScrubOptions, scrubStore } from './scrub.js';
 export { type StoreStats, storeStats } from './stats.js';
