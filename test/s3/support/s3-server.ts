@@ -28,14 +28,10 @@ export async function startS3Server(): Promise<S3Server> {
   await mkdir(join(folder, 'data', BUCKET), { recursive: true });
   for (let tries = 1; ; tries++) {
     const port = await freePort();
-    const child = spawn(
-      program,
-      ['--port', `127.0.0.1:${port}`, '--quiet', '--keep-alive', 'posix', join(folder, 'data')],
-      {
-        stdio: 'ignore',
-        env: { ...process.env, ROOT_ACCESS_KEY_ID: ACCESS_KEY, ROOT_SECRET_ACCESS_KEY: SECRET_KEY },
-      },
-    );
+    const child = spawn(program, [`127.0.0.1:${port}`, join(folder, 'data')], {
+      stdio: 'ignore',
+      env: { ...process.env, ROOT_ACCESS_KEY_ID: ACCESS_KEY, ROOT_SECRET_ACCESS_KEY: SECRET_KEY },
+    });
     // Somebody else may have got the port meanwhile.
     if (!(await listens(port, child)) && tries < START_TRIES) continue;
     return {
