@@ -68,9 +68,14 @@ scope, then serves until SIGINT or SIGTERM, which let requests in flight finish.
     {
       name: 's3-public-url',
       value: 'URL',
-      help: 'of s3://: the service as clients reach it, for the URLs of upload grants',
+      help: 'of s3://: the service as clients reach it, for uploads and downloads past this gateway',
       fallback: 'the endpoint',
     },
+    {
+      name: 'direct-downloads',
+      help: 'of s3://: clients read xorbs from the bucket by signed URLs, as they do with --s3-public-url',
+    },
+    { name: 'no-direct-downloads', help: 'of s3://: clients read xorbs through this gateway' },
     {
       name: 'tls-cert',
       value: 'FILE',
@@ -223,6 +228,7 @@ async function serve(args: ParsedArgs, context: CliContext): Promise<number> {
       dedupOneIn: args.count('dedup-one-in'),
       cors: cors === undefined ? undefined : { origins: cors === '*' ? '*' : [cors] },
       grants: !args.flag('no-grants'),
+      directDownloads: directOf(args),
       hub: !args.flag('no-hub'),
       ui: args.flag('ui'),
       onAccess: log.onAccess,
@@ -255,6 +261,15 @@ async function serve(args: ParsedArgs, context: CliContext): Promise<number> {
   await gateway.close();
   log.flush();
   return EXIT.ok;
+}
+
+/** Undefined: as the place says. @throws USAGE */
+function directOf(args: ParsedArgs): boolean | undefined {
+  const isOn = args.flag('direct-downloads');
+  const isOff = args.flag('no-direct-downloads');
+  if (isOn && isOff)
+    throw usage('serve takes --direct-downloads or --no-direct-downloads, not both');
+  return isOn || isOff ? isOn : undefined;
 }
 
 async function upstreamOf(

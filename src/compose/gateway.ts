@@ -12,6 +12,7 @@ import {
   type GatewayFault,
   type GatewayMetrics,
   type GatewayToken,
+  isS3Place,
   type MetricsServer,
   type MetricsServerOptions,
   type NodeServer,
@@ -80,6 +81,12 @@ export interface StartGatewayOptions extends ComputeOptions {
   readonly dedupOneIn?: number | undefined;
   /** Offer upload grants, which the reference client asks for first. @default true */
   readonly grants?: boolean | undefined;
+  /**
+   * Clients read xorbs from the bucket by signed URLs, one for each range, and not through this gateway. They
+   * have to reach it, for nothing tells them of another way. @default true where `s3.publicUrl` says that
+   * they do, else false
+   */
+  readonly directDownloads?: boolean | undefined;
   /**
    * Serve the endpoints of the Hub and of Git LFS as well (docs/hub.md), at the same URL. @default true
    */
@@ -158,6 +165,7 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
     const message = `"maxMemory" expected at least ${LEAST_MEMORY_BYTES} bytes, got ${maxMemory}`;
     throw new OrbweaverError('USAGE', message);
   }
+  const directDownloads = isDirect(options);
   const half = maxMemory === undefined ? undefined : Math.floor(maxMemory / 2);
   const given = givenTokens(options);
   const tls = options.tls === undefined ? undefined : await readTls(options.tls);
@@ -196,7 +204,7 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
       ...{ hub: engine, ui },
       options: {
         ...{ publicUrl, onAccess, onFault, cors, grants, secret, dedupOneIn, metrics },
-        ...{ quotas: options.quotas, rateLimit: options.rateLimit },
+        ...{ quotas: options.quotas, rateLimit: options.rateLimit, directDownloads },
         maxMemory: half,
       },
     });
@@ -248,6 +256,16 @@ async function uiPageOf({ s3 }: StartGatewayOptions): Promise<UiPage> {
   const bucket = s3?.publicUrl ?? s3?.endpoint;
   const isUrl = bucket !== undefined && URL.canParse(bucket);
   return { ...(await readUiPage()), connect: isUrl ? [new URL(bucket).origin] : [] };
+}
+
+/** @throws OrbweaverError `USAGE` where only the gateway can read */
+function isDirect({ data, s3, directDownloads }: StartGatewayOptions): boolean {
+  if (directDownloads === true && !isS3Place(data)) {
+    const message =
+      '"directDownloads" expected an s3:// place; nobody but the gateway reads a folder';
+    throw new OrbweaverError('USAGE', message);
+  }
+  return directDownloads ?? (isS3Place(data) && s3?.publicUrl !== undefined);
 }
 
 /** Who stores what comes from upstream; its token never leaves the process. */

@@ -15,6 +15,8 @@ export interface Call {
   readonly match: RouteMatch;
   /** Start of the URLs this response may name, without a slash at the end. */
   readonly baseUrl: string;
+  /** Its client sends requests of its own: it may be given URLs of the store, where that signs some. */
+  readonly isOutside: boolean;
   /** Null before `auth`, and for routes that ask nobody. */
   readonly principal: Principal | null;
   /**

@@ -107,10 +107,14 @@ export interface GatewayUsage {
 export interface Gateway {
   /**
    * The whole server as one function: request in, response out. Never rejects. The body of the
-   * response must be read to its end or cancelled.
+   * response must be read to its end or cancelled. For clients in the same process: it names no URL but
+   * its own.
    */
   readonly exchange: Exchange;
-  /** The same under a path prefix: paths are read, and fetch URLs named, below it. */
+  /**
+   * The same under a path prefix, for clients elsewhere: paths are read, and fetch URLs named, below it;
+   * with `directDownloads` those of the store.
+   */
   mount(prefix: string): Exchange;
   /** The same for web Requests, wherever such handlers run. */
   handle(request: Request, options?: MountOptions): Promise<Response>;
@@ -242,6 +246,7 @@ export function createGateway(parts: GatewayParts): Gateway {
         path,
         match: router.match(request.method, path),
         baseUrl: origin,
+        isOutside: false,
         principal: { id: 'hub', scope: 'write', tenant },
         seen: { principalId: 'hub' },
       });
@@ -250,7 +255,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     };
   }
 
-  const mount = (prefix: string): Exchange => {
+  const mounted = (prefix: string, isOutside: boolean): Exchange => {
     const below = mountPrefix(prefix);
     return (request) => {
       const { pathname, origin } = request.url;
@@ -262,6 +267,7 @@ export function createGateway(parts: GatewayParts): Gateway {
         path,
         match: router.match(request.method, path),
         baseUrl: settings.publicUrl ?? origin + below,
+        isOutside,
         principal: null,
         seen: { principalId: null },
       });
@@ -269,6 +275,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       return response;
     };
   };
+  const mount = (prefix: string): Exchange => mounted(prefix, true);
 
   const usage = (): GatewayUsage => ({
     usedBytes: memory.whole.usedBytes + tenants.usedBytes,
@@ -277,7 +284,7 @@ export function createGateway(parts: GatewayParts): Gateway {
   });
   settings.metrics?.watch?.({ memory: usage });
   return {
-    exchange: mount(''),
+    exchange: mounted('', false),
     mount,
     handle: (request, options = {}) => viaExchange(mount(options.prefix ?? ''), request),
     usage,

@@ -161,7 +161,7 @@ function toldStore(store: ObjectStore, metrics: GatewayMetrics, clock: Clock): O
     readAt: (into, offset) => told('read', () => inner.readAt(into, offset)),
     close: () => inner.close(),
   });
-  const { putFrom, readTail, signedPut, check } = store;
+  const { putFrom, readTail, signedPut, signedGet, check } = store;
   return {
     ...store,
     head: (key) => told('head', () => store.head(key)),
@@ -189,6 +189,9 @@ function toldStore(store: ObjectStore, metrics: GatewayMetrics, clock: Clock): O
     }),
     ...(signedPut && {
       signedPut: (key, options) => told('sign', () => signedPut.call(store, key, options)),
+    }),
+    ...(signedGet && {
+      signedGet: (key, options) => told('sign', () => signedGet.call(store, key, options)),
     }),
     async *list(prefix) {
       const sinceMs = clock.now();

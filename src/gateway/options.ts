@@ -22,6 +22,12 @@ export interface GatewayOptions {
   /** How long a fetch URL works, in milliseconds. @default 3600000 */
   readonly urlLifetimeMs?: number | undefined;
   /**
+   * Name signed URLs of the store, one for each range, in reconstructions, so that clients read xorbs without
+   * this gateway: where the store signs some, and clients reach it at the address that these name. A
+   * response of more than 2048 ranges names URLs of the gateway all the same. @default false
+   */
+  readonly directDownloads?: boolean | undefined;
+  /**
    * Offer upload grants, by which clients put xorbs under a signed URL and commit them afterwards:
    * straight into the store where that signs URLs of its own, else into the gateway. Without them
    * clients send xorbs to `POST /v1/xorbs`. @default true
@@ -105,6 +111,7 @@ const LEAST_MEMORY_BYTES = 16 * 1024 * 1024;
 export interface GatewaySettings extends Readonly<typeof GATEWAY_DEFAULTS> {
   readonly publicUrl: string | null;
   readonly secret: Uint8Array | null;
+  readonly directDownloads: boolean;
   readonly grants: boolean;
   readonly acceptUnverifiedShards: boolean;
   readonly quotas: Quotas | null;
@@ -119,6 +126,7 @@ const RULES: OptionRules<GatewayOptions> = {
   publicUrl: is.text,
   secret: is.object,
   urlLifetimeMs: is.integer(1),
+  directDownloads: is.flag,
   grants: is.flag,
   grantLifetimeMs: is.integer(1),
   maxMemory: is.integer(LEAST_MEMORY_BYTES),
@@ -147,6 +155,7 @@ export function gatewaySettings(options: GatewayOptions = {}): GatewaySettings {
   const given = Object.entries(rest).filter(([, value]) => value !== undefined);
   return {
     ...GATEWAY_DEFAULTS,
+    directDownloads: false,
     grants: true,
     acceptUnverifiedShards: false,
     ...(Object.fromEntries(given) as Partial<typeof GATEWAY_DEFAULTS>),

@@ -4,12 +4,12 @@ import type { HttpResponse } from '../http/index.js';
 import {
   encodeReconstructionV1,
   encodeReconstructionV2,
-  type FetchEntry,
-  type FetchRange,
   type Term,
+  type XorbFetch,
 } from '../plan/index.js';
 import { type Call, hashParam } from './call.js';
 import { failure, rejected } from './failures.js';
+import { fetchUrls } from './fetch-urls.js';
 import type { CatalogFile } from './file-catalog.js';
 import { parseId, withJsonBody } from './json-body.js';
 import { parseRange } from './ranges.js';
@@ -22,7 +22,6 @@ import {
 import { emptyResponse, jsonTextsResponse, MANY_ENTRIES } from './responses.js';
 import type { Route } from './router.js';
 import type { GatewayServices } from './services.js';
-import { signUrl, splitForUrls } from './signed-url.js';
 import { createYielder, mapLimited } from './turns.js';
 import { type CatalogXorb, rawBytesOf } from './xorb-catalog.js';
 
@@ -84,7 +83,7 @@ async function getOne(
   const plan = await planInTurn(services, call, [{ file, ...range }]);
   const [found] = plan.files as [PlannedFile];
   const planned = wantsChunkSizes(call, range) ? await withChunkSizes(services, found) : found;
-  const fetches = fetchesJson(services, call, plan, version);
+  const fetches = fetchesJson(await fetchUrls(services, call, { plan, version }), version);
   return jsonTextsResponse(entryCount(plan) + (planned === found ? 0 : MANY_ENTRIES), function* () {
     yield `{"offset_into_first_range":${planned.offsetIntoFirstTerm},"terms":`;
     yield* termsJson(planned);
@@ -148,7 +147,7 @@ async function getBatch(
   );
   const parts = files.map((file) => ({ file, start: 0, end: file.sizeBytes }));
   const plan = await planInTurn(services, call, parts);
-  const fetches = fetchesJson(services, call, plan, 1);
+  const fetches = fetchesJson(await fetchUrls(services, call, { plan, version: 1 }), 1);
   return jsonTextsResponse(entryCount(plan), function* () {
     yield '{"files":{';
     for (const [index, planned] of plan.files.entries()) {
@@ -238,30 +237,16 @@ export async function registeredFile(
   return known;
 }
 
-/**
- * The ranges to fetch, signed one xorb after another while they are written. Version 1 has one URL per
- * range; version 2 one for all of a xorb, or several when it grows long.
- */
-function* fetchesJson(
-  { clock, secrets, settings }: GatewayServices,
-  { baseUrl }: Call,
-  plan: ReconstructionPlan,
-  version: 1 | 2,
-): Generator<string> {
-  const expiresSeconds = Math.ceil((clock.unixMs() + settings.urlLifetimeMs) / 1000);
+/** The ranges to fetch, one xorb after another while they are written. */
+function* fetchesJson(fetches: Iterable<XorbFetch>, version: 1 | 2): Generator<string> {
+  let separator = '';
   yield '{';
-  for (const [index, { xorb, ranges }] of plan.fetches.entries()) {
-    const spans = ranges.map((range) => ({ start: range.byteStart, end: range.byteEnd, range }));
-    const groups =
-      version === 1 ? spans.map((span) => [span]) : splitForUrls(baseUrl, spans, secrets);
-    const entries = groups.map((group): FetchEntry => {
-      const url = signUrl(secrets, baseUrl, xorb, { ranges: group, expiresSeconds });
-      return { url, ranges: group.map(({ range }): FetchRange => range) };
-    });
-    const one = { offsetIntoFirstTerm: 0, terms: [], fetches: [{ xorb, entries }] };
+  for (const fetch of fetches) {
+    const one = { offsetIntoFirstTerm: 0, terms: [], fetches: [fetch] };
     const json =
       version === 1 ? encodeReconstructionV1(one).fetch_info : encodeReconstructionV2(one).xorbs;
-    yield (index === 0 ? '' : ',') + JSON.stringify(json).slice(1, -1);
+    yield separator + JSON.stringify(json).slice(1, -1);
+    separator = ',';
   }
   yield '}';
 }

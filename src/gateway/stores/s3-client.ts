@@ -20,6 +20,7 @@ export interface S3Place extends S3Location {
   /** Signs for the address under which clients reach the service. */
   readonly publicClient: S3Client;
   readonly getSignedUrl: Presigner['getSignedUrl'];
+  readonly S3RequestPresigner: Presigner['S3RequestPresigner'];
 }
 
 /** Connections to the service at a time: footers are read by the dozen. */
@@ -38,7 +39,7 @@ export async function connectS3(place: string, options: S3Options): Promise<S3Pl
   const { bucket, prefix } = parseS3Place(place);
   const { endpoint, publicUrl } = options;
   checkS3Urls({ endpoint, publicUrl });
-  const { sdk, getSignedUrl } = await loadSdk();
+  const { sdk, getSignedUrl, S3RequestPresigner } = await loadSdk();
   const env = process.env;
   const given = endpoint ?? (env['AWS_ENDPOINT_URL_S3'] || env['AWS_ENDPOINT_URL'] || undefined);
   const region =
@@ -66,7 +67,7 @@ export async function connectS3(place: string, options: S3Options): Promise<S3Pl
   const publicClient =
     publicUrl === undefined ? client : new sdk.S3Client({ ...settings, endpoint: publicUrl });
   const where = given === undefined ? 'AWS' : new URL(given).host;
-  return { bucket, prefix, where, sdk, client, publicClient, getSignedUrl };
+  return { bucket, prefix, where, sdk, client, publicClient, getSignedUrl, S3RequestPresigner };
 }
 
 /** @throws OrbweaverError `USAGE` without it, with what to install */
@@ -76,10 +77,10 @@ export async function loadSdk(
       import('@aws-sdk/client-s3').catch(missing),
       import('@aws-sdk/s3-request-presigner').catch(missing),
     ]),
-): Promise<Pick<S3Place, 'sdk' | 'getSignedUrl'>> {
+): Promise<Pick<S3Place, 'sdk' | 'getSignedUrl' | 'S3RequestPresigner'>> {
   try {
-    const [sdk, { getSignedUrl }] = await load();
-    return { sdk, getSignedUrl };
+    const [sdk, { getSignedUrl, S3RequestPresigner }] = await load();
+    return { sdk, getSignedUrl, S3RequestPresigner };
   } catch (error) {
     if ((error as { code?: unknown }).code !== 'ERR_MODULE_NOT_FOUND') throw error;
     const message =

@@ -6,7 +6,7 @@ import { listObjects } from './s3-list.js';
 import type { S3Options } from './s3-place.js';
 import { type PutParts, putObject, putPart } from './s3-put.js';
 import { headObject, openObject, readObject, readRange, readTail } from './s3-read.js';
-import { signedGet, signedPut } from './s3-signed.js';
+import { createGetSigner, signedPut } from './s3-signed.js';
 import { createS3Values } from './s3-values.js';
 import { checkRange } from './store-body.js';
 
@@ -27,6 +27,7 @@ export async function createS3Store(place: string, options: S3Options = {}): Pro
   const connected = await connectS3(place, options);
   const { client, publicClient } = connected;
   await checkBucket(connected);
+  const signGet = createGetSigner(connected);
   const parts: PutParts = {
     place: connected,
     abilities: { ifNoneMatch: true, copyRange: true },
@@ -79,7 +80,7 @@ export async function createS3Store(place: string, options: S3Options = {}): Pro
 
     async signedGet(key, getOptions) {
       keySegments(key);
-      return signedGet(connected, key, getOptions);
+      return signGet(key, getOptions);
     },
 
     async *list(prefix) {
