@@ -14,6 +14,11 @@ export {
 } from './compose/open-store.js';
 export type { ComputeOptions } from './compose/options.js';
 export { exportToArchive, importFromArchive } from './compose/store-archive.js';
+export {
+  createStoreRepair,
+  type RepairUpstream,
+  type StoreRepair,
+} from './compose/store-repair.js';
 export type { TlsFiles } from './compose/tls-files.js';
 export { readUiPage } from './compose/ui-page.js';
 export * from './gateway/index.js';

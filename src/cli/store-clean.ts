@@ -1,9 +1,13 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { EXIT } from '../errors.js';
 import {
   COLLECT_DEFAULTS,
   type Collected,
   collectGarbage,
+  createStoreRepair,
   type DamagedObject,
+  type RepairUpstream,
   recountCounted,
   scrubStore,
 } from '../gateway.js';
@@ -70,18 +74,22 @@ export async function scrub(args: ParsedArgs, context: CliContext): Promise<numb
   if (rate === 0) throw usage('--rate expected bytes per second above 0');
   const parts = await partsOf(await openPlace(args.positionals[1], { args, context }), args);
   const { hasher, codec } = await loadKernels();
+  const { signal } = context;
+  const upstream = await upstreamOf(args, context);
   const damaged: DamagedObject[] = [];
   const repaired: string[] = [];
   let checkedObjects = 0;
   let checkedBytes = 0;
   for (const part of parts) {
+    const source =
+      upstream === undefined
+        ? undefined
+        : await createStoreRepair(part.store, { hasher, codec, upstream, signal });
+    const resume = args.flag('resume');
+    const repair = source?.repair;
     const found = await scrubStore(part.store, {
-      hasher,
-      codec,
-      rate,
-      resume: args.flag('resume'),
-      signal: context.signal,
-    });
+      ...{ hasher, codec, rate, resume, repair, signal },
+    }).finally(() => source?.close());
     checkedObjects += found.checkedObjects;
     checkedBytes += found.checkedBytes;
     for (const { key, files } of found.damaged) damaged.push({ key: below(part, key), files });
@@ -96,9 +104,33 @@ export async function scrub(args: ParsedArgs, context: CliContext): Promise<numb
     context.stdout.write(
       `checked ${pluralText(checkedObjects, 'object')}, ${bytesText(checkedBytes)}: ${damaged.length} damaged\n`,
     );
+    for (const key of repaired) context.stdout.write(`repaired ${key}\n`);
     if (damaged.length > 0) context.stderr.write('uploading these files again repairs the store\n');
   }
   return damaged.length === 0 ? EXIT.ok : EXIT.integrity;
+}
+
+/** The store of --repair, and its token. */
+async function upstreamOf(
+  args: ParsedArgs,
+  { cwd, env }: CliContext,
+): Promise<RepairUpstream | undefined> {
+  const endpoint = args.text('repair');
+  const file = args.text('repair-token-file');
+  if (endpoint === undefined) {
+    if (file === undefined) return undefined;
+    throw usage('--repair-token-file needs --repair');
+  }
+  if (!/^https?:\/\//.test(endpoint) || !URL.canParse(endpoint)) {
+    throw usage(`--repair expected an http or https URL, got "${endpoint}"`);
+  }
+  if (file === undefined) return { endpoint, token: env['ORBWEAVER_UPSTREAM_TOKEN'] || undefined };
+  try {
+    return { endpoint, token: (await readFile(resolve(cwd, file), 'utf8')).trim() };
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'unreadable';
+    throw usage(`--repair-token-file expected a file that can be read: "${file}" (${code})`);
+  }
 }
 
 const below = ({ tenant }: Part, key: string): string =>

@@ -40,8 +40,8 @@ const SUB_COMMANDS: Readonly<Record<string, SubCommand>> = {
     load: async () => (await import('./store-clean.js')).gc,
   },
   scrub: {
-    options: ['rate', 'resume'],
-    usage: 'store scrub PLACE [--rate BYTES] [--resume]',
+    options: ['rate', 'resume', 'repair', 'repair-token-file'],
+    usage: 'store scrub PLACE [--rate BYTES] [--resume] [--repair URL]',
     places: 1,
     load: async () => (await import('./store-clean.js')).scrub,
   },
@@ -94,6 +94,18 @@ const OPTIONS: readonly OptionSpec[] = [
     fallback: 'none',
   },
   { name: 'resume', help: 'scrub: goes on where the last one stopped' },
+  {
+    name: 'repair',
+    value: 'URL',
+    help: 'scrub: a store of the protocol with the same files, from which damaged xorbs are made again',
+    fallback: 'none',
+  },
+  {
+    name: 'repair-token-file',
+    value: 'FILE',
+    help: 'scrub: the token for it',
+    fallback: '$ORBWEAVER_UPSTREAM_TOKEN',
+  },
   { name: 'output', short: 'o', value: 'ARCHIVE', help: 'export: the archive, a ZIP' },
 ];
 

@@ -99,12 +99,20 @@ export async function scrubStore(store: ObjectStore, options: ScrubOptions): Pro
       }
     }
     const files = await findHitFiles(damage, run);
+    // Those that are gone were in no listing: the files that name them tell.
+    const hit = new Map(files.hit);
+    for (const key of files.hit.keys()) {
+      if (!key.startsWith('xorbs/') || damage.has(key)) continue;
+      if ((await store.head(key)) !== null || !(await repairObject(key, run))) continue;
+      repaired.push(key);
+      hit.delete(key);
+    }
     await writeDamage(store, damage);
     await writeScrubState(store.values, null);
     return {
       checkedObjects: state.checkedObjects + files.checkedCount,
       checkedBytes: state.checkedBytes,
-      damaged: [...files.hit].map(([key, hit]) => ({ key, files: [...hit].sort() })),
+      damaged: [...hit].map(([key, names]) => ({ key, files: [...names].sort() })),
       repaired,
     };
   } finally {
