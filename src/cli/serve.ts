@@ -72,10 +72,12 @@ scope, then serves until SIGINT or SIGTERM, which let requests in flight finish.
       fallback: 'the endpoint',
     },
     {
-      name: 'direct-downloads',
-      help: 'of s3://: clients read xorbs from the bucket by signed URLs, as they do with --s3-public-url',
+      name: 'downloads',
+      value: 'W',
+      help: 'of s3://: direct, from the bucket, or through this gateway',
+      fallback: 'direct with --s3-public-url',
+      choices: ['direct', 'gateway'],
     },
-    { name: 'no-direct-downloads', help: 'of s3://: clients read xorbs through this gateway' },
     {
       name: 'tls-cert',
       value: 'FILE',
@@ -199,6 +201,7 @@ async function serve(args: ParsedArgs, context: CliContext): Promise<number> {
   const port = args.count('port') ?? DEFAULT_PORT;
   if (port > 65_535) throw usage(`--port expected 0 to 65535, got ${port}`);
   const cors = args.text('cors');
+  const downloads = args.text('downloads');
   const tokens = await tokensOf(args, context);
   const secret = await secretOf(context);
   const log = createGatewayLog({
@@ -228,7 +231,7 @@ async function serve(args: ParsedArgs, context: CliContext): Promise<number> {
       dedupOneIn: args.count('dedup-one-in'),
       cors: cors === undefined ? undefined : { origins: cors === '*' ? '*' : [cors] },
       grants: !args.flag('no-grants'),
-      directDownloads: directOf(args),
+      directDownloads: downloads === undefined ? undefined : downloads === 'direct',
       hub: !args.flag('no-hub'),
       ui: args.flag('ui'),
       onAccess: log.onAccess,
@@ -261,15 +264,6 @@ async function serve(args: ParsedArgs, context: CliContext): Promise<number> {
   await gateway.close();
   log.flush();
   return EXIT.ok;
-}
-
-/** Undefined: as the place says. @throws USAGE */
-function directOf(args: ParsedArgs): boolean | undefined {
-  const isOn = args.flag('direct-downloads');
-  const isOff = args.flag('no-direct-downloads');
-  if (isOn && isOff)
-    throw usage('serve takes --direct-downloads or --no-direct-downloads, not both');
-  return isOn || isOff ? isOn : undefined;
 }
 
 async function upstreamOf(

@@ -97,7 +97,7 @@ const OPTIONS: readonly OptionSpec[] = [
   {
     name: 'repair',
     value: 'URL',
-    help: 'scrub: a store of the protocol with the same files, from which damaged xorbs are made again',
+    help: 'scrub: another store with the same files, to repair xorbs from',
     fallback: 'none',
   },
   {

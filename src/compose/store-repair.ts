@@ -12,7 +12,8 @@ export interface StoreRepair {
 }
 
 /** Another store of the protocol that has the files of this one. */
-export interface RepairUpstream extends Pick<ClientOptions, 'token' | 'ca' | 'allowHosts' | 'retry'> {
+export interface RepairUpstream
+  extends Pick<ClientOptions, 'token' | 'ca' | 'allowHosts' | 'retry'> {
   readonly endpoint: string;
 }
 
