@@ -45,8 +45,8 @@ describe('a gateway over a bucket', () => {
     const client = await createClient({ endpoint: gateway.url, token: gateway.writeToken });
     closers.push(() => client.close());
     const path = join(folder, 'one');
-    await writeFile(path, generate({ kind: 'splitmix64', seed: 5, bytes: 90_000_000 }));
-    const { files } = await client.upload([path]);
+    await writeFile(path, generate({ kind: 'splitmix64', seed: 5, bytes: 40_000_000 }));
+    const { files } = await client.upload([path], { maxXorbBytes: 20 * 1024 * 1024 });
     const bodies = seen.filter((line) => /^(POST \/v1\/xorbs\/|PUT )/.test(line));
     expect(bodies).toEqual([]);
     expect(seen.filter((line) => line.startsWith('POST /v1/xorb-commits/'))).not.toEqual([]);
@@ -88,7 +88,7 @@ describe('a gateway over a bucket', () => {
     const paths = await Promise.all(
       [1, 2, 3, 4].map(async (seed) => {
         const path = join(folder, `both-${seed}`);
-        await writeFile(path, generate({ kind: 'splitmix64', seed, bytes: 30_000_000 }));
+        await writeFile(path, generate({ kind: 'splitmix64', seed, bytes: 16_000_000 }));
         return path;
       }),
     );
