@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 /** What runs in a real Chromium. Without one, all of it is skipped, and says so. */
 export default defineConfig({
   test: {
-    include: ['test/browser/**/*.test.ts'],
+    include: ['test/browser/**/*.chromium.test.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     maxWorkers: 1,

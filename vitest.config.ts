@@ -31,7 +31,11 @@ export default defineConfig({
         test: {
           name: 'isolated',
           include: ['test/**/*.test.ts'],
-          exclude: [`test/{slow,interop,s3,browser,${STATELESS}}/**`, 'node_modules/**'],
+          exclude: [
+            `test/{slow,interop,s3,${STATELESS}}/**`,
+            'test/browser/**/*.chromium.test.ts',
+            'node_modules/**',
+          ],
         },
       },
     ],

@@ -16,6 +16,7 @@ import {
   type SpawnPageThread,
 } from '../workers/web.js';
 import { inputList, sizeOf } from './inputs.js';
+import { openPageMemory } from './memory.js';
 import {
   CLIENT_RULES,
   DOWNLOAD_RULES,
@@ -70,6 +71,16 @@ export async function createClient(given: BrowserClientOptions = {}): Promise<Br
     compression: options.compression,
     inThreadBytes: IN_THREAD_BYTES,
   });
+  const memory =
+    endpoint === null || options.database === undefined
+      ? null
+      : await openPageMemory({
+          name: options.database,
+          endpoint: endpoint.replace(/\/+$/, ''),
+          shardCacheBytes: options.shardCacheBytes,
+          hasher: pool.kernels.hasher,
+          onProblem: options.onStateProblem ?? (() => {}),
+        });
   let closing: Promise<void> | null = null;
   const checkOpen = (): void => {
     if (closing === null) return;
@@ -116,7 +127,7 @@ export async function createClient(given: BrowserClientOptions = {}): Promise<Br
       if (uploadOptions.dryRun !== true) needCas();
       const list = inputList(inputs);
       pool.expectBytes(list.reduce((sum, input) => sum + (sizeOf(input) ?? 0), 0));
-      return runPageUpload({ cas, pool, placement, concurrency }, list, uploadOptions);
+      return runPageUpload({ cas, pool, memory, placement, concurrency }, list, uploadOptions);
     },
     async download(fileHash, { to, ...downloadOptions }) {
       checkOptions('download', { to, ...downloadOptions }, DOWNLOAD_RULES);
@@ -133,6 +144,7 @@ export async function createClient(given: BrowserClientOptions = {}): Promise<Br
       closing ??= (async () => {
         await cas?.close();
         await pool.close();
+        memory?.close();
       })();
       return closing;
     },
@@ -188,7 +200,8 @@ function casOf(
   budget: Budget,
 ): CasClient {
   const { token = '', retry, stallTimeoutMs, responseTimeoutMs, dedupTimeoutMs } = options;
-  const { grants, headers, sessionId, allowHosts, onRetry } = options;
+  // A server that knows no grants refuses the preflight, which looks like a broken connection.
+  const { grants = 'never', headers, sessionId, allowHosts, onRetry } = options;
   const given = {
     ...{ endpoint, token, stallTimeoutMs, responseTimeoutMs, dedupTimeoutMs, grants, headers },
     ...{ sessionId, allowHosts, onRetry, budget, crc64, rates: ratesOf(limits) },

@@ -11,6 +11,7 @@ import type {
 } from '../compose/client-types.js';
 import type { TransferLimits } from '../compose/limits.js';
 import type { ComputeOptions } from '../compose/options.js';
+import type { OrbweaverError } from '../errors.js';
 import type { KernelTier } from '../kernels/index.js';
 
 export type { DownloadProgress, DownloadResult, UploadedFile, UploadProgress, UploadResult };
@@ -27,7 +28,6 @@ export interface BrowserClientOptions
       | 'stallTimeoutMs'
       | 'responseTimeoutMs'
       | 'dedupTimeoutMs'
-      | 'grants'
       | 'concurrency'
       | 'limitUpload'
       | 'limitDownload'
@@ -39,10 +39,25 @@ export interface BrowserClientOptions
       | 'onRetry'
     > {
   /**
+   * As in Node. A page cannot tell a server that knows no grants from a broken connection, so they have to
+   * be asked for. @default 'never'
+   */
+  readonly grants?: ClientOptions['grants'];
+  /**
    * Where `browser-worker.js` of this package lies, when it is not beside this file.
    * @default beside this file, as bundlers that know `new Worker(new URL(…))` keep it
    */
   readonly workerUrl?: string | URL | undefined;
+  /**
+   * Name of an IndexedDB database of this origin, such as `orbweaver`, which remembers unfinished uploads, so
+   * that one of the same files goes on where the page was left, and what was uploaded, to dedup against it
+   * without asking. Any number of pages may share it. @default nothing is remembered
+   */
+  readonly database?: string | undefined;
+  /** Most bytes of shards in that database; what was not used for longest goes first. @default 268435456 */
+  readonly shardCacheBytes?: number | undefined;
+  /** Told, once for each upload, when that database is of no use; the upload goes on without. */
+  readonly onStateProblem?: ((error: OrbweaverError) => void) | undefined;
 }
 
 /** An input with a name of its own. */

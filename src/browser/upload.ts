@@ -2,11 +2,13 @@ import { createUploadSession } from '../client/index.js';
 import type { CasClient } from '../client/ports.js';
 import type { PlacementName, UploadBase } from '../compose/client-types.js';
 import { PLACEMENTS } from '../compose/placements.js';
+import { resumable } from '../compose/resumable.js';
 import { failedUpload, uploadedFile } from '../compose/upload-results.js';
 import { MerkleHash } from '../hash/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { WorkerPool } from '../workers/web.js';
 import { sourceOf } from './inputs.js';
+import { mayTrust, type PageMemory } from './memory.js';
 import type {
   BrowserNamedInput,
   BrowserUploadOptions,
@@ -19,6 +21,8 @@ export interface PageUploadParts {
   /** Null: dry runs only. */
   readonly cas: CasClient | null;
   readonly pool: WorkerPool;
+  /** Null: nothing is remembered. */
+  readonly memory: PageMemory | null;
   readonly placement: PlacementName;
   readonly concurrency: number | undefined;
 }
@@ -30,12 +34,15 @@ export async function runPageUpload(
   options: BrowserUploadOptions,
 ): Promise<UploadResult> {
   const { cas, pool, placement, concurrency } = parts;
+  const memory = options.dryRun === true ? null : parts.memory;
   const { sha256 = false, maxXorbBytes, base = [], onFile, ...rest } = options;
   const startedAt = performance.now();
   const files: UploadedFile[] = [];
+  const resume = (await memory?.resume(inputs)) ?? null;
   const session = createUploadSession({
     cas,
-    cache: null,
+    cache: memory?.cache ?? null,
+    journal: resume?.journal,
     pool,
     hasher: pool.kernels.hasher,
     clock: SYSTEM_CLOCK,
@@ -59,12 +66,16 @@ export async function runPageUpload(
   };
   try {
     for (const hash of typeof base === 'string' ? [base] : base) await learn(hash);
+    if (resume !== null) {
+      await session.resume(resume.acknowledged(), { trusts: mayTrust(inputs) });
+    }
     for (const input of inputs) {
       await session.ready();
       if (input.base !== undefined) await learn(input.base);
       session.enqueue(sourceOf(input), { sha256: input.sha256 ?? sha256 });
     }
     const summary = await session.finish();
+    await resume?.done();
     return {
       files,
       failed: summary.failed.map(({ name, error }) => failedUpload(name, error)),
@@ -78,6 +89,6 @@ export async function runPageUpload(
     };
   } catch (error) {
     session.abort(error);
-    throw error;
+    throw resumable(error, (await resume?.interrupted()) ?? null);
   }
 }

@@ -6,6 +6,7 @@ import {
 } from '../client/index.js';
 import type { Source } from '../client/ports.js';
 import { MerkleHash } from '../hash/index.js';
+import { createJournals } from '../io/index.js';
 import { checkOptions, is, type OptionRules } from '../options/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { PlacementName } from './client-types.js';
@@ -130,5 +131,6 @@ async function memoryOf(
   const { editFacts } = await import('./resume-facts.js');
   const { endpoint, stateFolder, onProblem } = state;
   const facts = editFacts({ endpoint, fileHash, splices });
-  return openUploadResume({ stateFolder, onProblem, facts });
+  const journals = createJournals(stateFolder);
+  return openUploadResume({ journals, place: stateFolder, onProblem, facts });
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { KnownFiles } from '../client/index.js';
 import { isOrbweaverError, type OrbweaverError } from '../errors.js';
-import { createShardCache } from '../io/index.js';
+import { createJournals, createShardCache } from '../io/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { ResumeFacts } from './resume-facts.js';
 import { openUploadResume, type UploadResume } from './upload-resume.js';
@@ -42,7 +42,10 @@ export async function openUploadMemory(options: UploadMemoryOptions): Promise<Up
     told = true;
   };
   const [resume, files] = await Promise.all([
-    openUploadResume({ ...options, onProblem }),
+    openUploadResume({
+      ...{ journals: createJournals(stateFolder), place: stateFolder },
+      ...{ facts: options.facts, onProblem },
+    }),
     filesOf(join(stateFolder, 'files'), endpoint, onProblem),
   ]);
   return {

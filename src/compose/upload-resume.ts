@@ -7,7 +7,6 @@ import type {
 } from '../client/ports.js';
 import { isOrbweaverError, OrbweaverError } from '../errors.js';
 import type { MerkleHash } from '../hash/index.js';
-import { createJournals } from '../io/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import { encodeShard } from '../shard/index.js';
 import type { ResumeFacts } from './resume-facts.js';
@@ -29,7 +28,9 @@ const MAX_AGE_MS: number = 7 * 24 * 60 * 60 * 1000;
 const MAX_DISK_BYTES: number = 1024 * 1024 * 1024;
 
 export interface UploadResumeOptions {
-  readonly stateFolder: string;
+  readonly journals: Journals;
+  /** Where they are, for messages: a folder, a database. */
+  readonly place: string;
   readonly facts: ResumeFacts;
   /** Told once, when the folder turns out not to be of use. */
   readonly onProblem: (error: OrbweaverError) => void;
@@ -48,8 +49,7 @@ export interface UploadResume {
 
 /** Looks for an earlier run, and takes it over. Never rejects. */
 export async function openUploadResume(options: UploadResumeOptions): Promise<UploadResume> {
-  const { stateFolder, facts, onProblem } = options;
-  const journals = createJournals(stateFolder);
+  const { journals, place, facts, onProblem } = options;
   let problem: OrbweaverError | null = null;
   /** The upload has ended: what is acknowledged from now on comes too late. */
   let over = false;
@@ -57,7 +57,7 @@ export async function openUploadResume(options: UploadResumeOptions): Promise<Up
     if (problem !== null) return;
     problem = isOrbweaverError(error)
       ? error
-      : new OrbweaverError('STORAGE_FAILED', `"${stateFolder}" failed: ${error}`, {}, error);
+      : new OrbweaverError('STORAGE_FAILED', `"${place}" failed: ${error}`, {}, error);
     onProblem(problem);
   };
   const earlier: TransferJournal[] = await takeOver(journals, facts.key).catch((error: unknown) => {

@@ -5,10 +5,11 @@ import { inputError } from './errno.js';
 import { inputChanged } from './input-size.js';
 
 /**
- * A blob can only be read through a buffer of its own, so a read is cut into pieces of this size:
- * large enough that the call does not count, small beside a slab.
+ * A blob can only be read through a buffer of its own, so a read is cut into pieces of this size: large
+ * enough that the call does not count. In a page it is a message to another process and back, so that the
+ * next piece is asked for while this one is worked on.
  */
-const BLOB_PIECE_BYTES: number = 1 << 20;
+const BLOB_PIECE_BYTES: number = 2 << 20;
 
 /**
  * A `Blob` or `File` as a source. A blob over a file (`fs.openAsBlob`) that changes while it is
@@ -27,18 +28,38 @@ export function blobSource(blob: Blob, name?: string): Source {
     async open(signal) {
       throwIfAborted(signal);
       let position = 0;
+      let rest: Uint8Array = new Uint8Array(0);
+      let ahead: Promise<Uint8Array> | null = null;
+      const ask = (start: number): Promise<Uint8Array> | null => {
+        if (start >= sizeBytes) return null;
+        const wanted = Math.min(BLOB_PIECE_BYTES, sizeBytes - start);
+        const piece = readPiece(blob, start, wanted, label).then((part) => {
+          if (part.length !== wanted) throw inputChanged(label, sizeBytes, start + part.length);
+          return part;
+        });
+        // Who closes early does not wait for it.
+        piece.catch(() => {});
+        return piece;
+      };
       return {
         async read(into) {
           throwIfAborted(signal);
-          const wanted = Math.min(into.length, BLOB_PIECE_BYTES, sizeBytes - position);
-          if (wanted === 0) return 0;
-          const part = await raceAbort(readPiece(blob, position, wanted, label), signal);
-          if (part.length !== wanted) throw inputChanged(label, sizeBytes, position + part.length);
+          if (rest.length === 0) {
+            const piece = ahead ?? ask(position);
+            if (piece === null) return 0;
+            rest = await raceAbort(piece, signal);
+            ahead = ask(position + rest.length);
+          }
+          const part = rest.subarray(0, into.length);
           copyInto(into, 0, part);
-          position += wanted;
-          return wanted;
+          rest = rest.subarray(part.length);
+          position += part.length;
+          return part.length;
         },
-        async close() {},
+        async close() {
+          rest = new Uint8Array(0);
+          ahead = null;
+        },
       };
     },
   };

@@ -18,7 +18,9 @@ export function createFetchExchange(fetch: typeof globalThis.fetch = globalThis.
       signal: AbortSignal.any([signal, controller.signal]),
       redirect: 'manual',
       credentials: 'omit',
-      cache: 'no-store',
+      // Ranges of files have no place in the cache of a browser. What it need not keep anyway must not say so:
+      // browsers ask for leave (a preflight) before each `no-store` request, and else once for a URL.
+      cache: method === 'POST' || method === 'PUT' ? 'default' : 'no-store',
       referrerPolicy: 'no-referrer',
     } as RequestInit;
     let response = await told(() => fetch(url, init));
