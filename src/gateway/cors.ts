@@ -12,8 +12,20 @@ export interface CorsOptions {
 
 const DEFAULT_MAX_AGE_SECONDS = 24 * 60 * 60;
 /** What a page may read of a response beyond the few headers that it always may. */
-const EXPOSED =
-  'accept-ranges, content-length, content-range, etag, retry-after, www-authenticate, x-orbweaver-dedup, x-request-id';
+const EXPOSED = [
+  ...[
+    'accept-ranges',
+    'content-length',
+    'content-range',
+    'etag',
+    'retry-after',
+    'www-authenticate',
+  ],
+  ...['x-orbweaver-dedup', 'x-request-id'],
+  // What clients of the Hub look at; the Hub exposes them as well.
+  ...['link', 'x-error-code', 'x-error-message', 'x-linked-etag', 'x-linked-size', 'x-repo-commit'],
+  ...['x-total-count', 'x-xet-hash'],
+].join(', ');
 /** Names as they can stand in a header. */
 const HEADER_NAMES = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+(?: *, *[A-Za-z0-9!#$%&'*+.^_`|~-]+)*$/;
 

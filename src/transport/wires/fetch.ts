@@ -7,14 +7,17 @@ import { bodyOfPieces, isBodiless, sizeOf } from './bodies.js';
  * takes a request body only as one piece of memory that is not shared, so there the body is copied;
  * a stream would be sent without a length, where it can be sent at all.
  */
-export function createFetchExchange(fetch: typeof globalThis.fetch = globalThis.fetch): Exchange {
+export function createFetchExchange(
+  fetch: typeof globalThis.fetch = globalThis.fetch,
+  bodyOf: (body: Body) => Promise<Uint8Array<ArrayBuffer> | Blob> = bytesOf,
+): Exchange {
   return async ({ method, url, headers, body, signal }) => {
     const controller = new AbortController();
     const init = {
       method,
       // Where the program may not set it (browsers), it is left out in silence.
       headers: { 'accept-encoding': 'identity', ...headers },
-      body: body === null ? null : await bytesOf(body),
+      body: body === null ? null : await bodyOf(body),
       signal: AbortSignal.any([signal, controller.signal]),
       redirect: 'manual',
       credentials: 'omit',
@@ -59,7 +62,8 @@ async function told<T>(run: () => Promise<T>): Promise<T> {
   }
 }
 
-async function bytesOf(body: Body): Promise<Uint8Array<ArrayBuffer>> {
+/** All of a body as one piece of memory. */
+export async function bytesOf(body: Body): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = new Uint8Array(body.sizeBytes ?? 0);
   for (let at = 0; at < bytes.length; ) {
     const count = await body.fill(bytes.subarray(at));
