@@ -14,55 +14,48 @@ const FILE_PIECE_BYTES: number = 4 * 1024 * 1024;
 export async function outputFileSink(file: OutputFile): Promise<Sink> {
   const { name } = file;
   const stream = await told(name, () => file.createWritable());
-  const write = (bytes: Uint8Array<ArrayBuffer>, position: number): Promise<void> =>
-    told(name, () => stream.write({ type: 'write', position, data: bytes }));
+  // One write at a time, as the file takes them, from memory that is used again and again.
+  let staging: Uint8Array<ArrayBuffer> | null = null;
+  let last: Promise<unknown> = Promise.resolve();
+  const inTurn = (run: () => Promise<void>): Promise<void> => {
+    const done = last.then(run);
+    last = done.catch(() => {});
+    return done;
+  };
+  const put = (data: Uint8Array<ArrayBuffer>, position: number): Promise<void> =>
+    told(name, () => stream.write({ type: 'write', position, data }));
+  const writeAll = (pieces: readonly Uint8Array[], offset: number): Promise<void> =>
+    inTurn(async () => {
+      staging ??= new Uint8Array(FILE_PIECE_BYTES);
+      let position = offset;
+      let filled = 0;
+      const flush = async (data: Uint8Array<ArrayBuffer>): Promise<void> => {
+        await put(data, position);
+        position += data.length;
+        filled = 0;
+      };
+      for (const piece of pieces) {
+        for (let at = 0; at < piece.length; ) {
+          const part = piece.subarray(at, at + staging.length - filled);
+          staging.set(part, filled);
+          filled += part.length;
+          at += part.length;
+          if (filled === staging.length) await flush(staging);
+        }
+      }
+      if (filled > 0) await flush(staging.subarray(0, filled));
+    });
   return {
     name,
     positional: true,
-    async write(bytes, offset) {
-      for (let at = 0; at < bytes.length; at += FILE_PIECE_BYTES) {
-        await write(bytes.slice(at, at + FILE_PIECE_BYTES), offset + at);
-      }
-    },
-    writeOwned: write,
-    async writeAll(pieces, offset) {
-      let position = offset;
-      for (const joined of joinedPieces(pieces)) {
-        await write(joined, position);
-        position += joined.length;
-      }
-    },
+    write: (bytes, offset) => writeAll([bytes], offset),
+    writeOwned: (bytes, offset) => inTurn(() => put(bytes, offset)),
+    writeAll,
     commit: () => told(name, () => stream.close()),
     async abort(reason) {
       await stream.abort(reason).catch(() => {});
     },
   };
-}
-
-/** Copies of at most {@link FILE_PIECE_BYTES} each. */
-function* joinedPieces(
-  pieces: readonly Uint8Array[],
-): Generator<Uint8Array<ArrayBuffer>, void, undefined> {
-  let leftBytes = 0;
-  for (const piece of pieces) leftBytes += piece.length;
-  let index = 0;
-  let at = 0;
-  while (leftBytes > 0) {
-    const joined = new Uint8Array(Math.min(leftBytes, FILE_PIECE_BYTES));
-    for (let filled = 0; filled < joined.length; ) {
-      const piece = pieces[index] as Uint8Array;
-      const part = piece.subarray(at, at + joined.length - filled);
-      joined.set(part, filled);
-      filled += part.length;
-      at += part.length;
-      if (at === piece.length) {
-        index++;
-        at = 0;
-      }
-    }
-    leftBytes -= joined.length;
-    yield joined;
-  }
 }
 
 /**

@@ -7,7 +7,7 @@ import type { NameLookup } from './ports.js';
 import { checkStoreOptions, type StoreOptions } from './settings.js';
 import { storeClient } from './store-client.js';
 import { createFetchExchange } from './wires/fetch.js';
-import { pageBody } from './wires/page-body.js';
+import { pageBody, pagePieces } from './wires/page-body.js';
 
 export type { GrantPolicy } from './grants.js';
 export type { RetryEvent, TokenOption, TokenSource, TokenUrl } from './ports.js';
@@ -31,7 +31,7 @@ export function createFetchCasClient(
 ): CasClient {
   // Browsers send a name of their own, and would ask the server whether another one may be sent.
   const settings = checkStoreOptions({ ...options, userAgent: '' });
-  const exchange = createFetchExchange(fetch, pageBody);
+  const exchange = createFetchExchange(fetch, pageBody, pagePieces);
   return storeClient(settings, {
     lookup: NO_LOOKUP,
     secrets: [],

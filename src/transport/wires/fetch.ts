@@ -10,6 +10,7 @@ import { bodyOfPieces, isBodiless, sizeOf } from './bodies.js';
 export function createFetchExchange(
   fetch: typeof globalThis.fetch = globalThis.fetch,
   bodyOf: (body: Body) => Promise<Uint8Array<ArrayBuffer> | Blob> = bytesOf,
+  nextOf: (body: ReadableStream<Uint8Array>) => StreamReader = nextPieces,
 ): Exchange {
   return async ({ method, url, headers, body, signal }) => {
     const controller = new AbortController();
@@ -33,22 +34,37 @@ export function createFetchExchange(
     }
     const joined: HttpHeaders = Object.fromEntries(response.headers);
     const { status } = response;
-    const reader = response.body?.getReader();
-    if (reader === undefined || isBodiless(method, status)) {
-      await reader?.cancel();
+    if (response.body === null || isBodiless(method, status)) {
+      await response.body?.cancel();
       return { status, headers: joined, body: null };
     }
+    const reader = nextOf(response.body as ReadableStream<Uint8Array>);
     const pieces = {
-      async next(): Promise<Uint8Array | null> {
-        const step = await told(() => reader.read());
-        return step.done ? null : (step.value as Uint8Array);
-      },
+      next: () => told(() => reader.next()),
       cancel: (reason: unknown) => {
         reader.cancel(reason).catch(() => {});
         controller.abort(reason);
       },
     };
     return { status, headers: joined, body: bodyOfPieces(pieces, sizeOf(joined)) };
+  };
+}
+
+/** A body of `fetch`, piece by piece; each is good until the next one is asked for. Null is the end. */
+export interface StreamReader {
+  next(): Promise<Uint8Array | null>;
+  cancel(reason: unknown): Promise<void>;
+}
+
+/** Pieces as the stream makes them. */
+export function nextPieces(body: ReadableStream<Uint8Array>): StreamReader {
+  const reader = body.getReader();
+  return {
+    async next() {
+      const { done, value } = await reader.read();
+      return done ? null : value;
+    },
+    cancel: (reason) => reader.cancel(reason),
   };
 }
 
