@@ -10,7 +10,8 @@ const names = readdirSync(dist).filter((name) => /^browser.*\.js$/.test(name));
 const texts = new Map(names.map((name) => [name, readFileSync(join(dist, name), 'utf8')]));
 
 /** What is imported, statically or not, and from where workers come. */
-const IMPORT = /(?:\bfrom|\bimport\(|\bimport)\s*"([^"]+)"|new URL\("([^"]+)",import\.meta\.url\)/g;
+const IMPORT =
+  /(?<!")(?:\bfrom|\bimport\(|\bimport)\s*"([^"\s]+)"|new URL\("([^"]+)",import\.meta\.url\)/g;
 
 describe('the files for a page', () => {
   it('import each other only, and nothing of Node', () => {
