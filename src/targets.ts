@@ -13,6 +13,7 @@ export { defaultJournalFolder } from './compose/state-folder.js';
 export type {
   StoredDownload,
   StoredEdit,
+  StoredList,
   StoredTargetUpload,
   StoredTransfer,
   StoredUpload,

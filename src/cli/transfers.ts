@@ -21,7 +21,7 @@ import type { CliContext, Command } from './context.js';
 import { writeJson } from './output.js';
 import { networkSettingsOf } from './settings.js';
 import { stateFolderOf } from './state.js';
-import { bytesText, printable } from './text.js';
+import { bytesText, pluralText, printable } from './text.js';
 import { settingsOf, tokenOf, uploadTo } from './upload-to.js';
 import { UPLOAD_TO_OPTIONS } from './upload-to-options.js';
 
@@ -67,7 +67,7 @@ and drop.`,
     ...UPLOAD_TO_OPTIONS.filter(({ name }) => name === 'size' || name === 'accept-cost'),
   ],
   notes: `With --json: a line for each, {"kind":"upload","id","endpoint","path","paths","pathCount","sizeBytes",
-"doneBytes","changedMs","busy","options"}, {"kind":"edit",…,"fileHash","splices"}, {"kind":"download",…,
+"doneBytes","changedMs","busy","options"} (with "list":{"count","path"} for --files-from), {"kind":"edit",…,"fileHash","splices"}, {"kind":"download",…,
 "fileHash"} or {"kind":"upload-to",…,"to","stage","partCount","ids":{…}}; resume prints what the command prints, cancel {"id","outcome"}, drop {"id"}.`,
   run: transfers,
 });
@@ -135,8 +135,15 @@ function argvOf(found: StoredAtStore): readonly string[] {
       `the transfer "${found.id}" has ${found.pathCount} paths, more than were written down: run its command again`,
     );
   }
+  const { list } = found;
+  if (list?.path === null) {
+    throw usage(
+      `the transfer "${found.id}" has a list of ${pluralText(list.count, 'path')} that was not written down: run its command again`,
+    );
+  }
+  const listed = list === undefined ? [] : [`--files-from=${list.path}`];
   // A path may begin with a dash only when it is relative, and these are not.
-  return [...found.paths, '--endpoint', endpoint, ...options];
+  return [...found.paths, ...listed, '--endpoint', endpoint, ...options];
 }
 
 const HANDED_ON = [...NETWORK, ...LIMITS, ...COMPUTE];
@@ -189,8 +196,9 @@ function stageOf(transfer: StoredTransfer): string {
 }
 
 function othersOf(transfer: StoredTransfer): string {
-  if (transfer.kind !== 'upload' || transfer.pathCount === 1) return '';
-  return ` and ${transfer.pathCount - 1} more`;
+  if (transfer.kind !== 'upload') return '';
+  if (transfer.list !== undefined) return `, ${pluralText(transfer.list.count, 'path')} of a list`;
+  return transfer.pathCount === 1 ? '' : ` and ${transfer.pathCount - 1} more`;
 }
 
 function placesOf(transfer: StoredTransfer): readonly string[] {

@@ -21,7 +21,7 @@ import type {
 import { walkTreeOf } from './folder-inputs.js';
 import type { FolderUploadOptions, FolderUploadResult, SkippedEntry } from './folder-types.js';
 import type { UploadInput } from './input.js';
-import type { TransferCommand } from './resume-facts.js';
+import { type PathList, pathList, type TransferCommand } from './resume-facts.js';
 import { runUpload, type UploadParts } from './upload.js';
 
 /**
@@ -80,6 +80,8 @@ class FolderRun {
   readonly #writer: ManifestWriter;
   readonly #failed: FailedUpload[] = [];
   readonly #skipped: SkippedEntry[] = [];
+  /** What `files` says, as a later run finds it; null: it says nothing. */
+  readonly #list: PathList | null;
   /** What became of each base, as the first session has it. */
   readonly #bases = new Map<string, UploadBase>();
   #onFile: FolderUploadOptions['onFile'];
@@ -101,6 +103,7 @@ class FolderRun {
     this.#parts = parts;
     this.#options = options;
     this.#onFile = options.onFile;
+    this.#list = options.files === undefined ? null : pathList(options.files);
     this.spool = spool;
     this.#writer = writer;
   }
@@ -136,7 +139,8 @@ class FolderRun {
       );
       const { sha256, rehash, maxXorbBytes, base, signal } = this.#options;
       const { state } = this.#parts;
-      const command = commandOf(this.#parts.inputs, this.#options, this.#parts.placement);
+      const { inputs: given, placement } = this.#parts;
+      const command = commandOf(given, this.#options, { placement, list: this.#list });
       const part = this.#segmentCount++;
       const remembered = state === null ? null : { ...state, command: { ...command, part } };
       const result = await runUpload({ ...this.#parts, state: remembered }, inputs, {
@@ -260,8 +264,8 @@ class FolderRun {
 /** The command line that uploads these folders again. */
 function commandOf(
   inputs: readonly string[],
-  { exclude = [], files, hidden, symlinks, names, sha256 }: FolderUploadOptions,
-  placement: PlacementName,
+  { exclude = [], hidden, symlinks, names, sha256 }: FolderUploadOptions,
+  { placement, list }: { readonly placement: PlacementName; readonly list: PathList | null },
 ): Omit<TransferCommand, 'part'> {
   const paths = inputs.map((input) => resolve(input));
   const options = [
@@ -272,8 +276,7 @@ function commandOf(
     ...(sha256 === true ? ['--sha256'] : []),
     ...(placement === 'balanced' ? [] : [`--placement=${placement}`]),
   ];
-  // A list of files is not written down.
-  return { paths, pathCount: paths.length + (files?.length ?? 0), options };
+  return { paths, list, options };
 }
 
 /** What files of a segment came to, by their number; they are told of in order, the failed ones left out. */

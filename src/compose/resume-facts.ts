@@ -11,19 +11,46 @@ export interface ResumeFacts {
   key(): string;
   /** The first entry of the journal. */
   begin(): JournalEntry;
+  /** A list of paths that belongs to it, as `upload --files-from` takes it; undefined: none does. */
+  list?(): Uint8Array;
 }
 
 /** The command that a transfer is part of, as the list of unfinished ones gives it again. */
 export interface TransferCommand {
   /** Absolute paths that it was given. */
   readonly paths: readonly string[];
-  /** More than `paths`: the others cannot be written down, and the command has to be given again. */
-  readonly pathCount: number;
+  /** A list of paths that it was given besides; null: it was given none. */
+  readonly list: PathList | null;
   /** Options of the command line. */
   readonly options: readonly string[];
   /** Which of the uploads that the command consists of. */
   readonly part: number;
 }
+
+/** A list of paths, such as `--files-from` reads. */
+export interface PathList {
+  readonly count: number;
+  /** What tells the same list again. */
+  digest(): string;
+  /** Ended by NUL each, as a path may hold anything else. */
+  encode(): Uint8Array;
+}
+
+/** The digest of a list is made once: each part of an upload of many thousands of files asks for it. */
+export function pathList(paths: readonly string[]): PathList {
+  const encode = (): Uint8Array => ENCODER.encode(paths.map((path) => `${path}\0`).join(''));
+  let known: string | null = null;
+  return {
+    count: paths.length,
+    encode,
+    digest() {
+      known ??= createHash('sha256').update(encode()).digest('hex');
+      return known;
+    },
+  };
+}
+
+const ENCODER = new TextEncoder();
 
 interface UploadFacts {
   readonly endpoint: string;
@@ -56,14 +83,24 @@ export function uploadFacts({ endpoint, inputs, options, sizeBytes }: UploadFact
 /** A part of an upload of folders: the same folders tell it again, whatever is in them by then. */
 export function folderFacts(
   endpoint: string,
-  { part, ...command }: TransferCommand,
+  { part, paths, options, list }: TransferCommand,
   sizeBytes: () => number | null,
 ): ResumeFacts {
-  const { paths, options } = command;
-  const key = keptKey([endpoint, 'folder', part], () => [...paths, '', ...options]);
+  const key = keptKey([endpoint, 'folder', part], () => [
+    ...paths,
+    '',
+    ...options,
+    // Another list is another upload.
+    ...(list === null ? [] : ['', list.digest()]),
+  ]);
   return {
     key,
-    begin: () => uploadBegin({ endpoint, key: key(), ...command, sizeBytes: sizeBytes() }),
+    begin: () => {
+      const facts = { endpoint, key: key(), paths, pathCount: paths.length, options };
+      const listed = list === null ? {} : { listedCount: list.count };
+      return uploadBegin({ ...facts, ...listed, sizeBytes: sizeBytes() });
+    },
+    ...(list === null ? {} : { list: () => list.encode() }),
   };
 }
 

@@ -25,10 +25,19 @@ export interface StoredUpload extends Stored {
   /** Absolute; fewer than `pathCount` when all of them would have been too long to write down. */
   readonly paths: readonly string[];
   readonly pathCount: number;
+  /** The list of paths below the one in `paths` that is meant; absent: all of it is. */
+  readonly list?: StoredList;
   /** Bytes of xorbs that the store has acknowledged. */
   readonly doneBytes: number;
   /** What else the command line said, as options of the command. */
   readonly options: readonly string[];
+}
+
+/** What `--files-from` has read. */
+export interface StoredList {
+  readonly count: number;
+  /** The list itself, each path ended by NUL; null: it was not written down. */
+  readonly path: string | null;
 }
 
 /** An edit of a stored file. */
@@ -79,7 +88,7 @@ export function storedTransferOf(summary: JournalSummary): StoredTransfer | null
 
 function storedUploadOf(summary: JournalSummary, first: JournalEntry): StoredUpload | null {
   const { id, changedMs, busy, entries } = summary;
-  const { endpoint, pathCount } = first;
+  const { endpoint, pathCount, listedCount } = first;
   const paths = textsOf(first['paths']);
   const [path] = paths;
   if (typeof endpoint !== 'string' || typeof pathCount !== 'number' || path === undefined) {
@@ -89,6 +98,9 @@ function storedUploadOf(summary: JournalSummary, first: JournalEntry): StoredUpl
     ...{ kind: 'upload', id, endpoint, path, paths, pathCount },
     ...{ sizeBytes: sizeOf(first), doneBytes: doneBytesOf(entries), changedMs, busy },
     options: textsOf(first['options']),
+    ...(typeof listedCount === 'number'
+      ? { list: { count: listedCount, path: summary.listPath ?? null } }
+      : {}),
   };
 }
 

@@ -22,6 +22,8 @@ export function uploadBegin(facts: {
   readonly paths: readonly string[];
   /** More than `paths` when some cannot be written down. */
   readonly pathCount: number;
+  /** Paths of a list that lies beside the journal. */
+  readonly listedCount?: number;
   readonly sizeBytes: number | null;
   readonly options: readonly string[];
 }): JournalEntry {

@@ -85,7 +85,7 @@ export async function openUploadResume(options: UploadResumeOptions): Promise<Up
       async onAcknowledged(xorb, bytes, chunks) {
         if (problem !== null || over) return;
         try {
-          opening ??= journals.create(facts.begin(), { durable: false });
+          opening ??= journals.create(facts.begin(), { durable: false, list: facts.list?.() });
           const journal = await opening;
           await journal.appendBlock(acknowledgedShard(xorb, bytes, chunks));
           await journal.append({ type: 'ack', bytes });

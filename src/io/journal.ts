@@ -1,5 +1,5 @@
 import { type FileHandle, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { JournalEntry, JournalSummary, Journals, TransferJournal } from '../client/ports.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import { encodeBlock, endOfBlocks, readBlocks } from './block-log.js';
@@ -13,6 +13,7 @@ import { isRunning, processStart } from './process-id.js';
  *     <folder>/<id>.ndjson             {"type":"begin",…}\n{"type":"ack",…}\n…
  *     <folder>/<id>.<pid>-<start>.ndjson   the same while a process writes to it
  *     <folder>/<id>.blocks             bytes beside the entries (`block-log.ts`), if there are some
+ *     <folder>/<id>.list               the list of paths that it is about, if it was given one
  *
  * Taking one over is a rename, which only one of two processes can do: no lock is needed, and a
  * process that died leaves a name that says so. A last line without its end was torn by a crash: what
@@ -21,6 +22,7 @@ import { isRunning, processStart } from './process-id.js';
 
 const SUFFIX = '.ndjson';
 const BLOCKS_SUFFIX = '.blocks';
+const LIST_SUFFIX = '.list';
 /** Blocks become durable together, this long after the first of them. */
 const SYNC_MS = 500;
 const ID = /^[0-9a-z]{8,64}$/;
@@ -53,7 +55,7 @@ export function createJournals(folder: string): Journals {
   };
 
   return {
-    async create(first, { durable = true } = {}) {
+    async create(begin, { durable = true, list } = {}) {
       await makeFolder(folder, { mode: 0o700 }).catch((error: unknown) => {
         throw outputError(error, folder);
       });
@@ -63,7 +65,10 @@ export function createJournals(folder: string): Journals {
         throw outputError(error, path);
       });
       const journal = openJournal({ folder, id, path, file, entries: [] });
+      const first = list === undefined ? begin : { ...begin, listBytes: list.length };
       await journal.append(first, { durable });
+      // After the entry, so that there is no list that nobody finds; its size says whether it is whole.
+      if (list !== undefined) await writeList(besidePath(folder, id, LIST_SUFFIX), list);
       if (durable) await syncFolder(folder);
       return journal;
     },
@@ -92,14 +97,17 @@ export function createJournals(folder: string): Journals {
         if (found === null) continue;
         try {
           const path = join(folder, name);
-          const [{ mtimeMs, size }, { entries }, blocksBytes] = await Promise.all([
+          const listPath = besidePath(folder, found.id, LIST_SUFFIX);
+          const [{ mtimeMs, size }, { entries }, blocksBytes, listBytes] = await Promise.all([
             stat(path),
             readEntries(path),
-            sizeOf(blocksPath(folder, found.id)),
+            sizeOf(besidePath(folder, found.id, BLOCKS_SUFFIX)),
+            sizeOf(listPath),
           ]);
           summaries.push({
             ...{ id: found.id, changedMs: mtimeMs, entries, busy: isBusy(found) },
-            diskBytes: size + blocksBytes,
+            diskBytes: size + (blocksBytes ?? 0) + (listBytes ?? 0),
+            ...(listBytes !== null && listBytes === entries[0]?.['listBytes'] ? { listPath } : {}),
           });
         } catch {
           // Taken over or dropped meanwhile.
@@ -111,7 +119,7 @@ export function createJournals(folder: string): Journals {
       const found = await find(id);
       if (found === null || isBusy(found)) return false;
       // Before the journal, without which nobody would find them.
-      await unlink(blocksPath(folder, id)).catch(() => undefined);
+      await removeBeside(folder, id);
       return unlink(join(folder, found.name)).then(
         () => true,
         () => false,
@@ -137,14 +145,36 @@ function foundOf(name: string): Found | null {
   return ID.test(id) ? { id, name, owner: null } : null;
 }
 
-function blocksPath(folder: string, id: string): string {
-  return join(folder, `${id}${BLOCKS_SUFFIX}`);
+function besidePath(folder: string, id: string, suffix: string): string {
+  return resolve(folder, `${id}${suffix}`);
 }
 
-function sizeOf(path: string): Promise<number> {
+async function removeBeside(folder: string, id: string): Promise<void> {
+  for (const suffix of [BLOCKS_SUFFIX, LIST_SUFFIX]) {
+    await unlink(besidePath(folder, id, suffix)).catch(() => undefined);
+  }
+}
+
+/** On the disk when it resolves: a size without the bytes would be taken for the list. */
+async function writeList(path: string, list: Uint8Array): Promise<void> {
+  try {
+    const file = await open(path, 'wx', 0o600);
+    try {
+      await file.appendFile(list);
+      await file.datasync();
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    throw outputError(error, path);
+  }
+}
+
+/** Null: it is not there. */
+function sizeOf(path: string): Promise<number | null> {
   return stat(path).then(
     ({ size }) => size,
-    () => 0,
+    () => null,
   );
 }
 
@@ -203,7 +233,7 @@ function openJournal({ folder, id, path, file, entries }: OpenParts): TransferJo
   let blocks: Promise<FileHandle> | null = null;
   let stopTimer: (() => void) | null = null;
   let syncingAll: Promise<void> = Promise.resolve();
-  const blocksAt = blocksPath(folder, id);
+  const blocksAt = besidePath(folder, id, BLOCKS_SUFFIX);
 
   const write = (line: string): Promise<void> => {
     last = last.then(async () => {
@@ -286,7 +316,7 @@ function openJournal({ folder, id, path, file, entries }: OpenParts): TransferJo
     },
     async drop() {
       if (!ended) await finish(false);
-      await unlink(blocksAt).catch(() => undefined);
+      await removeBeside(folder, id);
       await unlink(path).catch(() => unlink(join(folder, `${id}${SUFFIX}`)).catch(() => undefined));
     },
   };

@@ -58,6 +58,8 @@ export interface JournalSummary {
   readonly busy: boolean;
   /** Bytes on disk, blocks included. */
   readonly diskBytes: number;
+  /** Absolute path of the list that it was created with; absent: it has none, or not all of it. */
+  readonly listPath?: string | undefined;
 }
 
 /** All journals of a state folder. */
@@ -65,12 +67,13 @@ export interface Journals {
   /**
    * A new one, which begins with `first`. Without `durable` it survives the end of the process, and
    * that of the machine when something durable was added.
-   * @param options `durable` is true when nothing is said
+   * @param options `durable` is true when nothing is said; `list` is kept in a file of its own beside the
+   * journal while there is one, for its owner only, and the first entry says its size (`listBytes`)
    * @throws OrbweaverError `STORAGE_FAILED`, `DISK_FULL`
    */
   create(
     first: JournalEntry,
-    options?: { readonly durable?: boolean | undefined },
+    options?: { readonly durable?: boolean | undefined; readonly list?: Uint8Array | undefined },
   ): Promise<TransferJournal>;
   /**
    * Takes over the journal of an earlier run. Null: there is none, or a process that still runs writes
