@@ -96,10 +96,16 @@ export const TOKEN_URL: OptionSpec = {
   help: 'URL that gives tokens for the store; the token is sent to it instead',
 };
 
-/** Caps of what a command moves. */
+/** Caps of what a command moves, and at how many requests at a time. */
 export const LIMITS: readonly OptionSpec[] = [
   { name: 'limit-upload', value: 'BYTES', help: 'most bytes per second sent, such as 2MiB' },
   { name: 'limit-download', value: 'BYTES', help: 'most bytes per second fetched' },
+  {
+    name: 'concurrency',
+    value: 'N',
+    help: 'requests of a transfer at a time, 1 to 256',
+    fallback: 'what moves the most bytes',
+  },
 ];
 
 export const TIER: OptionSpec = {

@@ -26,16 +26,27 @@ export function computeOptionsOf(args: ParsedArgs): ComputeOptions {
   };
 }
 
-/** `--limit-upload` and `--limit-download`. @throws USAGE for no bytes at all */
+/** Most requests of a transfer at a time, as `createClient` has it. */
+const MAX_CONCURRENCY = 256;
+
+/**
+ * `--limit-upload`, `--limit-download` and `--concurrency`.
+ * @throws USAGE for no bytes at all, and for another number of requests than a client takes
+ */
 export function limitOptionsOf(
   args: ParsedArgs,
-): Pick<ClientOptions, 'limitUpload' | 'limitDownload'> {
+): Pick<ClientOptions, 'limitUpload' | 'limitDownload' | 'concurrency'> {
   const rate = (name: string): number | undefined => {
     const bytes = args.bytes(name);
     if (bytes === 0) throw usage(`--${name} expected more than 0 bytes per second`);
     return bytes;
   };
-  return { limitUpload: rate('limit-upload'), limitDownload: rate('limit-download') };
+  const concurrency = args.count('concurrency');
+  if (concurrency !== undefined && (concurrency < 1 || concurrency > MAX_CONCURRENCY)) {
+    throw usage(`--concurrency expected 1 to ${MAX_CONCURRENCY}, got "${concurrency}"`);
+  }
+  const limits = { limitUpload: rate('limit-upload'), limitDownload: rate('limit-download') };
+  return { ...limits, concurrency };
 }
 
 /** For --verbose: the kernels, and why they are not the fastest ones. */

@@ -32,7 +32,7 @@ export interface Settings {
 /** How a server is reached. */
 export type NetworkSettings = Pick<
   ClientOptions,
-  'proxy' | 'noProxy' | 'ca' | 'limitUpload' | 'limitDownload'
+  'proxy' | 'noProxy' | 'ca' | 'limitUpload' | 'limitDownload' | 'concurrency'
 >;
 
 /** What may stand in the environment and the config file. */
@@ -45,6 +45,7 @@ const NAMES = [
   'ca',
   'limit-upload',
   'limit-download',
+  'concurrency',
   'max-xorb-bytes',
   'max-memory',
   'workers',

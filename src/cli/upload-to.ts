@@ -22,6 +22,13 @@ export async function uploadTo(
   const json = args.flag('json');
   const quiet = args.flag('quiet');
   const kind = to.slice(0, Math.max(0, to.indexOf(':')));
+  if (args.text('concurrency') !== undefined) {
+    const instead =
+      kind === 'multipart'
+        ? 'a multipart: target takes --set parallelParts=N'
+        : `a ${kind}: target takes one part after another`;
+    throw usage(`--concurrency is for stores, and cannot be combined with --to: ${instead}`);
+  }
   if (paths.includes('-') && args.bytes('size') === undefined) {
     throw usage('"-" with --to expected --size BYTES: no such system takes a pipe of unknown size');
   }

@@ -81,11 +81,15 @@ export async function hubDownloadFolder(
     });
     const files: HubDownloadedFile[] = [];
     const failed: FailedDownload[] = [];
+    // With a fixed number of requests no more files than that, and each has its share.
+    const { concurrency: fixed = PARALLEL_FILES } = parts.options;
+    const lanes = Math.max(1, Math.min(PARALLEL_FILES, fixed, entries.length));
     const download = async (entry: HubEntry): Promise<void> => {
       try {
         files.push(
           await fetchEntry(parts, { ...at, revision: place.revision }, place, entry, {
             path,
+            sharedBy: lanes,
             signal,
             tell,
           }),
@@ -102,7 +106,7 @@ export async function hubDownloadFolder(
     const lane = async (): Promise<void> => {
       for (const entry of left) await download(entry);
     };
-    await Promise.all(Array.from({ length: PARALLEL_FILES }, lane));
+    await Promise.all(Array.from({ length: lanes }, lane));
     if (place.cache !== null && failed.length === 0) await place.cache.writeRef();
     const sum = (of: (file: HubDownloadedFile) => number): number =>
       files.reduce((total, file) => total + of(file), 0);
@@ -146,9 +150,15 @@ async function fetchEntry(
   entry: HubEntry,
   {
     path: top,
+    sharedBy,
     signal,
     tell,
-  }: { readonly path: string; readonly signal: AbortSignal; readonly tell: Teller },
+  }: {
+    readonly path: string;
+    readonly sharedBy: number;
+    readonly signal: AbortSignal;
+    readonly tell: Teller;
+  },
 ): Promise<HubDownloadedFile> {
   const { path } = entry;
   // What a server names is a path on disk here.
@@ -160,7 +170,9 @@ async function fetchEntry(
     commit: null,
     url: `${parts.http.url.href.replace(/\/+$/, '')}/${resolvePath(at.repo, at.revision, path)}`,
   };
-  if (place.cache !== null) return intoCache(parts, at, place.cache, { path, info }, signal, tell);
+  if (place.cache !== null) {
+    return intoCache(parts, at, place.cache, { path, info, sharedBy }, signal, tell);
+  }
   // A folder of a repository becomes the folder itself, as `cp -r folder/. to` has it.
   const inside = top === '' || path === top ? path : path.slice(top.length + 1);
   const to = join(
@@ -168,27 +180,29 @@ async function fetchEntry(
     ...(path === top ? [path.slice(path.lastIndexOf('/') + 1)] : inside.split('/')),
   );
   await makeFolder(dirname(to));
-  return one(parts, at, { path, to, info }, signal, tell);
+  return one(parts, at, { path, to, info, sharedBy }, signal, tell);
 }
 
 interface Wanted {
   readonly path: string;
   readonly to: string;
   readonly info: HubFileInfo;
+  /** Files that are fetched side by side. @default 1 */
+  readonly sharedBy?: number | undefined;
 }
 
 /** One file, by the way that works. */
 async function one(
   parts: HubParts,
   at: RepoAt,
-  { path, to, info }: Wanted,
+  { path, to, info, sharedBy }: Wanted,
   signal: AbortSignal,
   tell: Teller,
 ): Promise<HubDownloadedFile> {
   const { size: sizeBytes, xetHash } = info;
   if (xetHash !== null && parts.transport !== 'http') {
     try {
-      const client = await parts.clientOf(at, 'read');
+      const client = await parts.clientOf(at, 'read', { sharedBy });
       const progress = tell.file();
       const result = await client.download(xetHash, {
         to,
@@ -282,7 +296,7 @@ async function intoCache(
   parts: HubParts,
   at: RepoAt,
   { blobs, snapshot }: CachePlace,
-  { path, info }: Pick<Wanted, 'path' | 'info'>,
+  { path, info, sharedBy }: Omit<Wanted, 'to'>,
   signal: AbortSignal,
   tell: Teller,
 ): Promise<HubDownloadedFile> {
@@ -299,7 +313,7 @@ async function intoCache(
       ...{ path, to: link, sizeBytes: info.size, fetchedBytes: 0, requestCount: 0 },
       ...{ verified: false, transport: 'none' },
     };
-  } else file = await one(parts, at, { path, to: blob, info }, signal, tell);
+  } else file = await one(parts, at, { path, to: blob, info, sharedBy }, signal, tell);
   await makeFolder(dirname(link));
   const target = relative(dirname(link), blob);
   await symlink(target, link).catch(async (error: NodeJS.ErrnoException) => {

@@ -21,10 +21,17 @@ export interface HubParts {
   /** Gives the store up. */
   giveUpStore(reason: string): void;
   /** A client of the store of a repository; the last one is kept. */
-  clientOf(at: RepoAt, scope: 'read' | 'write', createPr?: boolean): Promise<OrbweaverClient>;
+  clientOf(at: RepoAt, scope: 'read' | 'write', use?: ClientUse): Promise<OrbweaverClient>;
   /** Runs something that ends with the caller's signal, or with the hub. */
   run<T>(signal: AbortSignal | undefined, work: (signal: AbortSignal) => Promise<T>): Promise<T>;
   close(): Promise<void>;
+}
+
+export interface ClientUse {
+  /** To propose a change. @default false */
+  readonly createPr?: boolean | undefined;
+  /** Transfers that run side by side: a fixed number of requests is divided among them. @default 1 */
+  readonly sharedBy?: number | undefined;
 }
 
 /** @throws TypeError for a wrong URL */
@@ -57,8 +64,10 @@ export function createHubParts(options: HubOptions): HubParts {
       way = 'http';
       options.onWarning?.(`the store of ${url.host} is given up for plain HTTP: ${reason}`);
     },
-    async clientOf({ repo, revision }, scope, createPr = false) {
-      const key = [repo.type, repo.name, scope, revision, createPr].join(' ');
+    async clientOf({ repo, revision }, scope, { createPr = false, sharedBy = 1 } = {}) {
+      const fixed = options.concurrency;
+      const concurrency = fixed && Math.max(1, Math.floor(fixed / sharedBy));
+      const key = [repo.type, repo.name, scope, revision, createPr, concurrency].join(' ');
       if (kept?.key !== key) {
         await closeKept();
         const opening = (async () => {
@@ -68,7 +77,7 @@ export function createHubParts(options: HubOptions): HubParts {
             createPr,
             signal: closing.signal,
           });
-          return createClient({ ...clientOptionsOf(options), ...access, userAgent });
+          return createClient({ ...clientOptionsOf(options), ...access, userAgent, concurrency });
         })();
         kept = { key, client: opening };
         opening.catch(() => {

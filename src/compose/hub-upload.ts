@@ -273,7 +273,7 @@ class HubUploadRun {
     if (open.length === 0) return [];
     const bases = await this.#bases(open, answers);
     const { createPr = false } = this.#options;
-    const client = await this.#parts.clientOf(this.#at, 'write', createPr);
+    const client = await this.#parts.clientOf(this.#at, 'write', { createPr });
     const before = this.#progress;
     const result = await this.#send(client, open, bases, before);
     this.#sentBytes += result.sentBytes;

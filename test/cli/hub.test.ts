@@ -66,7 +66,15 @@ describe('hf:// addresses', () => {
     const ls = await run('ls', 'hf://org/repo', '--json');
     const lines = ls.stdout.toString('utf8').trimEnd().split('\n');
     expect(lines.map((line) => JSON.parse(line).path)).toEqual(['x/a.txt', 'x/sub/b.txt']);
-    const down = await run('download', 'hf://org/repo/x', '-o', 'out', '--json');
+    const down = await run(
+      'download',
+      'hf://org/repo/x',
+      '-o',
+      'out',
+      '--concurrency',
+      '3',
+      '--json',
+    );
     expect(down.json()).toMatchObject({ fileCount: 2, sizeBytes: 3, verified: true });
     expect(await readFile(join(folder, 'out/sub/b.txt'), 'utf8')).toBe('bb');
     const one = await run('download', 'hf://org/repo/x/a.txt', '-o', 'one', '--json');
