@@ -364,23 +364,28 @@ class HubUploadRun {
     inline: readonly LookedAt[],
     answers: ReadonlyMap<string, PreuploadAnswer>,
   ): AsyncGenerator<Extract<CommitOperation, { operation: 'inline' }>, void> {
-    for (const { file, source, sizeBytes } of inline) {
-      const { path } = file;
-      let bytes: Uint8Array;
-      try {
-        bytes = await bytesOf(source, sizeBytes, this.#signal);
-      } catch (error) {
-        this.#fail(path, error);
-        continue;
+    for (const some of readTogether(inline)) {
+      const contents = await Promise.all(
+        some.map(({ source, sizeBytes }) =>
+          bytesOf(source, sizeBytes, this.#signal).catch((error: unknown) => ({ error })),
+        ),
+      );
+      for (const [i, { file, sizeBytes }] of some.entries()) {
+        const { path } = file;
+        const bytes = contents[i] as Uint8Array | { readonly error: unknown };
+        if ('error' in bytes) {
+          this.#fail(path, bytes.error);
+          continue;
+        }
+        const isThere = answers.get(path)?.oid === gitBlobId(bytes);
+        const how = isThere ? 'unchanged' : 'inline';
+        this.#done({ path, sizeBytes, how, fileHash: null, sha256: null });
+        this.#tell({
+          doneBytes: this.#progress.doneBytes + sizeBytes,
+          doneFileCount: this.#progress.doneFileCount + 1,
+        });
+        if (!isThere) yield { operation: 'inline', path, bytes };
       }
-      const isThere = answers.get(path)?.oid === gitBlobId(bytes);
-      const how = isThere ? 'unchanged' : 'inline';
-      this.#done({ path, sizeBytes, how, fileHash: null, sha256: null });
-      this.#tell({
-        doneBytes: this.#progress.doneBytes + sizeBytes,
-        doneFileCount: this.#progress.doneFileCount + 1,
-      });
-      if (!isThere) yield { operation: 'inline', path, bytes };
     }
   }
 
@@ -419,8 +424,29 @@ class HubUploadRun {
   }
 }
 
-/** Files that are looked at at once. */
+/** Files that are looked at at once, and small ones that are read at once. */
 const LOOK_AHEAD = 32;
+/** What small files that are read at once have together, but for one that is larger alone. */
+const READ_AHEAD_BYTES = 1024 * 1024;
+
+/** In their order. */
+function* readTogether(files: readonly LookedAt[]): Generator<readonly LookedAt[]> {
+  let some: LookedAt[] = [];
+  let bytes = 0;
+  for (const one of files) {
+    if (
+      some.length === LOOK_AHEAD ||
+      (some.length > 0 && bytes + one.sizeBytes > READ_AHEAD_BYTES)
+    ) {
+      yield some;
+      some = [];
+      bytes = 0;
+    }
+    some.push(one);
+    bytes += one.sizeBytes;
+  }
+  if (some.length > 0) yield some;
+}
 
 function titleOf(operations: readonly CommitOperation[]): string {
   const [first] = operations;

@@ -7,6 +7,7 @@ import type { ShardFile } from '../shard/index.js';
 import { MAX_SHARDS } from './dedup-index.js';
 import { createObjectRecords } from './object-records.js';
 import type { ObjectStore } from './ports.js';
+import { sizeOf } from './tables/entries.js';
 import { createIndexTables } from './tables/index.js';
 import { mapLimited } from './turns.js';
 
@@ -30,6 +31,12 @@ export interface StoreIndex {
    * @throws OrbweaverError `INTEGRITY` when that cannot be told of one of them
    */
   registered(hashes: readonly MerkleHash[]): Promise<ReadonlySet<string>>;
+  /**
+   * Sizes in bytes of those of many files that are registered, by the texts of their hashes. Cheaper than one
+   * `file` for each.
+   * @throws OrbweaverError `INTEGRITY` when that cannot be told of one of them
+   */
+  sizes(hashes: readonly MerkleHash[]): Promise<ReadonlyMap<string, number>>;
   /** Shards that know a chunk, the newest first, at most `MAX_SHARDS`. */
   shards(chunk: MerkleHash): Promise<readonly MerkleHash[]>;
   /** Makes a stored shard findable, and then its files exist. True when any file is new or was repaired. */
@@ -174,6 +181,21 @@ export function createStoreIndex(parts: StoreIndexParts): StoreIndex {
         return isPacked || (await objects.find(hash)) !== null;
       });
       return new Set(hashes.filter((_, at) => there[at]).map(String));
+    },
+    async sizes(hashes) {
+      const packed = await tables.filesThere(hashes);
+      const sizes = await mapLimited(hashes, CONCURRENT_CALLS, async (hash) => {
+        const entry = packed.get(hash.toString());
+        if (entry !== undefined && entry.file !== null) return entry.sizeBytes;
+        const found = await objects.find(hash);
+        if (found === null) return null;
+        return entry?.sizeBytes ?? sizeOf(await found.load());
+      });
+      const known = new Map<string, number>();
+      for (const [at, sizeBytes] of sizes.entries()) {
+        if (sizeBytes !== null) known.set(String(hashes[at]), sizeBytes);
+      }
+      return known;
     },
     shards: shardsOf,
     async register(registration) {

@@ -1,14 +1,11 @@
-import { MerkleHash } from '../../hash/index.js';
+import type { MerkleHash } from '../../hash/index.js';
 import type { ShardFile } from '../../shard/index.js';
-import type { ObjectStore } from '../ports.js';
 import type { StoreIndex } from '../store-index.js';
-import { mapLimited } from '../turns.js';
+import { type ClaimTableParts, createClaimTables } from './claim-tables.js';
 
 /**
  * Which file of the store has which SHA-256. A shard says it of the files that it registers, and nobody
  * has looked whether it is true; what came through this server as Git LFS sends it was hashed here.
- *
- *   hub-sha256/<SHA-256>/<file>   one byte: 1 when it was hashed here, 0 when somebody said so
  *
  * A claim is worth something as long as its file is registered; of several that differ, those that were
  * not proved are held against the bytes of their files.
@@ -20,6 +17,8 @@ export interface Claims {
   prove(sha256: string, file: MerkleHash): Promise<void>;
   /** The file of that SHA-256; null: none is known. */
   find(sha256: string): Promise<Claim | null>;
+  /** The files of those of many that are known. Cheaper than one `find` for each. */
+  findAll(sha256s: readonly string[]): Promise<ReadonlyMap<string, Claim>>;
 }
 
 export interface Claim {
@@ -28,55 +27,62 @@ export interface Claim {
   readonly proved: boolean;
 }
 
-export const CLAIMS_PREFIX = 'hub-sha256/';
-const SAID = Uint8Array.of(0);
-const PROVED = Uint8Array.of(1);
-const AT_ONCE = 16;
+export function createClaims(
+  parts: ClaimTableParts & {
+    readonly index: StoreIndex;
+    /** SHA-256 of a stored file, read for this. */
+    readonly digestOf: (file: MerkleHash) => Promise<string>;
+  },
+): Claims {
+  const { index, digestOf } = parts;
+  const tables = createClaimTables(parts);
 
-export function createClaims(parts: {
-  readonly store: ObjectStore;
-  readonly index: StoreIndex;
-  /** SHA-256 of a stored file, read for this. */
-  readonly digestOf: (file: MerkleHash) => Promise<string>;
-}): Claims {
-  const { store, index, digestOf } = parts;
-  const keyOf = (sha256: string, file: MerkleHash): string => `${CLAIMS_PREFIX}${sha256}/${file}`;
-
-  async function listed(sha256: string): Promise<Claim[]> {
-    const claims: Claim[] = [];
-    const prefix = `${CLAIMS_PREFIX}${sha256}/`;
-    for await (const { key } of store.list(prefix)) {
-      const file = MerkleHash.parse(key.slice(prefix.length));
-      const [record, said] = await Promise.all([index.file(file), store.read(key)]);
-      if (record === null || said === null) continue;
-      const sizeBytes = record.terms.reduce((sum, term) => sum + term.unpackedBytes, 0);
-      claims.push({ file, sizeBytes, proved: said[0] === 1 });
+  /** Which of several is true. Those that turn out to be wrong are forgotten. */
+  async function trueOne(sha256: string, there: readonly Claim[]): Promise<Claim | null> {
+    const proved = there.find((claim) => claim.proved);
+    if (proved !== undefined || there.length < 2) return proved ?? there[0] ?? null;
+    const wrong = new Set<string>();
+    let found: Claim | null = null;
+    for (const claim of there) {
+      if ((await digestOf(claim.file)) === sha256) {
+        await claims.prove(sha256, claim.file);
+        found = { ...claim, proved: true };
+        break;
+      }
+      wrong.add(claim.file.toString());
     }
-    return claims;
+    if (wrong.size > 0) await tables.forget(new Map([[sha256, wrong]]));
+    return found;
   }
 
   const claims: Claims = {
     async note(files) {
-      await mapLimited(files, AT_ONCE, async ({ hash, sha256 }) => {
-        if (sha256 !== null)
-          await store.put(keyOf(Buffer.from(sha256).toString('hex'), hash), SAID);
-      });
+      const said = files.flatMap(({ hash: file, sha256 }) =>
+        sha256 === null
+          ? []
+          : [{ sha256: Buffer.from(sha256).toString('hex'), file, proved: false }],
+      );
+      await tables.add(said);
     },
-    async prove(sha256, file) {
-      await store.put(keyOf(sha256, file), PROVED, { replace: true });
-    },
+    prove: (sha256, file) => tables.add([{ sha256, file, proved: true }]),
     async find(sha256) {
-      const found = await listed(sha256);
-      const proved = found.find((claim) => claim.proved);
-      if (proved !== undefined || found.length < 2) return proved ?? found[0] ?? null;
-      for (const claim of found) {
-        if ((await digestOf(claim.file)) === sha256) {
-          await claims.prove(sha256, claim.file);
-          return { ...claim, proved: true };
-        }
-        await store.delete(keyOf(sha256, claim.file));
+      return (await claims.findAll([sha256])).get(sha256) ?? null;
+    },
+    async findAll(sha256s) {
+      const said = await tables.of(sha256s);
+      const files = new Map<string, MerkleHash>();
+      for (const { file } of [...said.values()].flat()) files.set(file.toString(), file);
+      const sizes = await index.sizes([...files.values()]);
+      const found = new Map<string, Claim>();
+      for (const [sha256, stored] of said) {
+        const there = stored.flatMap(({ file, proved }): Claim[] => {
+          const sizeBytes = sizes.get(file.toString());
+          return sizeBytes === undefined ? [] : [{ file, sizeBytes, proved }];
+        });
+        const claim = await trueOne(sha256, there);
+        if (claim !== null) found.set(sha256, claim);
       }
-      return null;
+      return found;
     },
   };
   return claims;

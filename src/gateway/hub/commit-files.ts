@@ -1,7 +1,8 @@
 import { MerkleHash } from '../../hash/index.js';
 import { gitBlobId } from '../../io/index.js';
 import { rejected } from '../failures.js';
-import { mapLimited } from '../turns.js';
+import { createYielder } from '../turns.js';
+import type { Claim } from './claims.js';
 import { hubFailure } from './errors.js';
 import type { FileEntry } from './formats.js';
 import { EMPTY_FILE, type Hub } from './hub.js';
@@ -87,8 +88,9 @@ const EMPTY_ENTRY: FileEntry = {
 };
 
 /** Files of Git LFS that are looked up together. */
-const LOOKUPS = 256;
-const LOOKUPS_AT_ONCE = 16;
+const LOOKUPS = 1000;
+/** Entries that are made between two pauses: each is two hashes of a short text. */
+const ENTRIES_PER_TURN = 64;
 
 /** Files of Git LFS: looked up when there are some, and put into their places in the list of changes. */
 export function createLfsChanges(
@@ -100,10 +102,14 @@ export function createLfsChanges(
   const flush = async (): Promise<void> => {
     const batch = waiting;
     waiting = [];
-    await mapLimited(batch, LOOKUPS_AT_ONCE, async ({ at, path, value }) => {
-      const file = await lfsEntry(hub, textOf(value, 'oid'), value['size']);
-      changes[at] = { kind: 'put', path, file };
-    });
+    const named = batch.map(({ value }) => textOf(value, 'oid'));
+    const claims = await hub.claims.findAll(named);
+    const yieldAfter = createYielder(ENTRIES_PER_TURN);
+    for (const [i, { at, path, value }] of batch.entries()) {
+      const oid = named[i] as string;
+      changes[at] = { kind: 'put', path, file: entryOf(oid, claims.get(oid), value['size']) };
+      await yieldAfter(1);
+    }
   };
   return {
     flush,
@@ -120,16 +126,19 @@ export function createLfsChanges(
 
 /** The entry for a file of Git LFS that was uploaded. @throws OrbweaverError 404, 400 */
 export async function lfsEntry(hub: Hub, sha256: string, size: unknown): Promise<FileEntry> {
-  const claim =
-    sha256 === EMPTY_SHA256 ? { file: EMPTY_FILE, sizeBytes: 0 } : await hub.claims.find(sha256);
-  if (claim === null) {
+  return entryOf(sha256, await hub.claims.find(sha256), size);
+}
+
+function entryOf(sha256: string, claim: Claim | null | undefined, size: unknown): FileEntry {
+  const found = sha256 === EMPTY_SHA256 ? { file: EMPTY_FILE, sizeBytes: 0 } : claim;
+  if (!found) {
     throw hubFailure(
       404,
       'EntryNotFound',
       `LFS pointer pointed to a file that does not exist: ${sha256}`,
     );
   }
-  const { file, sizeBytes } = claim;
+  const { file, sizeBytes } = found;
   if (typeof size === 'number' && size !== sizeBytes) {
     throw rejected(`"size" of ${sha256} expected ${sizeBytes}, got ${size}`);
   }

@@ -1,4 +1,3 @@
-import { mapLimited } from '../turns.js';
 import { branchMoved, hubFailure } from './errors.js';
 import type { Commit, FileEntry } from './formats.js';
 import type { Hub, HubBase } from './hub.js';
@@ -128,23 +127,31 @@ export async function commitTo(
   return id;
 }
 
-const AT_ONCE = 16;
+/** Files that are looked up together. */
+const LOOKUPS = 4096;
 
 /** What a long body named first may have been removed before its last line came. */
 export async function checkStored(
   { services }: Pick<Hub, 'services'>,
   changes: readonly Change[],
 ): Promise<void> {
-  await mapLimited(changes, AT_ONCE, async (change) => {
-    if (change.kind !== 'put' || change.file.sizeBytes === 0) return;
-    if ((await services.index.find(change.file.file)) !== null) return;
-    const path = change.path.join('/');
+  const files = changes.flatMap((change) =>
+    change.kind === 'put' && change.file.sizeBytes > 0
+      ? [{ file: change.file.file, path: change.path }]
+      : [],
+  );
+  for (let at = 0; at < files.length; at += LOOKUPS) {
+    const some = files.slice(at, at + LOOKUPS);
+    const there = await services.index.registered(some.map(({ file }) => file));
+    const gone = some.find(({ file }) => !there.has(file.toString()));
+    if (gone === undefined) continue;
+    const path = gone.path.join('/');
     throw hubFailure(
       404,
       'EntryNotFound',
       `the file for ${path} is not stored any more: send it again`,
     );
-  });
+  }
 }
 
 /** Has a branch begin anew with what it holds now. @throws OrbweaverError 404 */

@@ -48,7 +48,7 @@ export interface HubParts {
 
 /** Null: the store has no place for what changes. */
 export function createHub({ services, codec, engine, signer, inside }: HubParts): Hub | null {
-  const { store, index, clock, random } = services;
+  const { store, index, hasher, clock, random } = services;
   const { values } = store;
   if (values === undefined) return null;
   const hub: Hub = {
@@ -60,6 +60,9 @@ export function createHub({ services, codec, engine, signer, inside }: HubParts)
     claims: createClaims({
       store,
       index,
+      hasher,
+      clock,
+      background: services.background,
       async digestOf(file) {
         const sha256 = createSha256();
         const end = Number.MAX_SAFE_INTEGER;

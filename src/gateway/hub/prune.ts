@@ -3,7 +3,7 @@ import type { Hasher } from '../../hash/ports.js';
 import { SYSTEM_CLOCK } from '../../platform/index.js';
 import type { ObjectStore } from '../ports.js';
 import { createStoreIndex } from '../store-index.js';
-import { CLAIMS_PREFIX } from './claims.js';
+import { createClaimTables } from './claim-tables.js';
 import { DISCUSSIONS_PREFIX } from './discussions.js';
 import { EMPTY_FILE } from './hub.js';
 import { LFS_PREFIX } from './lfs-files.js';
@@ -59,11 +59,13 @@ export async function pruneRepositories(
   }
   if (dryRun) return { files: files.length, bytes, objects: 0, lost: [] };
   // Without its SHA-256 nobody takes up such a file from now on; who did so before is seen in the roots.
+  const claims = new Map<string, Set<string>>();
   for (const file of files) {
     for (const sha256 of dropped.get(file) ?? []) {
-      await store.delete(`${CLAIMS_PREFIX}${sha256}/${file}`);
+      claims.set(sha256, (claims.get(sha256) ?? new Set()).add(file));
     }
   }
+  await createClaimTables({ store, hasher, clock }).forget(claims);
   const { files: needed } = await hubReach(store);
   const going = files.filter((file) => !needed.has(file));
   if (going.length > 0) await index.remove(going.map((file) => MerkleHash.parse(file)));

@@ -87,19 +87,25 @@ async function batch({ hub, call, name }: RepoCall): Promise<HttpResponse> {
   const transfer = lfsTransfer(operation, transfers);
   const asked = { hub, call, repo, transfer };
   const actionsOf = operation === 'upload' ? lfsUpload : lfsDownload;
-  const answers = await mapLimited(objects as readonly Named[], AT_ONCE, async ({ oid, size }) => {
+  const named = (objects as readonly Named[]).map(({ oid, size }) => {
     if (typeof oid !== 'string' || !SHA256_HEX.test(oid) || !Number.isSafeInteger(size)) {
       throw rejected('an object expected "oid" (a SHA-256) and "size"');
     }
-    const of = { ...asked, oid, sizeBytes: size as number };
-    return { oid, size, ...(await actionsOf(of, await claimOf(hub, oid))) };
+    return { oid, sizeBytes: size as number };
+  });
+  const claims = await hub.claims.findAll(named.map(({ oid }) => oid));
+  const answers = await mapLimited(named, AT_ONCE, async ({ oid, sizeBytes }) => {
+    const claim = oid === EMPTY_SHA256 ? EMPTY_CLAIM : (claims.get(oid) ?? null);
+    return { oid, size: sizeBytes, ...(await actionsOf({ ...asked, oid, sizeBytes }, claim)) };
   });
   const body = { transfer, objects: answers, hash_algo: 'sha256' };
   return jsonResponse(body, 200, { 'content-type': LFS_JSON });
 }
 
+const EMPTY_CLAIM: Claim = { file: EMPTY_FILE, sizeBytes: 0, proved: true };
+
 async function claimOf(hub: Hub, oid: string): Promise<Claim | null> {
-  if (oid === EMPTY_SHA256) return { file: EMPTY_FILE, sizeBytes: 0, proved: true };
+  if (oid === EMPTY_SHA256) return EMPTY_CLAIM;
   return hub.claims.find(oid);
 }
 

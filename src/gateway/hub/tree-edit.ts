@@ -1,4 +1,5 @@
 import { failure } from '../failures.js';
+import { mapLimited } from '../turns.js';
 import { hubFailure } from './errors.js';
 import type { FileEntry, FolderEntry, TreeEntry } from './formats.js';
 import type { HubObjects } from './objects.js';
@@ -38,7 +39,7 @@ export async function editTree(
     if (change.kind === 'put') await put(objects, top, change.path, change.file);
     else if (!(await remove(objects, top, change))) throw missing(change.path);
   }
-  return (await close(objects, top)) ?? objects.putTree([]);
+  return (await closeAll(objects, top)) ?? objects.putTree([]);
 }
 
 async function entriesOf(
@@ -102,8 +103,34 @@ function missing(path: readonly string[]): Error {
   return hubFailure(404, 'EntryNotFound', `A file with this name doesn't exist: ${name}`);
 }
 
-/** Writes what was changed, folders before those that hold them. Null: it has no entries. */
-async function close(objects: HubObjects, folder: OpenFolder): Promise<string | null> {
+/** Trees that are written at a time: on a disk each waits for that twice. */
+const WRITES_AT_ONCE = 8;
+
+/** Writes what was changed, folders before those that hold them. Null: there are no entries. */
+async function closeAll(objects: HubObjects, top: OpenFolder): Promise<string | null> {
+  const levels: OpenFolder[][] = [[top]];
+  for (let level = levels[0]; level !== undefined && level.length > 0; level = levels.at(-1)) {
+    levels.push(level.flatMap(({ entries }) => foldersIn(entries)));
+  }
+  const closed = new Map<OpenFolder, string | null>();
+  for (const level of levels.reverse()) {
+    await mapLimited(level, WRITES_AT_ONCE, async (folder) => {
+      closed.set(folder, await close(objects, folder, closed));
+    });
+  }
+  return closed.get(top) ?? null;
+}
+
+function foldersIn(entries: OpenFolder['entries']): OpenFolder[] {
+  return [...(entries?.values() ?? [])].filter((entry) => !isFile(entry)) as OpenFolder[];
+}
+
+/** Writes one folder, those in it are `closed`. Null: it has no entries. */
+async function close(
+  objects: HubObjects,
+  folder: OpenFolder,
+  closed: ReadonlyMap<OpenFolder, string | null>,
+): Promise<string | null> {
   if (folder.entries === null) return folder.from;
   const entries: [string, TreeEntry][] = [];
   for (const [name, entry] of folder.entries) {
@@ -111,7 +138,7 @@ async function close(objects: HubObjects, folder: OpenFolder): Promise<string | 
       entries.push([name, entry]);
       continue;
     }
-    const tree = await close(objects, entry);
+    const tree = closed.get(entry) ?? null;
     if (tree !== null) entries.push([name, { kind: 'folder', tree } satisfies FolderEntry]);
   }
   if (entries.length === 0) return null;

@@ -7,21 +7,19 @@ import type { ObjectStore } from '../ports.js';
 import type { IndexRegistration } from '../store-index.js';
 import { type ChunkEntry, decodeFileEntry, decodeStamp, type FileEntry } from './entries.js';
 import { CHUNKS, FILES } from './format.js';
-import { createTableList, type TableList, type TableName } from './list.js';
+import { createTableList, type TableList } from './list.js';
 import { createTableLock } from './lock.js';
 import { newestShards } from './merge.js';
 import { createTableReader, TableGone } from './read.js';
 import { registerInTables } from './register.js';
 import { allFiles, filesThere, findFile, searchTables } from './search.js';
 import {
+  dropFromTables,
   filesIn,
   isReadable,
-  mergeTables,
+  mergeIfDue,
   namesShard,
-  pickTables,
-  rewriteTable,
   salvageTable,
-  type Unwanted,
   type UpkeepParts,
 } from './upkeep.js';
 
@@ -92,32 +90,6 @@ export function createIndexTables(parts: {
     }
   }
 
-  /** Rewrites every table of which `look` wants something gone, until none is left. */
-  async function dropFrom(look: (table: TableName) => Promise<Unwanted | null>): Promise<void> {
-    const held = await lock.take();
-    try {
-      const done = new Set<string>();
-      let damage: unknown = null;
-      for (;;) {
-        await held.check();
-        const table = (await list.refresh()).find(({ key }) => !done.has(key));
-        if (table === undefined) break;
-        done.add(table.key);
-        try {
-          const unwanted = await look(table);
-          if (unwanted !== null) await rewriteTable(upkeep, held, table, unwanted, textOf);
-        } catch (error) {
-          if (error instanceof TableGone) continue;
-          if (!isOrbweaverError(error) || error.code !== 'INTEGRITY') throw error;
-          damage = error;
-        }
-      }
-      if (damage !== null) throw damage;
-    } finally {
-      await held.release();
-    }
-  }
-
   return {
     async file(hash) {
       const value = await findFile(reader, list, hash);
@@ -134,21 +106,16 @@ export function createIndexTables(parts: {
       registerInTables({ store, hasher, clock, reader, list, shards }, registration),
     async merge({ isFresh }) {
       const tables = isFresh ? await list.refresh() : await list.known(Number.POSITIVE_INFINITY);
-      if (pickTables(tables, bad) === null) return;
-      const held = await lock.tryTake();
-      if (held === null) return;
-      try {
-        await mergeTables(upkeep, held, bad);
-      } finally {
-        await held.release();
-      }
+      await mergeIfDue(upkeep, lock, bad, tables);
     },
     async remove(hashes) {
       const found = new Set<string>();
-      await dropFrom(async (table) => {
+      await dropFromTables(upkeep, lock, async (table) => {
         const files = new Set(await filesIn(upkeep, table, hashes));
         for (const name of files) found.add(name);
-        return files.size === 0 ? null : { files, shards: new Set() };
+        return files.size === 0
+          ? null
+          : { file: ({ key }) => files.has(textOf(key)), chunk: () => false };
       });
       return found;
     },
@@ -186,9 +153,13 @@ export function createIndexTables(parts: {
       }
     },
     forgetShards: (names) =>
-      dropFrom(async (table) =>
-        (await namesShard(upkeep, table, names)) ? { files: new Set(), shards: names } : null,
-      ),
+      dropFromTables(upkeep, lock, async (table) => {
+        if (!(await namesShard(upkeep, table, names))) return null;
+        return {
+          file: () => false,
+          chunk: ({ value }) => names.has(decodeStamp(value).shard.toString()),
+        };
+      }),
     async damagedFor(tables, hash) {
       const found: string[] = [];
       for (const key of tables) {

@@ -4,7 +4,7 @@ import type { ObjectStore } from '../ports.js';
 
 /** A table, by what its key says. */
 export interface TableName {
-  /** `index/<level>-<64 digits>` */
+  /** The prefix of its kind and `<level>-<64 digits>`. */
   readonly key: string;
   /** 0: of one registration; above: merged of tables of the level below. */
   readonly level: number;
@@ -13,6 +13,8 @@ export interface TableName {
 
 /** Which tables there are. */
 export interface TableList {
+  /** Under which these tables lie. */
+  readonly prefix: string;
   /** As they were at most so long ago. */
   known(maxAgeMs: number): Promise<readonly TableName[]>;
   /** As they are: whatever was there when this is called is in it, or in a table that is. */
@@ -23,14 +25,19 @@ export interface TableList {
 
 export const MAX_LEVEL = 9;
 
-export function tableKey(level: number, digits: string): string {
-  return `${TABLES_PREFIX}${level}-${digits}`;
+export function tableKey(level: number, digits: string, prefix: string = TABLES_PREFIX): string {
+  return `${prefix}${level}-${digits}`;
 }
 
-const KEY = new RegExp(`^${TABLES_PREFIX}([0-${MAX_LEVEL}])-[0-9a-f]{64}$`);
+const NAME = new RegExp(`^([0-${MAX_LEVEL}])-[0-9a-f]{64}$`);
 const MAX_LISTINGS = 8;
 
-export function createTableList(store: ObjectStore, clock: Clock): TableList {
+/** @param prefix one or more whole segments and a `/`. @default that of the index */
+export function createTableList(
+  store: ObjectStore,
+  clock: Clock,
+  prefix: string = TABLES_PREFIX,
+): TableList {
   let tables: readonly TableName[] = [];
   let listedMs = Number.NEGATIVE_INFINITY;
   let running: Promise<readonly TableName[]> | null = null;
@@ -40,8 +47,8 @@ export function createTableList(store: ObjectStore, clock: Clock): TableList {
 
   async function list(): Promise<Map<string, TableName>> {
     const found = new Map<string, TableName>();
-    for await (const { key, sizeBytes } of store.list(TABLES_PREFIX)) {
-      const level = KEY.exec(key)?.[1];
+    for await (const { key, sizeBytes } of store.list(prefix)) {
+      const level = NAME.exec(key.slice(prefix.length))?.[1];
       if (level !== undefined) found.set(key, { key, level: Number(level), sizeBytes });
     }
     return found;
@@ -95,6 +102,7 @@ export function createTableList(store: ObjectStore, clock: Clock): TableList {
   }
 
   return {
+    prefix,
     async known(maxAgeMs) {
       if (clock.now() - listedMs <= maxAgeMs) return tables;
       return running ?? refresh();

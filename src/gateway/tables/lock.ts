@@ -20,7 +20,7 @@ export interface HeldLock {
   release(): Promise<void>;
 }
 
-const KEY = 'leases/index';
+const INDEX_LEASE = 'leases/index';
 const LEASE_MS = 60_000;
 const RENEW_MS = 15_000;
 const RETRY_MS = 250;
@@ -38,8 +38,10 @@ export function createTableLock(parts: {
   readonly clock: Clock;
   /** A text that nobody else has. */
   readonly newOwner: () => string;
+  /** Key of the value. @default that of the index */
+  readonly lease?: string | undefined;
 }): TableLock {
-  const { values, clock } = parts;
+  const { values, clock, lease: key = INDEX_LEASE } = parts;
   let isTakenHere = false;
   const waiting: (() => void)[] = [];
 
@@ -51,14 +53,14 @@ export function createTableLock(parts: {
   async function write(owner: string, expected: string | null): Promise<string | null> {
     const lease: Lease = { owner, untilMs: clock.unixMs() + LEASE_MS };
     const bytes = new TextEncoder().encode(JSON.stringify(lease));
-    return (await values?.write(KEY, bytes, expected)) ?? null;
+    return (await values?.write(key, bytes, expected)) ?? null;
   }
 
   async function takeInStore(): Promise<HeldLock | null> {
     if (values === undefined)
       return { check: async () => undefined, release: async () => freeHere() };
     const owner = parts.newOwner();
-    const there = await values.read(KEY);
+    const there = await values.read(key);
     if (there !== null && untilOf(there.bytes) > clock.unixMs()) return null;
     let version = await write(owner, there?.version ?? null);
     if (version === null) return null;
@@ -72,7 +74,7 @@ export function createTableLock(parts: {
       },
       async release() {
         try {
-          if (version !== null) await values.delete(KEY, version);
+          if (version !== null) await values.delete(key, version);
         } finally {
           freeHere();
         }

@@ -4,7 +4,7 @@ import type { Hasher } from '../../hash/ports.js';
 import type { ObjectStore } from '../ports.js';
 import { createYielder, inSteps } from '../turns.js';
 import { compareEntries, type TableEntry } from './entries.js';
-import { type TableName, tableKey } from './list.js';
+import { type TableList, type TableName, tableKey } from './list.js';
 import { writeTable } from './write.js';
 
 const NAME_KEY: Uint8Array = new TextEncoder().encode('orbweaver gateway: names of tabl');
@@ -17,11 +17,16 @@ function digestOf(hasher: Hasher, bytes: Uint8Array): Uint8Array {
 
 /** Puts a table of these entries, in any order. Its name is that of its bytes: a second put changes nothing. */
 export async function putTable(
-  parts: { readonly store: ObjectStore; readonly hasher: Hasher },
+  parts: {
+    readonly store: ObjectStore;
+    readonly hasher: Hasher;
+    /** @default that of the index */
+    readonly list?: Pick<TableList, 'prefix'>;
+  },
   files: Iterable<TableEntry>,
   chunks: Iterable<TableEntry>,
 ): Promise<TableName> {
-  const { store, hasher } = parts;
+  const { store, hasher, list } = parts;
   const [inFiles, inChunks] = [await sorted(files), await sorted(chunks)];
   const sections = [
     { maxCount: inFiles.length, entries: inFiles },
@@ -33,7 +38,7 @@ export async function putTable(
     pieces.push(piece);
     digests.push(digestOf(hasher, piece));
   }
-  const key = tableKey(0, hexEncode(digestOf(hasher, concatBytes(digests))));
+  const key = tableKey(0, hexEncode(digestOf(hasher, concatBytes(digests))), list?.prefix);
   const sizeBytes = pieces.reduce((sum, { length }) => sum + length, 0);
   if (!(await store.put(key, pieces))) {
     const there = await store.read(key);

@@ -80,6 +80,37 @@ export async function findFile(
 }
 
 /**
+ * Everything under many keys, each once, by one listing. What is damaged is told where nothing else has the key.
+ */
+export async function valuesThere(
+  reader: TableReader,
+  list: TableList,
+  section: Section,
+  keys: readonly MerkleHash[],
+): Promise<ReadonlyMap<string, Pick<Found, 'damage'> & { readonly values: Uint8Array[] }>> {
+  const there = new Map<string, { values: Uint8Array[]; damage: unknown }>();
+  if (keys.length === 0) return there;
+  // In the order of the tables, so that each page is read once.
+  const inOrder = [...keys].sort((a, b) => compareBytes(a.bytes, b.bytes));
+  for (let attempt = 0; ; attempt++) {
+    const tables = await list.refresh();
+    let isStale = false;
+    await mapLimited(inOrder, CONCURRENT_TABLES, async (key) => {
+      const found = await searchTables(reader, tables, section, key);
+      isStale ||= found.isStale;
+      const values = found.values.map(({ value }) => value);
+      const damage = values.length === 0 && !found.isStale ? found.damage : null;
+      if (values.length > 0 || damage !== null) there.set(key.toString(), { values, damage });
+    });
+    // A table that went may have been read from memory: it counts what is there now.
+    const states = await mapLimited(tables, CONCURRENT_TABLES, ({ key }) => reader.look(key));
+    if (attempt === MAX_ATTEMPTS) return there;
+    if (!isStale && states.every((state) => state === 'there')) return there;
+    there.clear();
+  }
+}
+
+/**
  * Which of many files there are, by one listing.
  * @throws OrbweaverError `INTEGRITY` when a table that may have one is damaged, and no other has it
  */
@@ -89,24 +120,11 @@ export async function filesThere(
   hashes: readonly MerkleHash[],
 ): Promise<ReadonlyMap<string, Uint8Array>> {
   const there = new Map<string, Uint8Array>();
-  // In the order of the tables, so that each page is read once.
-  const inOrder = [...hashes].sort((a, b) => compareBytes(a.bytes, b.bytes));
-  for (let attempt = 0; ; attempt++) {
-    const tables = await list.refresh();
-    let isStale = false;
-    await mapLimited(inOrder, CONCURRENT_TABLES, async (hash) => {
-      const found = await searchTables(reader, tables, FILES, hash);
-      isStale ||= found.isStale;
-      const values = found.values.map(({ value }) => value);
-      if (values.length > 0) there.set(hash.toString(), latest(values));
-      else if (found.damage !== null && !found.isStale) throw found.damage;
-    });
-    // A table that went may have been read from memory: it counts what is there now.
-    const states = await mapLimited(tables, CONCURRENT_TABLES, ({ key }) => reader.look(key));
-    if (attempt === MAX_ATTEMPTS) return there;
-    if (!isStale && states.every((state) => state === 'there')) return there;
-    there.clear();
+  for (const [name, { values, damage }] of await valuesThere(reader, list, FILES, hashes)) {
+    if (damage !== null) throw damage;
+    there.set(name, latest(values));
   }
+  return there;
 }
 
 /**

@@ -5,7 +5,7 @@ import type { ObjectStore } from '../ports.js';
 import { decodeStamp, type TableEntry } from './entries.js';
 import { CHUNKS, FILES, type Section } from './format.js';
 import { MAX_LEVEL, type TableList, type TableName, tableKey } from './list.js';
-import type { HeldLock } from './lock.js';
+import type { HeldLock, TableLock } from './lock.js';
 import { groupByKey, mergedChunks, mergedFiles } from './merge.js';
 import { TableGone, type TableReader } from './read.js';
 import { writeTable } from './write.js';
@@ -27,7 +27,7 @@ export const FAN_IN = 16;
 const MERGED_MAX_BYTES: number = 256 * 1024 * 1024;
 
 /** The tables that are to be merged now; null: there is nothing to do. `bad` ones stay as they are. */
-export function pickTables(
+function pickTables(
   tables: readonly TableName[],
   bad: ReadonlySet<string>,
 ): readonly TableName[] | null {
@@ -47,11 +47,7 @@ export function pickTables(
 }
 
 /** Merges while there is something to merge. @param bad learns what is damaged */
-export async function mergeTables(
-  parts: UpkeepParts,
-  lock: HeldLock,
-  bad: Set<string>,
-): Promise<void> {
+async function mergeTables(parts: UpkeepParts, lock: HeldLock, bad: Set<string>): Promise<void> {
   for (;;) {
     const inputs = pickTables(await parts.list.refresh(), bad);
     if (inputs === null) return;
@@ -103,7 +99,7 @@ async function replaceTables(
   },
 ): Promise<void> {
   const { store, hasher, list } = parts;
-  const key = tableKey(level, parts.newName());
+  const key = tableKey(level, parts.newName(), list.prefix);
   const body = writeTable(hasher, [
     { maxCount: await countOf(parts, inputs, FILES), entries: entries.files },
     { maxCount: await countOf(parts, inputs, CHUNKS), entries: entries.chunks },
@@ -171,22 +167,20 @@ async function findDamaged(
   if (bad.size === before) for (const { key } of tables) bad.add(key);
 }
 
-/** What is to be left out. */
+/** Which entries of the sections are to be left out. */
 export interface Unwanted {
-  readonly files: ReadonlySet<string>;
-  /** Shards whose chunk entries go. */
-  readonly shards: ReadonlySet<string>;
+  readonly file: (entry: TableEntry) => boolean;
+  readonly chunk: (entry: TableEntry) => boolean;
 }
 
 /**
  * Writes the table again without some entries. @throws OrbweaverError `INTEGRITY`; TableGone
  */
-export async function rewriteTable(
+async function rewriteTable(
   parts: UpkeepParts,
   lock: HeldLock,
   table: TableName,
   unwanted: Unwanted,
-  textOf: (key: Uint8Array) => string,
 ): Promise<void> {
   const kept = async function* (
     section: Section,
@@ -197,9 +191,59 @@ export async function rewriteTable(
     }
   };
   await replaceTables(parts, lock, [table], table.level, {
-    files: kept(FILES, ({ key }) => unwanted.files.has(textOf(key))),
-    chunks: kept(CHUNKS, ({ value }) => unwanted.shards.has(decodeStamp(value).shard.toString())),
+    files: kept(FILES, unwanted.file),
+    chunks: kept(CHUNKS, unwanted.chunk),
   });
+}
+
+/**
+ * Rewrites every table of which `look` wants something gone, until none is left. What is damaged stays as it
+ * is, and is thrown when all others are done.
+ */
+export async function dropFromTables(
+  parts: UpkeepParts,
+  lock: TableLock,
+  look: (table: TableName) => Promise<Unwanted | null>,
+): Promise<void> {
+  const held = await lock.take();
+  try {
+    const done = new Set<string>();
+    let damage: unknown = null;
+    for (;;) {
+      await held.check();
+      const table = (await parts.list.refresh()).find(({ key }) => !done.has(key));
+      if (table === undefined) break;
+      done.add(table.key);
+      try {
+        const unwanted = await look(table);
+        if (unwanted !== null) await rewriteTable(parts, held, table, unwanted);
+      } catch (error) {
+        if (error instanceof TableGone) continue;
+        if (!isOrbweaverError(error) || error.code !== 'INTEGRITY') throw error;
+        damage = error;
+      }
+    }
+    if (damage !== null) throw damage;
+  } finally {
+    await held.release();
+  }
+}
+
+/** Merges where there are enough tables and nobody else does. @param bad learns what is damaged */
+export async function mergeIfDue(
+  parts: UpkeepParts,
+  lock: TableLock,
+  bad: Set<string>,
+  tables: readonly TableName[],
+): Promise<void> {
+  if (pickTables(tables, bad) === null) return;
+  const held = await lock.tryTake();
+  if (held === null) return;
+  try {
+    await mergeTables(parts, held, bad);
+  } finally {
+    await held.release();
+  }
 }
 
 /** Whether all of a table can be read. @throws TableGone */
