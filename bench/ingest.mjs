@@ -1,13 +1,14 @@
-// What does checking cost an uploader? The stock hf_xet uploads to a gateway on disk, which decodes and hashes
-// every chunk and flushes every xorb before it acknowledges it; beside it, in the same run, the same to servers
-// that check nothing: one that writes bodies to disk, one that drops them, and any other (`--peer`, such as
+// What does checking cost an uploader? The stock hf_xet uploads to a gateway, which decodes and hashes every
+// chunk and flushes every xorb before it acknowledges it; beside it, in the same run, the same to servers that
+// check nothing: one that writes bodies to files, one that drops them, and any other (`--peer`, such as
 // `local_cas_server` of the crate xet-client, built with its feature "simulation").
 //
 //     npm run build && node bench/ingest.mjs [--rounds 3] [--random-mib 256] [--binary-mib 100] [--peer URL]
 //
 // It takes the Python of `$ORBWEAVER_BENCH_PYTHON` or of `.cache/interop` (`npm run test:interop` makes that one),
 // with hf_xet. Every run is a new process with an empty cache and, but for a peer, a server with an empty store;
-// the order turns around in each round. Wall time of the upload in the process, medians; the last line is JSON.
+// the order turns around in each round. All files are in a folder below `$TMPDIR`: a flush costs what it costs
+// there, nothing where that is memory. Wall time of the upload in the process, medians; the last line is JSON.
 import { fork, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import {

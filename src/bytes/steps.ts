@@ -42,33 +42,53 @@ export function createStepMeter(perStep: number = ENTRIES_PER_STEP): (entries: n
 /** Entries that are sorted at once: the built-in sort is the quickest, and cannot be interrupted. */
 const SORTED_AT_ONCE = 1024;
 
-/** A sorted copy; equal ones keep their order. */
-export function* sortInSteps<Item>(
-  items: readonly Item[],
-  compare: (a: Item, b: Item) => number,
-): Generator<void, Item[]> {
+/** The numbers below `count`, sorted; equal ones keep their order. */
+export function* orderInSteps(
+  count: number,
+  compare: (a: number, b: number) => number,
+): Generator<void, Uint32Array> {
   const isDue = createStepMeter();
-  let sorted: Item[] = [];
-  for (let at = 0; at < items.length; at += SORTED_AT_ONCE) {
-    for (const item of items.slice(at, at + SORTED_AT_ONCE).sort(compare)) sorted.push(item);
+  let sorted = new Uint32Array(count);
+  for (let at = 0; at < count; at += SORTED_AT_ONCE) {
+    const part = sorted.subarray(at, at + SORTED_AT_ONCE);
+    for (let i = 0; i < part.length; i++) part[i] = at + i;
+    part.sort(compare);
     if (isDue(2 * SORTED_AT_ONCE)) yield;
   }
-  for (let width = SORTED_AT_ONCE; width < items.length; width *= 2) {
-    const merged: Item[] = [];
-    for (let start = 0; start < items.length; start += 2 * width) {
-      const middle = Math.min(start + width, items.length);
-      const end = Math.min(middle + width, items.length);
+  let merged = new Uint32Array(count > SORTED_AT_ONCE ? count : 0);
+  for (let width = SORTED_AT_ONCE; width < count; width *= 2) {
+    let to = 0;
+    for (let start = 0; start < count; start += 2 * width) {
+      const middle = Math.min(start + width, count);
+      const end = Math.min(middle + width, count);
       let left = start;
       let right = middle;
       while (left < middle || right < end) {
         const takesLeft =
           right >= end ||
-          (left < middle && compare(sorted[left] as Item, sorted[right] as Item) <= 0);
-        merged.push(sorted[takesLeft ? left++ : right++] as Item);
+          (left < middle && compare(sorted[left] as number, sorted[right] as number) <= 0);
+        merged[to++] = sorted[takesLeft ? left++ : right++] as number;
         if (isDue(1)) yield;
       }
     }
-    sorted = merged;
+    [sorted, merged] = [merged, sorted];
+  }
+  return sorted;
+}
+
+/** A sorted copy; equal ones keep their order. */
+export function* sortInSteps<Item>(
+  items: readonly Item[],
+  compare: (a: Item, b: Item) => number,
+): Generator<void, Item[]> {
+  const order = yield* orderInSteps(items.length, (a, b) =>
+    compare(items[a] as Item, items[b] as Item),
+  );
+  const isDue = createStepMeter();
+  const sorted: Item[] = [];
+  for (const index of order) {
+    sorted.push(items[index] as Item);
+    if (isDue(1)) yield;
   }
   return sorted;
 }

@@ -1,3 +1,4 @@
+import type { Sequence } from '../bytes/index.js';
 import { MerkleHash } from '../hash/index.js';
 import type { Hasher } from '../hash/ports.js';
 import { createShardReader, type ShardFile } from '../shard/index.js';
@@ -132,7 +133,7 @@ async function isLost(index: StoreIndex, { hash }: ShardFile): Promise<boolean> 
 async function isListed(
   index: StoreIndex,
   shard: MerkleHash,
-  chunks: readonly MerkleHash[],
+  chunks: Sequence<MerkleHash>,
 ): Promise<boolean> {
   for (const chunk of chunks) {
     const known = await index.shards(chunk);

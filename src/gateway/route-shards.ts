@@ -1,3 +1,4 @@
+import type { Sequence } from '../bytes/index.js';
 import { Scope } from '../flow/index.js';
 import type { HttpResponse } from '../http/index.js';
 import type { ShardFile } from '../shard/index.js';
@@ -154,7 +155,7 @@ const CONCURRENT_LOOKS = 16;
  */
 async function newBytes(
   { quota, index }: GatewayServices,
-  files: readonly ShardFile[],
+  files: Sequence<ShardFile>,
 ): Promise<{ readonly logicalBytes: number }> {
   if (quota.quota === null) return { logicalBytes: 0 };
   // Each file is in the list once (`shard-intake.ts`).

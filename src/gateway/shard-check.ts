@@ -1,7 +1,8 @@
-import { bytesEqual, createStepMeter } from '../bytes/index.js';
+import { bytesEqual, createStepMeter, type Sequence } from '../bytes/index.js';
 import { createMerkleTree, HASH_BYTES, type MerkleHash, rangeHash } from '../hash/index.js';
 import type { Hasher } from '../hash/ports.js';
 import {
+  PackedFiles,
   type ShardFile,
   type ShardTerm,
   type ShardXorb,
@@ -28,7 +29,7 @@ import type { XorbHealth } from './xorb-health.js';
 /** A shard that may be stored. */
 export interface CheckedShard {
   /** All with range hashes. */
-  readonly files: readonly ShardFile[];
+  readonly files: Sequence<ShardFile>;
   /** Without the flags that the client set: the stored form gets its own. */
   readonly xorbs: readonly ShardXorb[];
   /** What it has to say to dedup queries. */
@@ -65,33 +66,48 @@ export async function checkShard(
   shard: UploadedShard,
   options: ShardCheckOptions,
 ): Promise<CheckedShard> {
-  await inSteps(checkWork(shard.files));
-  const check = createCheck(shard, options);
+  const { termCount, lacksProofs } = await inSteps(checkWork(shard.files));
+  const check = createCheck(shard.xorbs.length + termCount, options);
   for (const xorb of shard.xorbs) await check.xorb(xorb);
-  const files: ShardFile[] = [];
-  for (const file of shard.files) files.push(await check.file(file));
+  // What the shard said is what was computed: half a million files are not kept a second time.
+  const completed = lacksProofs ? new PackedFiles() : null;
+  for (const file of shard.files) {
+    const checked = await check.file(file);
+    completed?.add(checked);
+  }
   const xorbs = shard.xorbs.map((xorb) => ({
     ...xorb,
     chunkFlags: new Uint32Array(xorb.chunkLengths.length),
   }));
-  return { files, xorbs, outline: check.outline.finish() };
+  return { files: completed ?? shard.files, xorbs, outline: check.outline.finish() };
 }
 
 /** Range hashes of one xorb that are kept in case another term has the same range. */
 const KEPT_RANGE_HASHES = 4096;
 
+interface ShardWork {
+  readonly termCount: number;
+  /** Some file comes without range hashes. */
+  readonly lacksProofs: boolean;
+}
+
 /** Arithmetic only: before anything is hashed. */
-function* checkWork(files: readonly ShardFile[]): Generator<void> {
+function* checkWork(files: Sequence<ShardFile>): Generator<void, ShardWork> {
   const isDue = createStepMeter();
   let chunks = 0;
-  for (const { terms } of files) {
+  let termCount = 0;
+  let lacksProofs = false;
+  for (const { terms, verification } of files) {
+    termCount += terms.length;
+    lacksProofs ||= verification === null;
+    if (isDue(1)) yield;
     for (const { chunkStart, chunkEnd } of terms) {
       // A term that claims more is refused for that when its xorb is known.
       chunks += Math.min(XORB_CHUNKS_ACCEPT_MAX, Math.max(0, chunkEnd - chunkStart));
       if (isDue(1)) yield;
     }
   }
-  if (chunks <= MAX_CHUNKS_PER_SHARD) return;
+  if (chunks <= MAX_CHUNKS_PER_SHARD) return { termCount, lacksProofs };
   throw rejected(
     `the files of a shard expected at most ${MAX_CHUNKS_PER_SHARD} chunks, got ${chunks}: register them in several shards`,
   );
@@ -109,10 +125,10 @@ interface Check {
   readonly outline: OutlineBuilder;
 }
 
-function createCheck(shard: UploadedShard, options: ShardCheckOptions): Check {
+/** @param total listed xorbs and terms */
+function createCheck(total: number, options: ShardCheckOptions): Check {
   const { health, hasher, signal, onProgress } = options;
   const outline = createOutlineBuilder(options.oneIn);
-  const total = shard.xorbs.length + shard.files.reduce((sum, file) => sum + file.terms.length, 0);
   const yieldAfterChunks = createYielder(CHUNKS_PER_TURN);
   const yieldAfterEntries = createYielder(ENTRIES_PER_TURN);
   const allowance = { bytes: MAX_PROOF_BYTES };
@@ -182,7 +198,6 @@ function createCheck(shard: UploadedShard, options: ShardCheckOptions): Check {
           `file reconstruction does not produce this hash: expected ${file.hash}, got ${rebuilt}`,
         );
       }
-      // What the shard said is what was computed: half a million files are not made a second time.
       return file.verification === null ? { ...file, verification: computed } : file;
     },
   };

@@ -1,10 +1,11 @@
-import { createStepMeter } from '../bytes/index.js';
+import { createStepMeter, type Sequence } from '../bytes/index.js';
 import { isOrbweaverError } from '../errors.js';
 import { type Body, piecesOf } from '../http/index.js';
 import {
   createShardReader,
   FOOTER_BYTES,
   HashTable,
+  PackedFiles,
   pushInSteps,
   SHARD_MAX_BYTES,
   type ShardEvent,
@@ -20,7 +21,7 @@ import { createYielder, inSteps } from './turns.js';
 
 /** An uploaded shard; duplicates are gone. */
 export interface UploadedShard {
-  readonly files: readonly ShardFile[];
+  readonly files: Sequence<ShardFile>;
   readonly xorbs: readonly ShardXorb[];
   /** Whether files carry range hashes; null when there is no file with a term. */
   readonly verified: boolean | null;
@@ -73,16 +74,15 @@ function* takeInSteps(reader: ShardReader, intake: Intake, piece: Uint8Array): G
 }
 
 interface Intake {
-  readonly files: ShardFile[];
+  readonly files: PackedFiles;
   readonly xorbs: ShardXorb[];
   verified(): boolean | null;
   take(event: ShardEvent): void;
 }
 
 function createIntake(): Intake {
-  const files: ShardFile[] = [];
+  const files = new PackedFiles();
   const xorbs: ShardXorb[] = [];
-  const fileHashes = new HashTable();
   const xorbHashes = new HashTable();
   let verified: boolean | null = null;
   return {
@@ -104,7 +104,7 @@ function createIntake(): Intake {
         }
         verified = has;
       }
-      if (fileHashes.add(file.hash.bytes, 0) === files.length) files.push(file);
+      files.add(file);
     },
   };
 }

@@ -1,5 +1,12 @@
 import { LRUCache } from 'lru-cache';
-import { concatBytes, createStepMeter, GrowableBytes, GrowableU32 } from '../bytes/index.js';
+import {
+  concatBytes,
+  createStepMeter,
+  GrowableBytes,
+  GrowableU32,
+  type Sequence,
+  sequenceOf,
+} from '../bytes/index.js';
 import { HASH_BYTES, isDedupEligible, MerkleHash } from '../hash/index.js';
 import type { Hasher } from '../hash/ports.js';
 import {
@@ -54,7 +61,8 @@ export function createOutlineBuilder(oneIn: number): OutlineBuilder {
   const ofXorbs: ChunkList = { hashes: new GrowableBytes(), holders: new GrowableU32() };
   const fileXorbs = new GrowableU32();
   const fileEnds = new GrowableU32();
-  const seenFirst = new Set<string>();
+  /** Of each xorb: a bit for each of its chunks with which a file begins. */
+  const firstChunks = new Map<number, Uint8Array>();
   const isDue = createStepMeter();
 
   function indexOf(hash: MerkleHash): number {
@@ -92,9 +100,13 @@ export function createOutlineBuilder(oneIn: number): OutlineBuilder {
       const [first] = file.terms;
       const holder = first === undefined ? 0 : indexOf(first.xorb);
       // Thousands of files begin with the same chunk.
-      const place = `${offset} ${holder}`;
-      if (seenFirst.has(place)) return;
-      seenFirst.add(place);
+      const chunk = offset / HASH_BYTES;
+      const seen =
+        firstChunks.get(holder) ?? new Uint8Array(chunkHashes.length / HASH_BYTES / 8 + 1);
+      firstChunks.set(holder, seen);
+      const bit = 1 << (chunk & 7);
+      if (((seen[chunk >>> 3] as number) & bit) !== 0) return;
+      seen[chunk >>> 3] = (seen[chunk >>> 3] as number) | bit;
       list(ofFiles, chunkHashes.subarray(offset, offset + HASH_BYTES), holder);
     },
     finish() {
@@ -114,17 +126,16 @@ export function createOutlineBuilder(oneIn: number): OutlineBuilder {
 }
 
 /** The chunks under which a shard is listed, each once: a shard may have half a million. */
-export async function allIndexedChunks(outline: ShardOutline): Promise<MerkleHash[]> {
+export async function allIndexedChunks(outline: ShardOutline): Promise<Sequence<MerkleHash>> {
   const yieldAfter = createYielder();
   const seen = new HashTable();
-  const chunks: MerkleHash[] = [];
   const { chunkHashes } = outline;
   for (let at = 0; at < chunkHashes.length; at += HASH_BYTES) {
-    if (seen.add(chunkHashes, at) === chunks.length) chunks.push(MerkleHash.from(chunkHashes, at));
+    seen.add(chunkHashes, at);
     const others = yieldAfter(1);
     if (others !== undefined) await others;
   }
-  return chunks;
+  return sequenceOf(seen.count, (index) => MerkleHash.from(seen.hashes, index * HASH_BYTES));
 }
 
 /** The first of them, at most `limit`. */

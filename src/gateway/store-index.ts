@@ -1,4 +1,4 @@
-import { hexEncode } from '../bytes/index.js';
+import { hexEncode, type Sequence } from '../bytes/index.js';
 import type { Clock } from '../flow/index.js';
 import type { MerkleHash } from '../hash/index.js';
 import type { Hasher } from '../hash/ports.js';
@@ -97,8 +97,8 @@ export interface FoundRecord {
 export interface IndexRegistration {
   readonly shard: MerkleHash;
   /** Chunks under which it is listed, each once. */
-  readonly chunks: readonly MerkleHash[];
-  readonly files: readonly ShardFile[];
+  readonly chunks: Sequence<MerkleHash>;
+  readonly files: Sequence<ShardFile>;
   /** The chunks are written whether or not they seem to be there. @default false */
   readonly relist?: boolean | undefined;
   /** Whether a record that is there, another way to build its file, still builds it. */

@@ -1,4 +1,4 @@
-import { createStepMeter, ENTRIES_PER_STEP } from '../bytes/index.js';
+import { createStepMeter, ENTRIES_PER_STEP, type Sequence } from '../bytes/index.js';
 import { Budget, type Scope } from '../flow/index.js';
 
 /** Sharing the one thread that serves everybody. */
@@ -67,7 +67,7 @@ const ITEMS_PER_TURN = 32;
  * Others have their turn after every {@link ITEMS_PER_TURN} items.
  */
 export async function mapLimited<Item, Result>(
-  items: readonly Item[],
+  items: Sequence<Item>,
   limit: number,
   work: (item: Item, index: number) => Promise<Result>,
 ): Promise<Result[]> {
@@ -80,7 +80,7 @@ export async function mapLimited<Item, Result>(
     while (next < items.length && !failed) {
       const index = next++;
       try {
-        results[index] = await work(items[index] as Item, index);
+        results[index] = await work(items.at(index) as Item, index);
         const due = yieldAfter(1);
         // All of them wait for it: the rest would go on meanwhile.
         if (due !== undefined) {

@@ -4,10 +4,9 @@ import {
   createStepMeter,
   isZero,
   runSteps,
-  sortInSteps,
+  type Sequence,
 } from '../bytes/index.js';
 import { OrbweaverError } from '../errors.js';
-import { compareHashes } from '../hash/index.js';
 import type { Hasher } from '../hash/ports.js';
 import {
   CHUNK_FLAG_GLOBAL_DEDUP,
@@ -20,8 +19,14 @@ import { encodeFooter, FILE_SECTION_OFFSET, shardKeyOf, writeHeader } from './fo
 import { HashTable } from './hash-table.js';
 import { keyShard } from './key.js';
 import { lookupBytes, writeLookupTables } from './lookup-tables.js';
-import { fileRecordBytes, writeBookend, writeFile, writeXorb, xorbRecordBytes } from './records.js';
+import { filesInOrder, xorbsInOrder } from './order.js';
+import { writeBookend, writeFile, writeXorb, xorbRecordBytes } from './records.js';
 import type { Shard, ShardFile, ShardFooter, ShardVariant, ShardXorb } from './types.js';
+
+/** A shard whose files need not be objects yet. */
+export interface ShardToEncode extends Omit<Shard, 'files'> {
+  readonly files: Sequence<ShardFile>;
+}
 
 /** Options of {@link encodeShard}. */
 export interface EncodeShardOptions {
@@ -69,7 +74,7 @@ export function encodeShard(shard: Shard, options: EncodeShardOptions): Uint8Arr
  * for (let step = steps.next(); !step.done; step = steps.next()) await pause();
  */
 export function* encodeShardInSteps(
-  shard: Shard,
+  shard: ShardToEncode,
   options: EncodeShardOptions,
 ): Generator<void, Uint8Array> {
   const { variant } = options;
@@ -80,17 +85,14 @@ export function* encodeShardInSteps(
       throw new TypeError(`"variant" expected keyed or local for a keyed shard, got ${variant}`);
     }
   }
-  const files = variant === 'keyed' ? [] : yield* sorted(source.files);
-  const xorbs = yield* sorted(source.xorbs);
-  const verification = hasVerification(files, variant);
-  const flags = yield* chunkFlags(files, xorbs, variant);
+  const files = variant === 'keyed' ? [] : yield* filesInOrder(source.files);
+  const xorbs = yield* xorbsInOrder(source.xorbs);
+  const { flags, materialized, ...seen } = yield* surveyFiles(files, xorbs, variant);
+  const verification = hasVerification(seen.verified, files.length, variant);
   const withFooter = variant !== 'upload';
 
-  let bytes = RECORD_BYTES * 3;
-  for (const file of files) {
-    bytes += fileRecordBytes(file.terms.length, verification, file.sha256 !== null);
-    if (isDue(1)) yield;
-  }
+  const termRecords = seen.terms * (verification ? 2 : 1);
+  let bytes = RECORD_BYTES * (3 + files.length + termRecords + seen.digests);
   for (const xorb of xorbs) bytes += xorbRecordBytes(xorb.chunkLengths.length);
   if (variant === 'local') bytes += lookupBytes(files, xorbs);
   if (withFooter) bytes += FOOTER_BYTES;
@@ -135,7 +137,8 @@ export function* encodeShardInSteps(
         xorbSectionOffset,
         hmacKey: shardKeyOf(source.footer) ?? new Uint8Array(32),
         ...times(options),
-        ...(yield* sums(files, xorbs)),
+        materializedBytes: BigInt(materialized),
+        ...(yield* xorbSums(xorbs)),
         footerOffset: writer.length,
       }),
     );
@@ -144,7 +147,7 @@ export function* encodeShardInSteps(
 }
 
 /** The shard with keyed hashes, or as it is when it came keyed. */
-function keyed(shard: Shard, options: EncodeShardOptions): Shard {
+function keyed(shard: ShardToEncode, options: EncodeShardOptions): ShardToEncode {
   if (options.createdAt === undefined || options.expiresAt === undefined) {
     throw new TypeError('"createdAt" and "expiresAt" expected for a keyed shard, got none');
   }
@@ -162,71 +165,67 @@ function keyed(shard: Shard, options: EncodeShardOptions): Shard {
   if (options.hasher === undefined) {
     throw new TypeError('"hasher" expected for a keyed shard, got none');
   }
-  return keyShard(options.hasher, shard, options.hmacKey);
+  return keyShard(options.hasher, { ...shard, files: [] }, options.hmacKey);
 }
 
-/**
- * In the order of the hash texts, without duplicates. The high half of the first u64 tells almost any
- * two apart, and sorting numbers is several times as quick as looking into two arrays of bytes.
- */
-function* sorted<T extends ShardFile | ShardXorb>(items: readonly T[]): Generator<void, T[]> {
-  // Of equal ones the first stays: the sort keeps their order.
-  const order = yield* sortInSteps(
-    items,
-    (a, b) =>
-      highHalf(a.hash.bytes) - highHalf(b.hash.bytes) ||
-      compareHashes(a.hash.bytes, 0, b.hash.bytes, 0),
-  );
-  const isDue = createStepMeter();
-  const unique: T[] = [];
-  for (const item of order) {
-    const last = unique[unique.length - 1];
-    if (last === undefined || !last.hash.equals(item.hash)) unique.push(item);
-    if (isDue(1)) yield;
-  }
-  return unique;
-}
-
-function highHalf(hash: Uint8Array): number {
-  return (
-    (hash[7] as number) * 0x1000000 +
-    (((hash[6] as number) << 16) | ((hash[5] as number) << 8) | (hash[4] as number))
-  );
-}
-
-function hasVerification(files: readonly ShardFile[], variant: ShardVariant): boolean {
-  const count = files.filter((file) => file.verification !== null).length;
-  if (count === files.length) return true;
-  if (count > 0 || variant === 'upload') {
+function hasVerification(verified: number, count: number, variant: ShardVariant): boolean {
+  if (verified === count) return true;
+  if (verified > 0 || variant === 'upload') {
     throw new TypeError(
-      `"verification" expected for ${variant === 'upload' ? 'all' : 'all or no'} files, got ${count} of ${files.length}`,
+      `"verification" expected for ${variant === 'upload' ? 'all' : 'all or no'} files, got ${verified} of ${count}`,
     );
   }
   return false;
 }
 
-/** Flags to write per xorb; null = as given in the xorb is not wanted, write 0. */
-function* chunkFlags(
-  files: readonly ShardFile[],
+/** What has to be known of all files before one is written; each is looked at once. */
+interface Survey {
+  readonly terms: number;
+  /** Files with range hashes. */
+  readonly verified: number;
+  /** Files with a SHA-256. */
+  readonly digests: number;
+  /** Sum of the file sizes. */
+  readonly materialized: number;
+  /** Flags to write per xorb; null = as given in the xorb is not wanted, write 0. */
+  readonly flags: Uint32Array[] | null;
+}
+
+function* surveyFiles(
+  files: Sequence<ShardFile>,
   xorbs: readonly ShardXorb[],
   variant: ShardVariant,
-): Generator<void, Uint32Array[] | null> {
-  if (variant === 'upload' || variant === 'keyed') return null;
-  if (variant === 'local') return xorbs.map((xorb) => xorb.chunkFlags);
-  const numbers = new HashTable();
-  for (const xorb of xorbs) numbers.add(xorb.hash.bytes, 0);
+): Generator<void, Survey> {
   const isDue = createStepMeter();
-  const flags = xorbs.map((xorb) => xorb.chunkFlags.slice());
+  const flags = flagsToWrite(xorbs, variant);
+  const numbers = new HashTable();
+  if (variant === 'stored') for (const xorb of xorbs) numbers.add(xorb.hash.bytes, 0);
+  let terms = 0;
+  let verified = 0;
+  let digests = 0;
+  let materialized = 0;
   for (const file of files) {
+    terms += file.terms.length;
+    if (file.verification !== null) verified++;
+    if (file.sha256 !== null) digests++;
+    for (const term of file.terms) {
+      materialized += term.unpackedBytes;
+      if (isDue(1)) yield;
+    }
     if (isDue(1)) yield;
     const first = file.terms[0];
-    if (first === undefined) continue;
-    const own = flags[numbers.indexOf(first.xorb.bytes, 0)];
+    if (variant !== 'stored' || first === undefined) continue;
+    const own = flags?.[numbers.indexOf(first.xorb.bytes, 0)];
     if (own !== undefined && first.chunkStart < own.length) {
       own[first.chunkStart] = ((own[first.chunkStart] ?? 0) | CHUNK_FLAG_GLOBAL_DEDUP) >>> 0;
     }
   }
-  return flags;
+  return { terms, verified, digests, materialized, flags };
+}
+
+function flagsToWrite(xorbs: readonly ShardXorb[], variant: ShardVariant): Uint32Array[] | null {
+  if (variant === 'upload' || variant === 'keyed') return null;
+  return xorbs.map(({ chunkFlags }) => (variant === 'local' ? chunkFlags : chunkFlags.slice()));
 }
 
 function times(options: EncodeShardOptions): { createdAt: bigint; expiresAt: bigint } {
@@ -237,19 +236,10 @@ function times(options: EncodeShardOptions): { createdAt: bigint; expiresAt: big
   };
 }
 
-function* sums(
-  files: readonly ShardFile[],
+function* xorbSums(
   xorbs: readonly ShardXorb[],
-): Generator<void, Pick<ShardFooter, 'storedBytesOnDisk' | 'materializedBytes' | 'storedBytes'>> {
+): Generator<void, Pick<ShardFooter, 'storedBytesOnDisk' | 'storedBytes'>> {
   const isDue = createStepMeter();
-  let materialized = 0;
-  for (const file of files) {
-    for (const term of file.terms) {
-      materialized += term.unpackedBytes;
-      if (isDue(1)) yield;
-    }
-    if (isDue(1)) yield;
-  }
   let onDisk = 0;
   let stored = 0;
   for (const xorb of xorbs) {
@@ -257,9 +247,5 @@ function* sums(
     for (const length of xorb.chunkLengths) stored += length;
     if (isDue(xorb.chunkLengths.length)) yield;
   }
-  return {
-    storedBytesOnDisk: BigInt(onDisk),
-    materializedBytes: BigInt(materialized),
-    storedBytes: BigInt(stored),
-  };
+  return { storedBytesOnDisk: BigInt(onDisk), storedBytes: BigInt(stored) };
 }

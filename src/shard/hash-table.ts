@@ -36,6 +36,11 @@ export class HashTable {
     return this.#count;
   }
 
+  /** All hashes in order, 32 bytes each, and unused room behind them: valid until the next {@link add}. */
+  get hashes(): Uint8Array {
+    return this.#hashes;
+  }
+
   /** Number of `hashes[offset, offset + 32)` in order of arrival, or -1. */
   indexOf(hashes: Uint8Array, offset: number): number {
     const slot = this.#slots[this.#find(this.#slots, hashes, offset)] as number;

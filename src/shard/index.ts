@@ -7,7 +7,12 @@ export {
   XORB_CHUNKS_ACCEPT_MAX,
 } from './constants.js';
 export { type DecodeShardOptions, decodeShard } from './decode.js';
-export { type EncodeShardOptions, encodeShard, encodeShardInSteps } from './encode.js';
+export {
+  type EncodeShardOptions,
+  encodeShard,
+  encodeShardInSteps,
+  type ShardToEncode,
+} from './encode.js';
 export {
   decodeFooter as decodeShardFooter,
   encodeFooter as encodeShardFooter,
@@ -17,6 +22,7 @@ export {
 export { HashTable } from './hash-table.js';
 export { keyShard, longShardKey, shardKey } from './key.js';
 export { type ChunkPlace, openShardLookup, type ShardLookup } from './lookup.js';
+export { fileHashesOf, PackedFiles } from './packed-files.js';
 export {
   createShardReader,
   pushInSteps,

@@ -1,4 +1,4 @@
-import type { ByteWriter } from '../bytes/index.js';
+import type { ByteWriter, Sequence } from '../bytes/index.js';
 import { HASH_BYTES } from '../hash/index.js';
 import { CHUNK_LOOKUP_ENTRY_BYTES, LOOKUP_ENTRY_BYTES, RECORD_BYTES } from './constants.js';
 import { fileRecordBytes, xorbRecordBytes } from './records.js';
@@ -26,7 +26,7 @@ export type LookupPlaces = Pick<
 >;
 
 /** Bytes of all three tables. */
-export function lookupBytes(files: readonly ShardFile[], xorbs: readonly ShardXorb[]): number {
+export function lookupBytes(files: Sequence<ShardFile>, xorbs: readonly ShardXorb[]): number {
   let chunks = 0;
   for (const xorb of xorbs) chunks += xorb.chunkLengths.length;
   return (files.length + xorbs.length) * LOOKUP_ENTRY_BYTES + chunks * CHUNK_LOOKUP_ENTRY_BYTES;
@@ -35,7 +35,7 @@ export function lookupBytes(files: readonly ShardFile[], xorbs: readonly ShardXo
 /** Writes the tables for sections in which `files` and `xorbs` lie in this (sorted) order. */
 export function writeLookupTables(
   writer: ByteWriter,
-  files: readonly ShardFile[],
+  files: Sequence<ShardFile>,
   xorbs: readonly ShardXorb[],
   verification: boolean,
 ): LookupPlaces {

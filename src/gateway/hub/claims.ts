@@ -1,6 +1,8 @@
+import type { Sequence } from '../../bytes/index.js';
 import type { MerkleHash } from '../../hash/index.js';
 import type { ShardFile } from '../../shard/index.js';
 import type { StoreIndex } from '../store-index.js';
+import { createYielder } from '../turns.js';
 import { type ClaimTableParts, createClaimTables } from './claim-tables.js';
 
 /**
@@ -12,7 +14,7 @@ import { type ClaimTableParts, createClaimTables } from './claim-tables.js';
  */
 export interface Claims {
   /** Files with range hashes and a SHA-256, as they are registered. */
-  note(files: readonly ShardFile[]): Promise<void>;
+  note(files: Sequence<ShardFile>): Promise<void>;
   /** The bytes of `file` were hashed here. */
   prove(sha256: string, file: MerkleHash): Promise<void>;
   /** The file of that SHA-256; null: none is known. */
@@ -57,11 +59,15 @@ export function createClaims(
 
   const claims: Claims = {
     async note(files) {
-      const said = files.flatMap(({ hash: file, sha256 }) =>
-        sha256 === null
-          ? []
-          : [{ sha256: Buffer.from(sha256).toString('hex'), file, proved: false }],
-      );
+      const yieldAfter = createYielder();
+      const said: Parameters<typeof tables.add>[0][number][] = [];
+      for (const { hash: file, sha256 } of files) {
+        if (sha256 !== null) {
+          said.push({ sha256: Buffer.from(sha256).toString('hex'), file, proved: false });
+        }
+        const others = yieldAfter(1);
+        if (others !== undefined) await others;
+      }
       await tables.add(said);
     },
     prove: (sha256, file) => tables.add([{ sha256, file, proved: true }]),

@@ -202,7 +202,7 @@ export function valuesIn(page: Uint8Array, key: Uint8Array): Uint8Array[] {
   // A hundred entries are passed over for the one that is meant: without making views of each.
   for (let at = 0; at < page.length; ) {
     const end = entryEnd(page, at);
-    const order = compareAt(page, at, key);
+    const order = compareKeys(page, at, key, 0);
     if (order > 0) break;
     if (order === 0) values.push(page.subarray(at + HEAD_BYTES, end));
     at = end;
@@ -210,9 +210,10 @@ export function valuesIn(page: Uint8Array, key: Uint8Array): Uint8Array[] {
   return values;
 }
 
-function compareAt(page: Uint8Array, start: number, key: Uint8Array): number {
+/** Order of the keys that begin at `aStart` and at `bStart`. */
+export function compareKeys(a: Uint8Array, aStart: number, b: Uint8Array, bStart: number): number {
   for (let at = 0; at < HASH_BYTES; at++) {
-    const difference = (page[start + at] as number) - (key[at] as number);
+    const difference = (a[aStart + at] as number) - (b[bStart + at] as number);
     if (difference !== 0) return difference;
   }
   return 0;

@@ -1,10 +1,18 @@
-import { bytesEqualInSteps, concatBytes, hexEncode, sortInSteps } from '../../bytes/index.js';
+import {
+  bytesEqualInSteps,
+  concatBytes,
+  hexEncode,
+  orderInSteps,
+  type Sequence,
+  sequenceOf,
+} from '../../bytes/index.js';
 import { HASH_BYTES } from '../../hash/index.js';
 import type { Hasher } from '../../hash/ports.js';
 import type { ObjectStore } from '../ports.js';
-import { createYielder, inSteps } from '../turns.js';
+import { inSteps } from '../turns.js';
 import { compareEntries, type TableEntry } from './entries.js';
 import { type TableList, type TableName, tableKey } from './list.js';
+import type { EntryList } from './packed-entries.js';
 import { writeTable } from './write.js';
 
 const NAME_KEY: Uint8Array = new TextEncoder().encode('orbweaver gateway: names of tabl');
@@ -23,8 +31,8 @@ export async function putTable(
     /** @default that of the index */
     readonly list?: Pick<TableList, 'prefix'>;
   },
-  files: Iterable<TableEntry>,
-  chunks: Iterable<TableEntry>,
+  files: EntryList,
+  chunks: EntryList,
 ): Promise<TableName> {
   const { store, hasher, list } = parts;
   const [inFiles, inChunks] = [await sorted(files), await sorted(chunks)];
@@ -49,14 +57,11 @@ export async function putTable(
   return { key, level: 0, sizeBytes };
 }
 
-/** In steps, so that no other request waits for half a million entries. */
-async function sorted(entries: Iterable<TableEntry>): Promise<TableEntry[]> {
-  const yieldAfter = createYielder();
-  const all: TableEntry[] = [];
-  for (const entry of entries) {
-    all.push(entry);
-    const others = yieldAfter(1);
-    if (others !== undefined) await others;
-  }
-  return inSteps(sortInSteps(all, compareEntries));
+/** In their order; the sorting goes in steps, so that no other request waits for half a million entries. */
+async function sorted(entries: EntryList): Promise<Sequence<TableEntry>> {
+  const entryAt = (index: number): TableEntry => entries.at(index) as TableEntry;
+  const compare = (a: number, b: number): number =>
+    entries.compare?.(a, b) ?? compareEntries(entryAt(a), entryAt(b));
+  const order = await inSteps(orderInSteps(entries.length, compare));
+  return sequenceOf(order.length, (at) => entryAt(order[at] as number));
 }

@@ -1,8 +1,8 @@
-import { ByteWriter, bytesEqual, sortInSteps } from '../../bytes/index.js';
+import { bytesEqual, orderInSteps, type Sequence } from '../../bytes/index.js';
 import type { Clock } from '../../flow/index.js';
-import type { MerkleHash } from '../../hash/index.js';
+import { HASH_BYTES, type MerkleHash } from '../../hash/index.js';
 import type { Hasher } from '../../hash/ports.js';
-import type { ShardFile, ShardTerm } from '../../shard/index.js';
+import { fileHashesOf, type ShardFile, type ShardTerm } from '../../shard/index.js';
 import { isDamage } from '../failures.js';
 import { encodeLongRecord, readRecord } from '../file-record.js';
 import { fileKey } from '../keys.js';
@@ -11,7 +11,7 @@ import type { IndexRegistration } from '../store-index.js';
 import { createYielder, inSteps, mapLimited } from '../turns.js';
 import {
   type ChunkEntry,
-  compareBytes,
+  compareKeys,
   decodeFileEntry,
   encodeChunkEntry,
   encodeFileEntry,
@@ -20,11 +20,11 @@ import {
   fileEntryBytes,
   MAX_VALUE_BYTES,
   sizeOf,
-  type TableEntry,
 } from './entries.js';
 import { FILES } from './format.js';
 import type { TableList, TableName } from './list.js';
 import { latest } from './merge.js';
+import { entriesUnder, PackedEntries } from './packed-entries.js';
 import { putTable } from './put.js';
 import type { TableReader } from './read.js';
 import { FILES_AGE_MS, searchTables } from './search.js';
@@ -53,28 +53,27 @@ export async function registerInTables(
   const { clock, list } = parts;
   const entryOf = createLookUp(parts, await list.known(FILES_AGE_MS));
   const nowMs = clock.unixMs();
-  const added: TableEntry[] = [];
-  const roomFor = createValueRoom();
+  const added = new PackedEntries();
   const take = async (file: ShardFile): Promise<void> => {
     const there = await entryOf(file.hash);
     if (there !== null && (await stillBuilds(parts, file, there, isGood))) return;
     // What takes the place of another record has to be newer, whatever the clocks say.
     const createdMs = Math.max(nowMs, (there?.createdMs ?? 0) + 1);
-    added.push(await newEntry(parts, { shard, createdMs }, file, roomFor));
+    await addEntry(parts, added, { shard, createdMs }, file);
   };
   // In the order of the tables, so that each page is read once.
+  const hashes = await inSteps(fileHashesOf(files));
   const inOrder = await inSteps(
-    sortInSteps(files, (a, b) => compareBytes(a.hash.bytes, b.hash.bytes)),
+    orderInSteps(files.length, (a, b) =>
+      compareKeys(hashes, a * HASH_BYTES, hashes, b * HASH_BYTES),
+    ),
   );
-  await mapLimited(inOrder, CONCURRENT_CALLS, take);
+  await mapLimited(inOrder, CONCURRENT_CALLS, (index) => take(files.at(index) as ShardFile));
   if (added.length === 0 && !relist && (await isListed(parts, shard, chunks))) return false;
   const value = encodeChunkEntry({ shard, createdMs: nowMs });
-  list.change([await putTable(parts, added, entriesUnder(chunks, value))], []);
+  const listed = await inSteps(entriesUnder(chunks, value));
+  list.change([await putTable(parts, added, listed)], []);
   return added.length > 0;
-}
-
-function* entriesUnder(chunks: readonly MerkleHash[], value: Uint8Array): Generator<TableEntry> {
-  for (const chunk of chunks) yield { key: chunk.bytes, value };
 }
 
 const MAX_ATTEMPTS = 4;
@@ -151,41 +150,32 @@ function isSameTerm(a: ShardTerm, b: ShardTerm): boolean {
   );
 }
 
-const ROOM_BYTES: number = 64 * 1024;
-
-/** Room for values in blocks: a buffer for each of half a million would keep the collector busy for seconds. */
-function createValueRoom(): (bytes: number) => ByteWriter {
-  let room: ByteWriter | null = null;
-  return (bytes) => {
-    if (room === null || room.length + bytes > ROOM_BYTES) {
-      room = new ByteWriter(room === null ? Math.max(1024, bytes) : ROOM_BYTES);
-    }
-    return room;
-  };
-}
-
-/** The entry of a file; a long record is stored first, in place of one that is no good. */
-async function newEntry(
+/** Adds the entry of a file; a long record is stored first, in place of one that is no good. */
+async function addEntry(
   { store }: RegisterTableParts,
+  added: PackedEntries,
   stamp: ChunkEntry,
   file: ShardFile,
-  roomFor: (bytes: number) => ByteWriter,
-): Promise<TableEntry> {
-  const key = file.hash.bytes;
+): Promise<void> {
+  const { bytes: key } = file.hash;
   const bytes = fileEntryBytes(file);
-  if (bytes <= MAX_VALUE_BYTES) return { key, value: encodeFileEntry(stamp, file, roomFor(bytes)) };
+  if (bytes <= MAX_VALUE_BYTES) {
+    added.add(key, bytes, (writer) => encodeFileEntry(stamp, file, writer));
+    return;
+  }
   await store.put(fileKey(file.hash), await encodeLongRecord(file), { replace: true });
-  return { key, value: encodeObjectEntry({ ...stamp, sizeBytes: sizeOf(file) }) };
+  const value = encodeObjectEntry({ ...stamp, sizeBytes: sizeOf(file) });
+  added.add(key, value.length, (writer) => writer.bytes(value));
 }
 
 async function isListed(
   parts: RegisterTableParts,
   shard: MerkleHash,
-  chunks: readonly MerkleHash[],
+  chunks: Sequence<MerkleHash>,
 ): Promise<boolean> {
   if (chunks.length === 0) return true;
-  for (const chunk of chunks.slice(0, CHUNKS_TO_ASK)) {
-    const known = await parts.shards(chunk);
+  for (let index = 0; index < Math.min(chunks.length, CHUNKS_TO_ASK); index++) {
+    const known = await parts.shards(chunks.at(index) as MerkleHash);
     if (known.some((entry) => entry.shard.equals(shard))) return true;
   }
   return false;
