@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import * as modules from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Piscina } from 'piscina';
@@ -20,7 +20,8 @@ const FIRST_PROGRAM = 'worker-main.cjs';
  * Finds the folder with the programs of threads: the one that is named, else the one of this module,
  * else, when a bundler has moved this module into another file, that of the installed package.
  * Piscina is loaded from there and not imported, because it looks for files of its own beside itself
- * and finds none once it is part of a bundle.
+ * and finds none once it is part of a bundle. `node:module` is imported whole because webpack takes an imported
+ * `createRequire` away.
  *
  * @throws OrbweaverError `WORKER_FAILED` when there is no such folder
  */
@@ -65,7 +66,7 @@ function ownFolder(): string {
     const beside = withPrograms(dirname(fileURLToPath(here)));
     if (beside !== null) return beside;
     try {
-      const manifest = createRequire(here).resolve('orbweaver/package.json');
+      const manifest = modules.createRequire(here).resolve('orbweaver/package.json');
       const installed = withPrograms(join(dirname(manifest), 'dist', 'workers'));
       if (installed !== null) return installed;
     } catch {
@@ -78,16 +79,21 @@ function ownFolder(): string {
   );
 }
 
-/** Null in a bundle of CommonJS that has no name either. */
+/**
+ * Null in a bundle of CommonJS that has no name. In a bundle of CommonJS the name comes first: webpack makes
+ * `import.meta.url` the place of this module where the bundle was made, which may be anybody's where it runs.
+ */
 function ownUrl(): string | null {
+  if (typeof __filename === 'string') return pathToFileURL(__filename).href;
   const url: string | undefined = import.meta.url;
-  if (url?.startsWith('file:')) return url;
-  return typeof __filename === 'string' ? pathToFileURL(__filename).href : null;
+  return url?.startsWith('file:') ? url : null;
 }
 
 function loadPiscina(folder: string): WorkerFiles['piscina'] {
   try {
-    return createRequire(join(folder, FIRST_PROGRAM))('piscina') as typeof import('piscina');
+    return modules.createRequire(join(folder, FIRST_PROGRAM))(
+      'piscina',
+    ) as typeof import('piscina');
   } catch (error) {
     throw notFound(`"piscina" expected to be installed where ${folder} finds it`, error);
   }
