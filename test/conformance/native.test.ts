@@ -5,13 +5,9 @@ import { checkNativeFile } from '../support/native-check.js';
 import { tiersUnderTest } from '../support/tiers.js';
 import { nativeBytes, nativeSessions } from '../support/vectors.js';
 
-/**
- * What the native client made of known inputs, on every tier. The session of 200 MB, and on the
- * readable tier everything above 25 MB a file, is in `test/slow/native.test.ts`.
- */
+/** What the native client made of known inputs, on every tier. What is longer is in `test/slow/native.test.ts`. */
 
-const READABLE_LIMIT_BYTES = 25_000_000;
-const LIMIT_BYTES = 100_000_000;
+const LIMIT_BYTES = 25_000_000;
 
 const tiers = tiersUnderTest();
 let kernelsOf: Kernels[] = [];
@@ -37,8 +33,7 @@ describe.each(quickSessions)('native session $id', (session) => {
   });
 
   for (const [i, tier] of tiers.entries()) {
-    const limitBytes = tier.isReadable ? READABLE_LIMIT_BYTES : LIMIT_BYTES;
-    const files = session.files.filter((file) => file.bytes <= limitBytes);
+    const files = session.files.filter((file) => file.bytes <= LIMIT_BYTES);
     if (files.length === 0) continue;
     it(`is met by tier ${tier.name}`, () => {
       for (const file of files) {

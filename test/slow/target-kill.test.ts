@@ -13,7 +13,8 @@ import { generate } from '../support/generators.js';
 const bytes = generate({ kind: 'splitmix64', seed: 31, bytes: 8_000_001 });
 const CHUNK_BYTES = 200_000;
 const CHUNKS = Math.ceil(bytes.length / CHUNK_BYTES);
-const POINTS = 10;
+/** CI takes the first ones of the same seed. */
+const POINTS = process.env['CI'] === undefined ? 10 : 3;
 const TOKEN = 'secret-of-the-killed-one';
 
 /** A generator of numbers from a seed (mulberry32). */
