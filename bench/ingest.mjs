@@ -101,7 +101,7 @@ async function main() {
     return { url, child };
   }
   const servers = {
-    'gateway on disk': gateway,
+    gateway,
     'sink that writes': sink,
     'sink that drops': () => sink(),
     ...(values.peer !== undefined && { peer: async () => ({ url: values.peer, child: null }) }),
