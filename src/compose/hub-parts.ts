@@ -20,7 +20,10 @@ export interface HubParts {
   readonly transport: HubTransport;
   /** Gives the store up. */
   giveUpStore(reason: string): void;
-  /** A client of the store of a repository; the last one is kept. */
+  /**
+   * A client of the store of a repository. It is there until what asked for it has run; the one that was asked
+   * for last is kept.
+   */
   clientOf(at: RepoAt, scope: 'read' | 'write', use?: ClientUse): Promise<OrbweaverClient>;
   /** Runs something that ends with the caller's signal, or with the hub. */
   run<T>(signal: AbortSignal | undefined, work: (signal: AbortSignal) => Promise<T>): Promise<T>;
@@ -44,13 +47,16 @@ export function createHubParts(options: HubOptions): HubParts {
   const common = { clock: SYSTEM_CLOCK, random: systemRandom };
   const http = createHubHttp({ url, exchange, token, userAgent, ...common });
   const closing = new AbortController();
-  let kept: { readonly key: string; readonly client: Promise<OrbweaverClient> } | null = null;
+  const clients = new Map<string, Promise<OrbweaverClient>>();
+  let lastKey = '';
+  let running = 0;
   let way = transport;
 
-  const closeKept = async (): Promise<void> => {
-    const old = kept;
-    kept = null;
-    await (await old?.client.catch(() => null))?.close();
+  /** A client that is closed cancels what it does, so it stays while anything runs. */
+  const closeAllBut = async (keptKey: string | null): Promise<void> => {
+    const others = [...clients].filter(([key]) => key !== keptKey);
+    for (const [key] of others) clients.delete(key);
+    await Promise.all(others.map(async ([, client]) => (await client.catch(() => null))?.close()));
   };
   return {
     http,
@@ -68,23 +74,23 @@ export function createHubParts(options: HubOptions): HubParts {
       const fixed = options.concurrency;
       const concurrency = fixed && Math.max(1, Math.floor(fixed / sharedBy));
       const key = [repo.type, repo.name, scope, revision, createPr, concurrency].join(' ');
-      if (kept?.key !== key) {
-        await closeKept();
-        const opening = (async () => {
-          const access = await xetAccess(http, repo, SYSTEM_CLOCK, {
-            scope,
-            revision,
-            createPr,
-            signal: closing.signal,
-          });
-          return createClient({ ...clientOptionsOf(options), ...access, userAgent, concurrency });
-        })();
-        kept = { key, client: opening };
-        opening.catch(() => {
-          if (kept?.client === opening) kept = null;
+      lastKey = key;
+      const present = clients.get(key);
+      if (present !== undefined) return present;
+      const opening = (async () => {
+        const access = await xetAccess(http, repo, SYSTEM_CLOCK, {
+          scope,
+          revision,
+          createPr,
+          signal: closing.signal,
         });
-      }
-      return (kept as { readonly client: Promise<OrbweaverClient> }).client;
+        return createClient({ ...clientOptionsOf(options), ...access, userAgent, concurrency });
+      })();
+      clients.set(key, opening);
+      opening.catch(() => {
+        if (clients.get(key) === opening) clients.delete(key);
+      });
+      return opening;
     },
     async run(signal, work) {
       if (closing.signal.aborted) {
@@ -93,15 +99,17 @@ export function createHubParts(options: HubOptions): HubParts {
       const both =
         signal === undefined ? closing.signal : AbortSignal.any([signal, closing.signal]);
       const scope = new Scope({ clock: SYSTEM_CLOCK, signal: both, what: 'the transfer' });
+      running++;
       try {
         return await scope.call(work);
       } finally {
         scope.close();
+        if (--running === 0) await closeAllBut(lastKey);
       }
     },
     async close() {
       closing.abort();
-      await closeKept();
+      await closeAllBut(null);
       wire?.close();
     },
   };
