@@ -1,4 +1,4 @@
-import { OrbweaverError } from '../errors.js';
+import { isOrbweaverError, OrbweaverError } from '../errors.js';
 import type { HubEngine } from '../gateway/index.js';
 import { createCasClient } from '../transport/index.js';
 import type { WorkerPool } from '../workers/index.js';
@@ -57,7 +57,7 @@ export function createHubEngine(options: ComputeOptions): HubEngine {
         });
         return stored.sort(([a], [b]) => a - b).map(([, each]) => each);
       } catch (error) {
-        throw broken === null ? error : (broken as { readonly error: unknown }).error;
+        throw broken === null ? asOurs(error) : (broken as { readonly error: unknown }).error;
       } finally {
         await cas.close();
       }
@@ -66,4 +66,31 @@ export function createHubEngine(options: ComputeOptions): HubEngine {
       await (await pool)?.close();
     },
   };
+}
+
+/**
+ * A failure of the upload to ourselves, for whoever sent the files. The status of our own response says
+ * nothing to them: it may be the 200 of one that broke off later. What has no room is theirs to know;
+ * anything else that was refused is a fault of ours, because they sent neither xorbs nor shards.
+ */
+function asOurs(error: unknown): unknown {
+  if (!isOrbweaverError(error)) return error;
+  const { status, body, ...fields } = error.fields;
+  const { code } = error;
+  if (code === 'QUOTA_EXCEEDED') return new OrbweaverError(code, said(body) ?? error.message, {});
+  if (code === 'DISK_FULL') return new OrbweaverError(code, error.message, fields, error);
+  if (typeof status !== 'number' && code !== 'REJECTED') return error;
+  const isBusy = status === 503 || status === 429;
+  return new OrbweaverError('SERVER_ERROR', error.message, isBusy ? { status: 503 } : {}, error);
+}
+
+/** The sentence of an error, which is JSON or stands there by itself. */
+function said(body: unknown): string | null {
+  if (typeof body !== 'string') return null;
+  try {
+    const { error } = JSON.parse(body) as { readonly error?: unknown };
+    return typeof error === 'string' ? error : null;
+  } catch {
+    return body;
+  }
 }

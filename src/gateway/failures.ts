@@ -56,6 +56,7 @@ const STATUS_OF_CODE: Partial<Record<ErrorCode, number>> = {
   REJECTED: 400,
   RATE_LIMITED: 503,
   CLOSED: 503,
+  QUOTA_EXCEEDED: 413,
   DISK_FULL: 507,
 };
 

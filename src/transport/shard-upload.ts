@@ -129,19 +129,22 @@ async function readEvents(
   );
 }
 
+/** What a server refuses that has no room for it. */
+const FULL = ['QUOTA_EXCEEDED', 'DISK_FULL'] as const;
+
 function errorEvent(
   context: Context,
   { call, response }: Received,
   event: Readonly<Record<string, unknown>>,
 ): AttemptFailure {
   const retry = event['retryable'] === true;
-  const isFull = event['code'] === 'QUOTA_EXCEEDED';
+  const full = FULL.find((code) => code === event['code']);
   const message = typeof event['message'] === 'string' ? event['message'] : 'no message';
   const masked = context.masker.maskCut(message, 1024);
   const said = masked.replace(/\s+/g, ' ');
   return failure(
     call,
-    retry ? 'SERVER_ERROR' : isFull ? 'QUOTA_EXCEEDED' : 'REJECTED',
+    retry ? 'SERVER_ERROR' : (full ?? 'REJECTED'),
     `POST /v2/shards expected a result line, got an error: ${said}`,
     {
       retry,

@@ -1,6 +1,13 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { hubRoots, pruneRepositories, sweepHub } from '../../../src/gateway/index.js';
+import { OrbweaverError } from '../../../src/errors.js';
+import {
+  createMemoryStore,
+  hubRoots,
+  type ObjectStore,
+  pruneRepositories,
+  sweepHub,
+} from '../../../src/gateway/index.js';
 import { chunkInput, createClient, loadKernels } from '../../../src/index.js';
 import { generate } from '../../support/generators.js';
 import {
@@ -194,6 +201,59 @@ describe('Git LFS', () => {
     expect((await rig.send('POST', unlock, { force: true }, other)).status).toBe(200);
     expect(await rig.json('GET', `${LFS}/locks`)).toEqual({ locks: [] });
   });
+});
+
+describe('what has no room', () => {
+  const files = [inline('a', 'x'.repeat(50_000))];
+  /** Statuses and codes of a commit with a small file, and of a file that is sent whole. */
+  async function refusals(full: HubRig): Promise<unknown[]> {
+    const commit = await full.commit('org/full', [header('one'), ...files]);
+    const asked = { operation: 'upload', objects: [{ oid, size: bytes.length }] };
+    const { objects } = await full.json('POST', '/git/org/full.git/info/lfs/objects/batch', asked);
+    const { href } = objects[0].actions.upload;
+    const length = { authorization: '', 'content-length': String(bytes.length) };
+    const sent = await full.send('PUT', href, bytes, length);
+    const told: unknown[] = [];
+    for (const each of [commit, sent]) told.push(each.status, await each.json());
+    expect(await full.json('GET', '/api/models/org/full/tree/main')).toHaveLength(1);
+    return told;
+  }
+
+  it('in a quota is 413 with the sentence of the quota, and no fault', async () => {
+    const full = await createHubRig({ options: { quotas: { '': { logicalBytes: 40_000 } } } });
+    await full.json('POST', '/api/repos/create', { name: 'full', organization: 'org' });
+    const told = expect.objectContaining({
+      code: 'QUOTA_EXCEEDED',
+      error: expect.stringMatching(/^the quota of 40000 bytes of files is used up: \d+ bytes/),
+    });
+    expect(await refusals(full)).toEqual([413, told, 413, told]);
+    // The shards that were refused: nothing on the way out.
+    expect(new Set(full.faults.map(({ status }) => status))).toEqual(new Set());
+    await full.close();
+  });
+
+  it.each([
+    ['DISK_FULL', 507],
+    ['REJECTED', 500],
+  ] as const)(
+    'on the disk (%s) is %d and a fault, whatever the shard was answered with',
+    async (code, status) => {
+      const store = createMemoryStore();
+      let isFull = false;
+      const put: ObjectStore['put'] = async (key, ...rest) => {
+        if (isFull && key.startsWith('index/'))
+          throw new OrbweaverError(code, `no room for ${key}`);
+        return store.put(key, ...rest);
+      };
+      const full = await createHubRig({ store: { ...store, put } });
+      await full.json('POST', '/api/repos/create', { name: 'full', organization: 'org' });
+      isFull = true;
+      const told = expect.objectContaining({ code: code === 'REJECTED' ? 'SERVER_ERROR' : code });
+      expect(await refusals(full)).toEqual([status, told, status, told]);
+      expect(full.faults.filter((fault) => !fault.path.startsWith('/v2'))).toHaveLength(2);
+      await full.close();
+    },
+  );
 });
 
 describe('what repositories keep', () => {

@@ -5,6 +5,7 @@ import {
   createMemoryStore,
   type Gateway,
   type GatewayFault,
+  type GatewayOptions,
   type ObjectStore,
   type Principal,
 } from '../../../src/gateway/index.js';
@@ -46,7 +47,7 @@ export function createEngine(): HubEngine {
 }
 
 export async function createHubRig(
-  parts: { store?: ObjectStore; engine?: HubEngine } = {},
+  parts: { store?: ObjectStore; engine?: HubEngine; options?: GatewayOptions } = {},
 ): Promise<HubRig> {
   const { hasher, codec } = await loadKernels();
   const engine = parts.engine ?? createEngine();
@@ -59,7 +60,7 @@ export async function createHubRig(
     hub: engine,
     authenticate: ({ headers }) =>
       PRINCIPALS[(headers['authorization'] ?? '').replace(/^Bearer /, '')] ?? null,
-    options: { onFault: (fault) => faults.push(fault) },
+    options: { onFault: (fault) => faults.push(fault), ...parts.options },
   });
   const send: HubRig['send'] = (method, path, body, headers = {}) => {
     const isRaw = body instanceof Uint8Array || typeof body === 'string';
