@@ -1,6 +1,6 @@
 import { isOrbweaverError, type OrbweaverError } from '../errors.js';
 import type { Clock } from '../flow/index.js';
-import { type Body, type HttpHeaders, piecesOf } from '../http/index.js';
+import { type Body, type HttpHeaders, type HttpRequest, piecesOf } from '../http/index.js';
 import type { BodyBuffers } from './body-buffers.js';
 import type { BodyAccount } from './body-memory.js';
 import { failure, rejected } from './failures.js';
@@ -28,6 +28,17 @@ export function declaredLength(headers: HttpHeaders): number | null {
   if (text === undefined) return null;
   if (!/^\d{1,15}$/.test(text)) throw rejected('"content-length" expected a number of bytes');
   return Number(text);
+}
+
+/**
+ * How many bytes the body of a request has: what was declared, or what a client in the same process says
+ * of it. Null when nobody says.
+ */
+export function bodyLength({
+  headers,
+  body,
+}: Pick<HttpRequest, 'headers' | 'body'>): number | null {
+  return declaredLength(headers) ?? (body === null ? 0 : (body.sizeBytes ?? null));
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Clock } from '../flow/index.js';
 import type { Body, HttpRequest, HttpResponse } from '../http/index.js';
 import { XORB_ACCEPT_MAX_BYTES } from '../xorb/index.js';
-import { declaredLength, guardBody } from './body.js';
+import { bodyLength, guardBody } from './body.js';
 import type { Call, Handler } from './call.js';
 import { type CorsOptions, corsHeaders, preflightHeaders } from './cors.js';
 import { failure } from './failures.js';
@@ -221,7 +221,7 @@ export function budget(parts: {
       const { match, request } = call;
       const kind = match.kind === 'route' ? match.route.body : undefined;
       if (kind === undefined) return next(call);
-      const declared = declaredLength(request.headers);
+      const declared = bodyLength(request);
       const rules = {
         limitBytes: BODY_LIMITS[kind],
         minRate: settings.minBodyRate,

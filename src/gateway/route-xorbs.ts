@@ -1,6 +1,7 @@
 import type { MerkleHash } from '../hash/index.js';
 import type { HttpResponse } from '../http/index.js';
-import { declaredLength, drainBody } from './body.js';
+import { XORB_ACCEPT_MAX_BYTES } from '../xorb/index.js';
+import { bodyLength, drainBody } from './body.js';
 import { type Call, checkPrefix, hashParam } from './call.js';
 import { failure, isDamage } from './failures.js';
 import { xorbKey } from './keys.js';
@@ -42,8 +43,8 @@ async function postXorb(services: GatewayServices, call: Call): Promise<HttpResp
   }
   const replace = state !== 'missing';
   const key = xorbKey(hash);
-  // What is repaired is counted already.
-  const more = { storedBytes: replace ? 0 : (declaredLength(request.headers) ?? 0) };
+  // What is repaired is counted already. A body that may have any length takes the room of the longest.
+  const more = { storedBytes: replace ? 0 : (bodyLength(request) ?? XORB_ACCEPT_MAX_BYTES) };
   const inserted = await quota.hold(more, async (came) => {
     const isNew = await takeXorb(services, { request, hash, key, put: { replace } });
     if (isNew && !replace && quota.quota !== null) {

@@ -25,6 +25,7 @@ import {
   type Rig,
   randomChunks,
   type SendInit,
+  streamBody,
   uploadShard,
 } from './support/rig.js';
 
@@ -92,6 +93,21 @@ describe('a quota of stored bytes', () => {
     expect((await post(rig, two, 'bert')).status).toBe(200);
     expect((await post(rig, two, 'dora')).status).toBe(200);
     expect((await usageOf(rig.store))?.storedBytes).toBe(await stored(one, rig.store));
+  });
+
+  it('takes a body of unknown length for the longest there may be', async () => {
+    const path = `/v1/xorbs/default/${one.hash}`;
+    const chunked = (rig: Rig) => as(rig, 'anna', 'POST', path, { body: streamBody(one.bytes) });
+    const tight = rigWith({ north: { storedBytes: 1_000_000 } });
+    const refused = await chunked(tight);
+    expect([refused.status, await jsonOf(refused)]).toEqual([
+      413,
+      { code: 'QUOTA_EXCEEDED', error: expect.stringMatching(/0 bytes are there, 6\d{7} more/) },
+    ]);
+    expect(await stored(one, tight.store)).toBe(0);
+    const roomy = rigWith({ north: { storedBytes: 100_000_000 } });
+    expect((await chunked(roomy)).status).toBe(200);
+    expect((await usageOf(roomy.store))?.storedBytes).toBe(await stored(one, roomy.store));
   });
 
   it('is not used up by what was refused, broke off or was there', async () => {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createMemoryStore } from '../../../src/gateway/index.js';
+import { generate } from '../../support/generators.js';
 import {
   createEngine,
   createHubRig,
@@ -59,6 +60,26 @@ describe('a commit', () => {
     });
     expect(await (await rig.send('GET', `/${name}/resolve/${id}/empty`)).text()).toBe('');
     expect((await rig.json('GET', `/api/models/${name}/revision/HEAD`)).sha).toBe(id);
+  });
+
+  it('is held against the quota of stored bytes, and takes none of it when that is used up', async () => {
+    const tight = await createHubRig({ options: { quotas: { '': { storedBytes: 20_000 } } } });
+    try {
+      await tight.json('POST', '/api/repos/create', { name: 'q', organization: 'org' });
+      const noise = generate({ kind: 'splitmix64', seed: 7, bytes: 30_000 });
+      const put = (path: string, bytes: number): Promise<Response> =>
+        tight.commit('org/q', [header(path), inline(path, noise.subarray(0, bytes))]);
+      expect((await put('fits', 12_000)).status).toBe(200);
+      const refused = await put('too-much', 30_000);
+      expect([refused.status, await refused.json()]).toMatchObject([
+        413,
+        { code: 'QUOTA_EXCEEDED', error: expect.stringContaining('the quota of 20000 bytes') },
+      ]);
+      expect((await tight.send('GET', '/org/q/resolve/main/too-much')).status).toBe(404);
+      expect((await put('fits as well', 1000)).status).toBe(200);
+    } finally {
+      await tight.close();
+    }
   });
 
   it('of what is there already makes none', async () => {
