@@ -9,13 +9,15 @@ import { bytesText, pluralText, printable, rateText } from './text.js';
 /** Restores the folder of a manifest into `out`. */
 export async function downloadFolder(
   client: OrbweaverClient,
-  request: { readonly hash: string; readonly out: string },
+  request: { readonly hash: string; readonly out: string; readonly seeds: readonly string[] },
   { args, context, reporter }: { args: ParsedArgs; context: CliContext; reporter: Reporter },
 ): Promise<number> {
-  const { hash, out } = request;
+  const { hash, out, seeds } = request;
   const json = args.flag('json');
   const result = await client.downloadFolder(hash, {
     to: resolve(context.cwd, out),
+    seeds,
+    resume: !args.flag('no-resume'),
     existing: args.flag('no-clobber') ? 'keep' : 'replace',
     names: args.text('names') as FolderDownloadOptions['names'],
     signal: context.signal,
@@ -52,10 +54,12 @@ function jsonOf(result: FolderDownloadResult, path: string): object {
 function summaryOf(result: FolderDownloadResult, out: string): string {
   const { fileCount, folderCount, keptCount, sizeBytes, fetchedBytes, requestCount, wallMs } =
     result;
+  const seeded =
+    result.seededBytes === 0 ? '' : `, ${bytesText(result.seededBytes)} came from local files`;
   const kept = keptCount === 0 ? '' : `, ${keptCount} left as they were`;
   return (
     `${printable(out)}: ${pluralText(fileCount, 'file')} in ${pluralText(folderCount, 'folder')}${kept}, ` +
     `${bytesText(sizeBytes)}, fetched ${bytesText(fetchedBytes)} in ${pluralText(requestCount, 'request')}, ` +
-    `${rateText(sizeBytes, wallMs)}\n`
+    `${rateText(sizeBytes, wallMs)}${seeded}\n`
   );
 }

@@ -56,7 +56,7 @@ right is not fetched again.`,
     {
       name: 'seed',
       value: 'PATH',
-      help: 'take chunks from this local file, such as an older version, and fetch the rest; repeatable. The old OUT is one by itself',
+      help: 'take chunks from this local file, such as an older version (of a folder: a folder), and fetch the rest; repeatable. The old OUT is one by itself',
       isRepeatable: true,
     },
     {
@@ -100,6 +100,9 @@ async function download(args: ParsedArgs, context: CliContext): Promise<number> 
   const seeds = args.texts('seed').map((path) => resolve(context.cwd, path));
   if (seeds.length > 0 && (zip !== undefined || (offset ?? length) !== undefined)) {
     throw usage('--seed is for a whole file, without --zip, --offset or --length');
+  }
+  if (args.text('verify-range') !== undefined && (offset ?? length) === undefined) {
+    throw usage('--verify-range is for a range: --offset, --length');
   }
   const place: Place =
     zip === undefined && !isMany
@@ -162,7 +165,7 @@ async function download(args: ParsedArgs, context: CliContext): Promise<number> 
       if (place.kind !== 'file' && !isRange) {
         if (await client.isFolder(first.hash, { signal: context.signal })) {
           const { downloadFolder } = await import('./download-folder.js');
-          const request = { hash: first.hash, out: place.path };
+          const request = { hash: first.hash, out: place.path, seeds };
           return await downloadFolder(client, request, { args, context, reporter });
         }
       }

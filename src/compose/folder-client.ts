@@ -80,6 +80,8 @@ const UPLOAD_RULES: OptionRules<FolderUploadOptions> = {
 const DOWNLOAD_RULES: OptionRules<FolderDownloadOptions> = {
   to: is.required(is.text),
   existing: is.oneOf(['replace', 'keep']),
+  seeds: is.texts,
+  resume: is.flag,
   names: NAMES,
   signal: is.signal,
   onProgress: is.callback,

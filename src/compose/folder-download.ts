@@ -1,4 +1,5 @@
-import { statfs } from 'node:fs/promises';
+import { stat, statfs } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { isOrbweaverError, OrbweaverError } from '../errors.js';
 import type {
   DirectoryEntry,
@@ -7,7 +8,7 @@ import type {
   ManifestTotals,
   NameRules,
 } from '../folder/index.js';
-import { openRestoreTree, type RestoreTree, type Spool } from '../io/index.js';
+import { inputError, openRestoreTree, type RestoreTree, type Spool } from '../io/index.js';
 import type { DownloadParts } from './download.js';
 import type { DownloadMemory } from './download-memory.js';
 import { EntryFailures } from './entry-failures.js';
@@ -43,8 +44,9 @@ export async function runFolderDownload(
   manifestHash: string,
   options: FolderDownloadOptions,
 ): Promise<FolderDownloadResult> {
-  const { names = 'portable', to, signal } = options;
+  const { names = 'portable', to, signal, seeds = [] } = options;
   const startedAt = performance.now();
+  for (const path of seeds) await checkSeed(path);
   const manifest = await fetchManifest(parts, manifestHash, signal);
   try {
     const totals = await checkSpool(manifest.spool, names);
@@ -70,17 +72,28 @@ export async function runFolderDownload(
   }
 }
 
+/** Which file of a folder a single file is like nobody says. @throws OrbweaverError `USAGE`, `INPUT_NOT_FOUND` */
+async function checkSeed(path: string): Promise<void> {
+  const stats = await stat(path).catch((error: unknown) => {
+    throw inputError(error, path);
+  });
+  if (stats.isDirectory()) return;
+  const message = `"seeds" of a folder expected folders with other versions of it, got the file "${path}"`;
+  throw new OrbweaverError('USAGE', message, { path });
+}
+
 /** What the list of unfinished transfers shows of it; null: it is not listed. */
 async function memoryOf(
   { state }: DownloadParts,
   manifestHash: string,
-  { to, existing, names }: FolderDownloadOptions,
+  { to, existing, names, seeds = [], resume = true }: FolderDownloadOptions,
 ): Promise<DownloadMemory | null> {
-  if (!state) return null;
+  if (!state || !resume) return null;
   const { rememberDownload } = await import('./download-memory.js');
   const options = [
     ...(existing === 'keep' ? ['--no-clobber'] : []),
     ...(names === undefined ? [] : [`--names=${names}`]),
+    ...seeds.flatMap((path) => ['--seed', resolve(path)]),
   ];
   return rememberDownload({ ...state, fileHash: manifestHash, path: to, options });
 }
@@ -120,6 +133,7 @@ class Restore {
     keptCount: 0,
     unchangedCount: 0,
     resumedBytes: 0,
+    seededBytes: 0,
     fetchedBytes: 0,
     requestCount: 0,
   };
@@ -154,6 +168,8 @@ class Restore {
     this.#fetcher = new FolderFetcher({
       parts,
       tree,
+      seeds: (options.seeds ?? []).map((path) => resolve(path)),
+      resume: options.resume !== false,
       signal: this.#abort.signal,
       counters: this.counters,
       attempt: (entry, run) => this.#attempt(entry, run),
@@ -237,6 +253,7 @@ class Restore {
 
   /** Whether a file is there with the right content; then it is done. */
   async #isThere(entry: FileEntry): Promise<boolean> {
+    if (this.#options.resume === false) return false;
     const file = await this.#tree.openPresent(entry).catch(() => null);
     if (file === null) return false;
     try {

@@ -1,12 +1,14 @@
 import { type BatchFile, downloadBatch, downloadFile } from '../client/downloads.js';
+import type { RandomAccess } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
 import { Budget } from '../flow/index.js';
 import type { FileEntry, FolderEntry } from '../folder/index.js';
 import { MerkleHash } from '../hash/index.js';
-import type { RestoreTree } from '../io/index.js';
+import { openRandomAccess, type RestoreTree } from '../io/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { DownloadParts } from './download.js';
 import { isOfOneFile } from './entry-failures.js';
+import { closeAll, isOldCopy, LEAST_OLD_COPY_BYTES } from './seeds.js';
 
 /** Files that are written, or looked at, at once. */
 const WRITES = 16;
@@ -18,9 +20,16 @@ const JOBS = 4;
 export interface FetchWorld {
   readonly parts: DownloadParts;
   readonly tree: RestoreTree;
+  /** Folders with other versions of the files. */
+  readonly seeds: readonly string[];
+  /** False: neither what an earlier run left of a file nor its old copy is looked at. */
+  readonly resume: boolean;
   /** Ends when nothing more is to be written. */
   readonly signal: AbortSignal;
-  readonly counters: { fetchedBytes: number; requestCount: number; resumedBytes: number };
+  readonly counters: Record<
+    'fetchedBytes' | 'requestCount' | 'resumedBytes' | 'seededBytes',
+    number
+  >;
   /** Runs what concerns one entry. False: it failed. @throws what concerns all of them */
   readonly attempt: (entry: FolderEntry, run: () => Promise<void>) => Promise<boolean>;
   /** A file is there. */
@@ -114,35 +123,64 @@ export class FolderFetcher {
   }
 
   async single(entry: FileEntry): Promise<void> {
-    const { cas, pool } = this.#world.parts;
     const made = await this.#world.attempt(entry, async () => {
-      const sink = this.#world.tree.fileSink(entry);
-      const { fetchedBytes, requestCount, resumedBytes } = await downloadFile({
-        cas,
-        pool,
-        budget: this.#budget,
-        concurrency: this.#concurrency,
-        clock: SYSTEM_CLOCK,
-        hasher: pool.kernels.hasher,
-        fileHash: MerkleHash.parse(entry.fileHash),
-        sink: {
-          ...sink,
-          async prepare(sizeBytes) {
-            if (sizeBytes > entry.sizeBytes) throw otherSize(entry, sizeBytes);
-            await sink.prepare?.(sizeBytes);
-          },
-          async commit(sizeBytes) {
-            if (sizeBytes !== entry.sizeBytes) throw otherSize(entry, sizeBytes);
-            await sink.commit(sizeBytes);
-          },
-        },
-        signal: this.#world.signal,
-      });
-      this.#world.counters.fetchedBytes += fetchedBytes;
-      this.#world.counters.requestCount += requestCount;
-      this.#world.counters.resumedBytes += resumedBytes;
+      const seeds = await this.#seedsOf(entry);
+      try {
+        await this.#fetch(entry, seeds);
+      } finally {
+        await closeAll(seeds);
+      }
     });
     if (made) this.#world.done(entry);
+  }
+
+  async #fetch(entry: FileEntry, seeds: readonly RandomAccess[]): Promise<void> {
+    const { parts, tree, counters, resume, signal } = this.#world;
+    const { cas, pool } = parts;
+    const sink = tree.fileSink(entry, { anew: !resume });
+    const result = await downloadFile({
+      cas,
+      pool,
+      budget: this.#budget,
+      concurrency: this.#concurrency,
+      clock: SYSTEM_CLOCK,
+      hasher: pool.kernels.hasher,
+      fileHash: MerkleHash.parse(entry.fileHash),
+      sink: {
+        ...sink,
+        async prepare(sizeBytes) {
+          if (sizeBytes > entry.sizeBytes) throw otherSize(entry, sizeBytes);
+          await sink.prepare?.(sizeBytes);
+        },
+        async commit(sizeBytes) {
+          if (sizeBytes !== entry.sizeBytes) throw otherSize(entry, sizeBytes);
+          await sink.commit(sizeBytes);
+        },
+      },
+      seeds,
+      signal,
+    });
+    counters.fetchedBytes += result.fetchedBytes;
+    counters.requestCount += result.requestCount;
+    counters.resumedBytes += result.resumedBytes;
+    counters.seededBytes += result.seededBytes;
+  }
+
+  /** Other versions of a large file: the one that it is going to replace, and those in the folders of seeds. */
+  async #seedsOf(entry: FileEntry): Promise<readonly RandomAccess[]> {
+    const { tree, seeds, resume } = this.#world;
+    if (entry.sizeBytes < LEAST_OLD_COPY_BYTES) return [];
+    // What cannot be opened is no reason to fail: the file is fetched.
+    const old = resume ? await tree.openOld(entry).catch(() => null) : null;
+    const opened = old === null ? [] : [old];
+    for (const folder of seeds) {
+      const path = `${folder}/${entry.path}`;
+      const other = (await isOldCopy(path)) ? await openRandomAccess(path).catch(() => null) : null;
+      if (other !== null) opened.push(other);
+    }
+    const isWorth = ({ sizeBytes }: RandomAccess): boolean => sizeBytes >= LEAST_OLD_COPY_BYTES;
+    await closeAll(opened.filter((access) => !isWorth(access)));
+    return opened.filter(isWorth);
   }
 }
 

@@ -80,6 +80,17 @@ export interface FolderDownloadOptions {
   readonly to: string;
   /** Files and links that are there: replaced, or left as they are. @default 'replace' */
   readonly existing?: 'replace' | 'keep' | undefined;
+  /**
+   * Folders with other versions of this one: a file of 4 MiB and more takes the chunks that it has in common
+   * with the file of the same path there, and only the rest is fetched. The old file at its own place is
+   * used so without being named. @default none
+   */
+  readonly seeds?: readonly string[] | undefined;
+  /**
+   * Leave files that are there with the right content, go on with unfinished ones of an earlier run, and use
+   * old ones as seeds. False fetches everything. @default true
+   */
+  readonly resume?: boolean | undefined;
   /** Names that every system takes, or those that this one takes; see docs/folders.md. @default 'portable' */
   readonly names?: NameRules | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -110,6 +121,8 @@ export interface FolderDownloadResult {
   readonly unchangedCount: number;
   /** Bytes of them, and of unfinished files of an earlier run, that were read back instead. */
   readonly resumedBytes: number;
+  /** Bytes of the files that were copied from old ones and other seeds. */
+  readonly seededBytes: number;
   readonly failed: readonly FailedEntry[];
   /** Bytes of xorbs that came over the wire, for the manifest, too. */
   readonly fetchedBytes: number;

@@ -6,7 +6,7 @@ import { openRandomAccess } from '../io/index.js';
 import type { ClientDownloadOptions } from './client-types.js';
 
 /** An old copy below this size is fetched faster than it is looked at. */
-const LEAST_OLD_COPY_BYTES: number = 4 * 1024 * 1024;
+export const LEAST_OLD_COPY_BYTES: number = 4 * 1024 * 1024;
 
 /**
  * Opens what a download may take chunks from: the seeds, and the file that it is going to replace.
@@ -44,7 +44,8 @@ export async function closeAll(opened: readonly RandomAccess[]): Promise<void> {
   for (const access of opened) await access.close().catch(() => undefined);
 }
 
-async function isOldCopy(path: string): Promise<boolean> {
+/** Whether it is a file that is worth looking at. */
+export async function isOldCopy(path: string): Promise<boolean> {
   const stats = await stat(path).catch(() => null);
   return stats?.isFile() === true && stats.size >= LEAST_OLD_COPY_BYTES;
 }

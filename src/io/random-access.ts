@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import type { RandomAccess } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
 import { inputError } from './errno.js';
@@ -16,6 +16,11 @@ export async function openRandomAccess(path: string, name: string = path): Promi
   const file = await open(path, 'r').catch((error: unknown) => {
     throw inputError(error, name);
   });
+  return randomAccessOf(file, name);
+}
+
+/** The same for a file that is open already; it is closed by the result, or when it is none. */
+export async function randomAccessOf(file: FileHandle, name: string): Promise<RandomAccess> {
   try {
     const stats = await file.stat();
     if (!stats.isFile()) {

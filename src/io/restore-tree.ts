@@ -10,7 +10,7 @@ import {
   unlink,
 } from 'node:fs/promises';
 import { basename } from 'node:path';
-import type { Sink } from '../client/ports.js';
+import type { RandomAccess, Sink } from '../client/ports.js';
 import type { DirectoryEntry, FileEntry, SymlinkEntry } from '../folder/index.js';
 import {
   type AnchoredFolders,
@@ -25,6 +25,7 @@ import { makeFolder } from './folder.js';
 import { fsPath } from './fs-path.js';
 import type { FoundPlace, OutputPlace } from './output-place.js';
 import { type LeftPart, partPath, sweepParts } from './part-name.js';
+import { randomAccessOf } from './random-access.js';
 
 /** What unfinished files are called, whatever their final names are. */
 const PART_STEM = 'restored';
@@ -45,10 +46,15 @@ export interface RestoreTree {
   /** Rights and time of a folder, when nothing more is written to it. */
   finishFolder(entry: DirectoryEntry): Promise<void>;
   writeFile(entry: FileEntry, bytes: Uint8Array): Promise<void>;
-  /** The same for a file that comes in pieces; what is written of it stays for a later run when it fails. */
-  fileSink(entry: FileEntry): Sink;
+  /**
+   * The same for a file that comes in pieces; what is written of it stays for a later run when it fails.
+   * `anew`: without what an earlier run left.
+   */
+  fileSink(entry: FileEntry, options?: { readonly anew?: boolean }): Sink;
   /** What is there already and may be this file; null: nothing is. Its content is up to the caller. */
   openPresent(entry: FileEntry): Promise<PresentFile | null>;
+  /** The file of this name, whatever it holds, to take chunks from; null: there is none, or it is a link. */
+  openOld(entry: FileEntry): Promise<RandomAccess | null>;
   makeSymlink(entry: SymlinkEntry): Promise<void>;
   /** Whether something of this name is there. */
   exists(path: string): Promise<boolean>;
@@ -119,12 +125,20 @@ export async function openRestoreTree(top: string): Promise<RestoreTree> {
         }
         await renameOver(part, place.pathOf(name));
       }),
-    fileSink(entry) {
+    fileSink(entry, { anew = false } = {}) {
       const [folder] = splitPath(entry.path);
       const around = { shown: shown(entry.path), left: left.get(folder) ?? [] };
-      return placeSink(anchoredPlace(folders, entry, around), { keepAs: entry.fileHash });
+      return placeSink(anchoredPlace(folders, entry, around), {
+        keepAs: entry.fileHash,
+        anew,
+      });
     },
     openPresent: (entry) => within(entry.path, (place) => openSame(place, entry)),
+    openOld: (entry) =>
+      within(entry.path, async (place, name) => {
+        const file = await openThere(place, name);
+        return file === null ? null : randomAccessOf(file, shown(entry.path)).catch(() => null);
+      }),
     makeSymlink: ({ path, target, mtimeMs }) =>
       within(path, async (place, name) => {
         const part = partIn(place);
@@ -250,15 +264,20 @@ function anchoredPlace(
   };
 }
 
+/** What is there under a name, for reading; null: nothing that can be read, or a link. */
+async function openThere(place: AnchoredPlace, name: string): Promise<FileHandle | null> {
+  // Without O_NONBLOCK a pipe would wait for a writer.
+  const flags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
+  return open(place.pathOf(name), flags).catch(() => null);
+}
+
 /**
  * A file that is there already and may be what the entry says. Null: there is none, it has another size, or
  * it is nobody's to keep (a link, a file with two names or of another user).
  */
 async function openSame(place: AnchoredPlace, entry: FileEntry): Promise<PresentFile | null> {
   const [, name] = splitPath(entry.path);
-  // Without O_NONBLOCK a pipe would wait for a writer.
-  const flags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
-  const file = await open(place.pathOf(name), flags).catch(() => null);
+  const file = await openThere(place, name);
   if (file === null) return null;
   const stats = await file.stat().catch(() => null);
   const isSame =

@@ -176,11 +176,14 @@ describe('folders on the command line', () => {
 
   it('refuses what is no folder, and what folders do not have', async () => {
     const hash = (await ok(`upload ${cwd}/src/a.txt -q`)).stdout.toString().slice(0, 64);
+    const top = (await ok('upload src -q')).stdout.toString().slice(0, 64);
     for (const [args, status, text] of [
       [`ls ${hash}`, 6, /manifest of a folder.*\(FORMAT_INVALID\)\n {2}Give the hash that/s],
       [`diff ${hash} ${hash}`, 6, /manifest of a folder/],
       [`download ${hash} -o src`, 2, /"src" is a folder: name the file/],
       [`download ${hash} -o copy --no-clobber`, 2, /--no-clobber is for folders/],
+      [`download ${hash} -o copy --verify-range off`, 2, /--verify-range is for a range/],
+      [`download ${top} -o copy --seed src/a.txt`, 2, /expected folders with other versions/],
       ['ls', 2, /ls expected one HASH/],
       [`diff ${hash}`, 2, /diff expected two hashes/],
       ['upload src --expand', 2, /--expand takes ZIP archives/],
@@ -205,5 +208,9 @@ describe('folders on the command line', () => {
     const down = lines(await ok(`download ${hash} -o out --json=stream`));
     expect(down[0]).toMatchObject({ type: 'start', command: 'download' });
     expect(down.at(-1)).toMatchObject({ type: 'result', fileCount: 3 });
+    const again = (await ok(`download ${hash} -o out --json --seed src`)).json();
+    expect(again['unchangedCount']).toBe(3);
+    const anew = (await ok(`download ${hash} -o out --json --no-resume`)).json();
+    expect(anew).toMatchObject({ unchangedCount: 0, resumedBytes: 0, seededBytes: 0 });
   });
 });

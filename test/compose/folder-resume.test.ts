@@ -1,5 +1,6 @@
 import {
   chmod,
+  cp,
   link,
   mkdir,
   mkdtemp,
@@ -164,6 +165,46 @@ describe('a restore', () => {
     expect(await leftIn(join(to, 'sub'))).toEqual([]);
     expect(await leftIn(to)).toEqual([]);
     expect(await listTransfers(state)).toEqual([]);
+  });
+
+  it('takes what a changed file has of the old one, in its place or in a folder of seeds', async () => {
+    const changed = join(top, 'changed');
+    await cp(source, changed, { recursive: true });
+    const bytes = await readFile(join(source, 'sub/large'));
+    const inserted = generate({ kind: 'splitmix64', seed: 5, bytes: 100_001 });
+    await writeFile(
+      join(changed, 'sub/large'),
+      Buffer.concat([bytes.subarray(0, 3_000_000), inserted, bytes.subarray(3_000_000)]),
+    );
+    const next = await ours.uploadFolder(changed);
+    const get = async (options: Omit<client.FolderDownloadOptions, 'to'>) => {
+      const result = await ours.downloadFolder(next.manifestHash, { to, ...options });
+      expect(result.failed).toEqual([]);
+      const [is, was] = await Promise.all(
+        [to, changed].map((each) => readFile(join(each, 'sub/large'))),
+      );
+      expect(is?.equals(was as Buffer)).toBe(true);
+      return result;
+    };
+
+    await ours.downloadFolder(manifestHash, { to });
+    const inPlace = await get({});
+    expect(inPlace.fetchedBytes).toBeLessThan(600_000);
+    expect(inPlace.seededBytes).toBeGreaterThan(LARGE_BYTES - 500_000);
+    expect(inPlace.unchangedCount).toBe(4);
+
+    const anew = await get({ resume: false });
+    expect(anew).toMatchObject({ seededBytes: 0, resumedBytes: 0, unchangedCount: 0 });
+    expect(anew.fetchedBytes).toBeGreaterThan(LARGE_BYTES);
+
+    to = join(top, `to-${count++}`);
+    const elsewhere = await get({ seeds: [join(top, 'not-in-there'), source] }).catch((e) => e);
+    expect(elsewhere).toMatchObject({ code: 'INPUT_NOT_FOUND' });
+    const seeded = await get({ seeds: [source] });
+    expect(seeded.seededBytes).toBe(inPlace.seededBytes);
+
+    const file = get({ seeds: [join(source, 'sub/large')] });
+    await expect(file).rejects.toMatchObject({ code: 'USAGE' });
   });
 
   it('removes what killed runs left in folders that were there', async () => {
