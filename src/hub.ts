@@ -25,6 +25,7 @@ export type {
   FailedDownload,
   Hub,
   HubCommitOptions,
+  HubCreatedRepo,
   HubCreateOptions,
   HubDownloadedFile,
   HubFile,
@@ -50,4 +51,5 @@ export {
   type RepoDesignation,
   type RepoId,
   type RepoType,
+  type RepoVisibility,
 } from './hub/index.js';

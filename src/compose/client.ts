@@ -26,7 +26,7 @@ import { withoutUndefined } from './without-undefined.js';
 const ENDPOINT_EXPECTED =
   'the URL of a store such as https://cas.example.com, or null for dry runs without one';
 
-const CLIENT_RULES: OptionRules<ClientOptions> = {
+export const CLIENT_RULES: OptionRules<ClientOptions> = {
   ...COMPUTE_RULES,
   endpoint: is.required({ ...is.either(is.text, is.none), expected: ENDPOINT_EXPECTED }),
   token: is.either(is.text, is.object, is.callback),

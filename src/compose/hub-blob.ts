@@ -57,7 +57,8 @@ async function read(
   end: number,
   signal: AbortSignal | undefined,
 ): Promise<Uint8Array> {
-  if (info.xetHash === null) return (await whole(parts, info, signal)).subarray(start, end);
+  if (info.xetHash === null || parts.transport === 'http')
+    return (await whole(parts, info, signal)).subarray(start, end);
   const client = await parts.clientOf(at, 'read');
   const file = await client.open(info.xetHash, { signal });
   try {
@@ -93,7 +94,8 @@ async function* streamed(
   const parts = createHubParts(of.options);
   try {
     const { xetHash } = of.info;
-    if (xetHash === null || start === end) yield await read(parts, of, start, end, signal);
+    if (xetHash === null || parts.transport === 'http' || start === end)
+      yield await read(parts, of, start, end, signal);
     else {
       const client = await parts.clientOf(of.at, 'read');
       yield* client.stream(xetHash, { offset: start, length: end - start, signal });

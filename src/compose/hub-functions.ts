@@ -1,9 +1,11 @@
 import { OrbweaverError } from '../errors.js';
-import type { HubEntry, RepoDesignation } from '../hub/index.js';
+import type { HubEntry, RepoDesignation, RepoVisibility } from '../hub/index.js';
 import { fileInfo, repoOf } from '../hub/index.js';
+import { checkOptions } from '../options/index.js';
 import type { TokenSource } from '../transport/index.js';
 import { createHub } from './hub.js';
 import { createHubParts } from './hub-parts.js';
+import { FUNCTION_RULES } from './hub-rules.js';
 import type {
   Hub,
   HubFile,
@@ -11,6 +13,7 @@ import type {
   HubFolderDownloadResult,
   HubFolderUploadOptions,
   HubOptions,
+  HubProgress,
   HubUploadResult,
 } from './hub-types.js';
 import type { UploadInput } from './input.js';
@@ -29,8 +32,10 @@ export interface HubCredentials {
   readonly credentials?: { readonly accessToken: string } | undefined;
   /** @default 'https://huggingface.co' */
   readonly hubUrl?: string | undefined;
+  /** Sends the requests, those to the store too. @default connections of this process */
+  readonly fetch?: typeof globalThis.fetch | undefined;
   /** More settings, those of `createHub`. */
-  readonly hub?: Omit<HubOptions, 'accessToken' | 'hubUrl'> | undefined;
+  readonly hub?: Omit<HubOptions, 'accessToken' | 'hubUrl' | 'fetch'> | undefined;
 }
 
 interface Common extends HubCredentials {
@@ -45,6 +50,20 @@ interface Change extends Common {
   readonly branch?: string | undefined;
   readonly isPullRequest?: boolean | undefined;
   readonly parentCommit?: string | undefined;
+}
+
+/** How data is sent. What changes nothing here is taken all the same, so that calls need not be changed. */
+interface Sending {
+  /** @default true */
+  readonly useXet?: boolean | undefined;
+  /** Told from time to time where the upload is. */
+  readonly onProgress?: ((progress: HubProgress) => void) | undefined;
+  /** Without effect: worker threads hash anyway (`hub: { workers }`). */
+  readonly useWebWorkers?: unknown;
+  /** Without effect: a folder is given to {@link uploadFolder}, which takes all of it. */
+  readonly maxFolderDepth?: unknown;
+  /** Without effect: an edit asks the store. */
+  readonly rangeEditCache?: unknown;
 }
 
 /** What a commit came to. */
@@ -62,17 +81,19 @@ export type FileInput =
 
 /** Uploads files and commits them. */
 export async function uploadFiles(
-  params: Change & { readonly files: readonly FileInput[] },
+  params: Change & Sending & { readonly files: readonly FileInput[] },
 ): Promise<CommitOutput | undefined> {
+  checkOptions('uploadFiles', params, FUNCTION_RULES.uploadFiles);
   const files = params.files.map(hubFileOf);
   const result = await withHub(params, (hub) => hub.uploadFiles(files, changeOf(params)));
   return outputOf(result);
 }
 
 /** Uploads one file and commits it. */
-export function uploadFile(
-  params: Change & { readonly file: FileInput },
+export async function uploadFile(
+  params: Change & Sending & { readonly file: FileInput },
 ): Promise<CommitOutput | undefined> {
+  checkOptions('uploadFile', params, FUNCTION_RULES.uploadFile);
   const { file, ...rest } = params;
   return uploadFiles({ ...rest, files: [file] });
 }
@@ -80,8 +101,10 @@ export function uploadFile(
 /** Uploads what a folder holds. */
 export async function uploadFolder(
   params: Change &
+    Pick<Sending, 'useXet' | 'onProgress'> &
     Pick<HubFolderUploadOptions, 'folder' | 'path' | 'include' | 'exclude' | 'deleteRemoved'>,
 ): Promise<CommitOutput | undefined> {
+  checkOptions('uploadFolder', params, FUNCTION_RULES.uploadFolder);
   const { folder, path, include, exclude, deleteRemoved } = params;
   const options = { ...changeOf(params), folder, path, include, exclude, deleteRemoved };
   return outputOf(await withHub(params, (hub) => hub.uploadFolder(options)));
@@ -96,26 +119,51 @@ export type CommitFileOperation =
     }
   | { readonly operation: 'delete'; readonly path: string };
 
-/** Makes one change of several operations. */
+/**
+ * Makes one change of several operations, which count in their order: what is added and deleted after that
+ * is gone, what is deleted and added after that is there.
+ */
 export async function commit(
-  params: Omit<Change, 'commitTitle' | 'commitDescription'> & {
-    readonly title: string;
-    readonly description?: string | undefined;
-    readonly operations: readonly CommitFileOperation[];
-  },
+  params: Omit<Change, 'commitTitle' | 'commitDescription'> &
+    Sending & {
+      readonly title: string;
+      readonly description?: string | undefined;
+      readonly operations: readonly CommitFileOperation[];
+    },
 ): Promise<CommitOutput | undefined> {
+  checkOptions('commit', params, FUNCTION_RULES.commit);
   const { title: commitTitle, description: commitDescription, operations, ...rest } = params;
-  const files = operations.flatMap((one) =>
-    one.operation === 'addOrUpdate' ? [{ path: one.path, content: one.content }] : [],
-  );
-  const deletePaths = operations.flatMap((one) => (one.operation === 'delete' ? [one.path] : []));
+  const files: HubFile[] = [];
+  const deletePaths: string[] = [];
+  // From the last one on, so that what is deleted later is known.
+  for (const one of operations.toReversed()) {
+    if (one.operation === 'delete') deletePaths.push(one.path);
+    else if (one.operation !== 'addOrUpdate') throw unknownOperation(one);
+    else if (!deletePaths.some((path) => covers(path, one.path))) {
+      files.push({ path: one.path, content: one.content });
+    }
+  }
   const change = changeOf({ ...rest, commitTitle, commitDescription });
-  const result = await withHub(rest, (hub) => hub.uploadFiles(files, { ...change, deletePaths }));
+  const result = await withHub(rest, (hub) =>
+    hub.uploadFiles(files.reverse(), { ...change, deletePaths: deletePaths.reverse() }),
+  );
   return outputOf(result);
 }
 
+/** Whether deleting a path takes another one along. */
+function covers(deleted: string, path: string): boolean {
+  return deleted.endsWith('/') ? path.startsWith(deleted) : path === deleted;
+}
+
+function unknownOperation({ operation }: { readonly operation: unknown }): TypeError {
+  return new TypeError(`"operation" expected addOrUpdate or delete, got "${String(operation)}"`);
+}
+
 /** Deletes one file. */
-export function deleteFile(params: Change & { readonly path: string }): Promise<CommitOutput> {
+export async function deleteFile(
+  params: Change & { readonly path: string },
+): Promise<CommitOutput> {
+  checkOptions('deleteFile', params, FUNCTION_RULES.deleteFile);
   const { path, ...rest } = params;
   return deleteFiles({ ...rest, paths: [path] });
 }
@@ -124,7 +172,8 @@ export function deleteFile(params: Change & { readonly path: string }): Promise<
 export async function deleteFiles(
   params: Change & { readonly paths: readonly string[] },
 ): Promise<CommitOutput> {
-  const made = await withHub(params, (hub) => hub.deleteFiles(params.paths, changeOf(params)));
+  checkOptions('deleteFiles', params, FUNCTION_RULES.deleteFiles);
+  const made = await withHub(params, (hub) => hub.deleteFiles(params.paths, commitOf(params)));
   return commitOutput(made);
 }
 
@@ -137,6 +186,7 @@ export async function* listFiles(
     readonly expand?: boolean | undefined;
   },
 ): AsyncGenerator<HubEntry, void> {
+  checkOptions('listFiles', params, FUNCTION_RULES.listFiles);
   const { repo, revision, path, recursive, expand, abortSignal: signal } = params;
   const hub = createHub(hubOptionsOf(params));
   try {
@@ -157,8 +207,18 @@ export interface HubBlob extends Omit<RemoteSlice, 'slice'> {
  * is no such file.
  */
 export async function downloadFile(
-  params: Common & { readonly path: string; readonly revision?: string | undefined },
+  params: Common & {
+    readonly path: string;
+    readonly revision?: string | undefined;
+    /** False reads it as plain HTTP. @default true */
+    readonly xet?: boolean | object | undefined;
+    /** Without effect: how many requests run at a time is found out (`hub: { concurrency }`). */
+    readonly parallelDownloads?: unknown;
+    readonly raw?: false | undefined;
+    readonly downloadInfo?: undefined;
+  },
 ): Promise<HubBlob | null> {
+  checkOptions('downloadFile', params, FUNCTION_RULES.downloadFile);
   const { path, revision = 'main', abortSignal: signal } = params;
   const repo = repoOf(params.repo);
   const parts = createHubParts(hubOptionsOf(params));
@@ -171,13 +231,14 @@ export async function downloadFile(
 }
 
 /** Downloads what lies below a path of a repository into a folder. */
-export function downloadFolder(
+export async function downloadFolder(
   params: Common &
     Pick<
       HubFolderDownloadOptions,
       'revision' | 'path' | 'to' | 'cache' | 'include' | 'exclude' | 'onProgress'
     >,
 ): Promise<HubFolderDownloadResult> {
+  checkOptions('downloadFolder', params, FUNCTION_RULES.downloadFolder);
   const { repo, revision, path, to, cache, include, exclude, onProgress, abortSignal } = params;
   const options = { repo, revision, path, to, cache, include, exclude, onProgress };
   return withHub(params, (hub) => hub.downloadFolder({ ...options, signal: abortSignal }));
@@ -186,21 +247,30 @@ export function downloadFolder(
 /** Makes a repository. */
 export async function createRepo(
   params: Common & {
+    /** @default the namespace's own rule */
+    readonly visibility?: RepoVisibility | undefined;
+    /** The same in the older form. */
     readonly private?: boolean | undefined;
     readonly sdk?: string | undefined;
+    readonly license?: string | undefined;
+    readonly resourceGroupId?: string | undefined;
     readonly files?: readonly { readonly path: string; readonly content: UploadInput }[];
   },
-): Promise<{ readonly repoUrl: string }> {
-  const { repo, private: isPrivate, sdk, files = [], abortSignal: signal } = params;
+): Promise<{ readonly repoUrl: string; readonly id: string }> {
+  checkOptions('createRepo', params, FUNCTION_RULES.createRepo);
+  const { repo, visibility, private: isPrivate, files = [], abortSignal: signal } = params;
+  const { sdk, license, resourceGroupId } = params;
   return withHub(params, async (hub) => {
-    const { url } = await hub.createRepo({ repo, isPrivate, sdk, signal });
+    const rest = { sdk, license, resourceGroupId };
+    const { url, id } = await hub.createRepo({ repo, visibility, isPrivate, ...rest, signal });
     if (files.length > 0) await hub.uploadFiles(files, { repo, signal });
-    return { repoUrl: url };
+    return { repoUrl: url, id };
   });
 }
 
 /** Removes a repository with all it has. */
-export function deleteRepo(params: Common): Promise<void> {
+export async function deleteRepo(params: Common): Promise<void> {
+  checkOptions('deleteRepo', params, FUNCTION_RULES.deleteRepo);
   return withHub(params, (hub) =>
     hub.deleteRepo({ repo: params.repo, signal: params.abortSignal }),
   );
@@ -215,12 +285,25 @@ async function withHub<T>(params: HubCredentials, work: (hub: Hub) => Promise<T>
   }
 }
 
-function hubOptionsOf({ accessToken, credentials, hubUrl, hub }: HubCredentials): HubOptions {
+function hubOptionsOf(
+  params: HubCredentials & { readonly useXet?: unknown; readonly xet?: unknown },
+): HubOptions {
+  const { accessToken, credentials, hubUrl, fetch, hub, useXet, xet } = params;
   const token = accessToken ?? credentials?.accessToken;
-  return { ...hub, ...(hubUrl && { hubUrl }), ...(token && { accessToken: token }) };
+  return {
+    ...hub,
+    ...(hubUrl && { hubUrl }),
+    ...(token && { accessToken: token }),
+    ...(fetch && { fetch }),
+    ...(useXet === false || xet === false ? { transport: 'http' } : {}),
+  };
 }
 
-function changeOf({
+function changeOf({ onProgress, ...change }: Change & Pick<Sending, 'onProgress'>) {
+  return { ...commitOf(change), onProgress };
+}
+
+function commitOf({
   repo,
   branch: revision,
   commitTitle: title,

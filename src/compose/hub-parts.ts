@@ -40,9 +40,10 @@ export interface ClientUse {
 /** @throws TypeError for a wrong URL */
 export function createHubParts(options: HubOptions): HubParts {
   const { hubUrl = DEFAULT_HUB_URL, accessToken: token, transport = 'auto' } = options;
-  const { userAgent = 'orbweaver' } = options;
+  const { userAgent = 'orbweaver', proxy, noProxy, ca, fetch } = options;
   const url = checkHubUrl(hubUrl);
-  const wire = options.exchange === undefined ? createTargetWire() : null;
+  const network = { proxy, noProxy, ca, fetch };
+  const wire = options.exchange === undefined ? createTargetWire(network) : null;
   const exchange = options.exchange ?? (wire as { exchange: Exchange }).exchange;
   const common = { clock: SYSTEM_CLOCK, random: systemRandom };
   const http = createHubHttp({ url, exchange, token, userAgent, ...common });

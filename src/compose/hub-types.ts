@@ -1,6 +1,6 @@
 import type { ErrorFields } from '../errors.js';
 import type { Exchange } from '../http/index.js';
-import type { HubEntry, RepoDesignation, RepoId } from '../hub/index.js';
+import type { HubEntry, RepoDesignation, RepoId, RepoVisibility } from '../hub/index.js';
 import type { TokenSource } from '../transport/index.js';
 import type { ClientOptions, FailedUpload } from './client-types.js';
 import type { UploadInput } from './input.js';
@@ -9,7 +9,7 @@ import type { UploadInput } from './input.js';
 export interface HubOptions
   extends Omit<
     ClientOptions,
-    'endpoint' | 'token' | 'exchange' | 'fetch' | 'dispatcher' | 'headers' | 'sessionId'
+    'endpoint' | 'token' | 'exchange' | 'dispatcher' | 'headers' | 'sessionId'
   > {
   /** Base URL of the Hub. @default 'https://huggingface.co' */
   readonly hubUrl?: string | undefined;
@@ -58,7 +58,10 @@ export interface HubCommitOptions extends HubRepoOptions {
 
 /** What an upload is told. */
 export interface HubUploadOptions extends HubCommitOptions {
-  /** Files of the same commit that go. @default none */
+  /**
+   * What goes in the same change, folders by a path that ends in a slash. The files count after that: one
+   * that is named in both, or lies in such a folder, is there in the end. @default none
+   */
   readonly deletePaths?: readonly string[] | undefined;
   readonly onProgress?: ((progress: HubProgress) => void) | undefined;
 }
@@ -183,7 +186,7 @@ export interface Hub {
   listFiles(options: HubListOptions): AsyncGenerator<HubEntry, void>;
   /** Deletes files, and folders by a path that ends in a slash. */
   deleteFiles(paths: readonly string[], options: HubCommitOptions): Promise<HubMadeCommit>;
-  createRepo(options: HubCreateOptions): Promise<{ readonly url: string; readonly isNew: boolean }>;
+  createRepo(options: HubCreateOptions): Promise<HubCreatedRepo>;
   deleteRepo(options: Pick<HubRepoOptions, 'repo' | 'signal'>): Promise<void>;
   /** Ends connections and threads. */
   close(): Promise<void>;
@@ -195,12 +198,27 @@ export interface HubListOptions extends HubRepoOptions {
   readonly expand?: boolean | undefined;
 }
 
+/** A repository that was made, or was there. */
+export interface HubCreatedRepo {
+  readonly url: string;
+  /** `namespace/name`. */
+  readonly id: string;
+  readonly isNew: boolean;
+}
+
 export interface HubCreateOptions {
   readonly repo: RepoDesignation;
+  /** Who sees it. @default the namespace's own rule */
+  readonly visibility?: RepoVisibility | undefined;
+  /** The same in the older form: true is `private`, false `public`. */
   readonly isPrivate?: boolean | undefined;
   /** Of a space. @default 'static' */
   readonly sdk?: string | undefined;
-  /** @default false */
+  /** Licence that the Hub notes in its card. @default none */
+  readonly license?: string | undefined;
+  /** Group of the organisation that it belongs to. @default none */
+  readonly resourceGroupId?: string | undefined;
+  /** One that is there already is success. @default false */
   readonly existOk?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }

@@ -57,13 +57,9 @@ export async function hubUpload(
   const startedAt = performance.now();
   checkFiles(files);
   return parts.run(options.signal, async (signal) => {
+    const deletions = splitDeletions(files, options.deletePaths ?? []);
     const run = new HubUploadRun(parts, repoAt(options), files.length, options, signal);
-    const deletePaths = options.deletePaths ?? [];
-    if (files.length === 0 && deletePaths.length > 0) await run.commitRest([], deletePaths);
-    for (let start = 0; start < files.length; start += COMMIT_FILES) {
-      const isLast = start + COMMIT_FILES >= files.length;
-      await run.upload(files.slice(start, start + COMMIT_FILES), isLast ? deletePaths : []);
-    }
+    await run.upload(files, deletions);
     return run.result(performance.now() - startedAt);
   });
 }
@@ -134,6 +130,34 @@ async function removedPaths(
   });
 }
 
+/** What is deleted before the files come, and after them. */
+interface Deletions {
+  readonly first: readonly string[];
+  readonly last: readonly string[];
+}
+
+/**
+ * A file counts after a deletion, so what makes room for one goes first: its folder, a file where its folder
+ * is to be. A deletion of the file itself is none. All others wait until every file is there.
+ */
+function splitDeletions(files: readonly HubFile[], deletePaths: readonly string[]): Deletions {
+  if (deletePaths.length === 0) return { first: [], last: [] };
+  const paths = new Set(files.map(({ path }) => path));
+  const folders = new Set([...paths].flatMap(foldersOf));
+  const left = deletePaths.filter((path) => !paths.has(path));
+  const isFirst = (path: string): boolean => {
+    const bare = path.replace(/\/+$/, '');
+    return folders.has(bare) || paths.has(bare) || foldersOf(bare).some((each) => paths.has(each));
+  };
+  return { first: left.filter(isFirst), last: left.filter((path) => !isFirst(path)) };
+}
+
+/** The folders on the way to a path. */
+function foldersOf(path: string): string[] {
+  const parts = path.split('/');
+  return parts.slice(1).map((_, i) => parts.slice(0, i + 1).join('/'));
+}
+
 class HubUploadRun {
   readonly #parts: HubParts;
   readonly #at: RepoAt;
@@ -144,6 +168,7 @@ class HubUploadRun {
   readonly #commits: HubMadeCommit[] = [];
   readonly #deleted: string[] = [];
   readonly #fileCount: number;
+  #cleared: readonly string[] = [];
   #head: string | undefined;
   /** Branch of the pull request that this upload has opened: its further commits go there. */
   #proposal: string | null = null;
@@ -166,7 +191,19 @@ class HubUploadRun {
     this.#progress = { doneBytes: 0, totalBytes: 0, wireBytes: 0, doneFileCount: 0, fileCount };
   }
 
-  async upload(files: readonly HubFile[], deletePaths: readonly string[]): Promise<void> {
+  async upload(files: readonly HubFile[], { first, last }: Deletions): Promise<void> {
+    this.#cleared = first;
+    if (files.length === 0) await this.#commitRest([], { first, last });
+    for (let start = 0; start < files.length; start += COMMIT_FILES) {
+      const end = start + COMMIT_FILES;
+      await this.#uploadSome(files.slice(start, end), {
+        first: start === 0 ? first : [],
+        last: end >= files.length ? last : [],
+      });
+    }
+  }
+
+  async #uploadSome(files: readonly HubFile[], deletions: Deletions): Promise<void> {
     const looked = await this.#lookAt(files);
     const isBucket = this.#at.repo.type === 'bucket';
     const answers = isBucket ? new Map<string, PreuploadAnswer>() : await this.#ask(looked);
@@ -179,16 +216,16 @@ class HubUploadRun {
       (isInline ? inline : stored).push(one);
     }
     const operations = await this.#store(stored, answers);
-    await this.commitRest(operations, deletePaths, this.#inlined(inline, answers));
+    await this.#commitRest(operations, deletions, this.#inlined(inline, answers));
   }
 
   /** Commits operations, inline files as many at a time as a request should carry, and deletions. */
-  async commitRest(
+  async #commitRest(
     stored: readonly CommitOperation[],
-    deletePaths: readonly string[],
+    deletions: Deletions,
     inlined: AsyncIterable<Extract<CommitOperation, { operation: 'inline' }>> = none(),
   ): Promise<void> {
-    let open: CommitOperation[] = [...stored];
+    let open: CommitOperation[] = [...this.#deletionsOf(deletions.first), ...stored];
     let bytes = 0;
     for await (const operation of inlined) {
       if (bytes > 0 && bytes + operation.bytes.length > INLINE_BYTES) {
@@ -199,12 +236,19 @@ class HubUploadRun {
       open.push(operation);
       bytes += operation.bytes.length;
     }
-    for (const path of deletePaths) {
-      const isFolder = path.endsWith('/');
-      open.push({ operation: 'delete', path: path.replace(/\/+$/, ''), isFolder });
-      this.#deleted.push(path);
-    }
-    await this.#commit(open);
+    await this.#commit([...open, ...this.#deletionsOf(deletions.last)]);
+  }
+
+  #deletionsOf(paths: readonly string[]): CommitOperation[] {
+    this.#deleted.push(...paths);
+    return paths.map((path) => {
+      return { operation: 'delete', path: path.replace(/\/+$/, ''), isFolder: path.endsWith('/') };
+    });
+  }
+
+  /** False for a file whose folder is deleted before it comes: it is needed again, whatever was there. */
+  #stays(path: string): boolean {
+    return !this.#cleared.some((gone) => gone.endsWith('/') && path.startsWith(gone));
   }
 
   result(wallMs: number): HubUploadResult {
@@ -266,7 +310,7 @@ class HubUploadRun {
     for (const one of looked) {
       const { sha256, path } = one.file;
       const oid = answers.get(path)?.oid;
-      if (sha256 !== undefined && sha256.toLowerCase() === oid) {
+      if (sha256 !== undefined && sha256.toLowerCase() === oid && this.#stays(path)) {
         this.#done({ path, sizeBytes: one.sizeBytes, how: 'unchanged', fileHash: null, sha256 });
       } else open.push(one);
     }
@@ -281,7 +325,8 @@ class HubUploadRun {
     for (const { file, looked: one } of result.files) {
       const { path } = one.file;
       const { sizeBytes, fileHash, sha256, newBytes } = file;
-      const isThere = isBucket ? fileHash === bases.get(path) : sha256 === answers.get(path)?.oid;
+      const isSame = isBucket ? fileHash === bases.get(path) : sha256 === answers.get(path)?.oid;
+      const isThere = isSame && this.#stays(path);
       const how = isThere ? 'unchanged' : 'stored';
       this.#done({ path, sizeBytes, how, fileHash, sha256, newBytes });
       if (!isThere) operations.push({ operation: 'stored', path, sha256, fileHash, sizeBytes });
@@ -377,7 +422,7 @@ class HubUploadRun {
           this.#fail(path, bytes.error);
           continue;
         }
-        const isThere = answers.get(path)?.oid === gitBlobId(bytes);
+        const isThere = answers.get(path)?.oid === gitBlobId(bytes) && this.#stays(path);
         const how = isThere ? 'unchanged' : 'inline';
         this.#done({ path, sizeBytes, how, fileHash: null, sha256: null });
         this.#tell({

@@ -1,20 +1,11 @@
 import { commit, createRepo, deleteRepo, listTree, repoOf } from '../hub/index.js';
-import { checkOptions, is, type OptionRules } from '../options/index.js';
+import { checkOptions } from '../options/index.js';
 import { SYSTEM_CLOCK, systemRandom } from '../platform/index.js';
 import { hubDownloadFile, hubDownloadFolder } from './hub-download.js';
 import { createHubParts, type HubParts, repoAt } from './hub-parts.js';
+import { HUB_RULES, METHOD_RULES } from './hub-rules.js';
 import type { Hub, HubOptions } from './hub-types.js';
 import { hubUpload, hubUploadFolder } from './hub-upload.js';
-
-const HUB_RULES: OptionRules<
-  Pick<HubOptions, 'hubUrl' | 'accessToken' | 'transport' | 'exchange' | 'onWarning'>
-> = {
-  hubUrl: is.text,
-  accessToken: is.either(is.text, is.object),
-  transport: is.oneOf(['auto', 'xet', 'http']),
-  exchange: is.callback,
-  onWarning: is.callback,
-};
 
 /**
  * A Hub (huggingface.co, or `orbweaver serve`): repositories by name. What it takes besides its own
@@ -28,23 +19,27 @@ const HUB_RULES: OptionRules<
  * await hub.close();
  */
 export function createHub(options: HubOptions = {}): Hub {
-  const { hubUrl, accessToken, transport, exchange, onWarning } = options;
-  checkOptions('createHub', { hubUrl, accessToken, transport, exchange, onWarning }, HUB_RULES);
+  checkOptions('createHub', options, HUB_RULES);
   const parts: HubParts = createHubParts(options);
   const { http } = parts;
+  const checked = <K extends keyof typeof METHOD_RULES, T extends object>(name: K, given: T): T =>
+    checkOptions<object>(name, given, METHOD_RULES[name]) as T;
   return {
-    uploadFiles: (files, uploadOptions) => hubUpload(parts, files, uploadOptions),
-    uploadFolder: (uploadOptions) => hubUploadFolder(parts, uploadOptions),
-    downloadFile: (downloadOptions) => hubDownloadFile(parts, downloadOptions),
-    downloadFolder: (downloadOptions) => hubDownloadFolder(parts, downloadOptions),
-    async *listFiles({ path, recursive, expand, signal, ...at }) {
+    uploadFiles: async (files, given) => hubUpload(parts, files, checked('uploadFiles', given)),
+    uploadFolder: async (given) => hubUploadFolder(parts, checked('uploadFolder', given)),
+    downloadFile: async (given) => hubDownloadFile(parts, checked('downloadFile', given)),
+    downloadFolder: async (given) => hubDownloadFolder(parts, checked('downloadFolder', given)),
+    async *listFiles(given) {
+      const { path, recursive, expand, signal, ...at } = checked('listFiles', given);
       const { repo, revision } = repoAt(at);
       const { signal: open } = new AbortController();
       const listing = { revision, path, recursive, expand, signal: signal ?? open };
       yield* listTree(http, repo, listing);
     },
-    deleteFiles: (paths, { title, description, createPr, parentCommit, signal, ...at }) =>
-      parts.run(signal, (inner) => {
+    async deleteFiles(paths, given) {
+      const { title, signal, ...rest } = checked('deleteFiles', given);
+      const { description, createPr, parentCommit, ...at } = rest;
+      return parts.run(signal, (inner) => {
         const { repo, revision } = repoAt(at);
         const operations = paths.map((path) => ({
           operation: 'delete' as const,
@@ -58,11 +53,19 @@ export function createHub(options: HubOptions = {}): Hub {
           ...{ description, createPr, parentCommit },
           ...{ clock: SYSTEM_CLOCK, random: systemRandom, signal: inner },
         });
-      }),
-    createRepo: ({ repo, signal, ...rest }) =>
-      parts.run(signal, (inner) => createRepo(http, repoOf(repo), { ...rest, signal: inner })),
-    deleteRepo: ({ repo, signal }) =>
-      parts.run(signal, (inner) => deleteRepo(http, repoOf(repo), { signal: inner })),
+      });
+    },
+    async createRepo(given) {
+      const { repo, signal, isPrivate, visibility: named, ...rest } = checked('createRepo', given);
+      const old = isPrivate === undefined ? undefined : isPrivate ? 'private' : 'public';
+      return parts.run(signal, (inner) =>
+        createRepo(http, repoOf(repo), { ...rest, visibility: named ?? old, signal: inner }),
+      );
+    },
+    async deleteRepo(given) {
+      const { repo, signal } = checked('deleteRepo', given);
+      return parts.run(signal, (inner) => deleteRepo(http, repoOf(repo), { signal: inner }));
+    },
     close: () => parts.close(),
   };
 }

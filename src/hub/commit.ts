@@ -5,6 +5,7 @@ import { pauseFor } from '../transport/targets.js';
 import { apiPath, type RepoId } from './address.js';
 import type { HubHttp } from './http.js';
 import { objectOf, objectsOf, textOf } from './json.js';
+import { listTree } from './listing.js';
 
 /** One line of a commit. */
 export type CommitOperation =
@@ -114,10 +115,11 @@ const BUCKET_FILES = 1000;
 async function bucketBatch(
   http: HubHttp,
   repo: RepoId,
-  operations: readonly CommitOperation[],
+  given: readonly CommitOperation[],
   { signal }: CommitOptions,
 ): Promise<HubCommit> {
   const what = `changing bucket ${repo.name}`;
+  const operations = await withFilesOfFolders(http, repo, given, signal);
   for (let start = 0; start < operations.length; start += BUCKET_FILES) {
     const { json, status } = await http.request({
       what,
@@ -140,6 +142,35 @@ async function bucketBatch(
     }
   }
   return { oid: null, url: null, pullRequestUrl: null };
+}
+
+/** A bucket knows files only, so the deletion of a folder is that of each of them. */
+async function withFilesOfFolders(
+  http: HubHttp,
+  repo: RepoId,
+  operations: readonly CommitOperation[],
+  signal: AbortSignal,
+): Promise<readonly CommitOperation[]> {
+  const all: CommitOperation[] = [];
+  for (const operation of operations) {
+    if (operation.operation !== 'delete' || operation.isFolder !== true) {
+      all.push(operation);
+      continue;
+    }
+    const { path } = operation;
+    const before = all.length;
+    for await (const entry of listTree(http, repo, {
+      revision: '',
+      path,
+      recursive: true,
+      signal,
+    })) {
+      if (entry.type === 'file') all.push({ operation: 'delete', path: entry.path });
+    }
+    if (all.length > before) continue;
+    throw new OrbweaverError('NOT_FOUND', `${repo.name} has no folder "${path}"`, { path });
+  }
+  return all;
 }
 
 function gitLine(operation: CommitOperation): object {

@@ -32,5 +32,5 @@ export {
   preupload,
   SAMPLE_BYTES,
 } from './preupload.js';
-export { createRepo, deleteRepo, whoAmI } from './repos.js';
+export { createRepo, deleteRepo, type RepoVisibility, whoAmI } from './repos.js';
 export { type XetAccess, xetAccess } from './token.js';

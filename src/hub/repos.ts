@@ -2,12 +2,19 @@ import { apiPath, type RepoId } from './address.js';
 import type { HubHttp } from './http.js';
 import { objectOf, textOf } from './json.js';
 
+/** Who sees a repository: everybody, its owners, or (of spaces) everybody its page and nobody its files. */
+export type RepoVisibility = 'public' | 'private' | 'protected';
+
 /** How a repository is made. */
 export interface CreateOptions {
-  /** Only its owners see it. @default the namespace's own rule */
-  readonly isPrivate?: boolean | undefined;
+  /** Who sees it. @default the namespace's own rule */
+  readonly visibility?: RepoVisibility | undefined;
   /** Kind of a space; the Hub wants one. @default 'static' */
   readonly sdk?: string | undefined;
+  /** Licence that the Hub notes in its card; not of buckets. @default none */
+  readonly license?: string | undefined;
+  /** Group of the organisation that it belongs to. @default none */
+  readonly resourceGroupId?: string | undefined;
   /** One that is there already is success. @default false */
   readonly existOk?: boolean | undefined;
   readonly signal: AbortSignal;
@@ -17,12 +24,14 @@ export interface CreateOptions {
 export async function createRepo(
   http: HubHttp,
   repo: RepoId,
-  { isPrivate, sdk = 'static', existOk = false, signal }: CreateOptions,
-): Promise<{ readonly url: string; readonly isNew: boolean }> {
+  options: CreateOptions,
+): Promise<{ readonly url: string; readonly id: string; readonly isNew: boolean }> {
+  const { visibility, sdk = 'static', license, existOk = false, resourceGroupId, signal } = options;
   const what = `creating ${repo.type} ${repo.name}`;
   const isBucket = repo.type === 'bucket';
   const [namespace, name] = repo.name.includes('/') ? repo.name.split('/') : [null, repo.name];
-  const rights = isPrivate === undefined ? {} : { private: isPrivate };
+  // What is undefined is not sent.
+  const rights = { visibility, resourceGroupId };
   const response = await http.request({
     what,
     method: 'POST',
@@ -33,14 +42,16 @@ export async function createRepo(
           name,
           organization: namespace,
           type: repo.type,
+          license,
           ...rights,
           ...(repo.type === 'space' ? { sdk } : {}),
         },
     expected: existOk ? [409] : [],
     signal,
   });
-  const url = objectOf(response.json)?.['url'];
+  const { url, id } = objectOf(response.json) ?? {};
   return {
+    id: typeof id === 'string' ? id : repo.name,
     url: typeof url === 'string' ? url : `${http.url.href.replace(/\/+$/, '')}/${repo.name}`,
     isNew: response.status !== 409,
   };

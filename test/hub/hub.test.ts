@@ -15,6 +15,7 @@ import * as client from 'orbweaver';
 import * as gateway from 'orbweaver/gateway';
 import * as hubs from 'orbweaver/hub';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { readAll } from '../../src/http/index.js';
 import { generate } from '../support/generators.js';
 import { createFakeHub, type FakeHub, HUB, HUB_TOKEN } from './support/fake-hub.js';
 
@@ -95,6 +96,12 @@ async function hashOf(bytes: Uint8Array): Promise<{ hash: string }> {
   const { fileHash } = await client.chunkInput(bytes);
   return { hash: fileHash };
 }
+
+/** A line of a commit in a few words. */
+const lineOf = (line: unknown): string => {
+  const { key, value } = line as { key: string; value: { path: string } };
+  return `${key} ${value.path}`;
+};
 
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 const random = (seed: number, bytes: number): Uint8Array =>
@@ -333,6 +340,101 @@ describe('the functions of the JavaScript client', () => {
     });
     expect([...fake.files.keys()]).toEqual(['x.txt']);
     await expect(hubs.createRepo(common())).rejects.toMatchObject({ code: 'CONFLICT' });
+  });
+
+  it('make a repository as it is to be seen', async () => {
+    const of = (more: object) => hubs.createRepo({ ...common(), repo: 'org/new', ...more });
+    const made = { repoUrl: `${HUB}/org/new`, id: 'org/new' };
+    expect(await of({ visibility: 'private', license: 'mit', resourceGroupId: 'g' })).toEqual(made);
+    await of({ private: true });
+    await of({ private: true, visibility: 'public' });
+    await of({});
+    expect(fake.created).toEqual([
+      { type: 'model', visibility: 'private', license: 'mit', resourceGroupId: 'g' },
+      { type: 'model', visibility: 'private' },
+      { type: 'model', visibility: 'public' },
+      { type: 'model' },
+    ]);
+  });
+
+  it('count operations in their order, and give back what a folder lost that a file needs', async () => {
+    const add = (path: string, text = path) =>
+      ({ operation: 'addOrUpdate', path, content: new TextEncoder().encode(text) }) as const;
+    const drop = (path: string) => ({ operation: 'delete', path }) as const;
+    const make = (...operations: hubs.CommitFileOperation[]) =>
+      hubs.commit({ ...common(), title: 'Change', operations });
+    await make(add('f/same.txt'), add('f/other.txt'), add('file'), add('gone'));
+    await make(
+      ...[drop('gone'), add('gone', 'again')],
+      ...[add('f/late.txt'), drop('f/'), add('f/same.txt')],
+      ...[drop('file'), add('file/inside')],
+    );
+    expect([...fake.files.keys()].sort()).toEqual(['f/same.txt', 'file/inside', 'gone']);
+    expect(fake.commits.at(-1)?.slice(1).map(lineOf)).toEqual([
+      'deletedFolder f',
+      'deletedFile file',
+      'file gone',
+      'file f/same.txt',
+      'file file/inside',
+    ]);
+    await make(add('new'), drop('gone'));
+    expect(fake.commits.at(-1)?.slice(1).map(lineOf)).toEqual(['file new', 'deletedFile gone']);
+  });
+
+  it('tell where an upload is, take options that change nothing, and refuse others', async () => {
+    const seen: hubs.HubProgress[] = [];
+    await writeFile(join(box, 'a.txt'), 'text');
+    const onProgress = (progress: hubs.HubProgress) => void seen.push(progress);
+    await hubs.uploadFolder({ ...common(), folder: box, onProgress });
+    expect(seen.at(-1)).toMatchObject({ doneBytes: 4, totalBytes: 4, doneFileCount: 1 });
+    const file = { path: 'b.txt', content: new Blob(['b']) };
+    const harmless = { useWebWorkers: true, maxFolderDepth: 2, rangeEditCache: new Map() };
+    seen.length = 0;
+    await hubs.uploadFile({ ...common(), file, ...harmless, useXet: true, onProgress });
+    expect(seen.at(-1)).toMatchObject({ doneFileCount: 1 });
+    const refused = async (call: Promise<unknown>, text: string) => {
+      await expect(call).rejects.toThrow(TypeError);
+      await expect(call).rejects.toThrow(text);
+    };
+    const misspelt = { ...common(), files: [file], comitTitle: 'x' };
+    await refused(hubs.uploadFiles(misspelt), '"comitTitle" is no option of uploadFiles');
+    const raw = { ...common(), path: 'b.txt', raw: true as false };
+    await refused(hubs.downloadFile(raw), '"raw" expected false: pointers of Git LFS');
+    await refused(hub.uploadFiles([], { repo, branch: 'x' } as never), '"branch" is no option');
+    expect(() => hubs.createHub(options({ endpoint: HUB } as never))).toThrow('"endpoint" is no');
+    const operations = [{ operation: 'rename', path: 'a' }] as never;
+    await refused(hubs.commit({ ...common(), title: 'x', operations }), 'got "rename"');
+  });
+
+  it('send their requests by the function that they are given', async () => {
+    const asked: string[] = [];
+    const { hub: rest, ...at } = common();
+    const { exchange: _, ...network } = rest ?? {};
+    const fetch: typeof globalThis.fetch = async (input, init) => {
+      const url = new URL(String(input));
+      asked.push(url.pathname);
+      const headers = Object.fromEntries(new Headers(init?.headers));
+      const { signal } = new AbortController();
+      const request = { method: init?.method ?? 'GET', url, headers, body: null, signal };
+      const { status, headers: told, body } = await fake.exchange(request);
+      return new Response(body === null ? null : Uint8Array.from(await readAll(body, 1 << 20)), {
+        status,
+        headers: told,
+      });
+    };
+    const bytes = random(8, 100_000);
+    await upload([{ path: 'w.bin', content: bytes }]);
+    const blob = await hubs.downloadFile({ ...at, hub: network, fetch, path: 'w.bin' });
+    expect(Buffer.from((await blob?.bytes()) ?? []).equals(bytes)).toBe(true);
+    expect(asked.some((path) => path.includes('/reconstructions/'))).toBe(true);
+    // Without the store: as one plain read.
+    const file = fake.files.get('w.bin');
+    fake.files.set('w.bin', { ...(file as object), bytes } as never);
+    asked.length = 0;
+    const plain = { ...at, hub: network, fetch, path: 'w.bin', xet: false };
+    const part = await (await hubs.downloadFile(plain))?.slice(10, 20).bytes();
+    expect(Buffer.from(part ?? []).equals(bytes.subarray(10, 20))).toBe(true);
+    expect(asked.some((path) => path.includes('/reconstructions/'))).toBe(false);
   });
 });
 

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type RunningGateway, startGateway } from 'orbweaver/gateway';
@@ -91,7 +93,10 @@ describe('a repository of our own server', () => {
     const { failed, fetchedBytes } = await hub.downloadFolder({ repo: bucket, to: out });
     expect([failed, fetchedBytes > 1_900_000]).toEqual([[], true]);
     expect((await readFile(join(out, 'run/weights.bin'))).equals(old)).toBe(true);
-    await hub.deleteFiles(['run/weights.bin'], { repo: bucket });
+    await hub.deleteFiles(['run/'], { repo: bucket });
+    await expect(hub.deleteFiles(['run/'], { repo: bucket })).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    });
     await hub.deleteRepo({ repo: bucket });
     const gone = hub.downloadFolder({ repo: bucket, to: out });
     await expect(gone).rejects.toMatchObject({ code: 'NOT_FOUND' });
@@ -115,6 +120,30 @@ describe('a repository of our own server', () => {
     };
     expect(await count('refs/pr/1')).toBe(40);
     await expect(count('main')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  it('is reached through the proxy that is given', async () => {
+    const asked: (string | undefined)[] = [];
+    const proxy = createServer().on('connect', (request, socket) => {
+      asked.push(request.url);
+      const { hostname, port } = new URL(`http://${request.url}`);
+      const there = connect(Number(port), hostname, () => {
+        socket.write('HTTP/1.1 200 OK\r\n\r\n');
+        there.pipe(socket).pipe(there);
+      });
+      for (const end of [there, socket]) end.on('error', () => {});
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    const { port } = proxy.address() as AddressInfo;
+    const behind = createHub({
+      ...{ hubUrl: gateway.url, accessToken: gateway.writeToken, workers: 0 },
+      proxy: `http://127.0.0.1:${port}`,
+    });
+    const entry = await behind.listFiles({ repo }).next();
+    expect([entry.done, asked]).toEqual([false, [new URL(gateway.url).host]]);
+    await behind.close();
+    proxy.closeAllConnections();
+    proxy.close();
   });
 
   it('has every change of eight who commit at the same time', async () => {

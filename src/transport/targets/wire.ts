@@ -23,6 +23,8 @@ export interface TargetWireOptions {
   readonly noProxy?: readonly string[] | undefined;
   /** Certificates to trust instead of the built-in ones, PEM. @default the built-in ones */
   readonly ca?: string | undefined;
+  /** Sends the requests instead. @default connections of our own */
+  readonly fetch?: typeof globalThis.fetch | undefined;
   /** Caps of what is sent. @default none */
   readonly rates?: Pick<Rates, 'upload'> | undefined;
   readonly clock?: Clock | undefined;
@@ -30,9 +32,9 @@ export interface TargetWireOptions {
 
 /** @throws TypeError for wrong options */
 export function createTargetWire(options: TargetWireOptions = {}): TargetWire {
-  const { proxy = '', noProxy = [], ca = '', clock = SYSTEM_CLOCK, rates } = options;
+  const { proxy = '', noProxy = [], ca = '', fetch = null, clock = SYSTEM_CLOCK, rates } = options;
   const { choice, connect } = createConnection({ proxy, noProxy, ca, clock });
-  const wire = createWire(choice, connect);
+  const wire = createWire({ ...choice, fetch }, connect);
   const upload = rates?.upload ?? null;
   return {
     exchange: (request) => send(request, { exchange: wire.exchange, upload, clock }),

@@ -19,6 +19,8 @@ export interface FakeHub {
   readonly files: Map<string, FakeFile>;
   /** Bodies of commits, by line. */
   readonly commits: unknown[][];
+  /** How repositories were to be made, but for their names. */
+  readonly created: unknown[];
   /** The next commits that somebody else is faster with. */
   conflicts: number;
   /** Tokens of the store end after so many seconds. */
@@ -61,6 +63,7 @@ export function createFakeHub(options: {
     requests: [],
     files: new Map(),
     commits: [],
+    created: [],
     conflicts: 0,
     tokenSeconds: 3600,
     storeIsDown: false,
@@ -92,9 +95,11 @@ export function createFakeHub(options: {
   const answer = (request: HttpRequest, path: string, body: string): HttpResponse => {
     const { url, method } = request;
     if (path === '/api/repos/create') {
-      const { name, organization } = JSON.parse(body);
+      const { name, organization, ...how } = JSON.parse(body);
       if (`${organization}/${name}` === NAME) return error(409, 'You already created this repo');
-      return json({ url: `${HUB}/${organization}/${name}` });
+      hub.created.push(how);
+      const id = `${organization}/${name}`;
+      return json({ url: `${HUB}/${id}`, name: id, id });
     }
     const kind = `/api/models/${NAME}`;
     if (path.startsWith(`${kind}/xet-`)) {
