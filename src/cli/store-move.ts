@@ -3,11 +3,11 @@ import { EXIT } from '../errors.js';
 import {
   type Archived,
   type Copied,
-  copyRepositories,
   copyStore,
   exportToArchive,
   importFromArchive,
   nameTenant,
+  recountCounted,
   tenantStore,
 } from '../gateway.js';
 import { loadKernels } from '../index.js';
@@ -29,7 +29,7 @@ export async function copy(args: ParsedArgs, context: CliContext): Promise<numbe
     if (tenant !== undefined) await nameTenant(target, tenant);
     const place = tenantStore(target, tenant);
     results.push(await copyStore(store, place, { hasher, codec, signal: context.signal }));
-    await copyRepositories(store, place);
+    await recountCounted(place, { hasher });
   }
   const sum = (name: 'files' | 'knownFiles' | 'xorbs' | 'bytes'): number =>
     results.reduce((all, each) => all + each[name], 0);
@@ -46,7 +46,9 @@ export async function copy(args: ParsedArgs, context: CliContext): Promise<numbe
       `copied ${pluralText(result.files, 'file')}, ${bytesText(result.bytes)}; ${pluralText(result.knownFiles, 'file')} were there\n`,
     );
     for (const hash of result.failed) {
-      context.stderr.write(`orbweaver: file ${hash} is damaged and was left out (INTEGRITY)\n`);
+      context.stderr.write(
+        `orbweaver: ${hash.includes('/') ? hash : `file ${hash}`} is damaged and was left out (INTEGRITY)\n`,
+      );
     }
   }
   return result.failed.length === 0 ? EXIT.ok : EXIT.integrity;
@@ -78,6 +80,7 @@ export async function importCommand(args: ParsedArgs, context: CliContext): Prom
   const { hasher, codec } = await loadKernels();
   const path = resolve(context.cwd, archive);
   const done = await importFromArchive(store, { hasher, codec, path, signal: context.signal });
+  await recountCounted(store, { hasher });
   return tell(done, 'imported', { args, context });
 }
 

@@ -99,6 +99,29 @@ export async function mapLimited<Item, Result>(
   return results;
 }
 
+/**
+ * Runs `work` for everything that comes, at most `limit` at a time, and gives the results in order. What one
+ * throws comes in its place; nothing runs any more when this has ended.
+ */
+export async function* mapAhead<Item, Result>(
+  items: AsyncIterable<Item> | Iterable<Item>,
+  limit: number,
+  work: (item: Item) => Promise<Result>,
+): AsyncGenerator<Result, void, undefined> {
+  const ahead: Promise<Result>[] = [];
+  try {
+    for await (const item of items) {
+      const job = work(item);
+      // Somebody hears of it when its turn comes.
+      job.catch(() => undefined);
+      if (ahead.push(job) >= limit) yield await (ahead.shift() as Promise<Result>);
+    }
+    while (ahead.length > 0) yield await (ahead.shift() as Promise<Result>);
+  } finally {
+    await Promise.allSettled(ahead);
+  }
+}
+
 /** Runs one `run` per key at a time: who asks meanwhile gets the same result. */
 export function createFlights<Result>(): (
   key: string,

@@ -3,6 +3,7 @@ import type { Clock } from '../../flow/index.js';
 import { MerkleHash } from '../../hash/index.js';
 import type { Hasher } from '../../hash/ports.js';
 import { systemRandomBytes } from '../../platform/index.js';
+import { isDamage } from '../failures.js';
 import type { ObjectStore } from '../ports.js';
 import { compareBytes, decodeStamp, encodeChunkEntry, type TableEntry } from '../tables/entries.js';
 import { CHUNKS, FILES } from '../tables/format.js';
@@ -43,6 +44,8 @@ export interface StoredClaim {
 export interface ClaimTables {
   /** What is known of these, proved ones first. What cannot be read is not known: it is said again. */
   of(sha256s: readonly string[]): Promise<ReadonlyMap<string, readonly StoredClaim[]>>;
+  /** Everything that can be read, a page at a time; some of it perhaps twice. */
+  all(): AsyncIterable<readonly StoredClaim[]>;
   /** Writes what is not there yet, all of it as one object. */
   add(claims: readonly StoredClaim[]): Promise<void>;
   /** Files by their SHA-256, both as texts: these are claims no more when it resolves. */
@@ -108,8 +111,33 @@ export function createClaimTables({
     }
   }
 
+  async function* all(): AsyncGenerator<readonly StoredClaim[], void, undefined> {
+    const done = new Set<string>();
+    for (;;) {
+      const table = (await list.refresh()).find(({ key }) => !done.has(key));
+      if (table === undefined) return;
+      done.add(table.key);
+      for (const section of [FILES, CHUNKS] as const) {
+        const pages = reader.scan(table.key, section, { skipsDamage: true });
+        try {
+          for await (const page of pages) {
+            yield page.map(({ key, value }) => ({
+              sha256: Buffer.from(key).toString('hex'),
+              file: decodeStamp(value).shard,
+              proved: section === FILES,
+            }));
+          }
+        } catch (error) {
+          // Merged meanwhile: what it had is in a table that comes.
+          if (!(error instanceof TableGone) && !isDamage(error)) throw error;
+        }
+      }
+    }
+  }
+
   return {
     of,
+    all,
     async add(claims) {
       const known = await of(claims.map(({ sha256 }) => sha256));
       const isNew = ({ sha256, file, proved }: StoredClaim): boolean =>

@@ -9,6 +9,7 @@ import { xorbKey } from '../keys.js';
 import type { ObjectStore } from '../ports.js';
 import { createStoreIndex } from '../store-index.js';
 import { type Carrier, createCarrier } from './carry.js';
+import { beginHubCopy } from './copy-hub.js';
 import { objectsInOrder } from './in-order.js';
 import { LiveSet } from './live-set.js';
 import { hashOfKey } from './reach.js';
@@ -31,7 +32,10 @@ export interface Copied {
   /** Xorbs that were copied. */
   readonly xorbs: number;
   readonly bytes: number;
-  /** Files that were left out, because something of them is damaged or missing. */
+  /**
+   * Files that were left out, because something of them is damaged or missing, and keys of damaged trees
+   * and commits of repositories.
+   */
   readonly failed: readonly string[];
 }
 
@@ -40,9 +44,10 @@ const FILES_AT_A_TIME = 1024;
 const COUNTED_BYTES = 256 * 1024 * 1024;
 
 /**
- * Copies all files of a store, with what they need and nothing else, into another one, which may have
- * files of its own. Every xorb and shard is hashed on the way. What is there is not copied again, so a
- * copy that was interrupted goes on where it stopped when it is started again; gateways may work on both.
+ * Copies all files of a store, with what they need and nothing else, and all repositories into another one,
+ * which may have files of its own. Every xorb, shard, tree and commit is hashed on the way. What is there is
+ * not copied again, so a copy that was interrupted goes on where it stopped when it is started again;
+ * gateways may work on both. Repositories that are there are brought to what `from` has.
  */
 export async function copyStore(
   from: ObjectStore,
@@ -52,6 +57,7 @@ export async function copyStore(
   const { hasher, clock = SYSTEM_CLOCK, signal = new AbortController().signal } = options;
   const index = createStoreIndex({ store: from, hasher, clock });
   const carrier = createCarrier({ ...options, store: to, clock });
+  const hub = await beginHubCopy({ from, to, hasher, clock, signal });
   const run = createRun({ from, carrier, signal });
   for await (const { key } of objectsInOrder(from, 'shards/')) {
     signal.throwIfAborted();
@@ -79,7 +85,9 @@ export async function copyStore(
     }
   }
   await run.copy(batch);
-  return run.result();
+  const { failed, ...counts } = run.result();
+  const damaged = await hub.finish(carrier.index);
+  return { ...counts, failed: [...failed, ...damaged] };
 }
 
 interface Run {
@@ -150,32 +158,4 @@ function createRun(parts: {
 function nullIfDamaged(error: unknown): null {
   if (isDamage(error)) return null;
   throw error;
-}
-
-/** What a Hub keeps beside the files, in the order in which it is needed. */
-const HUB_OBJECTS = ['hub-trees/', 'hub-commits/'];
-const HUB_VALUES = 'hub-repos/';
-
-/** Copies repositories, after the files that they name. Those that are there are brought to what `from` has. */
-export async function copyRepositories(from: ObjectStore, to: ObjectStore): Promise<void> {
-  const references: { readonly key: string; readonly bytes: Uint8Array }[] = [];
-  const { values } = from;
-  for await (const { key } of values?.list(HUB_VALUES) ?? []) {
-    const found = await values?.read(key);
-    if (found) references.push({ key, bytes: found.bytes });
-  }
-  for (const prefix of HUB_OBJECTS) {
-    for await (const { key } of from.list(prefix)) {
-      if ((await to.head(key)) !== null) continue;
-      const bytes = await from.read(key);
-      if (bytes !== null) await to.put(key, bytes);
-    }
-  }
-  for (const { key, bytes } of references) {
-    for (;;) {
-      const there = (await to.values?.read(key)) ?? null;
-      if (to.values === undefined) break;
-      if ((await to.values.write(key, bytes, there?.version ?? null)) !== null) break;
-    }
-  }
 }

@@ -7,7 +7,7 @@ export {
   type CollectOptions,
   collectGarbage,
 } from './collect.js';
-export { type Copied, type CopyOptions, copyRepositories, copyStore } from './copy.js';
+export { type Copied, type CopyOptions, copyStore } from './copy.js';
 export {
   listStoredFiles,
   type RemovedFiles,

@@ -1,0 +1,153 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  copyStore,
+  createDiskStore,
+  createMemoryStore,
+  hubRoots,
+  type ObjectStore,
+  tenantStore,
+} from '../../src/gateway/index.js';
+import { loadKernels } from '../../src/index.js';
+import {
+  createEngine,
+  createHubRig,
+  type HubRig,
+  header,
+  inline,
+  type Json,
+} from '../gateway/hub/rig.js';
+import { generate } from '../support/generators.js';
+import { inProcess } from './in-process.js';
+
+/** What a tenant's repositories are made of, in stores that are looked after from the command line. */
+
+let folder: string;
+const engine = createEngine();
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'orbweaver-store-hub-'));
+  const rig = await rigOver('from');
+  await fill(rig);
+  await rig.close();
+});
+afterAll(async () => {
+  await engine.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const run = (...args: string[]) => inProcess(['store', ...args], { cwd: folder });
+const disk = (name: string): Promise<ObjectStore> =>
+  createDiskStore(join(folder, name), { sync: false });
+
+/** Everything is asked by the tenant, whose repositories they are. */
+async function rigOver(store: string | ObjectStore): Promise<HubRig> {
+  const place = typeof store === 'string' ? await disk(store) : store;
+  const rig = await createHubRig({ store: place, engine });
+  const send: HubRig['send'] = (method, path, body, headers) =>
+    rig.send(method, path, body, { authorization: 'Bearer tenant', ...headers });
+  const json: HubRig['json'] = async (method, path, body, status = 200) => {
+    const response = await send(method, path, body);
+    expect(response.status, path).toBe(status);
+    return response.json();
+  };
+  return { ...rig, send, json };
+}
+
+const bytes = generate({ kind: 'splitmix64', seed: 70, bytes: 200_000 });
+const oid = createHash('sha256').update(bytes).digest('hex');
+const LFS = '/git/me/code.git/info/lfs';
+const batch = (rig: HubRig, operation: string): Promise<Json> =>
+  rig.json('POST', `${LFS}/objects/batch`, { operation, objects: [{ oid, size: bytes.length }] });
+const commit = (rig: HubRig, path: string, text: string): Promise<Response> =>
+  rig.send(
+    'POST',
+    '/api/models/org/one/commit/main',
+    `${JSON.stringify(header('c'))}\n${JSON.stringify(inline(path, text))}`,
+  );
+
+/** A repository with two commits and a discussion, and a git repository elsewhere with a file and a lock. */
+async function fill(rig: HubRig): Promise<void> {
+  await rig.json('POST', '/api/repos/create', { name: 'one', organization: 'org' });
+  expect((await commit(rig, 'd/a', 'first')).status).toBe(200);
+  expect((await commit(rig, 'd/a', 'second')).status).toBe(200);
+  const discussion = { title: 'why', description: 'because' };
+  await rig.json('POST', '/api/models/org/one/discussions', discussion);
+  const { href } = (await batch(rig, 'upload')).objects[0].actions.upload;
+  const sent = await rig.send('PUT', href, bytes, { 'content-length': String(bytes.length) });
+  expect(sent.status).toBe(200);
+  await rig.json('POST', `${LFS}/locks`, { path: 'a.psd' }, 201);
+}
+
+async function expectAll(rig: HubRig): Promise<void> {
+  const needed = (store: ObjectStore): Promise<string[]> => rootsOf(tenantStore(store, 'acme'));
+  expect(await needed(rig.store)).toEqual(await needed(await disk('from')));
+  const file = await rig.send('GET', '/org/one/resolve/main/d/a');
+  expect(await file.text()).toBe('second');
+  const [, first] = await rig.json('GET', '/api/models/org/one/commits/main');
+  expect(await (await rig.send('GET', `/org/one/resolve/${first.id}/d/a`)).text()).toBe('first');
+  const { discussions } = await rig.json('GET', '/api/models/org/one/discussions');
+  expect(discussions).toMatchObject([{ title: 'why' }]);
+  expect((await rig.json('GET', `${LFS}/locks`)).locks).toMatchObject([{ path: 'a.psd' }]);
+  // Hashed there, so nobody need send it again here.
+  expect((await batch(rig, 'upload')).objects[0].actions).toBeUndefined();
+  const { href } = (await batch(rig, 'download')).objects[0].actions.download;
+  const got = Buffer.from(await (await rig.send('GET', href)).arrayBuffer());
+  expect(got.equals(bytes)).toBe(true);
+}
+
+async function rootsOf(store: ObjectStore): Promise<string[]> {
+  const files: string[] = [];
+  for await (const file of hubRoots(store)) files.push(file.toString());
+  return files.sort();
+}
+
+describe('orbweaver store, with repositories', () => {
+  it('copies all of them, and says what is damaged', async () => {
+    expect((await run('copy', 'from', 'to', '--json')).json()).toMatchObject({ failed: [] });
+    const rig = await rigOver('to');
+    await expectAll(rig);
+    await rig.close();
+    // Again it copies nothing, and no table of what is known is written twice.
+    const there = tenantStore(await disk('to'), 'acme');
+    const keys = async (): Promise<string[]> => {
+      const found: string[] = [];
+      for (const prefix of ['hub-claims/', 'hub-trees/', 'index/']) {
+        for await (const { key } of there.list(prefix)) found.push(key);
+      }
+      return found.sort();
+    };
+    const before = await keys();
+    expect((await run('copy', 'from', 'to', '--json')).json()).toMatchObject({ files: 0 });
+    expect(await keys()).toEqual(before);
+
+    const source = tenantStore(await disk('to'), 'acme');
+    const tree = before.find((key) => key.startsWith('hub-trees/')) as string;
+    await source.put(tree, new TextEncoder().encode('{}'), { replace: true });
+    const partly = await run('copy', 'to', 'third');
+    expect(partly.status).toBe(6);
+    expect(partly.stderr).toContain(`${tree} is damaged and was left out`);
+  });
+
+  it('copies no commit of which it has not all files, whoever commits meanwhile', async () => {
+    const from = createMemoryStore();
+    const rig = await rigOver(from);
+    await rig.json('POST', '/api/repos/create', { name: 'one', organization: 'org' });
+    const part = tenantStore(from, 'acme');
+    const values = part.values as NonNullable<ObjectStore['values']>;
+    // The latest moment at which a commit can be in what is copied.
+    const list: typeof values.list = async function* (prefix) {
+      if (prefix === 'hub-repos/') await commit(rig, 'late', 'late');
+      yield* values.list(prefix);
+    };
+    const to = createMemoryStore();
+    const { hasher, codec } = await loadKernels();
+    const watched = { ...part, values: { ...values, list } };
+    await copyStore(watched, tenantStore(to, 'acme'), { hasher, codec });
+    const copied = await rigOver(to);
+    expect(await (await copied.send('GET', '/org/one/resolve/main/late')).text()).toBe('late');
+    for (const each of [rig, copied]) await each.close();
+  });
+});
