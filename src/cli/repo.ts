@@ -5,6 +5,7 @@ import {
   pruneRepositories,
   type Repositories,
   type RepositoryInfo,
+  recountCounted,
   tenantStore,
 } from '../gateway.js';
 import { loadKernels } from '../index.js';
@@ -77,6 +78,7 @@ async function prune(
   const dryRun = args.flag('dry-run');
   const graceMs = grace === undefined ? undefined : 1000 * grace;
   const pruned = await pruneRepositories(store, { hasher, graceMs, dryRun });
+  if (!dryRun) await recountCounted(store, { hasher });
   if (args.flag('json')) writeJson(stdout, pruned);
   else {
     const { files, bytes, lost } = pruned;

@@ -7,6 +7,7 @@ import {
   copyStore,
   createDiskStore,
   createMemoryStore,
+  type GatewayOptions,
   hubRoots,
   type ObjectStore,
   tenantStore,
@@ -43,9 +44,9 @@ const disk = (name: string): Promise<ObjectStore> =>
   createDiskStore(join(folder, name), { sync: false });
 
 /** Everything is asked by the tenant, whose repositories they are. */
-async function rigOver(store: string | ObjectStore): Promise<HubRig> {
+async function rigOver(store: string | ObjectStore, options?: GatewayOptions): Promise<HubRig> {
   const place = typeof store === 'string' ? await disk(store) : store;
-  const rig = await createHubRig({ store: place, engine });
+  const rig = await createHubRig({ store: place, engine, options });
   const send: HubRig['send'] = (method, path, body, headers) =>
     rig.send(method, path, body, { authorization: 'Bearer tenant', ...headers });
   const json: HubRig['json'] = async (method, path, body, status = 200) => {
@@ -129,6 +130,54 @@ describe('orbweaver store, with repositories', () => {
     const partly = await run('copy', 'to', 'third');
     expect(partly.status).toBe(6);
     expect(partly.stderr).toContain(`${tree} is damaged and was left out`);
+  });
+
+  it('counts all objects, and anew what a quota counts', async () => {
+    const sums = (await run('stats', 'from', '--json')).json();
+    let storedBytes = 0;
+    let objects = 0;
+    const root = await disk('from');
+    const all = ['xorbs', 'shards', 'index', 'hub-trees', 'hub-commits', 'hub-claims', 'hub-lfs'];
+    for (const prefix of all) {
+      for await (const { sizeBytes } of root.list(`tenants/acme/${prefix}/`)) {
+        storedBytes += sizeBytes;
+        objects++;
+      }
+    }
+    expect(sums).toMatchObject({ storedBytes, objects });
+    expect(sums['files']).toBeGreaterThan(3);
+
+    const { logicalBytes } = sums as { readonly logicalBytes: number };
+    const counted = async (place: string): Promise<unknown> => {
+      const value = await tenantStore(await disk(place), 'acme').values?.read('usage/bytes');
+      return JSON.parse(new TextDecoder().decode(value?.bytes));
+    };
+    const quota = { quotas: { acme: { logicalBytes: 10 ** 9 } } };
+    for (const place of ['counted', 'imported']) {
+      // Its first upload begins the count.
+      const rig = await rigOver(place, quota);
+      await rig.json('POST', '/api/repos/create', { name: 'first', organization: 'org' });
+      await rig.close();
+    }
+    await run('copy', 'from', 'counted');
+    // Both have the same .gitattributes.
+    expect(await counted('counted')).toMatchObject({ logicalBytes });
+    const [needed] = await rootsOf(tenantStore(root, 'acme'));
+    const tenant = ['--tenant', 'acme'];
+    const files = (await run('ls', 'from')).stdout.toString().match(/^[0-9a-f]{64}/gm) ?? [];
+    expect(files).toContain(needed);
+    await run('export', 'from', ...files, '-o', 'all.zip', ...tenant);
+    await run('import', 'imported', 'all.zip', ...tenant);
+    expect(await counted('imported')).toMatchObject({ logicalBytes });
+
+    const repo = ['--data', 'counted', ...tenant];
+    const { stdout } = await inProcess(['repo', 'squash', 'model/org/one', ...repo], {
+      cwd: folder,
+    });
+    expect(stdout.toString()).toMatch(/^[0-9a-f]{40}\n$/);
+    await inProcess(['repo', 'prune', '--grace', '0', ...repo], { cwd: folder });
+    const left = logicalBytes - 'first'.length;
+    expect(await counted('counted')).toMatchObject({ logicalBytes: left });
   });
 
   it('copies no commit of which it has not all files, whoever commits meanwhile', async () => {

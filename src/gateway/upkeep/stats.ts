@@ -1,9 +1,12 @@
 import type { Hasher } from '../../hash/ports.js';
 import { isDamage } from '../failures.js';
+import { CLAIMS_PREFIX } from '../hub/claim-tables.js';
+import { LFS_PREFIX } from '../hub/lfs-files.js';
+import { COMMITS_PREFIX, TREES_PREFIX } from '../hub/objects.js';
 import { INCOMING_PREFIX, TABLES_PREFIX } from '../keys.js';
-import type { ObjectStore } from '../ports.js';
+import type { ObjectEntry, ObjectStore } from '../ports.js';
 import { createStoreIndex } from '../store-index.js';
-import { mapLimited } from '../turns.js';
+import { mapAhead } from '../turns.js';
 import { createXorbCatalog, endOf } from '../xorb-catalog.js';
 import { hashOfKey } from './reach.js';
 
@@ -20,18 +23,13 @@ export interface StoreStats {
   readonly objects: number;
 }
 
-/** Where objects lie, besides those of the Hub and of tenants. */
-export const OBJECT_PREFIXES: readonly string[] = [
-  'xorbs/',
-  'shards/',
-  TABLES_PREFIX,
-  'chunks/',
-  'files/',
-  INCOMING_PREFIX,
+/** Where objects lie, besides those of tenants. */
+const OBJECT_PREFIXES: readonly string[] = [
+  ...['xorbs/', 'shards/', TABLES_PREFIX, 'chunks/', 'files/', INCOMING_PREFIX],
+  ...[TREES_PREFIX, COMMITS_PREFIX, CLAIMS_PREFIX, LFS_PREFIX],
 ];
 
 const CONCURRENT_FOOTERS = 16;
-const FOOTERS_AT_A_TIME = 1024;
 
 /** Counts all of it, and reads the footer of every xorb and the record of every file. */
 export async function storeStats(
@@ -40,23 +38,16 @@ export async function storeStats(
 ): Promise<StoreStats> {
   const stats = { files: 0, logicalBytes: 0, uniqueBytes: 0, storedBytes: 0, objects: 0 };
   const xorbs = createXorbCatalog({ store, hasher, cacheBytes: 1024 * 1024 });
-  let waiting: string[] = [];
-  const count = async (): Promise<void> => {
-    await mapLimited(waiting, CONCURRENT_FOOTERS, async (key) => {
-      const hash = hashOfKey(key);
-      const xorb = hash === null ? null : await xorbs.get(hash).catch(unlessDamaged);
-      if (xorb !== null) stats.uniqueBytes += endOf(xorb.rawEnds, xorb.chunkCount);
-    });
-    waiting = [];
+  const count = async ({ key, sizeBytes }: ObjectEntry): Promise<void> => {
+    signal?.throwIfAborted();
+    stats.objects++;
+    stats.storedBytes += sizeBytes;
+    const hash = key.startsWith('xorbs/') ? hashOfKey(key) : null;
+    const xorb = hash === null ? null : await xorbs.get(hash).catch(unlessDamaged);
+    if (xorb !== null) stats.uniqueBytes += endOf(xorb.rawEnds, xorb.chunkCount);
   };
   for (const prefix of OBJECT_PREFIXES) {
-    for await (const { key, sizeBytes } of store.list(prefix)) {
-      signal?.throwIfAborted();
-      stats.objects++;
-      stats.storedBytes += sizeBytes;
-      if (prefix === 'xorbs/' && waiting.push(key) === FOOTERS_AT_A_TIME) await count();
-    }
-    await count();
+    for await (const _ of mapAhead(store.list(prefix), CONCURRENT_FOOTERS, count));
   }
   for await (const { sizeBytes } of createStoreIndex({ store, hasher }).files()) {
     signal?.throwIfAborted();

@@ -47,7 +47,7 @@ export function createEngine(): HubEngine {
 }
 
 export async function createHubRig(
-  parts: { store?: ObjectStore; engine?: HubEngine; options?: GatewayOptions } = {},
+  parts: { store?: ObjectStore; engine?: HubEngine; options?: GatewayOptions | undefined } = {},
 ): Promise<HubRig> {
   const { hasher, codec } = await loadKernels();
   const engine = parts.engine ?? createEngine();
