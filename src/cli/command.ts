@@ -174,9 +174,9 @@ export function optionsHelp(options: readonly OptionSpec[]): string {
   return options
     .map(({ name, short, value, help, fallback }) => {
       const both = `  ${short === undefined ? '' : `-${short}, `}--${name}${value === undefined ? '' : ` ${value}`}`;
-      const left = both.length < NAME_WIDTH ? both.padEnd(NAME_WIDTH) : `${both}  `;
+      const left = both.length < NAME_WIDTH - 1 ? both.padEnd(NAME_WIDTH) : `${both}  `;
       if (fallback === undefined) return `${left}${help}`;
-      const right = help.length < HELP_WIDTH ? help.padEnd(HELP_WIDTH) : `${help}  `;
+      const right = help.length < HELP_WIDTH - 1 ? help.padEnd(HELP_WIDTH) : `${help}  `;
       return `${left}${right}[${fallback}]`;
     })
     .join('\n');

@@ -20,6 +20,7 @@ import { asUsage } from './compute.js';
 import type { CliContext, Command } from './context.js';
 import { writeJson } from './output.js';
 import { placeOf, S3_OPTIONS, s3Of } from './place.js';
+import { tokenUrlOf } from './settings.js';
 
 export const serveCommand: Command = defineCommand({
   usage: ['serve --data PLACE [OPTIONS]'],
@@ -42,8 +43,12 @@ scope, then serves until SIGINT or SIGTERM, which let requests in flight finish.
     {
       name: 'token-file',
       value: 'FILE',
-      help: 'one token, or lines of a scope and a token, such as "read T"',
+      help: 'one token, or lines of a scope and a token, such as "read T", then perhaps a tenant and a name',
       fallback: 'see below',
+    },
+    {
+      name: 'no-fsync',
+      help: 'wait for no disk: what was acknowledged may be lost in a power cut',
     },
     {
       name: 'workers',
@@ -127,8 +132,9 @@ scope, then serves until SIGINT or SIGTERM, which let requests in flight finish.
     {
       name: 'cors',
       value: 'ORIGIN',
-      help: 'let web pages of this origin in, or * for all',
+      help: 'let web pages of this origin in, or * for all; may be given several times',
       fallback: 'none',
+      isRepeatable: true,
     },
     { name: 'metrics', help: 'serve GET /metrics to admin tokens, on the same port' },
     {
@@ -160,6 +166,12 @@ scope, then serves until SIGINT or SIGTERM, which let requests in flight finish.
       value: 'FILE',
       help: 'the token for it; read again when it is refused',
       fallback: '$ORBWEAVER_UPSTREAM_TOKEN',
+    },
+    {
+      name: 'upstream-token-url',
+      value: 'URL',
+      help: 'a URL that gives tokens for it, as a Hub does; the token is sent to it instead',
+      fallback: 'none',
     },
     { name: 'no-grants', help: 'offer no upload grants: clients post xorbs' },
     { name: 'no-hub', help: 'serve no repositories to clients of the Hub and of Git LFS' },
@@ -200,7 +212,7 @@ async function serve(args: ParsedArgs, context: CliContext): Promise<number> {
   if (args.positionals.length > 0) throw usage(`serve takes no "${args.positionals[0]}"`);
   const port = args.count('port') ?? DEFAULT_PORT;
   if (port > 65_535) throw usage(`--port expected 0 to 65535, got ${port}`);
-  const cors = args.text('cors');
+  const origins = args.texts('cors');
   const downloads = args.text('downloads');
   const tokens = await tokensOf(args, context);
   const secret = await secretOf(context);
@@ -216,6 +228,7 @@ async function serve(args: ParsedArgs, context: CliContext): Promise<number> {
     startGateway({
       data: placeOf(data, context),
       s3: s3Of(args, args.text('s3-public-url')),
+      sync: !args.flag('no-fsync'),
       host: args.text('host'),
       port,
       tokens,
@@ -229,7 +242,7 @@ async function serve(args: ParsedArgs, context: CliContext): Promise<number> {
       prefix: args.text('prefix'),
       publicUrl: args.text('public-url'),
       dedupOneIn: args.count('dedup-one-in'),
-      cors: cors === undefined ? undefined : { origins: cors === '*' ? '*' : [cors] },
+      cors: origins.length === 0 ? undefined : { origins: origins.includes('*') ? '*' : origins },
       grants: !args.flag('no-grants'),
       directDownloads: downloads === undefined ? undefined : downloads === 'direct',
       hub: !args.flag('no-hub'),
@@ -272,14 +285,24 @@ async function upstreamOf(
 ): Promise<UpstreamOptions | undefined> {
   const endpoint = args.text('upstream');
   const file = args.text('upstream-token-file');
+  const url = args.text('upstream-token-url');
   if (endpoint === undefined) {
-    if (file === undefined) return undefined;
-    throw usage('--upstream-token-file needs --upstream');
+    if (file === undefined && url === undefined) return undefined;
+    throw usage(`--upstream-token-${file === undefined ? 'url' : 'file'} needs --upstream`);
   }
-  if (file === undefined) return { endpoint, token: env['ORBWEAVER_UPSTREAM_TOKEN'] || undefined };
+  const kept = env['ORBWEAVER_UPSTREAM_TOKEN'] || undefined;
+  if (file === undefined) {
+    return {
+      endpoint,
+      token: url === undefined ? kept : tokenUrlOf(url, kept, '--upstream-token-url'),
+    };
+  }
   const read = async (): Promise<string> =>
     (await readFileOf(resolve(cwd, file), '--upstream-token-file')).toString('utf8').trim();
   let token = await read();
+  if (url !== undefined) {
+    return { endpoint, token: tokenUrlOf(url, token, '--upstream-token-url') };
+  }
   return {
     endpoint,
     token: {
@@ -350,6 +373,10 @@ function tlsOf(
   return { cert: resolve(cwd, cert), key: resolve(cwd, key) };
 }
 
+/** `read TOKEN north anna`: scope, token, and if wanted whose data it opens and who logs say it is. */
+const TOKEN_LINE = /^(read|append|write|admin)\s+(\S+)(?:\s+(\S+)(?:\s+(\S+))?)?$/;
+const NO_TENANT = '-';
+
 /** The tokens that were given in one of the ways; undefined: those that the store keeps. */
 async function tokensOf(
   args: ParsedArgs,
@@ -365,11 +392,17 @@ async function tokensOf(
     const text = (await readFileOf(resolve(cwd, file), '--token-file')).toString('utf8').trim();
     const lines = text.split(/\r?\n/).map((line) => line.trim());
     return lines.map((line) => {
-      const [, scope, named] = /^(read|append|write|admin)\s+(\S+)$/.exec(line) ?? [];
+      const [, scope, named, tenant, id] = TOKEN_LINE.exec(line) ?? [];
       if (scope === undefined && lines.length > 1) {
-        throw usage('--token-file expected one token, or lines of a scope and a token');
+        throw usage(
+          '--token-file expected one token, or lines of a scope and a token, then perhaps a tenant and a name',
+        );
       }
-      return checked((scope ?? 'write') as TokenScope, named ?? line, '--token-file');
+      return {
+        ...checked((scope ?? 'write') as TokenScope, named ?? line, '--token-file'),
+        ...(tenant === undefined || tenant === NO_TENANT ? {} : { tenant }),
+        ...(id === undefined ? {} : { id }),
+      };
     });
   }
   const { ORBWEAVER_READ_TOKEN: read, ORBWEAVER_WRITE_TOKEN: write, ORBWEAVER_TOKEN: both } = env;

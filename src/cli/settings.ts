@@ -196,9 +196,13 @@ async function tokenOf(
 }
 
 /** The URL is not shown: it may hold a secret. */
-function tokenUrlOf(url: string, token: string | undefined): TokenUrl {
+export function tokenUrlOf(
+  url: string,
+  token: string | undefined,
+  option = '--token-url',
+): TokenUrl {
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
-    throw usage('--token-url expected an http or https URL');
+    throw usage(`${option} expected an http or https URL`);
   }
   const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
   return { refreshUrl: url, headers };

@@ -43,6 +43,7 @@ export function chunkRoutes(services: GatewayServices): Route[] {
     {
       method: 'GET',
       path: '/v1/chunks/:prefix/:chunk',
+      isUnversioned: true,
       scope: 'ask',
       handle: async (call: Call): Promise<HttpResponse> => {
         checkPrefix(call);

@@ -33,6 +33,7 @@ export function reconstructionRoutes(services: GatewayServices): Route[] {
   const one = (version: 1 | 2): Route => ({
     method: 'GET',
     path: `/v${version}/reconstructions/:file`,
+    isUnversioned: version === 1,
     scope: 'read',
     compress: true,
     handle: (call) => getOne(services, call, version),

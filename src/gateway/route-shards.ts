@@ -28,6 +28,7 @@ export function shardRoutes(services: GatewayServices, claims?: Claims): Route[]
     {
       method: 'POST',
       path: '/v1/shards',
+      isUnversioned: true,
       scope: 'append',
       body: 'shards',
       handle: async (call) => {

@@ -18,11 +18,18 @@ export function xorbRoutes(services: GatewayServices): Route[] {
     {
       method: 'POST',
       path,
+      isUnversioned: true,
       scope: 'append',
       body: 'xorbs',
       handle: (call) => postXorb(services, call),
     },
-    { method: 'HEAD', path, scope: 'ask', handle: (call) => headXorb(services, call) },
+    {
+      method: 'HEAD',
+      path,
+      isUnversioned: true,
+      scope: 'ask',
+      handle: (call) => headXorb(services, call),
+    },
   ];
 }
 

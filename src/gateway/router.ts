@@ -10,6 +10,8 @@ export interface Route {
    * starts with `*` all that is left, at least one.
    */
   readonly path: string;
+  /** Is served under `path` without its version as well, where some clients look for it. */
+  readonly isUnversioned?: boolean | undefined;
   /** What whoever asks must be allowed to. Null: no bearer token is looked at (signed URLs, health). */
   readonly scope: RouteNeed | null;
   /** Of a signed URL, before anything is done for the tenant that it names. */
@@ -40,7 +42,14 @@ export type RouteMatch =
 export function createRouter(routes: readonly Route[]): {
   match(method: string, pathname: string): RouteMatch;
 } {
-  const compiled = routes.map((route) => ({ route, segments: route.path.split('/') }));
+  const compiled = routes.flatMap((route) => {
+    const segments = route.path.split('/');
+    const own = { route, segments };
+    // "/v1/shards" is "", "v1", "shards".
+    return route.isUnversioned === true
+      ? [own, { route, segments: segments.toSpliced(1, 1) }]
+      : [own];
+  });
   return {
     match(method: string, pathname: string): RouteMatch {
       const segments = pathname.split('/');

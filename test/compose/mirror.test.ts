@@ -1,7 +1,11 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { CliContext } from '../../src/cli/context.js';
+import { serveCommand } from '../../src/cli/serve.js';
 import { type LoadedKernels, loadKernels } from '../../src/compose/chunk.js';
 import { createClient } from '../../src/compose/client.js';
 import {
@@ -279,5 +283,54 @@ describe('serve --upstream', () => {
     });
     await later.close();
     await mirror.close();
+  });
+
+  it('asks a URL for tokens where those of the other store end', async () => {
+    gate = Promise.resolve();
+    const source = await startGateway({
+      data: join(folder, 'ends'),
+      port: 0,
+      workers: 0,
+      token: 'far',
+    });
+    const client = await createClient({ endpoint: source.url, token: 'far', workers: 0 });
+    const { files } = await client.upload([{ name: 'a', data: CONTENT }]);
+    await client.close();
+    const asked: (string | undefined)[] = [];
+    const hub = createServer(({ headers }, response) => {
+      asked.push(headers.authorization);
+      const exp = Math.floor(Date.now() / 1000) + 3600;
+      response.end(JSON.stringify({ accessToken: 'far', exp, casUrl: source.url }));
+    });
+    await new Promise<void>((resolve) => hub.listen(0, '127.0.0.1', resolve));
+    const { port } = hub.address() as AddressInfo;
+    const stopping = new AbortController();
+    let tell = (_line: string): void => undefined;
+    const line = new Promise<string>((resolve) => {
+      tell = resolve;
+    });
+    const args = ['--data', 'taker', '--port', '0', '--workers', '0', '--json', '--quiet'];
+    const status = serveCommand.run(
+      [
+        ...[...args, '--token', 'near', '--upstream', source.url],
+        ...['--upstream-token-url', `http://127.0.0.1:${port}/api/models/o/m/xet-read-token/main`],
+      ],
+      {
+        cwd: folder,
+        env: { ORBWEAVER_UPSTREAM_TOKEN: 'hub-token' },
+        signal: stopping.signal,
+        stdout: { write: tell },
+        stderr: { write: () => undefined },
+      } as unknown as CliContext,
+    );
+    const { url } = JSON.parse(await Promise.race([line, status.then(String)])) as { url: string };
+    const reader = await createClient({ endpoint: url, token: 'near', workers: 0 });
+    expect(Buffer.compare(await bytesOf(reader, files[0]?.fileHash ?? ''), CONTENT)).toBe(0);
+    expect(asked).toEqual(['Bearer hub-token']);
+    await reader.close();
+    stopping.abort();
+    await status;
+    hub.close();
+    await source.close();
   });
 });

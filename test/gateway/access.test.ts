@@ -34,6 +34,11 @@ const ENDPOINTS: readonly {
   { method: 'POST', path: '/v2/shards', scope: 'write', status: 200, body: 'x' },
   { method: 'HEAD', path: `/v1/files/${HASH}`, scope: 'read', status: 404 },
   { method: 'POST', path: '/v1/telemetry', scope: 'read', status: 200, body: '{"event":"x"}' },
+  // As zig-xet asks.
+  { method: 'GET', path: `/reconstructions/${HASH}`, scope: 'read', status: 404 },
+  { method: 'GET', path: `/chunks/default-merkledb/${HASH}`, scope: 'read', status: 404 },
+  { method: 'POST', path: `/xorbs/default/${HASH}`, scope: 'write', status: 400, body: 'x' },
+  { method: 'POST', path: '/shards', scope: 'write', status: 400, body: 'x' },
   { method: 'GET', path: '/health', scope: null, status: 200 },
   { method: 'HEAD', path: '/health', scope: null, status: 200 },
   { method: 'GET', path: `/v1/fetch/${HASH}`, scope: null, status: 403 },

@@ -25,10 +25,12 @@ import {
   hasher,
   jsonOf,
   keysOf,
+  listed,
   publish,
   READ_TOKEN,
   type Rig,
   randomChunks,
+  uploadShard,
 } from './support/rig.js';
 
 const chunks = randomChunks(30, [4000, 50_000, 700, 9000, 10_000, 1, 30_000]);
@@ -51,6 +53,22 @@ async function published(): Promise<Rig> {
 const status = async (rig: Rig, version: 1 | 2, range: string): Promise<number> =>
   (await rig.send('GET', `/v${version}/reconstructions/${whole.hash}`, { headers: { range } }))
     .status;
+
+it('is uploaded and read without a version in the paths, as with it', async () => {
+  const rig = createRig();
+  const send = (method: string, path: string, body?: Uint8Array) =>
+    rig.send(method, path, body === undefined ? {} : { body });
+  const stored = await send('POST', `/xorbs/default/${xorb.hash}`, xorb.bytes);
+  expect(await stored.json()).toEqual({ was_inserted: true });
+  const size = (await send('HEAD', `/xorbs/default/${xorb.hash}`)).headers.get('content-length');
+  expect(Number(size)).toBeGreaterThan(xorb.bytes.length - 1);
+  const shard = uploadShard({ files: [whole], xorbs: [listed(xorb)] });
+  expect(await (await send('POST', '/shards', shard)).json()).toMatchObject({ result: 1 });
+  const plain = await (await send('GET', `/reconstructions/${whole.hash}`)).json();
+  const versioned = await (await send('GET', `/v1/reconstructions/${whole.hash}`)).json();
+  expect(plain).toEqual(versioned);
+  expect(plain).toHaveProperty('fetch_info');
+});
 
 describe.each([1, 2] as const)('a reconstruction of version %i', (version) => {
   it('of a whole file lists its terms and one range per stretch of a xorb', async () => {

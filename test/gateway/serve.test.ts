@@ -1,10 +1,21 @@
-import { chmod, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { basename, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { CliContext } from '../../src/cli/context.js';
 import { serveCommand } from '../../src/cli/serve.js';
 import { startGateway } from '../../src/gateway.js';
+import { buildXorb } from './support/rig.js';
 
 /** The command and `startGateway`: options, warnings, and places that are none. */
 
@@ -54,19 +65,53 @@ describe('serve', () => {
   it('takes memory, prefix and origins, and serves below the prefix', async () => {
     const run = serve(
       ...['--data', 'store', '--json', '--max-memory', '48MiB'],
-      ...['--prefix', '/xet/', '--cors', 'https://app.example'],
+      ...['--prefix', '/xet/', '--cors', 'https://app.example', '--cors', 'https://b.example'],
     );
     const { url } = JSON.parse(await run.firstLine) as { url: string };
     expect(url.endsWith('/xet')).toBe(true);
-    const response = await fetch(`${url}/health`, { headers: { origin: 'https://app.example' } });
-    expect(response.status).toBe(200);
-    expect(response.headers.get('access-control-allow-origin')).toBe('https://app.example');
+    for (const origin of ['https://app.example', 'https://b.example', 'https://c.example']) {
+      const response = await fetch(`${url}/health`, { headers: { origin } });
+      expect(response.status).toBe(200);
+      const allowed = origin === 'https://c.example' ? null : origin;
+      expect(response.headers.get('access-control-allow-origin')).toBe(allowed);
+    }
     run.stop();
     expect(await run.status).toBe(0);
     expect(run.stderr()).toMatch(/^\S+Z info {2}serving \S+\/xet until interrupted\n$/);
   });
 
+  it('flushes what it stores, unless it is told not to', async () => {
+    const handle = await open(join(folder, 'secret-32'), 'w');
+    await handle.write('5a'.repeat(32));
+    const sync = vi.spyOn(Object.getPrototypeOf(handle), 'sync');
+    await handle.close();
+    const env = { ORBWEAVER_SECRET_FILE: 'secret-32', ORBWEAVER_TOKEN: 'token' };
+    const xorb = buildXorb([new Uint8Array(9000)]);
+    const flushes = async (...args: string[]): Promise<number> => {
+      const run = serveWith(env, '--json', ...args);
+      const { url } = JSON.parse(await run.firstLine) as { url: string };
+      sync.mockClear();
+      const stored = await fetch(`${url}/v1/xorbs/default/${xorb.hash}`, {
+        method: 'POST',
+        headers: { authorization: 'Bearer token' },
+        body: xorb.bytes.slice(),
+      });
+      expect(await stored.json()).toEqual({ was_inserted: true });
+      run.stop();
+      await run.status;
+      return sync.mock.calls.length;
+    };
+    expect(await flushes('--data', 'flushed')).toBeGreaterThan(0);
+    expect(await flushes('--data', 'unflushed', '--no-fsync')).toBe(0);
+    sync.mockRestore();
+  });
+
   it.each([
+    [['--data', 'x', '--upstream-token-url', 'http://h/'], /--upstream-token-url needs --upstream/],
+    [
+      ['--data', 'x', '--upstream', 'http://h/', '--upstream-token-url', 'h'],
+      /an http or https URL/,
+    ],
     [['--data', 'x', '--max-memory', '1MiB'], /"maxMemory" expected at least/],
     [['--data', 'x', '--prefix', 'xet'], /"prefix" expected a path/],
     [['--data', 'x', '--cors', 'app.example'], /"cors.origins" expected/],
@@ -189,6 +234,44 @@ describe('tokens and the URL secret', () => {
       expect(said).toMatchObject({ readToken, writeToken });
     }
     expect(await readdir(join(folder, 'given'))).not.toContain('secrets.json');
+  });
+
+  it('of a file may be those of tenants, under names that the log shows', async () => {
+    const lines = ['read token-n north', 'write token-s south anna', 'admin token-0 - root'];
+    await writeFile(join(folder, 'tenants'), `${lines.join('\n')}\n`);
+    const args = [
+      '--data',
+      'of-tenants',
+      '--json',
+      '--token-file',
+      'tenants',
+      '--quota',
+      'south=0',
+    ];
+    const run = serve(...args);
+    const { url } = JSON.parse(await run.firstLine) as { url: string };
+    const xorb = buildXorb([new Uint8Array(9000)]);
+    const statuses: number[] = [];
+    for (const token of ['token-n', 'token-s', 'token-0']) {
+      const { status } = await fetch(`${url}/v1/xorbs/default/${xorb.hash}`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}` },
+        body: xorb.bytes.slice(),
+      });
+      statuses.push(status);
+    }
+    run.stop();
+    await run.status;
+    // It may only read, it has used up its quota, it is nobody's.
+    expect(statuses).toEqual([403, 413, 200]);
+    // In the root of the store.
+    const paths = await readdir(join(folder, 'of-tenants', 'xorbs'), { recursive: true });
+    const names = paths.map((path) => basename(path));
+    expect(names).toContain(xorb.hash.toString());
+    const logged = run.stderr().match(/(?<= ms ).*(?= 127\.0\.0\.1)/g);
+    expect(logged).toEqual(['read token', 'anna', 'root']);
+    await writeFile(join(folder, 'tenants'), 'read token-n North\n');
+    await expect(serve(...args).status).rejects.toMatchObject({ code: 'USAGE' });
   });
 
   it.each([
