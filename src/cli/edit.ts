@@ -4,6 +4,7 @@ import type { ClientSplice, EditResult } from '../index.js';
 import { defineCommand, type ParsedArgs, parseBytes, usage } from './command.js';
 import type { CliContext, Command } from './context.js';
 import { writeJson } from './output.js';
+import { uploadState } from './reporter.js';
 import { CLIENT, withServer } from './server-client.js';
 import { STATE } from './state.js';
 import { bytesText } from './text.js';
@@ -70,8 +71,7 @@ async function edit(
   return withServer(args, context, command, async ({ client, reporter }) => {
     const result = await client.edit(hash, splices, {
       signal: context.signal,
-      onProgress: ({ readBytes, totalBytes, sentBytes }) =>
-        reporter.update({ doneBytes: readBytes, totalBytes, wireBytes: sentBytes }),
+      onProgress: (progress) => reporter.update(uploadState(progress)),
     });
     reporter.clear();
     if (result.wasReadBack) {

@@ -112,7 +112,7 @@ async function moveOne(
       const data = resolve(context.cwd, asked.path ?? '');
       const { failed } = await client.upload([{ data, sha256: oid }], {
         signal,
-        onProgress: ({ readBytes, skippedBytes }) => progress(readBytes + skippedBytes),
+        onProgress: ({ doneBytes }) => progress(doneBytes),
       });
       const [problem] = failed;
       if (problem !== undefined) throw new OrbweaverError(problem.code, problem.message);

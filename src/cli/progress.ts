@@ -1,15 +1,15 @@
 import type { Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { Clock } from '../flow/index.js';
+import { type Clock, Speed, secondsLeft } from '../flow/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { CliContext } from './context.js';
 import { bytesText, rateText, secondsText } from './text.js';
 
 /** A line that is redrawn in place on a terminal, and nothing at all anywhere else. */
 export interface ProgressBar {
-  /** Draws at most ten times a second. `total` undefined: no bar, only the amount. */
-  update(done: number, total: number | undefined, note?: string): void;
+  /** Draws at most ten times a second. `total` undefined: no bar, only the amount. `phase` replaces the label. */
+  update(done: number, total: number | undefined, note?: string, phase?: string): void;
   /** Writes a line above the bar, on a terminal or not. */
   print(line: string): void;
   /** Removes the line for good: what is told after it is not drawn. */
@@ -19,8 +19,6 @@ export interface ProgressBar {
 const REDRAW_MS = 100;
 /** Without news the line is drawn this often, so that rate and rest stay true. */
 const IDLE_REDRAW_MS = 1000;
-/** The rate is that of so much time. */
-const RATE_WINDOW_MS = 5000;
 
 /** A bar on standard error if that is a terminal and neither --quiet nor --json was given. */
 export function createProgressBar(
@@ -35,7 +33,7 @@ export function createProgressBar(
   };
   if (silent || !context.interactive) return { update: () => {}, print, clear: () => {} };
   const speed = new Speed(clock.now());
-  let state: { done: number; total: number | undefined; note: string } | null = null;
+  let state: { done: number; total: number | undefined; note: string; title: string } | null = null;
   let drawnAt = Number.NEGATIVE_INFINITY;
   let drawn = false;
   let over = false;
@@ -44,15 +42,16 @@ export function createProgressBar(
     stopTimer();
     if (over || state === null) return;
     drawn = true;
-    const { done, total, note } = state;
-    const text = `${label} ${amountText(done, total, speed.at(clock.now(), done))}  ${note}`;
+    const { done, total, note, title } = state;
+    const text = `${title} ${amountText(done, total, speed.at(clock.now(), done))}  ${note}`;
     stderr.write(`\r\u001b[K${text.slice(0, Math.max(20, context.columns - 1))}`);
-    stopTimer = clock.setTimer(IDLE_REDRAW_MS, draw);
+    stopTimer = clock.setTimer(IDLE_REDRAW_MS, draw, { background: true });
   };
   return {
-    update(done, total, note = '') {
+    update(done, total, note = '', title = label) {
       if (over) return;
-      state = { done, total, note };
+      if (state !== null && state.title !== title) speed.restart(clock.now(), done);
+      state = { done, total, note, title };
       if (clock.now() - drawnAt < REDRAW_MS) return;
       drawnAt = clock.now();
       draw();
@@ -68,39 +67,6 @@ export function createProgressBar(
       over = true;
     },
   };
-}
-
-/** Bytes per second over the last seconds: what a stall or a faster link is to show in. */
-export class Speed {
-  readonly #samples: { readonly atMs: number; readonly done: number }[];
-
-  constructor(startMs: number) {
-    this.#samples = [{ atMs: startMs, done: 0 }];
-  }
-
-  /** The rate at this time, when `done` bytes are done. */
-  at(atMs: number, done: number): number {
-    const samples = this.#samples;
-    const last = samples.at(-1) as { atMs: number; done: number };
-    // Less than before: files that were refused are read again.
-    if (done < last.done) samples.splice(0, samples.length, { atMs: last.atMs, done });
-    samples.push({ atMs, done });
-    while (samples.length > 2 && atMs - (samples[1] as { atMs: number }).atMs >= RATE_WINDOW_MS) {
-      samples.shift();
-    }
-    const first = samples[0] as { atMs: number; done: number };
-    return atMs > first.atMs ? ((done - first.done) * 1000) / (atMs - first.atMs) : 0;
-  }
-}
-
-/** What is left of the time, seconds; undefined: not known. */
-export function secondsLeft(
-  done: number,
-  total: number | undefined,
-  bytesPerSecond: number,
-): number | undefined {
-  if (total === undefined || bytesPerSecond <= 0) return undefined;
-  return Math.max(0, total - done) / bytesPerSecond;
 }
 
 /** Bar, percentage, amount, rate and what is left of the time, as far as they are known. */

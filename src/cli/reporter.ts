@@ -1,19 +1,19 @@
 import { basename } from 'node:path';
 import type { Writable } from 'node:stream';
-import type { Clock } from '../flow/index.js';
-import type { RetryEvent } from '../index.js';
+import { type Clock, Speed, secondsLeft } from '../flow/index.js';
+import type { RetryEvent, UploadProgress } from '../index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { ParsedArgs } from './command.js';
 import type { CliContext } from './context.js';
 import { writeJson } from './output.js';
-import { createProgressBar, type ProgressBar, Speed, secondsLeft } from './progress.js';
+import { createProgressBar, type ProgressBar } from './progress.js';
 import { masked } from './secrets.js';
 import { bytesText, percentText, printable, secondsText } from './text.js';
 
 /** The version of the events of `--json=stream`; docs/cli.md describes them. */
 export const EVENTS_VERSION = 1;
 
-/** Least and most time between two `progress` events while bytes move. */
+/** Least and most time between two `progress` events. */
 const MIN_EVENT_MS = 100;
 const MAX_EVENT_MS = 900;
 
@@ -30,6 +30,34 @@ export interface ProgressState {
   readonly fileCount?: number | undefined;
   /** Bytes on the wire: sent by an upload, fetched by a download. */
   readonly wireBytes: number;
+  /** What goes on, as {@link PHASES} and the library have it; undefined: there is one phase only. */
+  readonly phase?: string | undefined;
+  /** Bytes of files that had to be moved, and those that were there: stored, read back or in local files. */
+  readonly newBytes?: number | undefined;
+  readonly dedupedBytes?: number | undefined;
+  /** How much of what is registered the server has checked; null: it does not say. */
+  readonly finalization?: UploadProgress['finalization'] | undefined;
+}
+
+/** Phases by what stands before the bar instead of the label; of the others the label says enough. */
+const PHASES: Readonly<Record<string, string>> = {
+  sending: 'sending the rest',
+  registering: 'registering',
+};
+
+/** Where an upload stands. */
+export function uploadState(progress: UploadProgress): ProgressState {
+  const { sentBytes, file, ...same } = progress;
+  const { phase, doneBytes, totalBytes, doneFileCount, fileCount } = same;
+  const { newBytes, dedupedBytes, finalization } = same;
+  return {
+    ...{ phase, doneBytes, totalBytes, doneFileCount, fileCount },
+    ...{ newBytes, dedupedBytes, wireBytes: sentBytes, finalization },
+    file:
+      file === null
+        ? undefined
+        : { path: file.name, doneBytes: file.readBytes, totalBytes: file.sizeBytes },
+  };
 }
 
 /** Tells what goes on while a command runs: a bar, events, or nothing. */
@@ -97,7 +125,7 @@ function barReporter(bar: ProgressBar, parts: BarParts): Reporter {
   const draw = (): void => {
     if (note !== null && clock.now() > note.untilMs) note = null;
     const text = note?.text ?? fileText(state) + wireText(state, options.wireLabel);
-    bar.update(state.doneBytes, state.totalBytes, text);
+    bar.update(state.doneBytes, state.totalBytes, text, PHASES[state.phase ?? ''] ?? options.label);
   };
   return {
     update(next) {
@@ -122,29 +150,40 @@ function barReporter(bar: ProgressBar, parts: BarParts): Reporter {
 
 function streamReporter(stream: Writable, options: ReporterOptions, clock: Clock): Reporter {
   const speed = new Speed(clock.now());
-  let state: ProgressState | null = null;
+  let state: ProgressState = { doneBytes: 0, totalBytes: undefined, wireBytes: 0 };
   let toldAt = Number.NEGATIVE_INFINITY;
-  let stopTimer: (() => void) | null = null;
+  let phase: string | undefined;
+  let stopTimer = (): void => {};
+  /** Something came too soon after the last event, and is told in a moment. */
+  let isLate = false;
   let over = false;
   const event = (type: string, fields: object): void => {
     if (!over) writeJson(stream, { type, ...fields });
   };
+  const tellIn = (delayMs: number): void => {
+    stopTimer();
+    stopTimer = clock.setTimer(delayMs, tell, { background: true });
+  };
   const tell = (): void => {
-    stopTimer?.();
-    stopTimer = null;
-    if (state === null || over) return;
+    isLate = false;
     toldAt = clock.now();
+    if (state.phase !== phase) speed.restart(toldAt, state.doneBytes);
+    phase = state.phase;
     event('progress', progressFields(state, speed.at(toldAt, state.doneBytes)));
-    state = null;
+    tellIn(MAX_EVENT_MS);
   };
   event('start', { version: EVENTS_VERSION, command: options.command });
+  tellIn(MAX_EVENT_MS);
   return {
     update(next) {
+      if (over) return;
       state = next;
       const age = clock.now() - toldAt;
       if (age >= MIN_EVENT_MS) tell();
-      // What comes too soon is told a little later, if nothing else comes.
-      else stopTimer ??= clock.setTimer(Math.min(MAX_EVENT_MS, MIN_EVENT_MS - age), tell);
+      else if (!isLate) {
+        isLate = true;
+        tellIn(MIN_EVENT_MS - age);
+      }
     },
     retry(retry) {
       event('retry', { ...retry, message: masked(retry.message, options.secrets) });
@@ -152,28 +191,35 @@ function streamReporter(stream: Writable, options: ReporterOptions, clock: Clock
     warn: (message) => event('warning', { message: masked(message, options.secrets) }),
     event,
     clear() {
-      tell();
+      if (over) return;
+      if (isLate) tell();
       over = true;
+      stopTimer();
     },
   };
 }
 
 function progressFields(state: ProgressState, bytesPerSecond: number): object {
   const { doneBytes, totalBytes, wireBytes, doneFileCount, fileCount, file } = state;
+  const { phase, newBytes, dedupedBytes, finalization } = state;
   const left = secondsLeft(doneBytes, totalBytes, bytesPerSecond);
   return {
+    ...(phase === undefined ? {} : { phase }),
     doneBytes,
     totalBytes: totalBytes ?? null,
+    ...(newBytes === undefined ? {} : { newBytes, dedupedBytes }),
     wireBytes,
     bytesPerSecond: Math.round(bytesPerSecond),
     secondsLeft: left === undefined ? null : Math.ceil(left),
     ...(fileCount === undefined ? {} : { doneFileCount, fileCount }),
     ...(file === undefined ? {} : { file: { ...file, totalBytes: file.totalBytes ?? null } }),
+    ...(finalization ? { finalization } : {}),
   };
 }
 
 /** `2 of 9 files, model.bin 37.5 %` when there are several. */
-function fileText({ file, doneFileCount = 0, fileCount = 0 }: ProgressState): string {
+function fileText({ file, doneFileCount = 0, fileCount = 0, finalization }: ProgressState): string {
+  if (finalization) return `${finalization.verified} of ${finalization.total} checked, `;
   if (file === undefined || fileCount < 2) return '';
   const { path, doneBytes, totalBytes } = file;
   const share = totalBytes === undefined ? '' : ` ${percentText(doneBytes, totalBytes)}`;

@@ -7,7 +7,7 @@ import { type ParsedArgs, usage } from './command.js';
 import type { CliContext } from './context.js';
 import { reportFailed, writeJson } from './output.js';
 import { sumOfSizes } from './progress.js';
-import type { Reporter } from './reporter.js';
+import { type Reporter, uploadState } from './reporter.js';
 import { bytesText, nameText, percentText, pluralText, printable, rateText } from './text.js';
 
 const OWN_OPTIONS = ['files-from', 'symlinks', 'names'];
@@ -46,35 +46,31 @@ function isFolderPath(path: string, stats: Stats | null): boolean {
 /** Refuses options that folders do not have. @throws USAGE */
 export function checkFolderArgs(args: ParsedArgs): void {
   if (args.flag('expand')) throw usage('--expand takes ZIP archives, not folders');
-  if (args.flag('dry-run')) throw usage('--dry-run takes files, not folders');
   if (args.flag('allow-append')) throw usage('--allow-append cannot be combined with folders');
   if (args.positionals.includes('-')) {
     throw usage('standard input is no part of a folder; a list of paths is --files-from -');
   }
 }
 
-/** Uploads folders and prints the hash of the manifest. */
-export async function uploadFolder(
+/** What a folder upload works with. */
+export interface FolderRun {
+  readonly args: ParsedArgs;
+  readonly context: CliContext;
+  readonly reporter: Reporter;
+  readonly base?: FolderUploadOptions['base'];
+  readonly maxXorbBytes?: number | undefined;
+  readonly dryRun: boolean;
+}
+
+/** Uploads folders, or does all but send. `path` is what they are called in messages. */
+export async function sendFolders(
   client: OrbweaverClient,
-  {
-    args,
-    context,
-    reporter,
-    base,
-    maxXorbBytes,
-  }: {
-    readonly args: ParsedArgs;
-    readonly context: CliContext;
-    readonly reporter: Reporter;
-    readonly base: FolderUploadOptions['base'];
-    readonly maxXorbBytes: number | undefined;
-  },
-): Promise<number> {
+  { args, context, reporter, base, maxXorbBytes, dryRun }: FolderRun,
+): Promise<FolderUploadResult & { readonly path: string }> {
   const { cwd } = context;
   const list = args.text('files-from');
   const inputs = args.positionals.map((path) => resolve(cwd, path));
   const folders = inputs.length === 0 && list !== undefined ? [cwd] : inputs;
-  const json = args.flag('json');
   const result = await client.uploadFolder(folders, {
     exclude: args.texts('exclude'),
     files: list === undefined ? undefined : await filesIn(list, context),
@@ -85,33 +81,30 @@ export async function uploadFolder(
     rehash: args.flag('rehash'),
     maxXorbBytes,
     base,
+    dryRun,
     signal: context.signal,
-    onProgress: ({ readBytes, totalBytes, sentBytes, file, doneFileCount, fileCount }) =>
-      reporter.update({
-        doneBytes: readBytes,
-        totalBytes,
-        wireBytes: sentBytes,
-        doneFileCount,
-        fileCount,
-        file:
-          file === null
-            ? undefined
-            : { path: file.name, doneBytes: file.readBytes, totalBytes: file.sizeBytes },
-      }),
+    onProgress: (progress) => reporter.update(uploadState(progress)),
     onFile: (file) => reporter.event('file', file),
   });
   reporter.clear();
-  const path = args.positionals.length === 0 ? '.' : args.positionals.join(' ');
   for (const { path: name, reason } of result.skipped) {
     reporter.warn(`left out "${name}": ${reason}`);
   }
   for (const { base: old, problem } of result.bases ?? []) {
     if (problem !== null) reporter.warn(`base "${old}": ${problem}`);
   }
+  return { ...result, path: args.positionals.length === 0 ? '.' : args.positionals.join(' ') };
+}
+
+/** Uploads folders and prints the hash of the manifest. */
+export async function uploadFolder(client: OrbweaverClient, run: FolderRun): Promise<number> {
+  const { args, context, dryRun } = run;
+  const json = args.flag('json');
+  const { path, ...result } = await sendFolders(client, run);
   if (json) writeJson(context.stdout, jsonOf(result, path));
   else {
     context.stdout.write(`${result.manifestHash}  ${nameText(context.stdout, path)}\n`);
-    if (!args.flag('quiet')) context.stderr.write(summaryOf(result, path));
+    if (!args.flag('quiet')) context.stderr.write(summaryOf(result, path, dryRun));
   }
   return reportFailed(context.stderr, result.failed, { json, doneCount: 1 });
 }
@@ -131,12 +124,12 @@ function jsonOf(result: FolderUploadResult, path: string): object {
   };
 }
 
-function summaryOf(result: FolderUploadResult, path: string): string {
+function summaryOf(result: FolderUploadResult, path: string, dryRun: boolean): string {
   const { fileCount, folderCount, sizeBytes, newBytes, xorbBytes, xorbCount, wallMs } = result;
   return (
     `${printable(basename(path))}: ${pluralText(fileCount, 'file')} in ${pluralText(folderCount, 'folder')}, ` +
     `${bytesText(sizeBytes)}, ${bytesText(newBytes)} new (${percentText(newBytes, sizeBytes)}), ` +
-    `sent ${bytesText(xorbBytes)} in ${xorbCount} xorbs, ${rateText(sizeBytes, wallMs)}\n`
+    `${dryRun ? 'would send' : 'sent'} ${bytesText(xorbBytes)} in ${pluralText(xorbCount, 'xorb')}, ${rateText(sizeBytes, wallMs)}\n`
   );
 }
 

@@ -1,11 +1,5 @@
 import { basename, resolve } from 'node:path';
-import type {
-  ClientOptions,
-  PlacementName,
-  UploadInput,
-  UploadProgress,
-  UploadResult,
-} from '../index.js';
+import type { ClientOptions, PlacementName, UploadInput, UploadResult } from '../index.js';
 import { CACHE, cacheOptionsOf, cacheWarning } from './cache.js';
 import {
   COMPUTE,
@@ -21,6 +15,7 @@ import type { CliContext, Command } from './context.js';
 import { FOLDER_UPLOAD } from './folder-options.js';
 import { HUB_UPLOAD } from './hub-options.js';
 import { reportFailed, writeJson } from './output.js';
+import { uploadState } from './reporter.js';
 import { withServer } from './server-client.js';
 import { serverSettingsOf, settingsOf } from './settings.js';
 import { STATE } from './state.js';
@@ -127,7 +122,8 @@ async function upload(args: ParsedArgs, context: CliContext): Promise<number> {
     if (warning !== null) reporter.warn(warning);
     if (isFolder) {
       const base = basesOf(args, context);
-      return await folders.uploadFolder(client, { args, context, reporter, base, maxXorbBytes });
+      const run = { args, context, reporter, base, maxXorbBytes, dryRun };
+      return await folders.uploadFolder(client, run);
     }
     const interactive = context.interactive || args.flag('json-stream');
     const totalBytes = interactive && !args.flag('expand') ? looked.totalBytes : undefined;
@@ -143,16 +139,16 @@ async function upload(args: ParsedArgs, context: CliContext): Promise<number> {
       base: basesOf(args, context),
       rehash: args.flag('rehash'),
       signal: context.signal,
-      onProgress: ({ readBytes, skippedBytes, totalBytes: known, sentBytes, file, ...counts }) =>
+      onProgress: (progress) => {
+        const state = uploadState(progress);
+        // Files are looked up while others are read already.
+        const most = Math.max(totalBytes ?? 0, state.totalBytes ?? 0);
         reporter.update({
-          doneBytes: readBytes + skippedBytes,
-          // Files are looked up while others are read already.
-          totalBytes: totalBytes ?? known,
-          wireBytes: sentBytes,
-          doneFileCount: counts.doneFileCount,
-          fileCount: args.flag('expand') ? counts.fileCount : paths.length,
-          file: file === null ? undefined : progressOf(file),
-        }),
+          ...state,
+          totalBytes: totalBytes === undefined ? state.totalBytes : most,
+          fileCount: args.flag('expand') ? state.fileCount : paths.length,
+        });
+      },
     });
     for (const file of result.files) reporter.event('file', file);
     for (const { base, problem } of result.bases ?? []) {
@@ -171,10 +167,6 @@ function basesOf(args: ParsedArgs, { cwd }: CliContext): readonly string[] | und
   const bases = args.texts('base');
   if (bases.length === 0) return undefined;
   return bases.map((base) => (/^[0-9a-f]{64}$/i.test(base) ? base : resolve(cwd, base)));
-}
-
-function progressOf({ name, readBytes, sizeBytes }: NonNullable<UploadProgress['file']>) {
-  return { path: name, doneBytes: readBytes, totalBytes: sizeBytes };
 }
 
 /** The contract of docs/cli.md. */

@@ -145,7 +145,11 @@ export async function createClient(given: ClientOptions = {}): Promise<Orbweaver
 
   const client: OrbweaverClient = {
     ...folderMethods({
-      uploads: () => ({ cas: needCas(), pool, cache, placement, state, concurrency }),
+      uploads: ({ dryRun }) => {
+        checkOpen();
+        const store = dryRun ? cas : needCas();
+        return { cas: store, pool, cache, placement, state, concurrency };
+      },
       downloads: () => ({ cas: needCas(), pool, budget, state, concurrency }),
     }),
     threads: pool.threads,

@@ -72,6 +72,7 @@ const UPLOAD_RULES: OptionRules<FolderUploadOptions> = {
   rehash: is.flag,
   maxXorbBytes: is.integer(LEAST_XORB_BYTES),
   base: is.either(is.text, is.texts),
+  dryRun: is.flag,
   signal: is.signal,
   onProgress: is.callback,
   onFile: is.callback,
@@ -93,7 +94,7 @@ const DIFF_RULES: OptionRules<FolderDiffOptions> = { ...LIST_RULES, times: is.fl
 
 /** Parts of the client, asked for at each call: a closed client has none. */
 export interface FolderParts {
-  readonly uploads: () => UploadParts;
+  readonly uploads: (options: { readonly dryRun: boolean }) => UploadParts;
   readonly downloads: () => DownloadParts;
 }
 
@@ -113,7 +114,7 @@ export function folderMethods({ uploads, downloads }: FolderParts): FolderMethod
       if (!inputs.every((each) => typeof each === 'string')) {
         throw new TypeError('"folders" expected a path, or a list of paths');
       }
-      const parts = uploads();
+      const parts = uploads({ dryRun: options.dryRun === true });
       const { runFolderUpload } = await import('./folder-upload.js');
       return runFolderUpload(parts, inputs, options);
     },

@@ -10,7 +10,10 @@ import type {
 
 /** How folders are named, walked and stored; the rest is as for `upload`. */
 export interface FolderUploadOptions
-  extends Pick<ClientUploadOptions, 'sha256' | 'rehash' | 'maxXorbBytes' | 'base' | 'signal'> {
+  extends Pick<
+    ClientUploadOptions,
+    'sha256' | 'rehash' | 'maxXorbBytes' | 'base' | 'dryRun' | 'signal'
+  > {
   /**
    * What to leave out: a pattern without a slash is a name in any folder, one with a slash a path from the
    * top, one that ends in a slash means folders only; `*` stops at a slash, `**` does not.
@@ -28,7 +31,10 @@ export interface FolderUploadOptions
   readonly symlinks?: 'keep' | 'follow' | 'skip' | undefined;
   /** Names that every system takes, or those that this one takes; see docs/folders.md. @default 'portable' */
   readonly names?: NameRules | undefined;
-  /** The sum over all files so far; a listener that throws is not called again. */
+  /**
+   * The sum over all files; of more than 20,000 the total is known when a walk of its own has counted them. A
+   * listener that throws is not called again.
+   */
   readonly onProgress?: ((progress: UploadProgress) => void) | undefined;
   /** Called with each file that was registered, with its path on disk. */
   readonly onFile?: ((file: UploadedFile) => void) | undefined;
@@ -41,7 +47,7 @@ export interface SkippedEntry {
 }
 
 export interface FolderUploadResult {
-  /** 64 digits: what `downloadFolder` and `listFolder` ask for. */
+  /** 64 digits: what `downloadFolder` and `listFolder` ask for; of a dry run, what it would be. */
   readonly manifestHash: string;
   readonly manifestBytes: number;
   readonly fileCount: number;

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { UploadProgress } from '../client/index.js';
 import { ERROR_CODES, OrbweaverError } from '../errors.js';
+import { secondsLeft } from '../flow/index.js';
 import { isUtf8Path, ManifestWriter } from '../folder/index.js';
 import { HASH_BYTES, MerkleHash } from '../hash/index.js';
 import {
@@ -45,6 +46,7 @@ export async function runFolderUpload(
   parts: UploadParts,
   inputs: readonly string[],
   options: FolderUploadOptions,
+  segmentEntries: number = SEGMENT_ENTRIES,
 ): Promise<FolderUploadResult> {
   const { names = 'portable', hidden = true, symlinks = 'keep', signal } = options;
   const startedAt = performance.now();
@@ -56,14 +58,19 @@ export async function runFolderUpload(
     await createSpool(),
     new ManifestWriter(names),
   );
+  const walk = (): AsyncGenerator<readonly Walked[], void> =>
+    walkFolder(top, { names, symlinks, hidden, isExcluded, signal });
   try {
     await run.start();
-    for await (const some of walkFolder(top, { names, symlinks, hidden, isExcluded, signal })) {
+    for await (const some of walk()) {
       for (const found of some) {
         run.add(found);
-        if (run.isFull) await run.uploadSegment();
+        if (run.waitingCount < segmentEntries) continue;
+        run.count(walk);
+        await run.uploadSegment();
       }
     }
+    run.isLast = true;
     await run.uploadSegment();
     return { ...(await run.finish()), wallMs: performance.now() - startedAt };
   } finally {
@@ -90,9 +97,18 @@ class FolderRun {
   #counts = { fileCount: 0, folderCount: 0, symlinkCount: 0 };
   #bytes = { sizeBytes: 0, newBytes: 0, dedupedBytes: 0 };
   #sent = { xorbCount: 0, xorbBytes: 0, shardCount: 0, shardBytes: 0 };
+  /** Nothing follows the segment at hand. */
+  isLast = false;
+  /** Files found so far, and all of them, once a walk of its own has counted them. */
+  readonly #found = { fileCount: 0, sizeBytes: 0 };
+  #all: { readonly fileCount: number; readonly sizeBytes: number } | null = null;
+  #isCounting = false;
   /** What earlier segments came to. */
   #before: UploadProgress | null = null;
+  /** That, and the segment at hand. */
+  #sum: UploadProgress | null = null;
   #progress: UploadProgress | null = null;
+  #onProgress: FolderUploadOptions['onProgress'];
 
   constructor(
     parts: UploadParts & { readonly inputs: readonly string[] },
@@ -103,13 +119,15 @@ class FolderRun {
     this.#parts = parts;
     this.#options = options;
     this.#onFile = options.onFile;
+    this.#onProgress = options.onProgress;
     this.#list = options.files === undefined ? null : pathList(options.files);
     this.spool = spool;
     this.#writer = writer;
   }
 
-  get isFull(): boolean {
-    return this.#segment.length >= SEGMENT_ENTRIES;
+  /** Entries of the segment at hand. */
+  get waitingCount(): number {
+    return this.#segment.length;
   }
 
   start(): Promise<void> {
@@ -124,6 +142,20 @@ class FolderRun {
       const { exitCode } = ERROR_CODES[code];
       this.#failed.push({ path: found.path, code, message, hint, exitCode });
     } else this.#segment.push(found);
+    count(this.#found, found);
+  }
+
+  /** More than a segment: the whole is counted beside the upload, so that it is known before its end. */
+  count(walk: () => AsyncIterable<readonly Walked[]>): void {
+    if (this.#isCounting || this.#onProgress === undefined) return;
+    this.#isCounting = true;
+    const all = { fileCount: 0, sizeBytes: 0 };
+    const counting = async (): Promise<void> => {
+      for await (const some of walk()) for (const found of some) count(all, found);
+      this.#all = all;
+    };
+    // What fails there fails in the upload, too.
+    counting().catch(() => {});
   }
 
   /** Uploads what was added, and writes its lines. */
@@ -137,7 +169,7 @@ class FolderRun {
         ({ source, sizeBytes }): UploadInput =>
           isUtf8Path(source) ? source : rawPathSource(source, sizeBytes),
       );
-      const { sha256, rehash, maxXorbBytes, base, signal } = this.#options;
+      const { sha256, rehash, maxXorbBytes, base, dryRun, signal } = this.#options;
       const { state } = this.#parts;
       const { inputs: given, placement } = this.#parts;
       const command = commandOf(given, this.#options, { placement, list: this.#list });
@@ -148,8 +180,9 @@ class FolderRun {
         rehash,
         maxXorbBytes,
         base,
+        dryRun,
         signal,
-        ...this.#onProgress(),
+        onProgress: this.#onProgress && ((now) => this.#progressed(now)),
         onFile: (file) => {
           registered.note(file);
           this.#tell(file);
@@ -162,7 +195,7 @@ class FolderRun {
       }
       this.#noteResult(result);
       this.#failed.push(...result.failed);
-      this.#before = this.#progress;
+      this.#before = this.#sum;
     }
     let file = 0;
     let lines: string[] = [];
@@ -181,11 +214,15 @@ class FolderRun {
   async finish(): Promise<Omit<FolderUploadResult, 'wallMs'>> {
     await this.#write(this.#writer.end());
     await this.spool.flush();
-    const { signal } = this.#options;
+    const { maxXorbBytes, dryRun, signal } = this.#options;
     const manifest = { name: 'the manifest', data: this.spool.path };
     // It lies under a name that does not come again: nothing to remember.
-    const result = await runUpload({ ...this.#parts, state: null }, [manifest], { signal });
+    const result = await runUpload({ ...this.#parts, state: null }, [manifest], {
+      ...{ maxXorbBytes, dryRun, signal },
+      onProgress: this.#onProgress && (() => this.#tellProgress('registering')),
+    });
     this.#noteResult(result);
+    this.#tellProgress('done');
     const [stored] = result.files;
     if (stored === undefined) {
       const [
@@ -236,15 +273,32 @@ class FolderRun {
     this.#sent.shardBytes += shardBytes;
   }
 
-  #onProgress(): { onProgress?: (progress: UploadProgress) => void } {
-    const { onProgress } = this.#options;
-    if (onProgress === undefined) return {};
-    return {
-      onProgress: (now) => {
-        this.#progress = added(this.#before, now);
-        onProgress(this.#progress);
-      },
+  /** A session at hand is where `now` says. */
+  #progressed(now: UploadProgress): void {
+    const sum = added(this.#before, now);
+    this.#sum = sum;
+    const { doneBytes, bytesPerSecond } = sum;
+    const { fileCount, sizeBytes } = this.#all ?? this.#found;
+    const isKnown = this.isLast || this.#all !== null;
+    const totalBytes = isKnown ? Math.max(sizeBytes, sum.totalBytes ?? 0) : undefined;
+    this.#progress = {
+      ...sum,
+      totalBytes,
+      fileCount: Math.max(fileCount, sum.fileCount),
+      secondsLeft: secondsLeft(doneBytes, totalBytes, bytesPerSecond),
     };
+    const rest = this.isLast ? 'registering' : 'reading';
+    this.#tellProgress(now.phase === 'done' ? rest : now.phase);
+  }
+
+  #tellProgress(phase: UploadProgress['phase']): void {
+    const progress = this.#progress;
+    if (progress === null) return;
+    try {
+      this.#onProgress?.({ ...progress, phase });
+    } catch {
+      this.#onProgress = undefined;
+    }
   }
 
   /** A listener that throws is not called again. */
@@ -324,6 +378,12 @@ class Registered {
   }
 }
 
+function count(sum: { fileCount: number; sizeBytes: number }, found: Walked): void {
+  if (found.type !== 'file') return;
+  sum.fileCount++;
+  sum.sizeBytes += found.sizeBytes;
+}
+
 function added(before: UploadProgress | null, now: UploadProgress): UploadProgress {
   if (before === null) return now;
   return {
@@ -331,6 +391,7 @@ function added(before: UploadProgress | null, now: UploadProgress): UploadProgre
     fileCount: before.fileCount + now.fileCount,
     doneFileCount: before.doneFileCount + now.doneFileCount,
     readBytes: before.readBytes + now.readBytes,
+    doneBytes: before.doneBytes + now.doneBytes,
     totalBytes:
       before.totalBytes === undefined || now.totalBytes === undefined
         ? undefined

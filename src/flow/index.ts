@@ -10,3 +10,4 @@ export { type OrderedOptions, type OrderedStage, ordered } from './ordered.js';
 export { Owned } from './owned.js';
 export { RateLimit } from './rate-limit.js';
 export { Scope, type ScopeOptions } from './scope.js';
+export { Speed, secondsLeft } from './speed.js';

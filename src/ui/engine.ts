@@ -27,12 +27,8 @@ export interface Engine {
 }
 
 export interface EngineUploadProgress {
-  readonly readBytes: number;
-  readonly newBytes: number;
-  readonly dedupedBytes: number;
-  /** Serialized bytes that were sent, and those and what is ready to be. */
-  readonly sentBytes: number;
-  readonly toSendBytes: number;
+  /** Bytes of files that the store has. */
+  readonly doneBytes: number;
 }
 
 export interface EngineUploadResult {

@@ -1,5 +1,5 @@
 import { messageOf } from './api.js';
-import { type Engine, type EngineUploadProgress, openEngine } from './engine.js';
+import { type Engine, openEngine } from './engine.js';
 import { bytesText } from './format.js';
 import type { PickedFile } from './picked.js';
 import { uploadWhole } from './plain-upload.js';
@@ -42,7 +42,7 @@ function engineSender(engine: Engine): Sender {
       const inputs = files.map(({ path, file }) => ({ name: path, data: file }));
       const result = await engine.upload(inputs, {
         ...{ sha256: true, signal },
-        onProgress: (progress) => onBytes(doneOf(progress)),
+        onProgress: ({ doneBytes }) => onBytes(doneBytes),
       });
       sentBytes += result.xorbBytes;
       const stored = result.files.map(({ path, sha256, sizeBytes }) => {
@@ -54,11 +54,6 @@ function engineSender(engine: Engine): Sender {
     summary: () => `, ${bytesText(sentBytes)} sent`,
     close: () => engine.close(),
   };
-}
-
-/** Reading is far ahead of sending: what is known already counts at once, what is new when it was sent. */
-function doneOf({ newBytes, dedupedBytes, sentBytes, toSendBytes }: EngineUploadProgress): number {
-  return dedupedBytes + (toSendBytes === 0 ? 0 : newBytes * Math.min(1, sentBytes / toSendBytes));
 }
 
 function plainSender(repo: RepoName): Sender {

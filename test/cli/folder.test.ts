@@ -200,10 +200,30 @@ describe('folders on the command line', () => {
     expect(await readFile(join(cwd, 'copy'), 'utf8')).toBe('a');
   });
 
+  it('are estimated, and uploaded in a dry run, without being sent', async () => {
+    await writeFile(join(cwd, 'src/new.txt'), 'not stored');
+    const estimated = await ok('estimate src --exclude .hidden --json');
+    const counts = { fileCount: 3, sizeBytes: 13, newBytes: 10, dedupedBytes: 3 };
+    expect(estimated.json()).toMatchObject({ path: 'src', ...counts });
+    expect((await ok('estimate src')).stdout.toString()).toMatch(/src +4 .*\nwould send /);
+    const dry = await ok('upload src --dry-run');
+    expect(dry.stderr).toContain('would send');
+    const [hash = ''] = dry.stdout.toString().split(' ');
+    expect(hash).toMatch(HEX);
+    expect((await run(`ls ${hash}`)).status).toBe(5);
+    expect((await ok('upload src')).stdout.toString()).toContain(hash);
+    await ok(`ls ${hash}`);
+  });
+
   it('tells the progress as events', async () => {
     const events = lines(await ok('upload src --json=stream'));
     expect(events[0]).toMatchObject({ type: 'start', command: 'upload' });
     expect(events.filter(({ type }) => type === 'file')).toHaveLength(3);
+    const whole = { phase: 'done', doneBytes: 6, totalBytes: 6, doneFileCount: 3, fileCount: 3 };
+    const lastOf = (all: typeof events) => all.filter(({ type }) => type === 'progress').at(-1);
+    expect(lastOf(events)).toMatchObject(whole);
+    const unchanged = lines(await ok('upload src --json=stream'));
+    expect(lastOf(unchanged)).toMatchObject({ ...whole, newBytes: 0, dedupedBytes: 6 });
     const hash = events.at(-1)?.['manifestHash'];
     const down = lines(await ok(`download ${hash} -o out --json=stream`));
     expect(down[0]).toMatchObject({ type: 'start', command: 'download' });

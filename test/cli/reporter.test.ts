@@ -52,6 +52,10 @@ describe('a reporter of a terminal', () => {
     context.drawn();
     reporter.update({ ...state, doneBytes: 2 * MIB });
     expect(context.drawn()).toContain('b.bin');
+    await world.advance(200);
+    const finalization = { verified: 3, total: 8 };
+    reporter.update({ ...state, doneBytes: 4 * MIB, phase: 'registering', finalization });
+    expect(context.drawn()).toMatch(/registering \[#+\].*3 of 8 checked/);
     reporter.clear();
     reporter.retry(retry);
     reporter.update(state);
@@ -91,7 +95,11 @@ describe('events of --json=stream', () => {
     }
     // One piece right after an event, and then nothing for long.
     update(500);
-    await world.advance(5000);
+    await world.advance(8000);
+    reporter.update({
+      ...{ doneBytes: 1000, totalBytes: 1000, wireBytes: 7, newBytes: 600, dedupedBytes: 400 },
+      ...{ phase: 'registering', finalization: { verified: 3, total: 8 } },
+    });
     reporter.retry(retry);
     reporter.warn('no cache');
     reporter.clear();
@@ -99,15 +107,25 @@ describe('events of --json=stream', () => {
     await world.advance(2000);
     expect(lines[0]?.event).toEqual({ type: 'start', version: 1, command: 'upload' });
     const progress = lines.filter(({ event }) => event['type'] === 'progress');
-    for (let from = 0; from < 2000; from += 1000) {
+    for (let from = 0; from < 10_000; from += 1000) {
       const inside = progress.filter(({ at }) => at >= from && at < from + 1000);
       expect(inside.length).toBeGreaterThanOrEqual(1);
       expect(inside.length).toBeLessThanOrEqual(10);
     }
-    const last = progress.at(-1) as (typeof lines)[number];
-    expect(last.at).toBeLessThan(3000);
-    expect(last.event).toMatchObject({ doneBytes: 500, totalBytes: 1000 });
-    expect(last.event['bytesPerSecond']).toBeGreaterThan(0);
+    const idle = progress.at(-2)?.event;
+    expect(idle).toMatchObject({ doneBytes: 500, totalBytes: 1000, bytesPerSecond: 0 });
+    expect(progress.at(-1)?.event).toEqual({
+      type: 'progress',
+      phase: 'registering',
+      doneBytes: 1000,
+      totalBytes: 1000,
+      newBytes: 600,
+      dedupedBytes: 400,
+      wireBytes: 7,
+      bytesPerSecond: 0,
+      secondsLeft: 0,
+      finalization: { verified: 3, total: 8 },
+    });
     expect(lines.map(({ event }) => event['type']).slice(-2)).toEqual(['retry', 'warning']);
     expect(JSON.stringify(lines)).not.toContain(SECRET);
   });

@@ -475,6 +475,27 @@ describe('restoring a folder', () => {
     },
   );
 
+  it('of a dry run sends nothing, and says within 1 % what an upload sends', async () => {
+    const words = generate({ kind: 'words', seed: 5, bytes: 900_000 });
+    await put('twice/a.bin', generate({ kind: 'splitmix64', seed: 6, bytes: 1_500_000 }));
+    await put('twice/b.bin', generate({ kind: 'splitmix64', seed: 6, bytes: 1_500_000 }));
+    await put('words.txt', words);
+    await ours.upload(words.subarray(0, 500_000));
+    requests = [];
+    const dry = await ours.uploadFolder(box, { dryRun: true });
+    expect(requests.filter((each) => /POST .*(xorb|shard)/.test(each))).toEqual([]);
+    const real = await ours.uploadFolder(box);
+    expect(real.newBytes).toBeGreaterThan(1_500_000);
+    expect(Math.abs(dry.xorbBytes / real.xorbBytes - 1)).toBeLessThan(0.01);
+    expect(Math.abs(dry.newBytes / real.newBytes - 1)).toBeLessThan(0.01);
+    expect(dry.manifestHash).toBe(real.manifestHash);
+    const alone = await client.createClient({ endpoint: null, workers: 0 });
+    const unasked = await alone.uploadFolder(box, { dryRun: true });
+    expect(unasked.manifestHash).toBe(real.manifestHash);
+    await expect(alone.uploadFolder(box)).rejects.toMatchObject({ code: 'USAGE' });
+    await alone.close();
+  });
+
   it('replaces what is there, or leaves it, and what is left out of the manifest stays', async () => {
     await put('src/a', 'new');
     await put('src/b', 'new');

@@ -1,8 +1,19 @@
-import { appendFile, mkdtemp, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  mkdir,
+  mkdtemp,
+  readFile,
+  rm,
+  stat,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { UploadProgress } from '../../src/client/index.js';
 import type { ClientUploadOptions, UploadResult } from '../../src/compose/client-types.js';
+import { runFolderUpload } from '../../src/compose/folder-upload.js';
 import { runUpload, type UploadState } from '../../src/compose/upload.js';
 import { OrbweaverError } from '../../src/errors.js';
 import type { Kernels } from '../../src/kernels/index.js';
@@ -174,5 +185,39 @@ describe('a file that is unchanged since it was uploaded', () => {
       expect(sha256Of(cas.rebuild(file.fileHash))).toBe(sha256Of(await readFile(file.path)));
     }
     expect((await upload([path, large])).readBytes).toBe(0);
+  });
+});
+
+describe('a folder of more entries than one session takes', () => {
+  it('knows its total before its end, tells of no more than that, and ends at all of it', async () => {
+    const top = join(dir, 'many');
+    await mkdir(top);
+    for (let i = 0; i < 9; i++) await writeFile(join(top, `f${i}`), random(20 + i, 100_000));
+    const cas = new FakeCas(kernels);
+    await withPool({ maxMemory: 4 * MIB }, async (pool) => {
+      const parts = { cas, pool, cache: null, placement: 'balanced' as const, state: null };
+      const told: UploadProgress[] = [];
+      const onProgress = (each: UploadProgress): unknown => told.push(each);
+      const dry = await runFolderUpload(parts, [top], { dryRun: true, onProgress }, 4);
+      expect(cas.xorbPuts + cas.shardPuts).toBe(0);
+      const { length } = told;
+      const real = await runFolderUpload(parts, [top], { onProgress }, 4);
+      expect({ ...real, wallMs: 0 }).toEqual({ ...dry, wallMs: 0 });
+      expect(cas.files.has(dry.manifestHash)).toBe(true);
+      for (const run of [told.slice(0, length), told.slice(length)]) {
+        const known = run.filter(({ totalBytes }) => totalBytes !== undefined);
+        expect(known.some(({ phase }) => phase === 'reading')).toBe(true);
+        expect(new Set(known.map(({ totalBytes }) => totalBytes))).toEqual(new Set([900_000]));
+        for (const [i, { doneBytes, fileCount }] of run.entries()) {
+          expect(doneBytes).toBeGreaterThanOrEqual(run[i - 1]?.doneBytes ?? 0);
+          expect(fileCount).toBeLessThanOrEqual(9);
+        }
+        expect(run.filter(({ phase }) => phase === 'done')).toHaveLength(1);
+        expect(run.at(-1)).toMatchObject({
+          ...{ phase: 'done', doneBytes: 900_000, totalBytes: 900_000 },
+          ...{ doneFileCount: 9, fileCount: 9 },
+        });
+      }
+    });
   });
 });

@@ -17,7 +17,9 @@ import { Scope } from '../../flow/index.js';
 import { createSubtreeBuilder, type MerkleHash, type SubtreeBuilder } from '../../hash/index.js';
 import type { FileChunkHashes, Term } from '../../plan/index.js';
 import type { ShardFile } from '../../shard/index.js';
+import { callListener } from '../listener.js';
 import type { Source } from '../ports.js';
+import type { UploadProgress } from '../upload/index.js';
 import { storeTarget } from '../upload/target.js';
 import { addChunks, learnChunks } from './learn-chunks.js';
 import { type OldBytes, type OldBytesParts, openOldBytes, treeOf } from './old-bytes.js';
@@ -42,10 +44,28 @@ import { countedStore, registerFile, type Store, upload, uploadRegions } from '.
  * `INTEGRITY` when what was read is not the old file; what uploads and downloads throw
  */
 export async function editFile(options: EditFileOptions): Promise<EditSummary> {
-  const { clock, signal } = options;
+  const { clock, signal, onProgress } = options;
   const scope = new Scope({ clock, signal, what: 'the edit' });
+  let last: UploadProgress | null = null;
+  // Of what changed the session has stored all; the file itself is registered by the edit.
+  const told = (progress: UploadProgress): unknown => {
+    const { phase } = progress;
+    last = null;
+    const returned = onProgress?.({ ...progress, phase: phase === 'done' ? 'registering' : phase });
+    last = progress;
+    return returned;
+  };
   try {
-    return await new Edit(options, scope).run();
+    const counted = onProgress === undefined ? options : { ...options, onProgress: told };
+    const summary = await new Edit(counted, scope).run();
+    if (last !== null) {
+      const done: UploadProgress = { ...(last as UploadProgress), phase: 'done' };
+      callListener(
+        () => onProgress?.(done),
+        () => {},
+      );
+    }
+    return summary;
   } finally {
     scope.close();
   }

@@ -50,10 +50,14 @@ export interface ShardConsumer {
    * @throws OrbweaverError `REJECTED` or `NOT_FOUND`: a term may name a xorb that is not there; files
    * that name foreign xorbs are then uploaded again without them. Anything else ends the upload.
    */
-  register(
-    shard: Uint8Array,
-    options: { readonly signal: AbortSignal; readonly onProgress: () => void },
-  ): Promise<unknown>;
+  register(shard: Uint8Array, options: RegisterShardOptions): Promise<unknown>;
+}
+
+/** Options of {@link ShardConsumer.register}. */
+export interface RegisterShardOptions {
+  readonly signal: AbortSignal;
+  /** So much of what the shard names was checked, where the target says so. */
+  readonly onProgress: (verified: number, total: number) => void;
 }
 
 /** The chunks of a xorb in order: 32 bytes of hash and the uncompressed length of each. */

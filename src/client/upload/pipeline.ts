@@ -96,18 +96,13 @@ export class Pipeline implements ReadersHost {
       events: {
         onPacked: (xorb, bytes) => {
           dedup.setSerializedBytes(xorb.slot, bytes);
-          tally.toSendBytes += bytes;
+          tally.packed(xorb.slot, xorb.rawBytes, bytes);
         },
-        onSent: (bytes) => {
-          tally.sentBytes += bytes;
-          tally.tell();
-        },
-        onAcknowledged: (xorb, bytes, inserted) => {
-          tally.xorbCount++;
-          tally.xorbBytes += bytes;
+        onSent: (xorb, bytes) => tally.sent(xorb.slot, bytes),
+        onAcknowledged: (xorb, inserted) => {
           if (!inserted) tally.knownXorbCount++;
           options.onAcknowledged(xorb);
-          tally.tell();
+          tally.acknowledged(xorb.slot);
         },
         onSettled: () => this.#relieve(),
         onFatal: options.onFatal,

@@ -2,6 +2,7 @@ import { isOrbweaverError } from '../../errors.js';
 import type { Scope } from '../../flow/index.js';
 import { decodeShard, encodeShard, HashTable, type ShardFile } from '../../shard/index.js';
 import type { ShardConsumer, UploadJournal } from '../ports.js';
+import type { UploadProgress } from './types.js';
 
 /** What registering needs. */
 export interface RegisterOptions {
@@ -13,7 +14,8 @@ export interface RegisterOptions {
   readonly acknowledged: HashTable;
   readonly scope: Scope;
   readonly onShard: (shard: Uint8Array) => void;
-  readonly onProgress: () => void;
+  /** How far the target is with the shard at hand; null: it does not say. */
+  readonly onProgress: (finalization: UploadProgress['finalization']) => void;
 }
 
 /** What became of the shards. */
@@ -83,13 +85,14 @@ async function register(
   const { consumer, journal, scope, onShard, onProgress } = options;
   scope.check();
   if (consumer !== null) {
-    await scope.call((signal) => consumer.register(shard, { signal, onProgress }));
+    const told = (verified: number, total: number): void => onProgress({ verified, total });
+    await scope.call((signal) => consumer.register(shard, { signal, onProgress: told }));
     await journal.onRegistered?.(shard);
   }
   result.shardCount++;
   result.shardBytes += shard.length;
   onShard(shard);
-  onProgress();
+  onProgress(null);
 }
 
 /** Codes by which a target may say that a term points to nothing it has. */

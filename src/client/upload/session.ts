@@ -112,13 +112,14 @@ class Session implements UploadSession {
     });
     const knowledgeBytes = atLeastOne(options, 'knowledgeMaxBytes', defaultKnowledgeBytes(pool));
     this.#knowledge = new Knowledge(this.#dedup, clock, knowledgeBytes);
-    this.#tally = new Tally(options.onProgress);
     const { onStored } = parts;
     this.#stored =
       onStored === undefined || dryRun
         ? null
         : new StoredFiles({ dedup: this.#dedup, acknowledged: this.#acknowledged, onStored });
     this.#scope = new Scope({ clock, signal: options.signal, what: 'the upload' });
+    const listener = options.onProgress;
+    this.#tally = new Tally({ clock, scope: this.#scope, listener, dryRun });
     const store = cas === null ? null : storeTarget(cas, this.#scope);
     this.#target = dryRun ? null : (parts.target ?? store);
     const timeoutMs = options.queryTimeoutMs ?? DEFAULT_QUERY_TIMEOUT_MS;
@@ -225,7 +226,9 @@ class Session implements UploadSession {
         await this.#repeat(registration);
       }
       await this.#known?.written();
-      return this.#summary();
+      const summary = this.#summary();
+      this.#tally.enter('done');
+      return summary;
     } catch (error) {
       this.#end(error);
       throw this.#scope.reason;
@@ -355,19 +358,20 @@ class Session implements UploadSession {
   /** Waits for all files, and registers them; returns those that have to be uploaded again. */
   async #register(): Promise<Registration> {
     const pipeline = this.#pipeline;
+    const tally = this.#tally;
     pipeline.endOfFiles();
     if (this.#open.size > 0) {
       this.#allSettled = new Deferred();
       await this.#scope.race(this.#allSettled.promise);
     }
+    tally.enter('sending');
     await pipeline.packed();
     // The first shard, which is the only one as a rule, is made while the last xorbs are on their way.
     const shards = this.#dedup.eachShard(this.#options.shardMaxBytes ?? DEFAULT_SHARD_MAX_BYTES);
     const first = shards.next();
     await pipeline.sent();
     this.#stored?.check();
-    this.#tally.phase = 'shards';
-    this.#tally.tell();
+    tally.enter('registering');
     const { onShard, dryRun = false } = this.#options;
     const { clock, target } = this.#parts;
     // What another target has taken, the store does not have.
@@ -380,9 +384,12 @@ class Session implements UploadSession {
       scope: this.#scope,
       onShard: (shard) => {
         if (remembers) this.#known?.remember(shard, clock.unixMs() / 1000);
-        if (onShard !== undefined) this.#tally.call(() => onShard(shard));
+        if (onShard !== undefined) tally.call(() => onShard(shard));
       },
-      onProgress: () => this.#tally.tell(),
+      onProgress: (finalization) => {
+        tally.finalization = finalization;
+        tally.tell();
+      },
     });
     this.#shardCount += registration.shardCount;
     this.#shardBytes += registration.shardBytes;
@@ -401,7 +408,7 @@ class Session implements UploadSession {
     this.#stored?.restart();
     this.#knowledge.forget();
     this.#pipeline = this.#newPipeline('alone');
-    this.#tally.phase = 'data';
+    this.#tally.enter('reading');
     const repeats: Promise<void>[] = [];
     for (const { number, source, sha256 } of this.#leaning.splice(0)) {
       const first = this.#outcomes.get(number);
@@ -412,6 +419,7 @@ class Session implements UploadSession {
         continue;
       }
       const again = this.#newFile(number, source, sha256);
+      this.#tally.repeated(again);
       const repeat = again.whenDone().then(
         (second) => this.#outcomes.done(number, combined(first, second), again.digest),
         () => undefined,

@@ -51,8 +51,7 @@ export function storeTarget(store: XorbStore & ShardRegistry, scope: Scope): Upl
       },
     },
     shards: {
-      register: (shard, { signal, onProgress }) =>
-        store.putShard(shard, { signal, onProgress: () => onProgress() }),
+      register: (shard, options) => store.putShard(shard, options),
     },
   };
 }

@@ -52,8 +52,8 @@ export interface UploadOptions {
   readonly knowledgeMaxBytes?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /**
-   * Called often: after each read, each placed batch, each piece sent. A listener that throws is not
-   * called again; the upload goes on, and the summary has its error.
+   * Called often: after each read, each placed batch, each piece sent; and twice a second while nothing
+   * happens. A listener that throws is not called again; the upload goes on, and the summary has its error.
    */
   readonly onProgress?: ((progress: UploadProgress) => void) | undefined;
   /** Called with each shard that was registered (an upload body), for a cache on disk. */
@@ -163,24 +163,41 @@ export interface UploadSummary {
   readonly listenerError?: Error;
 }
 
-/** Where a session stands. Numbers only grow, except when refused files are read again. */
+/** Where a session stands. No number shrinks but `secondsLeft` and the rate. */
 export interface UploadProgress {
+  /**
+   * `reading`: files are read, cut and sent at the same time. `sending`: all is read, the last xorbs are on
+   * their way. `registering`: all data is there, the store checks and registers the files. `done`.
+   */
+  readonly phase: 'reading' | 'sending' | 'registering' | 'done';
+  /**
+   * Bytes of files that the store has: known there, unchanged, or sent; what was read is far ahead of it.
+   * What was sent and not acknowledged counts but for its last byte. In a dry run, what was looked at.
+   */
+  readonly doneBytes: number;
+  /**
+   * Sum of the known sizes of all files added, of refused ones once more; undefined while one of unknown size
+   * is unread.
+   */
+  readonly totalBytes: number | undefined;
+  /** Growth of `doneBytes` in the last five seconds of this phase. */
+  readonly bytesPerSecond: number;
+  /** Undefined: not known. */
+  readonly secondsLeft: number | undefined;
   readonly fileCount: number;
   /** Files read and placed to their end. */
   readonly doneFileCount: number;
   readonly readBytes: number;
   /** Of unchanged files, which are not read. */
   readonly skippedBytes: number;
-  /** Sum of the known sizes of all files added; undefined while one of unknown size is unread. */
-  readonly totalBytes: number | undefined;
   /** Placed so far: new, and known already. */
   readonly newBytes: number;
   readonly dedupedBytes: number;
   /** Serialized bytes of xorbs sent, and of those that are ready to be. */
   readonly sentBytes: number;
   readonly toSendBytes: number;
-  /** `shards`: all data is there, the files are being registered. */
-  readonly phase: 'data' | 'shards';
+  /** Of `registering`: how much of the files at hand the store has checked; null: it does not say. */
+  readonly finalization: { readonly verified: number; readonly total: number } | null;
   /** The file that was read last; `sizeBytes` is undefined when it is not known. */
   readonly file: {
     readonly name: string;

@@ -8,9 +8,9 @@ import type { Piece } from './packing.js';
 export interface SenderEvents {
   /** The serialized size is known; called before the first byte is sent. */
   onPacked(xorb: ClosedXorb, bytes: number): void;
-  onSent(bytes: number): void;
+  onSent(xorb: ClosedXorb, bytes: number): void;
   /** A xorb was acknowledged. */
-  onAcknowledged(xorb: ClosedXorb, bytes: number, inserted: boolean): void;
+  onAcknowledged(xorb: ClosedXorb, inserted: boolean): void;
   /** After that: the xorb does not count as active any more. */
   onSettled(): void;
   /** Ends the session: chunks that others refer to already could not be stored. */
@@ -120,8 +120,8 @@ export class XorbSender {
     this.#queue.concurrency = OPEN_PER_TURN * limit;
   }
 
-  #moved(bytes: number): void {
-    this.#options.events.onSent(bytes);
+  #moved(xorb: ClosedXorb, bytes: number): void {
+    this.#options.events.onSent(xorb, bytes);
     if (this.#goodput === null) return;
     this.#goodput.moved(bytes);
     this.#adapt();
@@ -148,7 +148,7 @@ export class XorbSender {
       if (consumer !== null) {
         const { hash, rawBytes, chunkHashes, chunkLengths } = xorb;
         const body = { sizeBytes, pieces: merged(pieces) };
-        const onSent = (bytes: number): void => this.#moved(bytes);
+        const onSent = (bytes: number): void => this.#moved(xorb, bytes);
         const packed = { hash, body, chunkCount: chunkLengths.length, rawBytes };
         ({ inserted } = await scope.call((signal) => {
           taking = consumer.take(packed, { signal, onSent, turn: this.#turn });
@@ -158,7 +158,7 @@ export class XorbSender {
         await journal.onAcknowledged?.(hash, sizeBytes, chunks);
       }
       scope.check();
-      events.onAcknowledged(xorb, sizeBytes, inserted);
+      events.onAcknowledged(xorb, inserted);
     } finally {
       const taken: Promise<unknown> = taking ?? Promise.resolve();
       const ended = taken.then(

@@ -1,7 +1,13 @@
 import fc from 'fast-check';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { createReadableScanner, findCuts } from '../../../src/chunker/index.js';
-import { createUploadSession, type UploadOptions } from '../../../src/client/index.js';
+import {
+  createUploadSession,
+  type UploadOptions,
+  type UploadProgress,
+} from '../../../src/client/index.js';
+import type { CasClient } from '../../../src/client/ports.js';
+import { Deferred } from '../../../src/flow/index.js';
 import { createMerkleTree, DATA_KEY } from '../../../src/hash/index.js';
 import type { Kernels } from '../../../src/kernels/index.js';
 import { SYSTEM_CLOCK } from '../../../src/platform/index.js';
@@ -265,7 +271,7 @@ describe('an upload', () => {
   it('tells progress that only grows and ends at the whole', async () => {
     const bytes = random(7, 2 * MIB);
     await withPool({}, async (pool) => {
-      const seen: { readBytes: number; sentBytes: number; totalBytes: number | undefined }[] = [];
+      const seen: UploadProgress[] = [];
       const session = sessionOn(pool, new FakeCas(kernels), {
         onProgress: (progress) => seen.push({ ...progress }),
       });
@@ -275,6 +281,7 @@ describe('an upload', () => {
       for (let i = 1; i < seen.length; i++) {
         expect(seen[i]?.readBytes).toBeGreaterThanOrEqual(seen[i - 1]?.readBytes ?? 0);
         expect(seen[i]?.sentBytes).toBeGreaterThanOrEqual(seen[i - 1]?.sentBytes ?? 0);
+        expect(seen[i]?.doneBytes).toBeGreaterThanOrEqual(seen[i - 1]?.doneBytes ?? 0);
       }
       expect(seen.some(({ totalBytes }) => totalBytes === undefined)).toBe(true);
       expect(seen.at(-1)).toMatchObject({
@@ -283,8 +290,67 @@ describe('an upload', () => {
         sentBytes: xorbBytes,
         toSendBytes: xorbBytes,
         doneFileCount: 2,
-        phase: 'shards',
+        doneBytes: 2 * bytes.length - 5,
+        secondsLeft: 0,
+        phase: 'done',
       });
+    });
+  });
+
+  it('counts as done what the store has, and not what was read', async () => {
+    const bytes = random(8, 3 * MIB);
+    const [half, rest, answer] = [new Deferred<void>(), new Deferred<void>(), new Deferred<void>()];
+    class Link extends FakeCas {
+      override async putXorb(...[hash, body, options]: Parameters<FakeCas['putXorb']>) {
+        options?.onSent?.(body.sizeBytes / 2);
+        await half.promise;
+        options?.onSent?.(body.sizeBytes / 2);
+        await rest.promise;
+        return super.putXorb(hash, body);
+      }
+      override async putShard(
+        shard: Uint8Array,
+        options?: Parameters<NonNullable<CasClient['putShard']>>[1],
+      ) {
+        options?.onProgress?.(3, 8);
+        await answer.promise;
+        return super.putShard(shard);
+      }
+    }
+    await withPool({ maxMemory: 32 * MIB }, async (pool) => {
+      let last: UploadProgress | undefined;
+      const until = (what: Partial<UploadProgress>): Promise<unknown> =>
+        vi.waitFor(() => expect(last).toMatchObject(what));
+      const session = sessionOn(pool, new Link(kernels), { onProgress: (each) => (last = each) });
+      // A stretch that comes twice is sent once, and done when it is known.
+      const twice = bytes.subarray(0, MIB);
+      void session.add(new MemorySource(bytes));
+      void session.add(new MemorySource(twice));
+      const finishing = session.finish();
+      await until({ phase: 'sending', readBytes: 4 * MIB, totalBytes: 4 * MIB });
+      const { newBytes = 0, dedupedBytes = 0 } = last ?? {};
+      expect(newBytes).toBeGreaterThanOrEqual(3 * MIB);
+      expect(newBytes + dedupedBytes).toBe(4 * MIB);
+      await until({ doneBytes: dedupedBytes + Math.floor(newBytes / 2) });
+      half.resolve();
+      await until({ doneBytes: 4 * MIB - 1, phase: 'sending' });
+      rest.resolve();
+      const finalization = { verified: 3, total: 8 };
+      await until({ doneBytes: 4 * MIB, phase: 'registering', finalization });
+      answer.resolve();
+      await finishing;
+      expect(last).toMatchObject({ phase: 'done', finalization: null });
+    });
+  });
+
+  it('of a dry run is done with what has its place', async () => {
+    await withPool({}, async (pool) => {
+      let last: UploadProgress | undefined;
+      const options = { dryRun: true, onProgress: (each: UploadProgress) => (last = each) };
+      const session = sessionOn(pool, null, options);
+      await session.add(new MemorySource(random(9, MIB)));
+      expect(last).toMatchObject({ doneBytes: MIB, sentBytes: 0, phase: 'reading' });
+      await session.finish();
     });
   });
 
