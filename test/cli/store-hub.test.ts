@@ -1,7 +1,9 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { startGateway } from 'orbweaver/gateway';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   copyStore,
@@ -26,6 +28,8 @@ import { inProcess } from './in-process.js';
 
 /** What a tenant's repositories are made of, in stores that are looked after from the command line. */
 
+const GUIDE = new URL('../../docs/gateway.md', import.meta.url);
+
 let folder: string;
 const engine = createEngine();
 beforeAll(async () => {
@@ -49,12 +53,24 @@ async function rigOver(store: string | ObjectStore, options?: GatewayOptions): P
   const rig = await createHubRig({ store: place, engine, options });
   const send: HubRig['send'] = (method, path, body, headers) =>
     rig.send(method, path, body, { authorization: 'Bearer tenant', ...headers });
+  return talking(rig, send);
+}
+
+function talking(rig: HubRig, send: HubRig['send']): HubRig {
   const json: HubRig['json'] = async (method, path, body, status = 200) => {
     const response = await send(method, path, body);
     expect(response.status, path).toBe(status);
     return response.json();
   };
   return { ...rig, send, json };
+}
+
+/** Bytes of a file, or of the files in a folder by their names. */
+async function inFolder(name: string): Promise<unknown> {
+  const path = join(folder, name);
+  if ((await stat(path)).isFile()) return readFile(path, 'utf8');
+  const names = (await readdir(path)).sort();
+  return Promise.all(names.map(async (each) => [each, await readFile(join(path, each), 'utf8')]));
 }
 
 const bytes = generate({ kind: 'splitmix64', seed: 70, bytes: 200_000 });
@@ -178,6 +194,37 @@ describe('orbweaver store, with repositories', () => {
     await inProcess(['repo', 'prune', '--grace', '0', ...repo], { cwd: folder });
     const left = logicalBytes - 'first'.length;
     expect(await counted('counted')).toMatchObject({ logicalBytes: left });
+  });
+
+  it('comes back from a backup that is made as docs/gateway.md says', async () => {
+    const issued = await inProcess(
+      ['token', '--data', 'from', '--scope', 'write', '--tenant', 'acme'],
+      { cwd: folder },
+    );
+    const token = issued.stdout.toString().trim();
+    // Which makes the other secrets.
+    await (await startGateway({ data: join(folder, 'from'), port: 0, workers: 0 })).close();
+    const [, recipe = ''] =
+      /\*\*Backup\.\*\*.*?```sh\n(.*?)```/s.exec(await readFile(GUIDE, 'utf8')) ?? [];
+    for (const line of recipe.trimEnd().split('\n')) {
+      const command = line.replaceAll('STORE', 'from').replaceAll('COPY', 'backup');
+      const args = command.split(' ');
+      if (args[0] !== 'orbweaver') execFileSync('sh', ['-c', command], { cwd: folder });
+      else expect((await inProcess(args.slice(1), { cwd: folder })).status).toBe(0);
+    }
+    const gateway = await startGateway({ data: join(folder, 'backup'), port: 0, workers: 0 });
+    const send: HubRig['send'] = (method, path, body, headers = {}) =>
+      fetch(path.startsWith('http') ? path : gateway.url + path, {
+        method,
+        headers: { authorization: `Bearer ${token}`, ...headers },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+    await expectAll(talking({ send, store: await disk('backup') } as HubRig, send));
+    await gateway.close();
+    // By name and keys, so that URLs and tokens that are out there stay good.
+    for (const name of ['secrets.json', 'token-keys']) {
+      expect(await inFolder(join('backup', name))).toEqual(await inFolder(join('from', name)));
+    }
   });
 
   it('copies no commit of which it has not all files, whoever commits meanwhile', async () => {
