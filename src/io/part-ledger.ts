@@ -5,17 +5,17 @@ import { OrbweaverError } from '../errors.js';
 /**
  * What is written in a part: a file of runs of chunks beside it, only ever added to.
  *
- *     run     | "OWR1" | chunks: u32 | offset: f64 | chunk | chunk | …
- *     chunk   | bytes: u32 | hash: 32 bytes |               little-endian
+ *     run     | "OWR2" | chunks: u32 | offset: f64 | lengths: u32 … | hashes: 32 bytes … |   little-endian
  *
  * It needs no check sum and no fsync: it says which bytes to read back, and only those count that have
  * the hash that it names. A last run without its end was torn by a crash and is left out.
  */
 
-const MAGIC = 0x3152574f;
+const MAGIC = 0x3252574f;
 const HEAD_BYTES = 16;
 const HASH_BYTES = 32;
-const CHUNK_BYTES: number = 4 + HASH_BYTES;
+const LENGTH_BYTES = 4;
+const CHUNK_BYTES: number = LENGTH_BYTES + HASH_BYTES;
 /** Far more than a slab has, and no more than a xorb. */
 const MAX_RUN_CHUNKS = 8192;
 /** Longest chunk of the protocol. */
@@ -110,13 +110,8 @@ async function chunksOf(
   await readFully(file, bytes, position + HEAD_BYTES);
   const view = new DataView(bytes.buffer);
   const lengths = new Uint32Array(chunkCount);
-  const hashes = new Uint8Array(HASH_BYTES * chunkCount);
-  for (let i = 0; i < chunkCount; i++) {
-    const at = CHUNK_BYTES * i;
-    lengths[i] = view.getUint32(at, true);
-    hashes.set(bytes.subarray(at + 4, at + CHUNK_BYTES), HASH_BYTES * i);
-  }
-  return { offset, lengths, hashes };
+  for (let i = 0; i < chunkCount; i++) lengths[i] = view.getUint32(LENGTH_BYTES * i, true);
+  return { offset, lengths, hashes: bytes.subarray(LENGTH_BYTES * chunkCount) };
 }
 
 async function readFully(file: FileHandle, into: Uint8Array, position: number): Promise<void> {
@@ -168,12 +163,13 @@ function ledgerOf(firstPath: string, opening: Promise<FileHandle>, end: number):
       view.setUint32(4, lengths.length, true);
       view.setFloat64(8, offset, true);
       let sizeBytes = 0;
-      for (const [i, length] of lengths.entries()) {
-        const at = HEAD_BYTES + CHUNK_BYTES * i;
+      let at = HEAD_BYTES;
+      for (const length of lengths) {
         view.setUint32(at, length, true);
-        bytes.set(hashes.subarray(HASH_BYTES * i, HASH_BYTES * (i + 1)), at + 4);
+        at += LENGTH_BYTES;
         sizeBytes += length;
       }
+      bytes.set(hashes, at);
       const run: KeptRun = { offset, sizeBytes, chunkCount: lengths.length, position };
       write(bytes, position);
       position += bytes.length;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Demand } from '../../src/client/download/demand.js';
+import { flushRule } from '../../src/client/download/flush-rule.js';
 import { Lanes } from '../../src/client/download/lanes.js';
 import { type Clock, Deferred, Scope } from '../../src/flow/index.js';
 
@@ -32,6 +33,11 @@ function handClock(): { readonly clock: Clock; readonly pass: (ms: number) => vo
   };
 }
 
+function answer(demand: Demand, connection: object, gotBytes: number): void {
+  demand.asked(connection);
+  demand.answered(connection, gotBytes, ROOM);
+}
+
 function world(most: number, jobCount: number) {
   const { clock, pass } = handClock();
   const scope = new Scope({ clock, what: 'the test' });
@@ -61,11 +67,11 @@ describe('lanes that are opened as there is use for them', () => {
 
   it('stay few while one of them has more than is read', () => {
     const { demand, pass, running } = world(8, 100);
-    const read = (got: number): void => demand.asked(running[0] as object)(got, ROOM);
+    const read = (got: number): void => answer(demand, running[0] as object, got);
     for (let i = 0; i < 50; i++) {
       // The first bytes after a head are few.
       read(i === 0 ? 1000 : ROOM);
-      demand.asked(running[0] as object)(ROOM, ROOM);
+      answer(demand, running[0] as object, ROOM);
       pass(15);
     }
     expect(running.length).toBe(1);
@@ -74,7 +80,7 @@ describe('lanes that are opened as there is use for them', () => {
   it('become more when what comes is read as fast as it comes', () => {
     const { demand, pass, running } = world(8, 100);
     for (let look = 0; look < 4; look++) {
-      for (const job of [...running]) demand.asked(job)(5000, ROOM);
+      for (const job of [...running]) answer(demand, job, 5000);
       pass(15);
     }
     expect(running.length).toBe(8);
@@ -83,11 +89,11 @@ describe('lanes that are opened as there is use for them', () => {
   it('become fewer when a job ends and the others have enough to read, down to one', async () => {
     const { demand, lanes, pass, running, scope } = world(3, 100);
     for (let look = 0; look < 3; look++) {
-      for (const job of [...running]) demand.asked(job)(5000, ROOM);
+      for (const job of [...running]) answer(demand, job, 5000);
       pass(15);
     }
     expect(running.length).toBe(3);
-    demand.asked(running[0] as object)(ROOM, ROOM);
+    answer(demand, running[0] as object, ROOM);
     running[1]?.resolve();
     running[2]?.resolve();
     await new Promise(setImmediate);
@@ -98,5 +104,31 @@ describe('lanes that are opened as there is use for them', () => {
     expect(running.length).toBe(4);
     lanes.stop();
     scope.end(new Error('over'));
+  });
+});
+
+describe('received records', () => {
+  const MIB = 1 << 20;
+  const at = { ms: 0 };
+  const rule = (fetchedBytes: number) => flushRule({ now: () => at.ms }, () => fetchedBytes);
+
+  it('are passed on early at the start of a download, so that a kill loses little', () => {
+    at.ms = 5;
+    expect(rule(0).isDue(MIB / 8, 0)).toBe(true);
+    expect(rule(0).isDue(MIB / 8 - 1, 0)).toBe(false);
+    at.ms = 4;
+    expect(rule(0).isDue(MIB - 1, 0)).toBe(false);
+    expect(rule(0).isDue(MIB, 0)).toBe(true);
+  });
+
+  it('and in larger pieces the more has been fetched, up to four times as large', () => {
+    at.ms = 5;
+    expect(rule(128 * MIB).isDue(MIB, 0)).toBe(false);
+    expect(rule(128 * MIB).isDue(2 * MIB, 0)).toBe(true);
+    at.ms = 10;
+    expect(rule(128 * MIB).isDue(MIB / 4, 0)).toBe(true);
+    at.ms = 20;
+    expect(rule(1e12).isDue(MIB / 2, 0)).toBe(true);
+    expect(rule(1e12).isDue(MIB / 2 - 1, 0)).toBe(false);
   });
 });

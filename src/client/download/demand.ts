@@ -16,9 +16,11 @@ export class Demand {
   readonly #scope: Scope;
   /** Connections whose last read was full. */
   readonly #backlog = new Set<object>();
-  /** Reads that have brought nothing yet, and those of them that were there at the last look. */
-  readonly #waiting = new Set<object>();
-  #silent: readonly object[] = [];
+  /** Connections whose read has brought nothing yet, with its number. */
+  readonly #waiting = new Map<object, number>();
+  #readCount = 0;
+  /** Reads up to this one were there at the last look. */
+  #lookedAt = 0;
   /** Since the last look. */
   readonly #readEmpty = new Set<object>();
   #hadBacklog = false;
@@ -40,29 +42,30 @@ export class Demand {
     return () => this.#listeners.delete(open);
   }
 
-  /** `connection` is asked for bytes. The returned function is called with what came; 0: nothing. */
-  asked(connection: object): (gotBytes: number, roomBytes: number) => void {
-    // Another object for each time.
-    const read = {};
-    this.#waiting.add(read);
+  /** `connection` is asked for bytes. */
+  asked(connection: object): void {
+    this.#waiting.set(connection, ++this.#readCount);
     this.#watch();
-    return (gotBytes, roomBytes) => {
-      this.#waiting.delete(read);
-      if (gotBytes === roomBytes) {
-        // The last bytes of a slab are no measure.
-        if (roomBytes < BACKLOG_BYTES) return;
-        this.#backlog.add(connection);
-        this.#hadBacklog = true;
-      } else {
-        this.#backlog.delete(connection);
-        this.#readEmpty.add(connection);
-      }
-    };
+  }
+
+  /** What came of it; 0: nothing. */
+  answered(connection: object, gotBytes: number, roomBytes: number): void {
+    this.#waiting.delete(connection);
+    if (gotBytes === roomBytes) {
+      // The last bytes of a slab are no measure.
+      if (roomBytes < BACKLOG_BYTES) return;
+      this.#backlog.add(connection);
+      this.#hadBacklog = true;
+    } else {
+      this.#backlog.delete(connection);
+      this.#readEmpty.add(connection);
+    }
   }
 
   /** It is not read any more. */
   left(connection: object): void {
     this.#backlog.delete(connection);
+    this.#waiting.delete(connection);
   }
 
   /**
@@ -74,8 +77,9 @@ export class Demand {
     this.#isTimed = true;
     this.#scope.after(LOOK_MS, () => {
       this.#isTimed = false;
-      const silentCount = this.#silent.filter((read) => this.#waiting.has(read)).length;
-      this.#silent = [...this.#waiting];
+      let silentCount = 0;
+      for (const read of this.#waiting.values()) if (read <= this.#lookedAt) silentCount++;
+      this.#lookedAt = this.#readCount;
       let more = Math.max(silentCount, this.#readEmpty.size);
       if (this.#hadBacklog || this.#backlog.size > 0) more = 0;
       this.#hadBacklog = false;

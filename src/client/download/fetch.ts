@@ -1,15 +1,10 @@
-import {
-  type Clock,
-  type OrderedStage,
-  type Owned,
-  ordered,
-  type Scope,
-} from '../../flow/index.js';
+import { type OrderedStage, type Owned, ordered, type Scope } from '../../flow/index.js';
 import type { PlannedFetch } from '../../plan/index.js';
 import type { ComputePool, DecodeResult, RangeReader, RangeSource } from '../ports.js';
 import { decodeRuns } from './decode.js';
 import type { Demand } from './demand.js';
 import { isDataFault, isExpiredUrl, isRangeRefusal, isWorkerLoss } from './faults.js';
+import type { FlushRule } from './flush-rule.js';
 import type { PairSource, SlabPair } from './pairs.js';
 import { RangeLayout } from './range-layout.js';
 import { type RecordRun, RecordWalker } from './record-walker.js';
@@ -24,8 +19,8 @@ export interface FetchContext {
   readonly scope: Scope;
   /** Is told how fast connections are against the process; null: nobody wants to know. */
   readonly demand: Demand | null;
-  /** Tells when the records in a slab are passed on although there is room for more; null: never. */
-  readonly flushClock: Pick<Clock, 'now'> | null;
+  /** Says when the records in a slab are passed on although there is room for more; null: never. */
+  readonly flush: FlushRule | null;
   /** Checks and notes decoded runs, in this order for each range, before their bytes go anywhere. */
   readonly onDecoded: (runs: readonly RecordRun[], decoded: DecodeResult) => void;
   /** Takes the pair with the bytes of the runs. */
@@ -51,15 +46,6 @@ const MAX_REFETCHES = 1;
  * that does not fit any more are moved to the next slab, so this is also the most that is moved.
  */
 const STEP_BYTES: number = 1 << 18;
-
-/**
- * With a clock, records are passed on after this time, if they are this many bytes, and at the latest
- * when they are so many: what a killed process has received and not written is lost, and on a slow link a
- * slab takes seconds to fill.
- */
-const FLUSH_MS = 5;
-const LEAST_FLUSH_BYTES: number = 1 << 17;
-const MOST_FLUSH_BYTES: number = 1 << 20;
 
 /** The widest word that engines copy at a time. */
 export const WORD_BYTES = 8;
@@ -138,6 +124,8 @@ class Attempt {
    * is copied by words, both times.
    */
   #carry: Uint8Array = new Uint8Array(0);
+  /** Where it lies: one memory for all records that are cut in two. */
+  #carried: Uint8Array = new Uint8Array(0);
   /** Index into the layouts of the range that is being received. */
   #at = 0;
   #chunk: number;
@@ -146,7 +134,7 @@ class Attempt {
   #slabSince = 0;
 
   constructor(job: Job) {
-    const { pool, scope, flushClock, onDecoded, deliver } = job.context;
+    const { pool, scope, flush, onDecoded, deliver } = job.context;
     this.#job = job;
     this.#scope = scope.child();
     this.#walker = new RecordWalker(pool.slabBytes);
@@ -154,7 +142,7 @@ class Attempt {
     for (const layout of job.layouts) layout.restart();
     this.#decoding = ordered<Batch, DecodeResult>({
       scope: this.#scope,
-      limit: flushClock === null ? pool.slabCount : pool.threads + 1,
+      limit: flush === null ? pool.slabCount : pool.threads + 1,
       run: ({ pair, runs }) => decodeRuns(pool, pair.value, runs),
       commit: (decoded, { pair, runs }) => {
         onDecoded(runs, decoded);
@@ -189,7 +177,7 @@ class Attempt {
   async #receive(url: string): Promise<void> {
     const { cas, onRequest, onRefused } = this.#job.context;
     // Memory first: no connection waits for a slab.
-    await this.#space();
+    if (this.#pair === null) await this.#nextPair();
     const ranges = this.#job.layouts.map(({ rangeIndex }) => {
       const { byteStart, byteEnd } = this.#job.fetch.ranges[
         rangeIndex
@@ -201,10 +189,11 @@ class Attempt {
     try {
       for (;;) {
         // Behind the last byte no slab is needed to see that there is nothing more.
-        const into = this.#isComplete ? new Uint8Array(1) : await this.#space();
-        const count = await this.#fill(reader, into);
+        const isComplete = this.#isComplete;
+        if (!isComplete && this.#pair === null) await this.#nextPair();
+        const count = await this.#fill(reader, isComplete ? new Uint8Array(1) : this.#space());
         if (count === 0) break;
-        await this.#take(reader.rangeIndex, count);
+        if (this.#take(reader.rangeIndex, count)) await this.#flush();
       }
     } finally {
       forget();
@@ -224,34 +213,50 @@ class Attempt {
 
   /** The reader may still write when the attempt is over: it borrows the slab until it has settled. */
   #fill(reader: RangeReader, into: Uint8Array): Promise<number> {
-    const answered = this.#job.context.demand?.asked(this);
-    const filling = reader.fill(into);
+    const { demand } = this.#job.context;
+    const scope = this.#scope;
     const done = this.#pair?.borrow();
-    if (done !== undefined) filling.then(done, done);
-    if (answered !== undefined) {
-      filling.then(
-        (count) => answered(count, into.length),
-        () => answered(0, into.length),
+    demand?.asked(this);
+    // One promise for all of it: this happens for each 100 KiB.
+    return new Promise((resolve, reject) => {
+      const forget = scope.onEnd(() => reject(scope.reason));
+      const settle = (count: number): void => {
+        forget();
+        done?.();
+        if (!scope.ended) demand?.answered(this, count, into.length);
+      };
+      reader.fill(into).then(
+        (count) => {
+          settle(count);
+          resolve(count);
+        },
+        (error: unknown) => {
+          settle(0);
+          reject(error);
+        },
       );
-    }
-    return this.#scope.race(filling);
+    });
   }
 
-  /** Where the next bytes go: the rest of a slab, or a step of it. Walks what the last slab left. */
-  async #space(): Promise<Uint8Array> {
-    for (;;) {
-      if (this.#pair === null) {
-        this.#pair = await this.#takePair();
-        await this.#walk();
-      } else {
-        const { bytes } = this.#pair.value.input;
-        return bytes.subarray(this.#filled, this.#filled + STEP_BYTES);
-      }
+  /** Where the next bytes go: the rest of the slab, or a step of it. */
+  #space(): Uint8Array {
+    const { bytes } = (this.#pair as Owned<SlabPair>).value.input;
+    return bytes.subarray(this.#filled, this.#filled + STEP_BYTES);
+  }
+
+  /** Takes a slab, and walks what the last one left. */
+  async #nextPair(): Promise<void> {
+    while (this.#pair === null) {
+      this.#pair = await this.#takePair();
+      if (this.#walk()) await this.#flush();
     }
   }
 
-  /** The next `count` bytes of the range with this index in the request lie in the slab. */
-  async #take(rangeIndex: number, count: number): Promise<void> {
+  /**
+   * The next `count` bytes of the range with this index in the request lie in the slab.
+   * @returns whether its records are passed on now
+   */
+  #take(rangeIndex: number, count: number): boolean {
     this.#job.context.onFetched(count);
     while (this.#at < rangeIndex) {
       this.#endRange();
@@ -267,21 +272,21 @@ class Attempt {
       throw layout.fault('SIZE_MISMATCH', `${layout.storedBytes} bytes of a range, got more`);
     }
     this.#filled += count;
-    await this.#walk();
+    return this.#walk();
   }
 
-  async #walk(): Promise<void> {
+  /** @returns whether the records of the slab are passed on now */
+  #walk(): boolean {
     const { bytes } = (this.#pair as Owned<SlabPair>).value.input;
     const { chunk, full } = this.#walker.walk(this.#layout, bytes, this.#filled, this.#chunk);
     this.#chunk = chunk;
-    if (full || this.#isDue()) await this.#flush();
+    return full || this.#isDue();
   }
 
   #isDue(): boolean {
-    const clock = this.#job.context.flushClock;
     const { runs, position } = this.#walker;
-    if (clock === null || position < LEAST_FLUSH_BYTES || runs.length === 0) return false;
-    return position >= MOST_FLUSH_BYTES || clock.now() - this.#slabSince >= FLUSH_MS;
+    if (runs.length === 0) return false;
+    return this.#job.context.flush?.isDue(position, this.#slabSince) ?? false;
   }
 
   /** Gives the records in the slab to the decoder; an unfinished one waits for the next slab. */
@@ -300,7 +305,9 @@ class Attempt {
       return;
     }
     // Copied out, because the slab may be the only one there is.
-    this.#carry = new Uint8Array(inWord + rest.length).subarray(inWord);
+    const carryEnd = inWord + rest.length;
+    if (this.#carried.length < carryEnd) this.#carried = new Uint8Array(2 * carryEnd);
+    this.#carry = this.#carried.subarray(inWord, carryEnd);
     this.#carry.set(rest);
     this.#filled = 0;
     this.#pair = null;
@@ -314,7 +321,7 @@ class Attempt {
     const pair = await this.#job.context.pairs.acquire(this.#job.window);
     if (this.#scope.ended) pair.release();
     this.#scope.check();
-    this.#slabSince = this.#job.context.flushClock?.now() ?? 0;
+    this.#slabSince = this.#job.context.flush?.now() ?? 0;
     pair.value.input.bytes.set(this.#carry, this.#walker.position);
     this.#filled = this.#walker.position + this.#carry.length;
     this.#carry = new Uint8Array(0);

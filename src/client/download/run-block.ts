@@ -5,6 +5,7 @@ import type { PlannedFetch } from '../../plan/index.js';
 import type { ChunkRun, DecodeResult } from '../ports.js';
 import type { Block, Transfer } from './block.js';
 import { type FetchContext, runFetch } from './fetch.js';
+import { flushRule } from './flush-rule.js';
 import { Lanes } from './lanes.js';
 import { OrderedOutput } from './ordered-output.js';
 import { type Output, type OutputOptions, positionalOutput } from './output.js';
@@ -142,7 +143,7 @@ function contextOf(
     scope,
     demand: transfer.demand,
     // What is written is noted, so it should not wait long for its slab to be full.
-    flushClock: part === null ? null : options.clock,
+    flush: part === null ? null : flushRule(options.clock, () => counters.fetchedBytes),
     urls: createUrlBook(block.reconstruction, block.ask),
     onRequest: () => {
       counters.requestCount++;
