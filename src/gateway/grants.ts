@@ -11,11 +11,13 @@ import type { ObjectStore, SignedPut } from './ports.js';
 import type { GatewaySecrets } from './secrets.js';
 import { tenantQuery } from './signed-url.js';
 import { sameDigest } from './tokens.js';
+import type { Held } from './usage-ledger.js';
 
 /**
  * Upload grants: the right to put one xorb under a URL, and to commit it afterwards.
  *
- *     id     <random, 32 hex>-<expires, Unix seconds>-<MAC over xorb, random, expires: 32 hex>
+ *     id     <random, 32 hex>-<expires, Unix seconds>-<room>-<MAC over xorb and these three: 32 hex>;
+ *            the room is what a quota keeps for it, in bytes: 0 where there is none, or for repairs
  *     URL    <base>/v1/xorb-uploads/<xorb>/<id>?X-Xet-Length=…&X-Xet-Expires=…&X-Xet-Signature=<64 hex>
  *            or whatever the store signs by itself
  *     bytes  `incoming/<id>`, a key of the grant's own: what one client puts there blocks no other
@@ -25,10 +27,16 @@ import { sameDigest } from './tokens.js';
  * The id may stand in logs: it names the grant, and only the query of the URL is a right to put.
  */
 export interface UploadGrants {
-  /** A request that puts `announced` bytes. */
-  grant(xorb: MerkleHash, announced: Announced, baseUrl: string): Promise<Grant>;
-  /** True for an id that was made for this xorb and this tenant, expired or not. */
-  isOurs(id: string, xorb: MerkleHash): boolean;
+  /** A request that puts `announced` bytes, for which a quota keeps so much `room`. */
+  grant(
+    xorb: MerkleHash,
+    announced: Announced,
+    parts: { readonly baseUrl: string; readonly room: Held },
+  ): Promise<Grant>;
+  /** The room for what a grant asked for now may put, which stays for as long as that may stay. */
+  roomFor(bytes: number): Held;
+  /** Of an id that was made for this xorb and this tenant, expired or not, its room; null for others. */
+  roomOf(id: string, xorb: MerkleHash): Held | null;
   /** The object of the grant was verified while it arrived, as the xorb of this gateway's own form. */
   verified(id: string): Promise<void>;
   /** Whether this version of it was. */
@@ -51,7 +59,7 @@ const LENGTH_PARAMETER = 'X-Xet-Length';
 const EXPIRES_PARAMETER = 'X-Xet-Expires';
 const SIGNATURE_PARAMETER = 'X-Xet-Signature';
 
-const ID = /^([0-9a-f]{32})-(\d{1,12})-([0-9a-f]{32})$/;
+const ID = /^([0-9a-f]{32})-(\d{1,12})-(\d{1,9})-([0-9a-f]{32})$/;
 const MAC_LENGTH = 32;
 /** Verdicts of objects that wait for their commit: clients send at most some hundred at a time. */
 const MAX_VERDICTS = 4096;
@@ -73,15 +81,19 @@ export function createUploadGrants(parts: {
   });
   let cleanedMs = Number.NEGATIVE_INFINITY;
 
-  const macOf = (xorb: MerkleHash, nonce: string, expires: string): string =>
-    hexEncode(secrets.sign(`grant\n${xorb}\n${nonce}\n${expires}`)).slice(0, MAC_LENGTH);
+  const macOf = (xorb: MerkleHash, nonce: string, expires: string, roomBytes: string): string => {
+    const text = `grant\n${xorb}\n${nonce}\n${expires}\n${roomBytes}`;
+    return hexEncode(secrets.sign(text)).slice(0, MAC_LENGTH);
+  };
+  const { grantLifetimeMs: lifetimeMs } = settings;
 
   return {
-    async grant(xorb, { sizeBytes, crc64nvme }, baseUrl) {
-      const lifetimeMs = settings.grantLifetimeMs;
-      const expires = String(Math.ceil((clock.unixMs() + lifetimeMs) / 1000));
+    roomFor: (bytes) => ({ endMs: clock.unixMs() + lifetimeMs + COMMIT_GRACE_MS, bytes }),
+    async grant(xorb, { sizeBytes, crc64nvme }, { baseUrl, room }) {
+      const expires = String(Math.ceil((room.endMs - COMMIT_GRACE_MS) / 1000));
       const nonce = hexEncode(random(16));
-      const id = `${nonce}-${expires}-${macOf(xorb, nonce, expires)}`;
+      const roomBytes = String(room.bytes);
+      const id = `${nonce}-${expires}-${roomBytes}-${macOf(xorb, nonce, expires, roomBytes)}`;
       if (store.signedPut !== undefined) {
         const signed = await store.signedPut(incomingKey(id), { sizeBytes, crc64nvme, lifetimeMs });
         return { id, ...signed };
@@ -93,11 +105,11 @@ export function createUploadGrants(parts: {
         tenantQuery(secrets);
       return { id, method: 'PUT', url, headers: { 'If-None-Match': '*' } };
     },
-    isOurs(id, xorb) {
-      const [, nonce, expires, mac] = ID.exec(id) ?? [];
-      if (nonce === undefined || expires === undefined || mac === undefined) return false;
-      const expected = new TextEncoder().encode(macOf(xorb, nonce, expires));
-      return sameDigest(expected, new TextEncoder().encode(mac));
+    roomOf(id, xorb) {
+      const [, nonce = '', expires = '', roomBytes = '', mac = ''] = ID.exec(id) ?? [];
+      const expected = new TextEncoder().encode(macOf(xorb, nonce, expires, roomBytes));
+      if (!sameDigest(expected, new TextEncoder().encode(mac))) return null;
+      return { endMs: Number(expires) * 1000 + COMMIT_GRACE_MS, bytes: Number(roomBytes) };
     },
     async verified(id) {
       const info = await store.head(incomingKey(id));

@@ -5,7 +5,15 @@ import { failure } from './failures.js';
 import type { ObjectStore, ValueStore } from './ports.js';
 import { createStoreIndex, type StoreIndex } from './store-index.js';
 import { isTenant, TENANT_EXPECTED } from './tenants.js';
-import { createUsageLedger, USAGE_KEY, type Usage } from './usage-ledger.js';
+import {
+  type Counted,
+  createUsageLedger,
+  type Held,
+  heldBytes,
+  holding,
+  USAGE_KEY,
+  type Usage,
+} from './usage-ledger.js';
 
 /**
  * How much a tenant may have. A request that would take more gets 413 before its body is read: that
@@ -26,23 +34,34 @@ export type Quotas = Readonly<Record<string, Quota>>;
 export interface TenantQuota {
   /** Null: nothing is counted, and what is said to have come does not matter. */
   readonly quota: Quota | null;
-  /** @throws OrbweaverError 413 `QUOTA_EXCEEDED` when so much more is too much now */
-  check(more: Partial<Usage>): Promise<void>;
+  /**
+   * Keeps room for stored bytes which may come until then.
+   * @throws OrbweaverError 413 `QUOTA_EXCEEDED`
+   */
+  reserve(room: Held): Promise<void>;
+  /** Gives back room that was reserved, before its time. */
+  release(room: Held): Promise<void>;
   /**
    * Does what takes so much more, which is counted from the start. At its end what really came is
-   * counted instead: nothing, unless `came` was told.
+   * counted instead: nothing, unless `came` was told. It takes the room that was reserved for it, which
+   * is reserved again when it fails.
    * @throws OrbweaverError 413 `QUOTA_EXCEEDED`; what `work` throws
    */
   hold<Result>(
     more: Partial<Usage>,
     work: (came: (actual: Partial<Usage>) => void) => Promise<Result>,
+    reserved?: Held,
   ): Promise<Result>;
 }
+
+/** Nothing was reserved. */
+export const NO_ROOM: Held = { endMs: 0, bytes: 0 };
 
 /** For those who have none. */
 const NO_QUOTA: TenantQuota = {
   quota: null,
-  check: async () => undefined,
+  reserve: async () => undefined,
+  release: async () => undefined,
   hold: (_more, work) => work(() => undefined),
 };
 
@@ -83,52 +102,80 @@ export function createTenantQuota(parts: {
   const { quota, values } = parts;
   if (quota === null || values === undefined) return NO_QUOTA;
   const ledger = createUsageLedger({ ...parts, values });
-  const excess = (usage: Usage, more: Partial<Usage>): string | null => {
+  const excess = (usage: Counted, more: Partial<Usage>): string | null => {
     for (const kind of ['storedBytes', 'logicalBytes'] as const) {
       const most = quota[kind];
       const added = more[kind] ?? 0;
-      if (most === undefined || added === 0 || usage[kind] + added <= most) continue;
+      const held = kind === 'storedBytes' ? heldBytes(usage) : 0;
+      if (most === undefined || added === 0 || usage[kind] + held + added <= most) continue;
       const what = kind === 'storedBytes' ? 'stored data' : 'files';
-      return `the quota of ${most} bytes of ${what} is used up: ${usage[kind]} bytes are there, ${added} more do not fit`;
+      const kept = held === 0 ? '' : `, room for ${held} is kept for upload grants`;
+      return `the quota of ${most} bytes of ${what} is used up: ${usage[kind]} bytes are there${kept}, ${added} more do not fit`;
     }
     return null;
   };
-  const tooMuch = (message: string): Error => failure(413, 'QUOTA_EXCEEDED', message);
+  /** Has the count changed, unless so much more does not fit after `before`. */
+  async function take(
+    more: Partial<Usage>,
+    before: (usage: Counted) => Counted,
+    next: (usage: Counted) => Counted,
+  ): Promise<void> {
+    let message: string | null = null;
+    await ledger.change((counted) => {
+      const usage = before(counted);
+      message = excess(usage, more);
+      return message === null ? next(usage) : null;
+    });
+    if (message !== null) throw failure(413, 'QUOTA_EXCEEDED', message);
+  }
+  const giveBack = (room: Held): Held => ({ endMs: room.endMs, bytes: -room.bytes });
 
   return {
     quota,
-    async check(more) {
-      const usage = (await ledger.read()) ?? (await ledger.change((counted) => counted));
-      const message = usage === null ? null : excess(usage, more);
-      if (message !== null) throw tooMuch(message);
+    async reserve(room) {
+      if (room.bytes === 0) return;
+      await take(
+        { storedBytes: room.bytes },
+        (usage) => usage,
+        (usage) => holding(usage, room),
+      );
     },
-    async hold(more, work) {
-      let message: string | null = null;
-      await ledger.change((usage) => {
-        message = excess(usage, more);
-        return message === null ? plus(usage, more) : null;
-      });
-      if (message !== null) throw tooMuch(message);
+    async release(room) {
+      if (room.bytes > 0) await ledger.change((usage) => holding(usage, giveBack(room)));
+    },
+    async hold(more, work, reserved = NO_ROOM) {
+      const isReserved = reserved.bytes > 0;
+      const unreserved = (usage: Counted): Counted =>
+        isReserved ? holding(usage, giveBack(reserved)) : usage;
+      await take(more, unreserved, (usage) => plus(usage, more));
       let actual: Partial<Usage> = {};
+      let isDone = false;
       try {
-        return await work((came) => {
+        const result = await work((came) => {
           actual = came;
         });
+        isDone = true;
+        return result;
       } finally {
         const difference = {
           storedBytes: (actual.storedBytes ?? 0) - (more.storedBytes ?? 0),
           logicalBytes: (actual.logicalBytes ?? 0) - (more.logicalBytes ?? 0),
         };
-        if (difference.storedBytes !== 0 || difference.logicalBytes !== 0) {
-          await ledger.change((usage) => plus(usage, difference));
+        const isHeldAgain = isReserved && !isDone;
+        if (isHeldAgain || difference.storedBytes !== 0 || difference.logicalBytes !== 0) {
+          await ledger.change((usage) => {
+            const counted = plus(usage, difference);
+            return isHeldAgain ? holding(counted, reserved) : counted;
+          });
         }
       }
     },
   };
 }
 
-function plus(usage: Usage, more: Partial<Usage>): Usage {
+function plus(usage: Counted, more: Partial<Usage>): Counted {
   return {
+    ...usage,
     logicalBytes: usage.logicalBytes + (more.logicalBytes ?? 0),
     storedBytes: usage.storedBytes + (more.storedBytes ?? 0),
   };
@@ -162,9 +209,12 @@ export async function recount(store: ObjectStore, parts: RecountParts): Promise<
   const before = await ledger.read();
   const counted = await count();
   const corrected = await ledger.change((usage) =>
-    before === null ? counted : plus(counted, minus(usage, before)),
+    before === null
+      ? { ...usage, ...counted }
+      : plus({ ...counted, held: usage.held }, minus(usage, before)),
   );
-  return corrected ?? counted;
+  const { logicalBytes, storedBytes } = corrected ?? counted;
+  return { logicalBytes, storedBytes };
 }
 
 /**

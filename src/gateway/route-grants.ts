@@ -21,6 +21,7 @@ import { stateFor } from './route-xorbs.js';
 import type { Route } from './router.js';
 import type { GatewayServices } from './services.js';
 import { createFlights, createTurns } from './turns.js';
+import type { Held } from './usage-ledger.js';
 import { takeXorb, verifiedXorb, verify } from './xorb-intake.js';
 import { verifyReceived } from './xorb-verify.js';
 
@@ -67,7 +68,10 @@ export function grantRoutes(services: GatewayServices): Route[] {
   ];
 }
 
-/** 200 without a body: it is stored, nothing need be sent. 201: a grant. Nothing is kept of either. */
+/**
+ * 200 without a body: it is stored, nothing need be sent. 201: a grant. Nothing is kept of either but, where
+ * there is a quota, the room for what may come. What is repaired is counted already.
+ */
 async function postGrant(services: GatewayServices, call: Call): Promise<HttpResponse> {
   const { grants, health, quota } = services;
   checkPrefix(call);
@@ -75,10 +79,15 @@ async function postGrant(services: GatewayServices, call: Call): Promise<HttpRes
   const announced = await withJsonBody(services, call, announcedIn);
   const state = await health.tell(hash);
   if (state === 'sound') return emptyResponse(200);
-  if (state === 'missing') await quota.check({ storedBytes: announced.sizeBytes });
+  const isCounted = state === 'missing' && quota.quota !== null;
+  const room = grants.roomFor(isCounted ? announced.sizeBytes : 0);
+  await quota.reserve(room);
   // Here, because whoever makes leftovers asks for grants, and behind the response.
   services.background(grants.clean().catch((error: unknown) => services.fault(call, error)));
-  const { id, method, url, headers } = await grants.grant(hash, announced, call.baseUrl);
+  const { id, method, url, headers } = await grants.grant(hash, announced, {
+    baseUrl: call.baseUrl,
+    room,
+  });
   return jsonResponse({ id, method, url, headers }, 201, { 'cache-control': 'no-store' });
 }
 
@@ -123,19 +132,23 @@ async function postCommit(
   call: Call,
   commits: Commits,
 ): Promise<HttpResponse> {
-  const { grants } = services;
+  const { grants, quota, store } = services;
   checkPrefix(call);
   const hash = hashParam(call, 'xorb');
   const id = paramOf(call, 'grant');
   const state = await stateFor(services, call, hash);
+  const room = grants.roomOf(id, hash);
   if (state !== 'sound') {
-    if (!grants.isOurs(id, hash)) {
+    if (room === null) {
       throw failure(404, 'NOT_FOUND', `there is no such upload grant for xorb ${hash}`);
     }
     const put = { replace: state !== 'missing' };
-    await commits.once(id, () => commit(services, commits, { hash, id, put }));
-  } else if (grants.isOurs(id, hash)) {
-    await services.store.delete(incomingKey(id));
+    await commits.once(id, () => commit(services, commits, { hash, id, put, room }));
+  } else if (room !== null) {
+    // Somebody else stored it meanwhile; or this is a repeat, and all of it was done then.
+    const isThere = room.bytes > 0 && (await store.head(incomingKey(id))) !== null;
+    await store.delete(incomingKey(id));
+    if (isThere) await quota.release(room);
   }
   return emptyResponse(200);
 }
@@ -143,24 +156,33 @@ async function postCommit(
 async function commit(
   services: GatewayServices,
   { read }: Commits,
-  { hash, id, put }: { readonly hash: MerkleHash; readonly id: string; readonly put: PutOptions },
+  grant: {
+    readonly hash: MerkleHash;
+    readonly id: string;
+    readonly put: PutOptions;
+    readonly room: Held;
+  },
 ): Promise<void> {
+  const { hash, id, put, room } = grant;
   const { store, health, dedup, grants, quota } = services;
   const key = incomingKey(id);
   const info = await store.head(key);
   if (info === null) throw nothingPut(hash);
   try {
     const more = { storedBytes: put.replace === true ? 0 : info.sizeBytes };
-    await quota.hold(more, async (came) => {
+    const take = async (came: (actual: typeof more) => void): Promise<void> => {
       if (grants.isVerified(id, info.version)) await moveWhole(services, { hash, key, info, put });
       else await read(() => verifyAndStore(services, { hash, key, info, put }));
       came(more);
-    });
+    };
+    await quota.hold(more, take, room);
   } catch (error) {
     // Bytes that are not this xorb never will be, and for others there is no room: neither need wait
     // for its end.
-    if (statusOf(error) === 400 || statusOf(error) === 413)
+    if (statusOf(error) === 400 || statusOf(error) === 413) {
       await store.delete(key).catch(() => undefined);
+      await quota.release(room);
+    }
     throw error;
   }
   await health.stored(hash);

@@ -11,20 +11,50 @@ export interface Usage {
   readonly storedBytes: number;
 }
 
+/** Room that is kept for bytes which may come until then: an upload grant. */
+export interface Held {
+  readonly endMs: number;
+  readonly bytes: number;
+}
+
+/** What is counted: what is there, and what room is kept. */
+export interface Counted extends Usage {
+  readonly held: readonly Held[];
+}
+
 /**
  * The count of what a tenant has: one value, changed by compare and swap, so that all gateways over one
  * store count together. Changes that come while one is being written are written together.
  *
- *     usage/bytes   {"version":1,"logicalBytes","storedBytes"}
+ *     usage/bytes   {"version":1,"logicalBytes","storedBytes","held":[[<end, Unix seconds>,<bytes>],…]}
+ *
+ * What is held is summed up by the minute of its end, so there are as many entries as grants have minutes.
  */
 export interface UsageLedger {
   /** Null: it was never counted. */
-  read(): Promise<Usage | null>;
+  read(): Promise<Counted | null>;
   /**
    * Makes of the count what `next` says; null: leaves it, and returns null. `next` may be called several
    * times.
    */
-  change(next: (usage: Usage) => Usage | null): Promise<Usage | null>;
+  change(next: (usage: Counted) => Counted | null): Promise<Counted | null>;
+}
+
+const HELD_STEP_S = 60;
+
+/** All that is held. */
+export function heldBytes({ held }: Counted): number {
+  return held.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+/** With so much more held until then; a negative number gives it back. */
+export function holding(usage: Counted, { endMs, bytes }: Held): Counted {
+  const endS = Math.ceil(endMs / 1000 / HELD_STEP_S) * HELD_STEP_S;
+  const ends = new Map(usage.held.map((each) => [each.endMs, each.bytes]));
+  const sum = (ends.get(endS * 1000) ?? 0) + bytes;
+  if (sum > 0) ends.set(endS * 1000, sum);
+  else ends.delete(endS * 1000);
+  return { ...usage, held: [...ends].map(([at, sumBytes]) => ({ endMs: at, bytes: sumBytes })) };
 }
 
 export const USAGE_KEY = 'usage/bytes';
@@ -32,8 +62,8 @@ const MAX_TRIES = 50;
 const WAIT_MS = 20;
 
 interface Waiting {
-  readonly next: (usage: Usage) => Usage | null;
-  readonly resolve: (usage: Usage | null) => void;
+  readonly next: (usage: Counted) => Counted | null;
+  readonly resolve: (usage: Counted | null) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -48,17 +78,17 @@ export function createUsageLedger(parts: {
   let waiting: Waiting[] = [];
   let running = false;
 
-  async function load(): Promise<{ usage: Usage | null; version: string | null }> {
+  async function load(): Promise<{ usage: Counted | null; version: string | null }> {
     const stored = await values.read(USAGE_KEY);
     if (stored === null) return { usage: null, version: null };
-    return { usage: decode(stored.bytes), version: stored.version };
+    return { usage: decode(stored.bytes, clock.unixMs()), version: stored.version };
   }
 
   /** One value for all of them, or none when all leave it. */
   async function writeAll(batch: readonly Waiting[]): Promise<void> {
     for (let tries = 0; ; tries++) {
       const { usage, version } = await load();
-      let now = usage ?? (await count());
+      let now: Counted = usage ?? { ...(await count()), held: [] };
       const results = batch.map(({ next }) => {
         const changed = next(now);
         if (changed !== null) now = notNegative(changed);
@@ -101,21 +131,35 @@ export function createUsageLedger(parts: {
 }
 
 /** Whatever went wrong before, nobody has less than nothing. */
-function notNegative({ logicalBytes, storedBytes }: Usage): Usage {
-  return { logicalBytes: Math.max(0, logicalBytes), storedBytes: Math.max(0, storedBytes) };
+function notNegative({ logicalBytes, storedBytes, held }: Counted): Counted {
+  return {
+    logicalBytes: Math.max(0, logicalBytes),
+    storedBytes: Math.max(0, storedBytes),
+    held,
+  };
 }
 
-function encode(usage: Usage): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify({ version: 1, ...usage }));
+function encode({ held, ...usage }: Counted): Uint8Array {
+  const ends = held.map(({ endMs, bytes }) => [endMs / 1000, bytes]);
+  const more = ends.length === 0 ? {} : { held: ends };
+  return new TextEncoder().encode(JSON.stringify({ version: 1, ...usage, ...more }));
 }
 
-/** What cannot be read was never counted. */
-function decode(bytes: Uint8Array): Usage | null {
+/** What cannot be read was never counted; what was held until now is not any more. */
+function decode(stored: Uint8Array, nowMs: number): Counted | null {
   try {
-    const { version, logicalBytes, storedBytes } = JSON.parse(new TextDecoder().decode(bytes));
-    const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && Number(value) >= 0;
+    const json = JSON.parse(new TextDecoder().decode(stored));
+    const { version, logicalBytes, storedBytes, held = [] } = json;
+    const isCount = (value: unknown): value is number =>
+      Number.isSafeInteger(value) && Number(value) >= 0;
     if (version !== 1 || !isCount(logicalBytes) || !isCount(storedBytes)) return null;
-    return { logicalBytes, storedBytes };
+    if (!Array.isArray(held)) return null;
+    const left: Held[] = [];
+    for (const [endS, bytes] of held) {
+      if (!isCount(endS) || !isCount(bytes)) return null;
+      if (endS * 1000 > nowMs) left.push({ endMs: endS * 1000, bytes });
+    }
+    return { logicalBytes, storedBytes, held: left };
   } catch {
     return null;
   }

@@ -123,29 +123,108 @@ describe('a quota of stored bytes', () => {
     expect((await usageOf(rig.store))?.storedBytes).toBe(await stored(one, rig.store));
   });
 
-  it('holds for uploads by grants, when they are asked for and when they are committed', async () => {
-    const rig = rigWith({ north: { storedBytes: 100_000 } });
-    const grant = async (xorb: BuiltXorb) => {
+  describe('of uploads by grants', () => {
+    const secret = new Uint8Array(32).fill(7);
+    const granting = (storedBytes: number, before?: Rig): Rig =>
+      createRig({
+        principals,
+        options: { quotas: { north: { storedBytes } }, secret },
+        ...(before === undefined ? {} : { store: before.store, clock: before.clock }),
+      });
+    const grant = async (rig: Rig, xorb: BuiltXorb) => {
       const checksum = { algo: 'crc64nvme', value: String(crc64nvme(xorb.bytes)) };
       const body = JSON.stringify({ length: xorb.bytes.length, checksum });
-      const response = await as(rig, 'anna', 'POST', `/v1/xorb-grants/default/${xorb.hash}`, {
-        body,
-      });
-      return {
-        status: response.status,
-        ...((await response.json()) as { id: string; url: string }),
-      };
+      const path = `/v1/xorb-grants/default/${xorb.hash}`;
+      const response = await as(rig, 'anna', 'POST', path, { body });
+      const json = (await response.json()) as { id: string; url: string; error?: string };
+      return { status: response.status, ...json };
     };
-    const commit = async (xorb: BuiltXorb, id: string) =>
+    const put = async (rig: Rig, url: string, xorb: BuiltXorb) =>
+      (await rig.send('PUT', url, { token: null, body: xorb.bytes })).status;
+    const commit = async (rig: Rig, xorb: BuiltXorb, id: string) =>
       (await as(rig, 'anna', 'POST', `/v1/xorb-commits/default/${xorb.hash}/grant/${id}`)).status;
-    const grants = [await grant(one), await grant(two)] as const;
-    expect(grants.map(({ status }) => status)).toEqual([201, 201]);
-    await rig.send('PUT', grants[0].url, { token: null, body: one.bytes });
-    await rig.send('PUT', grants[1].url, { token: null, body: two.bytes });
-    expect(await commit(one, grants[0].id)).toBe(200);
-    expect(await commit(two, grants[1].id)).toBe(413);
-    expect(await keysOf(tenantStore(rig.store, 'north'), 'incoming/')).toEqual([]);
-    expect((await grant(two)).status).toBe(413);
+    const held = async (rig: Rig): Promise<number> => {
+      const usage = (await usageOf(rig.store)) as (Usage & { held?: [number, number][] }) | null;
+      return (usage?.held ?? []).reduce((sum, [, bytes]) => sum + bytes, 0);
+    };
+
+    it('has room for what may be put, from the grant to the commit', async () => {
+      const rig = granting(100_000);
+      const first = await grant(rig, one);
+      expect([first.status, await held(rig)]).toEqual([201, one.bytes.length]);
+      expect(await grant(rig, two)).toMatchObject({
+        status: 413,
+        error: expect.stringContaining(
+          `0 bytes are there, room for ${one.bytes.length} is kept for upload grants`,
+        ),
+      });
+      expect((await post(rig, two)).status).toBe(413);
+      await put(rig, first.url, one);
+      expect(await commit(rig, one, first.id)).toBe(200);
+      expect(await usageOf(rig.store)).toEqual({
+        version: 1,
+        logicalBytes: 0,
+        storedBytes: await stored(one, rig.store),
+      });
+      expect((await grant(rig, two)).status).toBe(413);
+    });
+
+    it('gives the room back when a grant has ended, and what was put is deleted', async () => {
+      const rig = granting(100_000);
+      await put(rig, (await grant(rig, one)).url, one);
+      rig.clock.advance(2 * 3_600_000 - 60_000);
+      expect((await grant(rig, two)).status).toBe(413);
+      rig.clock.advance(120_000);
+      expect((await grant(rig, two)).status).toBe(201);
+      expect(await held(rig)).toBe(two.bytes.length);
+      expect(await keysOf(tenantStore(rig.store, 'north'), 'incoming/')).toEqual([]);
+    });
+
+    it('gives it back once, whoever commits and however often', async () => {
+      const rig = granting(1_000_000);
+      const [mine, theirs] = [await grant(rig, one), await grant(rig, one)] as const;
+      const other = await grant(rig, two);
+      for (const { url } of [mine, theirs]) await put(rig, url, one);
+      for (let times = 0; times < 2; times++) expect(await commit(rig, one, mine.id)).toBe(200);
+      expect(await held(rig)).toBe(one.bytes.length + two.bytes.length);
+      for (let times = 0; times < 2; times++) expect(await commit(rig, one, theirs.id)).toBe(200);
+      expect(await held(rig)).toBe(two.bytes.length);
+      // Nothing was put: the grant is as it was.
+      expect(await commit(rig, two, other.id)).toBe(404);
+      expect(await held(rig)).toBe(two.bytes.length);
+      expect(await recount(tenantStore(rig.store, 'north'), { hasher, clock: rig.clock })).toEqual({
+        storedBytes: await stored(one, rig.store),
+        logicalBytes: 0,
+      });
+      expect(await held(rig)).toBe(two.bytes.length);
+    });
+
+    it('keeps no room for bytes that are no such xorb, or for which there is none any more', async () => {
+      const rig = granting(1_000_000);
+      const [first, second] = [await grant(rig, one), await grant(rig, two)] as const;
+      const part = tenantStore(rig.store, 'north');
+      await part.put(`incoming/${first.id}`, two.bytes);
+      expect(await commit(rig, one, first.id)).toBe(400);
+      expect(await held(rig)).toBe(two.bytes.length);
+      await put(rig, second.url, two);
+      expect(await commit(granting(1000, rig), two, second.id)).toBe(413);
+      expect([await held(rig), await keysOf(part, 'incoming/')]).toEqual([0, []]);
+    });
+
+    it('repairs what is damaged when there is no room at all', async () => {
+      const rig = granting(100_000);
+      expect((await post(rig, one)).status).toBe(200);
+      const part = tenantStore(rig.store, 'north');
+      const key = `xorbs/${one.hash}`;
+      const bytes = (await part.read(key)) as Uint8Array;
+      await part.put(key, bytes.with(100, (bytes[100] as number) ^ 1), { replace: true });
+      const again = granting(1, rig);
+      const repair = await grant(again, one);
+      expect([repair.status, await held(again)]).toEqual([201, 0]);
+      await put(again, repair.url, one);
+      expect(await commit(again, one, repair.id)).toBe(200);
+      expect(await part.read(key)).toEqual(bytes);
+    });
   });
 });
 
@@ -212,12 +291,15 @@ describe('the count', () => {
     const random = (bytes: number) => new Uint8Array(bytes);
     const count = async () => ({ logicalBytes: 5, storedBytes: 5 });
     const ledger = createUsageLedger({ values, clock, random, count });
-    const less = await ledger.change(() => ({ logicalBytes: -1, storedBytes: 2 }));
-    expect(less).toEqual({ logicalBytes: 0, storedBytes: 2 });
+    const less = await ledger.change(() => ({ logicalBytes: -1, storedBytes: 2, held: [] }));
+    expect(less).toEqual({ logicalBytes: 0, storedBytes: 2, held: [] });
     const version = (await values.read('usage/bytes'))?.version ?? null;
     await values.write('usage/bytes', new TextEncoder().encode('{"version":1}'), version);
     expect(await ledger.read()).toBeNull();
-    expect(await ledger.change((usage) => usage)).toEqual({ logicalBytes: 5, storedBytes: 5 });
+    expect(await ledger.change((usage) => usage)).toMatchObject({
+      logicalBytes: 5,
+      storedBytes: 5,
+    });
   });
 
   it('needs a store that keeps values, and quotas that mean something', () => {
