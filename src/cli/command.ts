@@ -34,6 +34,8 @@ export interface CommandSpec {
 /** What a command line held, by kind. */
 export interface ParsedArgs {
   readonly positionals: readonly string[];
+  /** Names of the options that the command line itself has. */
+  readonly given: readonly string[];
   readonly flag: (name: string) => boolean;
   readonly text: (name: string) => string | undefined;
   /** Values of an option that may be given several times, in order. */
@@ -229,6 +231,7 @@ export function parseWith(args: readonly string[], options: OptionTable): Parsed
   };
   return {
     positionals: parsed.positionals,
+    given: Object.keys(parsed.values),
     flag: (name) =>
       parsed.values[name] === true || (name === 'json' && parsed.values['json-stream'] === true),
     text,

@@ -14,6 +14,7 @@ import {
   usage,
 } from './command.js';
 import type { CliContext, Command } from './context.js';
+import { checkDestination, DOWNLOADS, type DownloadKind } from './destinations.js';
 import { FOLDER_DOWNLOAD } from './folder-options.js';
 import { HUB_DOWNLOAD } from './hub-options.js';
 import { type FailedFile, failureOf, reportFailed, writeJson } from './output.js';
@@ -101,13 +102,13 @@ async function download(args: ParsedArgs, context: CliContext): Promise<number> 
   if (seeds.length > 0 && (zip !== undefined || (offset ?? length) !== undefined)) {
     throw usage('--seed is for a whole file, without --zip, --offset or --length');
   }
-  if (args.text('verify-range') !== undefined && (offset ?? length) === undefined) {
-    throw usage('--verify-range is for a range: --offset, --length');
-  }
   const place: Place =
     zip === undefined && !isMany
       ? await placeOf(args.text('output'), first, context)
       : { kind: 'file', path: zip ?? '' };
+  const isRange = (offset ?? length) !== undefined;
+  const kinds = kindsOf(place, { isZip: zip !== undefined, isRange });
+  checkDestination(args, DOWNLOADS, ...kinds);
   const outputs = isMany ? await outputPaths(args.text('output'), entries, context) : [place.path];
   const settings = await serverSettingsOf(args, context);
   const json = args.flag('json');
@@ -161,18 +162,16 @@ async function download(args: ParsedArgs, context: CliContext): Promise<number> 
   return withServer(args, context, command, async (opened) => {
     const { client, reporter } = opened;
     if (!isMany) {
-      const isRange = (offset ?? length) !== undefined;
       if (place.kind !== 'file' && !isRange) {
         if (await client.isFolder(first.hash, { signal: context.signal })) {
+          checkDestination(args, DOWNLOADS, 'folders');
           const { downloadFolder } = await import('./download-folder.js');
           const request = { hash: first.hash, out: place.path, seeds };
           return await downloadFolder(client, request, { args, context, reporter });
         }
       }
       if (place.kind === 'folder') throw nameless(place.path, first.hash);
-      if (args.flag('no-clobber')) {
-        throw usage(`--no-clobber is for folders, and ${first.hash} is a file`);
-      }
+      checkDestination(args, DOWNLOADS, ...kinds.filter((kind) => kind !== 'folders'));
       await one(opened, first, place.path);
       return EXIT.ok;
     }
@@ -195,6 +194,17 @@ async function download(args: ParsedArgs, context: CliContext): Promise<number> 
       doneCount: entries.length - failed.length,
     });
   });
+}
+
+/** What this may turn out to be: whether a hash is that of a manifest only the store can tell. */
+function kindsOf(
+  { kind }: Place,
+  { isZip, isRange }: { readonly isZip: boolean; readonly isRange: boolean },
+): readonly DownloadKind[] {
+  if (isZip) return ['--zip'];
+  if (isRange) return ['ranges'];
+  if (kind === 'file') return ['whole files'];
+  return kind === 'folder' ? ['folders'] : ['whole files', 'folders'];
 }
 
 /** The contract of docs/cli.md. */

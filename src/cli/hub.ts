@@ -8,15 +8,21 @@ import {
   type HubAddress,
   type HubEntry,
   type HubFile,
-  type HubProgress,
+  type HubFolderDownloadOptions,
+  type HubFolderUploadOptions,
+  type HubOptions,
   type HubTransport,
+  type HubUploadOptions,
+  type HubUploadResult,
   hubHome,
   parseHubAddress,
 } from '../hub.js';
+import type { ClientOptions, PlacementName } from '../index.js';
 import { cacheOptionsOf } from './cache.js';
 import { type ParsedArgs, usage } from './command.js';
 import { asUsage, computeOptionsOf } from './compute.js';
 import type { CliContext } from './context.js';
+import { checkDestination, DOWNLOADS, UPLOADS } from './destinations.js';
 import { writeLines } from './ls.js';
 import { reportFailed, writeJson } from './output.js';
 import { createReporter, type Reporter } from './reporter.js';
@@ -24,6 +30,8 @@ import { secretsOf } from './secrets.js';
 import { settingsOf } from './settings.js';
 import { stateFolderOf, stateWarning } from './state.js';
 import { bytesText, nameText, pluralText, rateText } from './text.js';
+import { basesOf, maxXorbBytesOf } from './upload.js';
+import { filesIn } from './upload-folder.js';
 
 /** What the commands do with `hf://` addresses. */
 
@@ -33,81 +41,128 @@ const PROGRESS: Readonly<Record<string, { readonly label: string; readonly wireL
 };
 
 /** `upload PATH… hf://…`. */
-export function uploadToHub(args: ParsedArgs, context: CliContext): Promise<number> {
+export async function uploadToHub(args: ParsedArgs, context: CliContext): Promise<number> {
   const paths = args.positionals.slice(0, -1);
-  const address = parseHubAddress(args.positionals.at(-1) ?? '');
-  if (paths.length === 0) throw usage('upload to a Hub expected at least one PATH before hf://…');
-  return withHub(args, context, 'upload', async (hub, reporter) => {
+  const text = args.positionals.at(-1) ?? '';
+  const address = parseHubAddress(text);
+  const list = args.text('files-from');
+  const [first = '.', ...others] = paths;
+  if (paths.length === 0 && list === undefined) {
+    throw usage('upload to a Hub expected at least one PATH before hf://…');
+  }
+  const stats = await stat(resolve(context.cwd, first)).catch(() => null);
+  const isFolder = stats?.isDirectory() === true;
+  if (isFolder && others.length > 0) throw usage('upload to a Hub expected one folder, or files');
+  checkDestination(args, UPLOADS, isFolder ? 'folders to hf://' : 'files to hf://');
+  checkHubArgs(args);
+  const dryRun = args.flag('dry-run');
+  const clientOptions = {
+    placement: args.text('placement') as PlacementName | undefined,
+    grants: args.text('grants') as ClientOptions['grants'],
+  };
+  return withHub(args, context, { name: 'upload', clientOptions }, async (hub, opened) => {
+    const { reporter } = opened;
     const { repo, revision, path } = address;
     const { signal } = context;
     const at = { repo, ...(revision === null ? {} : { revision }), signal };
-    if (args.flag('create')) {
+    if (args.flag('create') && !dryRun) {
       const isPrivate = args.flag('private') ? true : undefined;
       await hub.createRepo({ repo, isPrivate, existOk: true, signal });
     }
-    const common = {
+    const common: HubUploadOptions = {
       ...at,
       title: args.text('message'),
       createPr: args.flag('pr'),
-      onProgress: (progress: HubProgress) => reporter.update(progress),
+      dryRun,
+      base: basesOf(args, context),
+      rehash: args.flag('rehash'),
+      maxXorbBytes: maxXorbBytesOf(opened.args),
+      onProgress: (progress) => reporter.update(progress),
+      onFile: (file) => reporter.event('file', file),
     };
-    const [first] = paths as [string, ...string[]];
-    const isFolder = (await stat(resolve(context.cwd, first)).catch(() => null))?.isDirectory();
-    if (isFolder === true && paths.length > 1) {
-      throw usage('upload to a Hub expected one folder, or files');
-    }
-    if (isFolder !== true && args.flag('delete-removed')) {
-      throw usage('--delete-removed is for a folder');
-    }
-    const uploading =
-      isFolder === true
-        ? hub.uploadFolder({
-            ...common,
-            path,
-            folder: resolve(context.cwd, first),
-            include: args.texts('include'),
-            exclude: args.texts('exclude'),
-            deleteRemoved: args.flag('delete-removed'),
-          })
-        : hub.uploadFiles(filesOf(paths, address, context), common);
+    const uploading = isFolder
+      ? hub.uploadFolder({
+          ...common,
+          path,
+          folder: resolve(context.cwd, first),
+          include: args.texts('include'),
+          exclude: args.texts('exclude'),
+          deleteRemoved: args.flag('delete-removed'),
+          files: list === undefined ? undefined : await filesIn(list, context),
+          hidden: !args.flag('no-hidden'),
+          symlinks: args.text('symlinks') as HubFolderUploadOptions['symlinks'],
+          names: args.text('names') as HubFolderUploadOptions['names'],
+        })
+      : hub.uploadFiles(filesOf(paths, address, context), common);
     const result = await uploading.catch((error: unknown) => {
       throw isOrbweaverError(error) && error.code === 'NOT_FOUND' ? missingRepo(error) : error;
     });
     reporter.clear();
-    const { commits, files, failed, deletedPaths, sentBytes } = result;
-    const wallMs = Math.round(result.wallMs);
-    const last = commits.at(-1);
-    if (args.flag('json')) {
-      writeJson(context.stdout, {
-        type: 'result',
-        repo: repo.name,
-        repoType: repo.type,
-        commits,
-        files,
-        deletedPaths,
-        sentBytes,
-        wallMs,
-        ...failedJson(failed),
-      });
-    } else {
-      const place = last?.pullRequestUrl ?? last?.url ?? args.positionals.at(-1) ?? '';
-      if (files.length > failed.length || deletedPaths.length > 0) {
-        context.stdout.write(`${last === undefined ? 'unchanged' : place}\n`);
-      }
-      if (!args.flag('quiet')) {
-        const sizeBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
-        const unchanged = files.filter(({ how }) => how === 'unchanged').length;
-        context.stderr.write(
-          `${pluralText(files.length, 'file')}, ${bytesText(sizeBytes)}, ${unchanged} unchanged, ` +
-            `sent ${bytesText(sentBytes)}, ${rateText(sizeBytes, result.wallMs)}\n`,
-        );
-      }
+    for (const { path: name, reason } of result.skipped) {
+      reporter.warn(`left out "${name}": ${reason}`);
     }
-    return reportFailed(context.stderr, failed, {
-      json: args.flag('json'),
-      doneCount: files.length,
-    });
+    for (const { base, problem } of result.bases ?? []) {
+      if (problem !== null) reporter.warn(`base "${base}": ${problem}`);
+    }
+    const json = args.flag('json');
+    if (json) writeJson(context.stdout, uploadJson(result, { repo, dryRun }));
+    else printUpload(result, context, { place: text, dryRun, quiet: args.flag('quiet') });
+    const doneCount = result.files.length;
+    return reportFailed(context.stderr, result.failed, { json, doneCount });
   });
+}
+
+/** Refuses what says nothing without, or against, something else. @throws USAGE */
+function checkHubArgs(args: ParsedArgs): void {
+  if (args.flag('private') && !args.flag('create')) throw usage('--private is for --create');
+  if (args.text('symlinks') === 'keep') {
+    throw usage('a repository has no links: --symlinks expected follow or skip');
+  }
+  if (args.flag('delete-removed') && args.text('files-from') !== undefined) {
+    throw usage('--delete-removed is for a whole folder, without --files-from');
+  }
+}
+
+/** The contract of docs/cli.md. */
+function uploadJson(
+  result: HubUploadResult,
+  { repo, dryRun }: { readonly repo: HubAddress['repo']; readonly dryRun: boolean },
+): object {
+  const { commits, files, deletedPaths, sentBytes, wallMs, bases, skipped, failed } = result;
+  return {
+    type: 'result',
+    repo: repo.name,
+    repoType: repo.type,
+    ...(dryRun ? { dryRun } : {}),
+    ...{ commits, files, deletedPaths, sentBytes },
+    ...(bases === undefined ? {} : { bases }),
+    wallMs: Math.round(wallMs),
+    ...(skipped.length === 0 ? {} : { skipped }),
+    ...failedJson(failed),
+  };
+}
+
+/** Where the change is; of a dry run what it would be, a line each. */
+function printUpload(
+  { commits, files, deletedPaths, sentBytes, wallMs }: HubUploadResult,
+  { stdout, stderr }: CliContext,
+  how: { readonly place: string; readonly dryRun: boolean; readonly quiet: boolean },
+): void {
+  if (how.dryRun) {
+    for (const file of files) stdout.write(`${file.how}  ${nameText(stdout, file.path)}\n`);
+    for (const path of deletedPaths) stdout.write(`deleted  ${nameText(stdout, path)}\n`);
+  } else if (files.length > 0 || deletedPaths.length > 0) {
+    const last = commits.at(-1);
+    const place = last?.pullRequestUrl ?? last?.url ?? how.place;
+    stdout.write(`${last === undefined ? 'unchanged' : place}\n`);
+  }
+  if (how.quiet) return;
+  const sizeBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
+  const unchanged = files.filter((file) => file.how === 'unchanged').length;
+  stderr.write(
+    `${pluralText(files.length, 'file')}, ${bytesText(sizeBytes)}, ${unchanged} unchanged, ` +
+      `${how.dryRun ? 'would send' : 'sent'} ${bytesText(sentBytes)}, ${rateText(sizeBytes, wallMs)}\n`,
+  );
 }
 
 /** What is missing is nearly always the repository. */
@@ -134,7 +189,9 @@ export function downloadFromHub(args: ParsedArgs, context: CliContext): Promise<
   if (cache === (output !== undefined)) {
     throw usage('say where: download hf://… -o DIR, or --hf-cache');
   }
-  return withHub(args, context, 'download', async (hub, reporter) => {
+  if (output === '-') throw usage('a path of a Hub goes into a folder, -o DIR, not to -');
+  checkDestination(args, DOWNLOADS, 'hf://');
+  return withHub(args, context, { name: 'download' }, async (hub, { reporter }) => {
     const result = await hub.downloadFolder({
       repo,
       path,
@@ -142,9 +199,12 @@ export function downloadFromHub(args: ParsedArgs, context: CliContext): Promise<
       to: cache ? defaultHubCache(context.env) : resolve(context.cwd, output ?? '.'),
       include: args.texts('include'),
       exclude: args.texts('exclude'),
+      names: args.text('names') as HubFolderDownloadOptions['names'],
+      resume: !args.flag('no-resume'),
       ...(revision === null ? {} : { revision }),
       signal: context.signal,
       onProgress: (progress) => reporter.update(progress),
+      onFile: (file) => reporter.event('file', file),
     });
     reporter.clear();
     const { files, failed, folder, sizeBytes, fetchedBytes, requestCount } = result;
@@ -181,7 +241,7 @@ export function downloadFromHub(args: ParsedArgs, context: CliContext): Promise<
 export function listHub(args: ParsedArgs, context: CliContext): Promise<number> {
   const { repo, revision, path } = parseHubAddress(args.positionals[0] ?? '');
   const json = args.flag('json');
-  return withHub(args, context, 'ls', async (hub) => {
+  return withHub(args, context, { name: 'ls' }, async (hub) => {
     const lines = async function* (): AsyncGenerator<string> {
       const listing = { repo, path, recursive: true, signal: context.signal };
       for await (const entry of hub.listFiles({
@@ -220,7 +280,7 @@ export function removeFromHub(args: ParsedArgs, context: CliContext): Promise<nu
     if (!isSame || revision !== first.revision) throw usage('rm expected paths of one repository');
     if (path === '') throw usage(`"${text}" expected a path in the repository`);
   }
-  return withHub(args, context, 'rm', async (hub) => {
+  return withHub(args, context, { name: 'rm' }, async (hub) => {
     const { repo, revision } = first;
     const paths = places.map(({ path, text }) => (text.endsWith('/') ? `${path}/` : path));
     const made = await hub.deleteFiles(paths, {
@@ -236,12 +296,23 @@ export function removeFromHub(args: ParsedArgs, context: CliContext): Promise<nu
   });
 }
 
+interface HubCommand {
+  readonly name: 'upload' | 'download' | 'ls' | 'rm';
+  readonly clientOptions?: Pick<HubOptions, 'placement' | 'grants'>;
+}
+
+interface OpenedHub {
+  readonly reporter: Reporter;
+  /** The command line, with environment and config file behind it. */
+  readonly args: ParsedArgs;
+}
+
 /** A hub for a command, by the credentials that the ecosystem keeps, closed at its end. */
 async function withHub(
   args: ParsedArgs,
   context: CliContext,
-  command: string,
-  run: (hub: Hub, reporter: Reporter) => Promise<number>,
+  { name: command, clientOptions = {} }: HubCommand,
+  run: (hub: Hub, opened: OpenedHub) => Promise<number>,
 ): Promise<number> {
   const { env } = context;
   // A store of the plain protocol that the environment names is no Hub.
@@ -273,12 +344,13 @@ async function withHub(
           }
         : {}),
       ...computeOptionsOf(settings.args),
+      ...clientOptions,
       onRetry: (event) => reporter.retry(event),
       onWarning: (message) => reporter.warn(message),
     });
   const hub = await asUsage(opening());
   try {
-    return await run(hub, reporter);
+    return await run(hub, { reporter, args: settings.args });
   } finally {
     reporter.clear();
     await hub.close();

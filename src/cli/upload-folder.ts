@@ -43,10 +43,8 @@ function isFolderPath(path: string, stats: Stats | null): boolean {
   return stats === null ? /[*?[\]{}()]/.test(path) : stats.isDirectory();
 }
 
-/** Refuses options that folders do not have. @throws USAGE */
+/** @throws USAGE */
 export function checkFolderArgs(args: ParsedArgs): void {
-  if (args.flag('expand')) throw usage('--expand takes ZIP archives, not folders');
-  if (args.flag('allow-append')) throw usage('--allow-append cannot be combined with folders');
   if (args.positionals.includes('-')) {
     throw usage('standard input is no part of a folder; a list of paths is --files-from -');
   }
@@ -134,7 +132,7 @@ function summaryOf(result: FolderUploadResult, path: string, dryRun: boolean): s
 }
 
 /** Paths of a list: ended by NUL when there is one, else a line each. */
-async function filesIn(list: string, { cwd, stdin }: CliContext): Promise<string[]> {
+export async function filesIn(list: string, { cwd, stdin }: CliContext): Promise<string[]> {
   let text: string;
   if (list === '-') {
     const pieces: Buffer[] = [];

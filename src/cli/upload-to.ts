@@ -4,6 +4,7 @@ import { isOrbweaverError } from '../errors.js';
 import { type TargetOutcome, type TransferProgress, uploadToTarget } from '../targets.js';
 import { type ParsedArgs, usage } from './args.js';
 import type { CliContext } from './context.js';
+import { checkDestination, UPLOADS } from './destinations.js';
 import { type FailedFile, failureOf, reportFailed, reportFailure, writeJson } from './output.js';
 import { createProgressBar } from './progress.js';
 import { networkSettingsOf } from './settings.js';
@@ -29,6 +30,8 @@ export async function uploadTo(
         : `a ${kind}: target takes one part after another`;
     throw usage(`--concurrency is for stores, and cannot be combined with --to: ${instead}`);
   }
+  // What `transfers resume` was told is checked by itself.
+  if (what === undefined) checkDestination(args, UPLOADS, '--to');
   if (paths.includes('-') && args.bytes('size') === undefined) {
     throw usage('"-" with --to expected --size BYTES: no such system takes a pipe of unknown size');
   }

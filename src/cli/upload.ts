@@ -12,6 +12,7 @@ import {
   usage,
 } from './command.js';
 import type { CliContext, Command } from './context.js';
+import { checkDestination, UPLOADS } from './destinations.js';
 import { FOLDER_UPLOAD } from './folder-options.js';
 import { HUB_UPLOAD } from './hub-options.js';
 import { reportFailed, writeJson } from './output.js';
@@ -100,13 +101,11 @@ async function upload(args: ParsedArgs, context: CliContext): Promise<number> {
   }
   const dryRun = args.flag('dry-run');
   const settings = dryRun ? await settingsOf(args, context) : await serverSettingsOf(args, context);
-  const maxXorbBytes = settings.args.bytes('max-xorb-bytes');
-  if (maxXorbBytes !== undefined && maxXorbBytes < 1024 * 1024) {
-    throw usage('--max-xorb-bytes expected at least 1MiB');
-  }
+  const maxXorbBytes = maxXorbBytesOf(settings.args);
   const folders = await import('./upload-folder.js');
   const looked = await folders.lookAt(args, context);
   const { isFolder } = looked;
+  checkDestination(args, UPLOADS, isFolder ? 'folders' : 'files');
   if (isFolder) folders.checkFolderArgs(args);
   const json = args.flag('json');
   const command = {
@@ -162,8 +161,17 @@ async function upload(args: ParsedArgs, context: CliContext): Promise<number> {
   });
 }
 
+/** @throws USAGE */
+export function maxXorbBytesOf(args: ParsedArgs): number | undefined {
+  const bytes = args.bytes('max-xorb-bytes');
+  if (bytes !== undefined && bytes < 1024 * 1024) {
+    throw usage('--max-xorb-bytes expected at least 1MiB');
+  }
+  return bytes;
+}
+
 /** Bases as the client takes them: paths are those of the command's own folder. */
-function basesOf(args: ParsedArgs, { cwd }: CliContext): readonly string[] | undefined {
+export function basesOf(args: ParsedArgs, { cwd }: CliContext): readonly string[] | undefined {
   const bases = args.texts('base');
   if (bases.length === 0) return undefined;
   return bases.map((base) => (/^[0-9a-f]{64}$/i.test(base) ? base : resolve(cwd, base)));

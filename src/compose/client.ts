@@ -65,7 +65,7 @@ const RETRY_RULES: OptionRules<RetryOptions> = {
   maxRetryAfterMs: is.number(0),
 };
 
-const UPLOAD_RULES: OptionRules<ClientUploadOptions> = {
+export const UPLOAD_RULES: OptionRules<ClientUploadOptions> = {
   sha256: is.flag,
   expand: is.flag,
   base: is.either(is.text, is.texts),

@@ -1,7 +1,7 @@
 import { readFile, stat, symlink, unlink } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { isOrbweaverError, OrbweaverError } from '../errors.js';
-import { checkPath } from '../folder/index.js';
+import { checkPath, type NameRules } from '../folder/index.js';
 import {
   commitOf,
   fileInfo,
@@ -55,6 +55,7 @@ export async function hubDownloadFolder(
   const startedAt = performance.now();
   const at = repoAt(options);
   const { path = '', include = [], exclude = [], cache = false } = options;
+  const { names = 'portable', resume } = options;
   const isIncluded = include.length === 0 ? () => true : pathFilter(include);
   const isExcluded = pathFilter(exclude);
   return parts.run(options.signal, async (signal) => {
@@ -86,15 +87,13 @@ export async function hubDownloadFolder(
     const lanes = Math.max(1, Math.min(PARALLEL_FILES, fixed, entries.length));
     const download = async (entry: HubEntry): Promise<void> => {
       try {
-        files.push(
-          await fetchEntry(parts, { ...at, revision: place.revision }, place, entry, {
-            path,
-            sharedBy: lanes,
-            signal,
-            tell,
-          }),
-        );
+        const file = await fetchEntry(parts, { ...at, revision: place.revision }, place, entry, {
+          ...{ path, names, resume, signal, tell },
+          sharedBy: lanes,
+        });
+        files.push(file);
         tell.fileDone();
+        options.onFile?.(file);
       } catch (error) {
         if (signal.aborted) throw error;
         const fields = isOrbweaverError(error) ? error.fields : {};
@@ -150,19 +149,23 @@ async function fetchEntry(
   entry: HubEntry,
   {
     path: top,
+    names,
     sharedBy,
+    resume,
     signal,
     tell,
   }: {
     readonly path: string;
+    readonly names: NameRules;
     readonly sharedBy: number;
+    readonly resume: boolean | undefined;
     readonly signal: AbortSignal;
     readonly tell: Teller;
   },
 ): Promise<HubDownloadedFile> {
   const { path } = entry;
   // What a server names is a path on disk here.
-  checkPath(path, 'portable');
+  checkPath(path, names);
   const info: HubFileInfo = {
     size: entry.size,
     etag: entry.lfs?.oid ?? entry.oid,
@@ -171,7 +174,7 @@ async function fetchEntry(
     url: `${parts.http.url.href.replace(/\/+$/, '')}/${resolvePath(at.repo, at.revision, path)}`,
   };
   if (place.cache !== null) {
-    return intoCache(parts, at, place.cache, { path, info, sharedBy }, signal, tell);
+    return intoCache(parts, at, place.cache, { path, info, sharedBy, resume }, signal, tell);
   }
   // A folder of a repository becomes the folder itself, as `cp -r folder/. to` has it.
   const inside = top === '' || path === top ? path : path.slice(top.length + 1);
@@ -180,7 +183,7 @@ async function fetchEntry(
     ...(path === top ? [path.slice(path.lastIndexOf('/') + 1)] : inside.split('/')),
   );
   await makeFolder(dirname(to));
-  return one(parts, at, { path, to, info, sharedBy }, signal, tell);
+  return one(parts, at, { path, to, info, sharedBy, resume }, signal, tell);
 }
 
 interface Wanted {
@@ -189,13 +192,15 @@ interface Wanted {
   readonly info: HubFileInfo;
   /** Files that are fetched side by side. @default 1 */
   readonly sharedBy?: number | undefined;
+  /** @default true */
+  readonly resume?: boolean | undefined;
 }
 
 /** One file, by the way that works. */
 async function one(
   parts: HubParts,
   at: RepoAt,
-  { path, to, info, sharedBy }: Wanted,
+  { path, to, info, sharedBy, resume }: Wanted,
   signal: AbortSignal,
   tell: Teller,
 ): Promise<HubDownloadedFile> {
@@ -206,6 +211,7 @@ async function one(
       const progress = tell.file();
       const result = await client.download(xetHash, {
         to,
+        resume,
         signal,
         onProgress: ({ writtenBytes, fetchedBytes }) => progress(writtenBytes, fetchedBytes),
       });
@@ -296,7 +302,7 @@ async function intoCache(
   parts: HubParts,
   at: RepoAt,
   { blobs, snapshot }: CachePlace,
-  { path, info, sharedBy }: Omit<Wanted, 'to'>,
+  { path, info, sharedBy, resume }: Omit<Wanted, 'to'>,
   signal: AbortSignal,
   tell: Teller,
 ): Promise<HubDownloadedFile> {
@@ -313,7 +319,7 @@ async function intoCache(
       ...{ path, to: link, sizeBytes: info.size, fetchedBytes: 0, requestCount: 0 },
       ...{ verified: false, transport: 'none' },
     };
-  } else file = await one(parts, at, { path, to: blob, info, sharedBy }, signal, tell);
+  } else file = await one(parts, at, { path, to: blob, info, sharedBy, resume }, signal, tell);
   await makeFolder(dirname(link));
   const target = relative(dirname(link), blob);
   await symlink(target, link).catch(async (error: NodeJS.ErrnoException) => {

@@ -1,5 +1,5 @@
 import { is, type OptionRule, type OptionRules } from '../options/index.js';
-import { CLIENT_RULES } from './client.js';
+import { CLIENT_RULES, UPLOAD_RULES } from './client.js';
 import type * as functions from './hub-functions.js';
 import type {
   Hub,
@@ -47,6 +47,11 @@ const COMMIT: OptionRules<HubCommitOptions> = {
 const UPLOAD: OptionRules<HubUploadOptions> = {
   ...COMMIT,
   deletePaths: is.texts,
+  dryRun: is.flag,
+  base: UPLOAD_RULES.base,
+  rehash: UPLOAD_RULES.rehash,
+  maxXorbBytes: UPLOAD_RULES.maxXorbBytes,
+  onFile: is.callback,
   onProgress: is.callback,
 };
 
@@ -65,7 +70,11 @@ const DOWNLOAD: OptionRules<Pick<HubFileDownloadOptions, 'to' | 'onProgress'>> =
   onProgress: is.callback,
 };
 
-const SELECTION = { path: is.text, cache: is.flag, include: is.texts, exclude: is.texts };
+const NAMES = is.oneOf(['portable', 'native']);
+const SELECTION = {
+  ...{ path: is.text, cache: is.flag, include: is.texts, exclude: is.texts },
+  ...{ names: NAMES, resume: is.flag, onFile: is.callback },
+};
 const LISTING = { path: is.text, recursive: is.flag, expand: is.flag };
 const PATH = is.required(is.text);
 
@@ -86,7 +95,13 @@ export const METHOD_RULES: {
   readonly [K in Exclude<keyof Hub, 'close'>]: OptionRules<OptionsOf<K>>;
 } = {
   uploadFiles: UPLOAD,
-  uploadFolder: { ...UPLOAD, ...FOLDER },
+  uploadFolder: {
+    ...{ ...UPLOAD, ...FOLDER },
+    files: is.texts,
+    hidden: is.flag,
+    symlinks: is.oneOf(['follow', 'skip']),
+    names: NAMES,
+  },
   downloadFile: { ...REPO, ...DOWNLOAD, path: PATH },
   downloadFolder: { ...REPO, ...DOWNLOAD, ...SELECTION },
   listFiles: { ...REPO, ...LISTING },

@@ -2,7 +2,13 @@ import type { ErrorFields } from '../errors.js';
 import type { Exchange } from '../http/index.js';
 import type { HubEntry, RepoDesignation, RepoId, RepoVisibility } from '../hub/index.js';
 import type { TokenSource } from '../transport/index.js';
-import type { ClientOptions, FailedUpload } from './client-types.js';
+import type {
+  ClientOptions,
+  ClientUploadOptions,
+  FailedUpload,
+  UploadBase,
+} from './client-types.js';
+import type { FolderUploadOptions, SkippedEntry } from './folder-types.js';
 import type { UploadInput } from './input.js';
 
 /** What {@link createHub} is told, besides options of `createClient` of the same meaning. */
@@ -56,13 +62,22 @@ export interface HubCommitOptions extends HubRepoOptions {
   readonly parentCommit?: string | undefined;
 }
 
-/** What an upload is told. */
-export interface HubUploadOptions extends HubCommitOptions {
+/** What an upload is told; `base`, `rehash` and `maxXorbBytes` as by `client.upload`. */
+export interface HubUploadOptions
+  extends HubCommitOptions,
+    Pick<ClientUploadOptions, 'base' | 'rehash' | 'maxXorbBytes'> {
   /**
    * What goes in the same change, folders by a path that ends in a slash. The files count after that: one
    * that is named in both, or lies in such a folder, is there in the end. @default none
    */
   readonly deletePaths?: readonly string[] | undefined;
+  /**
+   * Do everything but send and commit: the result says what would be, `sentBytes` included, and has no
+   * `commits`. @default false
+   */
+  readonly dryRun?: boolean | undefined;
+  /** Told what became of each file, once. */
+  readonly onFile?: ((file: HubUploadedFile) => void) | undefined;
   readonly onProgress?: ((progress: HubProgress) => void) | undefined;
 }
 
@@ -96,6 +111,10 @@ export interface HubUploadResult {
   /** Files that are in no commit. */
   readonly failed: readonly FailedUpload[];
   readonly deletedPaths: readonly string[];
+  /** What of a folder was left out on purpose: a socket, or a link with `symlinks: 'skip'`. */
+  readonly skipped: readonly SkippedEntry[];
+  /** What became of `base`; absent: there was none. */
+  readonly bases?: readonly UploadBase[];
   /** Sent to the store. */
   readonly sentBytes: number;
   readonly wallMs: number;
@@ -108,8 +127,14 @@ export interface HubMadeCommit {
   readonly pullRequestUrl: string | null;
 }
 
-/** What a folder upload is told. */
-export interface HubFolderUploadOptions extends HubUploadOptions {
+/** What a folder upload is told; `files`, `hidden` and `names` as by `client.uploadFolder`. */
+export interface HubFolderUploadOptions
+  extends HubUploadOptions,
+    Pick<FolderUploadOptions, 'files' | 'hidden'> {
+  /** Links are taken for what they lead to, or left out: a repository has none. @default 'follow' */
+  readonly symlinks?: 'follow' | 'skip' | undefined;
+  /** @default 'native' */
+  readonly names?: FolderUploadOptions['names'];
   /** Folder on disk. */
   readonly folder: string;
   /** Where it goes. @default the top of the repository */
@@ -155,7 +180,13 @@ export interface HubFolderDownloadOptions extends HubRepoOptions {
   readonly cache?: boolean | undefined;
   readonly include?: readonly string[] | undefined;
   readonly exclude?: readonly string[] | undefined;
+  /** Names that every system takes, or those that this one takes. @default 'portable' */
+  readonly names?: FolderUploadOptions['names'];
+  /** Go on with what an interrupted download left. @default true */
+  readonly resume?: boolean | undefined;
   readonly onProgress?: ((progress: HubProgress) => void) | undefined;
+  /** Told of each file that came, once. */
+  readonly onFile?: ((file: HubDownloadedFile) => void) | undefined;
 }
 
 /** What a download of a folder came to. */

@@ -13,7 +13,9 @@ import {
 } from '../hub/index.js';
 import { gitBlobId, pathFilter, walkFolder } from '../io/index.js';
 import { SYSTEM_CLOCK, systemRandom } from '../platform/index.js';
-import type { FailedUpload, OrbweaverClient, UploadedFile } from './client-types.js';
+import type { FailedUpload, OrbweaverClient, UploadBase, UploadedFile } from './client-types.js';
+import { walkTreeOf } from './folder-inputs.js';
+import type { SkippedEntry } from './folder-types.js';
 import { bytesOf, type LookedAt, lookAt } from './hub-content.js';
 import { failedFile } from './hub-failures.js';
 import { type HubParts, repoAt } from './hub-parts.js';
@@ -69,7 +71,8 @@ export async function hubUploadFolder(
   parts: HubParts,
   options: HubFolderUploadOptions,
 ): Promise<HubUploadResult> {
-  const { folder, path = '', include = [], exclude = [], deleteRemoved = false, ...rest } = options;
+  const { folder, path = '', include = [], exclude = [], deleteRemoved = false, ...more } = options;
+  const { files: only, hidden = true, symlinks = 'follow', names = 'native', ...rest } = more;
   const prefix = path === '' ? '' : `${checkRepoPath(path.replace(/\/+$/, ''))}/`;
   const stats = await stat(folder).catch(() => null);
   if (stats === null || !stats.isDirectory()) {
@@ -81,12 +84,13 @@ export async function hubUploadFolder(
   const isExcluded = pathFilter(exclude);
   const files: HubFile[] = [];
   const failed: FailedUpload[] = [];
+  const skipped: SkippedEntry[] = [];
   const walk = walkFolder(
-    { source: folder, only: null, include: null },
+    only === undefined
+      ? { source: folder, only: null, include: null }
+      : await walkTreeOf([folder], { files: only, hidden }),
     {
-      names: 'native',
-      symlinks: 'follow',
-      hidden: true,
+      ...{ names, symlinks, hidden },
       // What Git and the Python client keep of their own.
       isExcluded: (found, isFolder) =>
         found === '.git' || found === '.cache/huggingface' || isExcluded(found, isFolder),
@@ -98,12 +102,13 @@ export async function hubUploadFolder(
       if (found.type === 'file' && 'source' in found && isIncluded(found.path, false)) {
         files.push({ path: prefix + found.path, content: found.source });
       } else if (found.type === 'problem') failed.push(failedFile(found.path, found.error));
+      else if (found.type === 'skipped') skipped.push({ path: found.path, reason: found.reason });
     }
   }
   const gone = deleteRemoved ? await removedPaths(parts, options, prefix, files) : [];
   const deletePaths = [...(rest.deletePaths ?? []), ...gone];
   const result = await hubUpload(parts, files, { ...rest, deletePaths });
-  return { ...result, failed: [...failed, ...result.failed] };
+  return { ...result, failed: [...failed, ...result.failed], skipped };
 }
 
 /** What the repository has below a path and the folder has not. */
@@ -167,6 +172,8 @@ class HubUploadRun {
   readonly #failed: FailedUpload[] = [];
   readonly #commits: HubMadeCommit[] = [];
   readonly #deleted: string[] = [];
+  /** What became of each base, as the first session has it. */
+  readonly #bases = new Map<string, UploadBase>();
   readonly #fileCount: number;
   #cleared: readonly string[] = [];
   #head: string | undefined;
@@ -257,6 +264,8 @@ class HubUploadRun {
       files: this.#files,
       failed: this.#failed,
       deletedPaths: this.#deleted,
+      skipped: [],
+      ...(this.#bases.size === 0 ? {} : { bases: [...this.#bases.values()] }),
       sentBytes: this.#sentBytes,
       wallMs,
     };
@@ -315,7 +324,7 @@ class HubUploadRun {
       } else open.push(one);
     }
     if (open.length === 0) return [];
-    const bases = await this.#bases(open, answers);
+    const bases = await this.#present(open, answers);
     const { createPr = false } = this.#options;
     const client = await this.#parts.clientOf(this.#at, 'write', { createPr });
     const before = this.#progress;
@@ -358,27 +367,34 @@ class HubUploadRun {
         ...(base === undefined ? {} : { base }),
       };
     });
+    // What the repository has itself nobody has asked about.
+    const present = new Set(bases.values());
     const files: { file: UploadedFile; looked: LookedAt }[] = [];
+    const { base, rehash, maxXorbBytes, dryRun } = this.#options;
     const result = await client.upload(inputs, {
+      ...{ base, rehash, maxXorbBytes, dryRun },
       sha256: this.#at.repo.type !== 'bucket',
       signal: this.#signal,
       onFile: (file) => {
         const looked = byPath.get(file.path);
         if (looked !== undefined) files.push({ file, looked });
       },
-      onProgress: ({ readBytes, skippedBytes, sentBytes, doneFileCount }) =>
+      onProgress: ({ doneBytes, sentBytes, doneFileCount }) =>
         this.#tell({
-          doneBytes: before.doneBytes + readBytes + skippedBytes,
+          doneBytes: before.doneBytes + doneBytes,
           wireBytes: before.wireBytes + sentBytes,
           doneFileCount: before.doneFileCount + doneFileCount,
         }),
     });
     this.#failed.push(...result.failed);
+    for (const each of result.bases ?? []) {
+      if (!present.has(each.base) && !this.#bases.has(each.base)) this.#bases.set(each.base, each);
+    }
     return { files, sentBytes: result.xorbBytes + result.shardBytes };
   }
 
   /** What the repository has now under the paths that change, as bases of the new files. */
-  async #bases(
+  async #present(
     open: readonly LookedAt[],
     answers: ReadonlyMap<string, PreuploadAnswer>,
   ): Promise<ReadonlyMap<string, string>> {
@@ -435,9 +451,9 @@ class HubUploadRun {
   }
 
   async #commit(operations: readonly CommitOperation[]): Promise<void> {
-    if (operations.length === 0) return;
+    const { title, description, createPr, dryRun } = this.#options;
+    if (operations.length === 0 || dryRun === true) return;
     const { repo, revision } = this.#at;
-    const { title, description, createPr } = this.#options;
     const made = await commit(this.#parts.http, repo, operations, {
       revision: this.#proposal ?? revision,
       title: title ?? titleOf(operations),
@@ -455,7 +471,9 @@ class HubUploadRun {
   }
 
   #done(file: Omit<HubUploadedFile, 'newBytes'> & { readonly newBytes?: number }): void {
-    this.#files.push({ newBytes: 0, ...file });
+    const done: HubUploadedFile = { newBytes: 0, ...file };
+    this.#files.push(done);
+    this.#options.onFile?.(done);
   }
 
   #fail(path: string, error: unknown): void {

@@ -1,36 +1,47 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createGateway, createMemoryStore, type Gateway } from '../../src/gateway.js';
-import { loadKernels } from '../../src/index.js';
+import { chunkInput, loadKernels } from '../../src/index.js';
 import { type ListeningServer, listen } from '../../src/target-servers/index.js';
-import { createFakeHub, type FakeHub, HUB, HUB_TOKEN } from '../hub/support/fake-hub.js';
+import { createFakeHub, type FakeHub, HUB_TOKEN } from '../hub/support/fake-hub.js';
+import { generate } from '../support/generators.js';
 import { inProcess } from './in-process.js';
 
-/** `hf://` addresses on the command line, against a Hub on loopback that keeps small files itself. */
+/** `hf://` addresses on the command line, against a Hub on loopback, with our gateway as its store. */
 
 let folder: string;
 let gate: Gateway;
 let fake: FakeHub;
 let server: ListeningServer;
 let env: Record<string, string>;
+/** Bytes of each xorb that the store was sent. */
+let sentXorbs: number[] = [];
+/** Hashes in the store by SHA-256, as the real Hub learns them. */
+const stored = new Map<string, string>();
+const model = generate({ kind: 'splitmix64', seed: 61, bytes: 3_000_000 });
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'orbweaver-cli-hub-'));
   const { hasher, codec } = await loadKernels();
   const tokens = [{ token: 'store', scope: 'write' as const }];
   gate = createGateway({ store: createMemoryStore(), hasher, codec, tokens });
+  stored.set(createHash('sha256').update(model).digest('hex'), (await chunkInput(model)).fileHash);
   fake = createFakeHub({
-    store: gate.exchange,
+    store: async (request) => {
+      if (request.method === 'POST' && request.url.pathname.startsWith('/v1/xorbs')) {
+        sentXorbs.push(request.body?.sizeBytes ?? 0);
+      }
+      return gate.exchange(request);
+    },
     storeToken: 'store',
-    isLarge: () => false,
-    xetHashOf: () => undefined,
+    storeUrl: () => server.url,
+    isLarge: (path) => path.endsWith('.bin'),
+    xetHashOf: (sha256) => stored.get(sha256),
   });
-  // The fake knows its own name only.
-  server = await listen((request) =>
-    fake.exchange({ ...request, url: new URL(request.url.pathname + request.url.search, HUB) }),
-  );
+  server = await listen((request) => fake.exchange(request));
   await mkdir(join(folder, 'data/sub'), { recursive: true });
   await writeFile(join(folder, 'data/a.txt'), 'a');
   await writeFile(join(folder, 'data/sub/b.txt'), 'bb');
@@ -50,7 +61,16 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
+beforeEach(() => {
+  sentXorbs = [];
+  fake.files.clear();
+  fake.commits.length = 0;
+  fake.requests.length = 0;
+});
+
 const run = (...args: string[]) => inProcess([...args, '--workers', '0'], { env, cwd: folder });
+const linesOf = ({ stdout }: { readonly stdout: Buffer }): string[] =>
+  stdout.toString('utf8').trimEnd().split('\n');
 
 describe('hf:// addresses', () => {
   it('upload, ls, download and rm', async () => {
@@ -64,8 +84,7 @@ describe('hf:// addresses', () => {
       commits: [{ oid: expect.stringMatching(/^[0-9a-f]{40}$/) }],
     });
     const ls = await run('ls', 'hf://org/repo', '--json');
-    const lines = ls.stdout.toString('utf8').trimEnd().split('\n');
-    expect(lines.map((line) => JSON.parse(line).path)).toEqual(['x/a.txt', 'x/sub/b.txt']);
+    expect(linesOf(ls).map((line) => JSON.parse(line).path)).toEqual(['x/a.txt', 'x/sub/b.txt']);
     const down = await run(
       'download',
       'hf://org/repo/x',
@@ -89,7 +108,140 @@ describe('hf:// addresses', () => {
     expect(fake.files.size).toBe(0);
   });
 
+  it('tell with --dry-run what would be sent and committed, and change nothing', async () => {
+    await mkdir(join(folder, 'dry'), { recursive: true });
+    await writeFile(join(folder, 'dry/model.bin'), model);
+    await writeFile(join(folder, 'dry/a.txt'), 'new');
+    await run('upload', 'data', 'hf://org/repo/x', '-q');
+    const before = [...fake.files];
+    const args = ['upload', 'dry', 'hf://org/repo/x', '--create', '--delete-removed', '--dry-run'];
+    const dry = await run(...args, '--json');
+    expect([dry.stderr, dry.status]).toEqual(['', 0]);
+    expect(dry.json()).toMatchObject({
+      dryRun: true,
+      commits: [],
+      files: [
+        { path: 'x/model.bin', how: 'stored', sizeBytes: 3_000_000, newBytes: 3_000_000 },
+        { path: 'x/a.txt', how: 'inline' },
+      ],
+      deletedPaths: ['x/sub/b.txt'],
+    });
+    expect(dry.json()['sentBytes']).toBeGreaterThan(2_900_000);
+    const said = await run(...args);
+    expect(linesOf(said)).toEqual([
+      'stored  x/model.bin',
+      'inline  x/a.txt',
+      'deleted  x/sub/b.txt',
+    ]);
+    expect(said.stderr).toMatch(/^2 files, .*, 0 unchanged, would send 2\.9 MiB/);
+    expect([[...fake.files], fake.commits.length]).toEqual([before, 1]);
+    expect([sentXorbs, fake.created.length]).toEqual([[], 1]);
+  });
+
+  it('take of a folder what its options say, and xorbs no larger than was asked for', async () => {
+    const top = join(folder, 'chosen');
+    await mkdir(join(top, 'sub'), { recursive: true });
+    for (const name of ['.hidden', 'a.txt', 'b.log', 'sub/c.txt', 'CON']) {
+      await writeFile(join(top, name), name);
+    }
+    await writeFile(join(top, 'model.bin'), model);
+    await symlink('a.txt', join(top, 'link'));
+    await writeFile(join(folder, 'list'), 'sub\n.hidden\na.txt\n');
+    const upload = async (...args: string[]): Promise<string[]> => {
+      fake.files.clear();
+      const done = await run('upload', 'chosen', 'hf://org/repo', '--json', ...args);
+      expect(done.status, done.stderr).toBe(args.includes('--names=portable') ? 9 : 0);
+      return [...fake.files.keys()].sort();
+    };
+    const plain = ['--exclude', '*.bin', '--exclude', 'CON'];
+    expect(
+      await upload(...plain, '--no-hidden', '--symlinks', 'skip', '--exclude', '*.log'),
+    ).toEqual(['a.txt', 'sub/c.txt']);
+    expect(await upload(...plain, '--include', '*.txt', '--include', 'link')).toEqual([
+      ...['a.txt', 'link', 'sub/c.txt'],
+    ]);
+    expect(await upload('--files-from', 'list')).toEqual(['.hidden', 'a.txt', 'sub/c.txt']);
+    expect(await upload('--names=portable', '--exclude', '*.bin')).not.toContain('CON');
+    // Half of it is the store's already: a base that the repository does not name.
+    await writeFile(join(folder, 'old.bin'), model.subarray(0, 1_500_000));
+    await run('upload', 'old.bin', 'hf://org/repo/old/old.bin', '--no-cache');
+    sentXorbs = [];
+    await upload(
+      '--max-xorb-bytes',
+      '1MiB',
+      '--base',
+      'old.bin',
+      '--no-cache',
+      '--include',
+      '*.bin',
+    );
+    expect(Math.max(...sentXorbs)).toBeLessThanOrEqual(1 << 20);
+    expect(sentXorbs.reduce((sum, bytes) => sum + bytes, 0)).toBeLessThan(1_700_000);
+    const got = await run('download', 'hf://org/repo', '-o', 'got', '--json=stream');
+    expect(linesOf(got).map((line) => JSON.parse(line))).toContainEqual(
+      expect.objectContaining({ type: 'file', path: 'model.bin', verified: true }),
+    );
+    expect((await readFile(join(folder, 'got/model.bin'))).equals(model)).toBe(true);
+  });
+
+  it('delete what is gone, propose, make a private repository, and tell of each file', async () => {
+    await run('upload', 'data', 'hf://org/repo/x', '-q');
+    const args = ['--delete-removed', '--exclude', 'sub', '--pr', '--create', '--private'];
+    const up = await run('upload', 'data', 'hf://org/repo/x', ...args, '--json=stream');
+    const events = linesOf(up).map((line) => JSON.parse(line));
+    expect(events.filter(({ type }) => type === 'file')).toMatchObject([
+      { path: 'x/a.txt', how: 'unchanged' },
+    ]);
+    expect(events.at(-1)).toMatchObject({ type: 'result', deletedPaths: ['x/sub/b.txt'] });
+    expect(fake.requests).toContain('POST /api/models/org/repo/commit/main?create_pr=1');
+    expect(fake.created.at(-1)).toMatchObject({ visibility: 'private' });
+  });
+
+  it('say where the commit is although a file has failed', async () => {
+    const up = await run('upload', 'data/a.txt', 'missing.txt', 'hf://org/repo/y');
+    expect([up.status, linesOf(up)]).toEqual([9, [expect.stringContaining('/commit/')]]);
+    expect([...fake.files.keys()]).toEqual(['y/a.txt']);
+  });
+
   it.each([
+    ['HF_TOKEN', { HF_TOKEN: HUB_TOKEN }],
+    ['HUGGING_FACE_HUB_TOKEN', { HUGGING_FACE_HUB_TOKEN: ` ${HUB_TOKEN}\n` }],
+    ['$HF_HOME/token', { HF_HOME: '.', HF_HUB_CACHE: '' }],
+    ['$HF_HUB_CACHE', { HF_TOKEN: HUB_TOKEN, HF_HUB_CACHE: 'hub-cache', HF_HOME: '/nowhere' }],
+  ])('take their credentials and cache from %s', async (_, given: Record<string, string>) => {
+    const paths = Object.entries(given).map(([name, value]) => [
+      name,
+      name.endsWith('TOKEN') || value === '' ? value : join(folder, value),
+    ]);
+    const home = { HOME: join(folder, 'home'), HF_ENDPOINT: server.url };
+    const options = { env: { ...home, ...Object.fromEntries(paths) }, cwd: folder };
+    fake.files.set('a.txt', {
+      sizeBytes: 0,
+      oid: 'e69de29bb2d1d6434b8b29ae775ad8c2e48c5391',
+      bytes: new Uint8Array(0),
+    });
+    const down = await inProcess(
+      ['download', 'hf://org/repo', '--hf-cache', '--workers=0'],
+      options,
+    );
+    expect([down.status, down.stderr.includes('1 file')], down.stderr).toEqual([0, true]);
+    const cache = given['HF_HUB_CACHE']
+      ? 'hub-cache'
+      : given['HF_HOME']
+        ? 'hub'
+        : 'home/.cache/huggingface/hub';
+    expect(await readdir(join(folder, cache))).toEqual(['models--org--repo']);
+  });
+
+  it.each([
+    [['upload', 'data', 'hf://org/repo', '--private'], '--private is for --create'],
+    [['upload', 'data', 'hf://org/repo', '--symlinks=keep'], 'has no links'],
+    [
+      ['upload', 'data', 'hf://org/repo', '--files-from=token', '--delete-removed'],
+      'a whole folder',
+    ],
+    [['upload', 'data', 'hf://org/repo', '--max-xorb-bytes=1'], 'at least 1MiB'],
+    [['download', 'hf://org/repo', '-o', '-'], 'not to -'],
     [['upload', 'hf://org/repo'], 'at least one PATH'],
     [['upload', '-', 'hf://org/repo'], 'standard input'],
     [['upload', 'data', 'hf://org'], 'expected hf://'],

@@ -3,7 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { COMMON } from '../../src/cli/command.js';
+import { type Destinations, DOWNLOADS, UPLOADS } from '../../src/cli/destinations.js';
+import { downloadCommand } from '../../src/cli/download.js';
 import { nearest, sayingOf } from '../../src/cli/messages.js';
+import { uploadCommand } from '../../src/cli/upload.js';
 import { generate } from '../support/generators.js';
 import { contextOf } from './context.js';
 import { inProcess } from './in-process.js';
@@ -95,7 +99,7 @@ const ROWS: readonly Row[] = [
     '"@NONE" expected a readable input, got no such file or folder',
     PATH,
   ],
-  [`upload @FOLDER --expand ${SERVER}`, 2, '--expand takes ZIP archives, not folders', HELP],
+  [`upload @FOLDER --expand ${SERVER}`, 2, '--expand is for files, not for folders', HELP],
   [
     'upload @FILE --endpoint @URL --token wrong',
     4,
@@ -186,6 +190,22 @@ const ROWS: readonly Row[] = [
   ],
 ];
 
+const FOLDER_ONLY = ['exclude', 'files-from', 'no-hidden', 'symlinks', 'names'];
+
+/** Kinds of destinations, each with a command line and with options that make it one of another kind. */
+const KINDS: readonly (readonly [string, string, Destinations<string>, readonly string[]])[] = [
+  ['files', `upload @FILE ${SERVER}`, UPLOADS, ['to', ...FOLDER_ONLY]],
+  ['folders', `upload @FOLDER ${SERVER}`, UPLOADS, ['to']],
+  ['files to hf://', 'upload @FILE hf://org/repo', UPLOADS, ['to']],
+  ['folders to hf://', 'upload @FOLDER hf://org/repo', UPLOADS, ['to']],
+  ['--to', 'upload @FILE --to multipart:http://127.0.0.1:1', UPLOADS, []],
+  ['whole files', `download @HASH -o @FILE ${SERVER}`, DOWNLOADS, ['offset', 'length']],
+  ['ranges', `download @HASH -o @FILE --offset 0 ${SERVER}`, DOWNLOADS, []],
+  ['--zip', `download @HASH=x --zip @OUT ${SERVER}`, DOWNLOADS, ['output', 'offset', 'length']],
+  ['folders', `download @HASH -o @FOLDER ${SERVER}`, DOWNLOADS, ['offset', 'length']],
+  ['hf://', 'download hf://org/repo -o @OUT', DOWNLOADS, []],
+];
+
 describe('what a wrong command line or a fault is answered with', () => {
   let folder: string;
   let gateway: Served;
@@ -239,6 +259,22 @@ describe('what a wrong command line or a fault is answered with', () => {
     expect((lines[1] ?? '').trim()).toMatch(matcher(hint));
     expect(lines.join()).not.toContain(gateway.writeToken);
     expect(String((context.stdout as PassThrough).read() ?? '')).toBe('');
+  });
+
+  it.each(KINDS)('%s takes the options that are for it', async (kind, line, table, routing) => {
+    const allowed = table[kind] as readonly string[];
+    const { options = [] } = line.startsWith('upload') ? uploadCommand : downloadCommand;
+    const own = options.filter(({ name }) => !COMMON.some((common) => common.name === name));
+    const known = own.map(({ name }) => name);
+    // Each option is for something, and nothing else is.
+    expect([...new Set(Object.values(table).flat())].sort()).toEqual([...known].sort());
+    for (const { name, value, choices } of own) {
+      if (allowed.includes(name) || routing.includes(name)) continue;
+      const given = value === undefined ? `--${name}` : `--${name}=${choices?.[0] ?? '1'}`;
+      const context = contextOf(false);
+      expect(await runCli([...filled(line).split(' '), given], context), given).toBe(2);
+      expect(context.drawn()).toMatch(new RegExp(`^orbweaver: --${name} (is|are|cannot) .*USAGE`));
+    }
   });
 
   it('says each file that failed, with its code, and each next step once', async () => {

@@ -19,7 +19,7 @@ export interface FakeHub {
   readonly files: Map<string, FakeFile>;
   /** Bodies of commits, by line. */
   readonly commits: unknown[][];
-  /** How repositories were to be made, but for their names. */
+  /** How repositories were to be made, but for their names, also those that were there. */
   readonly created: unknown[];
   /** The next commits that somebody else is faster with. */
   conflicts: number;
@@ -57,7 +57,10 @@ export function createFakeHub(options: {
   readonly isLarge: (path: string) => boolean;
   /** Hash in the store of what was uploaded last under a SHA-256. */
   readonly xetHashOf: (sha256: string) => string | undefined;
+  /** Where the store is. @default the Hub's own address */
+  readonly storeUrl?: () => string;
 }): FakeHub {
+  const { storeUrl = () => HUB } = options;
   const hub: FakeHub = {
     exchange: (request) => exchange(request),
     requests: [],
@@ -96,8 +99,8 @@ export function createFakeHub(options: {
     const { url, method } = request;
     if (path === '/api/repos/create') {
       const { name, organization, ...how } = JSON.parse(body);
-      if (`${organization}/${name}` === NAME) return error(409, 'You already created this repo');
       hub.created.push(how);
+      if (`${organization}/${name}` === NAME) return error(409, 'You already created this repo');
       const id = `${organization}/${name}`;
       return json({ url: `${HUB}/${id}`, name: id, id });
     }
@@ -105,10 +108,10 @@ export function createFakeHub(options: {
     if (path.startsWith(`${kind}/xet-`)) {
       const exp = Math.floor(Date.now() / 1000) + hub.tokenSeconds;
       return json(
-        { accessToken: options.storeToken, exp, casUrl: HUB },
+        { accessToken: options.storeToken, exp, casUrl: storeUrl() },
         {
           'x-xet-access-token': options.storeToken,
-          'x-xet-cas-url': HUB,
+          'x-xet-cas-url': storeUrl(),
           'x-xet-token-expiration': String(exp),
         },
       );
