@@ -12,9 +12,10 @@ import { inputError, openRestoreTree, type RestoreTree, type Spool } from '../io
 import type { DownloadParts } from './download.js';
 import type { DownloadMemory } from './download-memory.js';
 import { EntryFailures } from './entry-failures.js';
-import { FolderFetcher, inLanes } from './folder-fetch.js';
+import { FolderFetcher, WRITES } from './folder-fetch.js';
 import { checkSpool, fetchManifest, readSpool } from './folder-manifest.js';
 import type { FailedEntry, FolderDownloadOptions, FolderDownloadResult } from './folder-types.js';
+import { inLanes } from './in-lanes.js';
 import { isPresent } from './present-files.js';
 import { resumable } from './resumable.js';
 
@@ -244,7 +245,7 @@ class Restore {
     const entries = this.#doubtful;
     this.#doubtful = [];
     const isThere = new Set<FileEntry>();
-    await inLanes(entries, this.#abort.signal, async (entry) => {
+    await inLanes(entries, { lanes: WRITES, signal: this.#abort.signal }, async (entry) => {
       if (await this.#isThere(entry)) isThere.add(entry);
     });
     if (this.#fatal !== null) return;

@@ -8,10 +8,11 @@ import { openRandomAccess, type RestoreTree } from '../io/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { DownloadParts } from './download.js';
 import { isOfOneFile } from './entry-failures.js';
+import { inLanes } from './in-lanes.js';
 import { closeAll, isOldCopy, LEAST_OLD_COPY_BYTES } from './seeds.js';
 
 /** Files that are written, or looked at, at once. */
-const WRITES = 16;
+export const WRITES = 16;
 
 /** Most fetches under way: batches, and large files. */
 const JOBS = 4;
@@ -114,7 +115,7 @@ export class FolderFetcher {
     entries: readonly FileEntry[],
     bytesOf: (entry: FileEntry) => Uint8Array,
   ): Promise<void> {
-    await inLanes(entries, this.#world.signal, async (entry) => {
+    await inLanes(entries, { lanes: WRITES, signal: this.#world.signal }, async (entry) => {
       const made = await this.#world.attempt(entry, () =>
         this.#world.tree.writeFile(entry, bytesOf(entry)),
       );
@@ -182,22 +183,6 @@ export class FolderFetcher {
     await closeAll(opened.filter((access) => !isWorth(access)));
     return opened.filter(isWorth);
   }
-}
-
-/** Some at a time, until the signal ends. */
-export async function inLanes(
-  entries: readonly FileEntry[],
-  signal: AbortSignal,
-  run: (entry: FileEntry) => Promise<void>,
-): Promise<void> {
-  let next = 0;
-  const lane = async (): Promise<void> => {
-    for (let entry = entries[next++]; entry !== undefined; entry = entries[next++]) {
-      if (signal.aborted) return;
-      await run(entry);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(WRITES, entries.length) }, lane));
 }
 
 function otherSize({ path, sizeBytes }: FileEntry, got: number): OrbweaverError {

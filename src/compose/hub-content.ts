@@ -23,7 +23,8 @@ export async function lookAt(file: HubFile, signal: AbortSignal): Promise<Looked
     );
   }
   const sample = await bytesOf(source, Math.min(SAMPLE_BYTES, sizeBytes), signal, true);
-  return { file, source, sizeBytes, sample };
+  const sha256 = file.sha256?.toLowerCase();
+  return { file: { ...file, sha256 }, source, sizeBytes, sample };
 }
 
 function dataOf(content: UploadInput): Exclude<UploadInput, { readonly data: unknown }> {
@@ -51,15 +52,16 @@ export async function bytesOf(
     }
     // The end is asked for, too: there a file that has changed is told.
     if (at === count && !isPart) await reader.read(new Uint8Array(1));
-    if (at < count) {
-      throw new OrbweaverError(
-        'INPUT_CHANGED',
-        `"${source.name}" expected ${count} bytes, got ${at}`,
-        { path: source.name },
-      );
-    }
+    if (at < count) throw changedInput(source.name, count, at);
     return bytes;
   } finally {
     await reader.close();
   }
+}
+
+/** A file that has become shorter. */
+export function changedInput(name: string, expected: number, got: number): OrbweaverError {
+  return new OrbweaverError('INPUT_CHANGED', `"${name}" expected ${expected} bytes, got ${got}`, {
+    path: name,
+  });
 }

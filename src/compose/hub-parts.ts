@@ -7,6 +7,7 @@ import { createTargetWire } from '../transport/targets.js';
 import { createClient } from './client.js';
 import type { OrbweaverClient } from './client-types.js';
 import type { HubOptions, HubRepoOptions, HubTransport, RepoAt } from './hub-types.js';
+import { createLimits, ratesOf } from './limits.js';
 
 export const DEFAULT_HUB_URL = 'https://huggingface.co';
 const DEFAULT_REVISION = 'main';
@@ -42,7 +43,9 @@ export function createHubParts(options: HubOptions): HubParts {
   const { hubUrl = DEFAULT_HUB_URL, accessToken: token, transport = 'auto' } = options;
   const { userAgent = 'orbweaver', proxy, noProxy, ca, fetch } = options;
   const url = checkHubUrl(hubUrl);
-  const network = { proxy, noProxy, ca, fetch };
+  const { limitUpload: upload, limitDownload: download } = options;
+  const { limits = createLimits({ upload, download }) } = options;
+  const network = { proxy, noProxy, ca, fetch, rates: ratesOf(limits) };
   const wire = options.exchange === undefined ? createTargetWire(network) : null;
   const exchange = options.exchange ?? (wire as { exchange: Exchange }).exchange;
   const common = { clock: SYSTEM_CLOCK, random: systemRandom };
@@ -85,7 +88,13 @@ export function createHubParts(options: HubOptions): HubParts {
           createPr,
           signal: closing.signal,
         });
-        return createClient({ ...clientOptionsOf(options), ...access, userAgent, concurrency });
+        return createClient({
+          ...clientOptionsOf(options),
+          ...access,
+          userAgent,
+          concurrency,
+          limits,
+        });
       })();
       clients.set(key, opening);
       opening.catch(() => {
@@ -128,6 +137,8 @@ function clientOptionsOf(options: HubOptions) {
     accessToken: __,
     transport: ___,
     onWarning: ____,
+    limitUpload: _____,
+    limitDownload: ______,
     exchange,
     ...rest
   } = options;

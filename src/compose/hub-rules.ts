@@ -130,16 +130,9 @@ const COMMON: OptionRules<Params<'deleteRepo'>> = {
 const MESSAGE = { commitTitle: is.text, commitDescription: is.text };
 const BRANCH = { branch: is.text, isPullRequest: is.flag, parentCommit: is.text };
 
-/** An option of that package whose meaning cannot be had here. */
-function refused(expected: string, mayBe?: unknown): OptionRule {
-  return { expected, hasType: (value) => value === mayBe };
-}
-
-const WITH_STORE = refused('true: files go through the content-addressed store', true);
-
 /** The last three mean nothing here: threads hash anyway, and an edit finds in the store what it needs. */
 const SENDING = {
-  useXet: WITH_STORE,
+  useXet: is.flag,
   useWebWorkers: is.any,
   maxFolderDepth: is.any,
   rangeEditCache: is.any,
@@ -147,10 +140,15 @@ const SENDING = {
 
 const CHANGE = { ...COMMON, ...MESSAGE, ...BRANCH };
 
+/** An option of that package whose meaning cannot be had here. */
+function refused(expected: string, mayBe?: unknown): OptionRule {
+  return { expected, hasType: (value) => value === mayBe };
+}
+
 export const FUNCTION_RULES: { readonly [K in keyof typeof functions]: OptionRules<Params<K>> } = {
   uploadFiles: { ...CHANGE, ...SENDING, files: is.required(is.object), onProgress: is.callback },
   uploadFile: { ...CHANGE, ...SENDING, file: is.required(is.object), onProgress: is.callback },
-  uploadFolder: { ...CHANGE, ...FOLDER, useXet: WITH_STORE, onProgress: is.callback },
+  uploadFolder: { ...CHANGE, ...FOLDER, useXet: is.flag, onProgress: is.callback },
   commit: {
     ...{ ...COMMON, ...BRANCH, ...SENDING },
     title: is.required(is.text),

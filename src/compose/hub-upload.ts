@@ -29,6 +29,8 @@ import type {
   HubUploadResult,
   RepoAt,
 } from './hub-types.js';
+import { askLfs, sendWhole, sha256Of, type WantedFile } from './hub-whole.js';
+import { inLanes } from './in-lanes.js';
 import type { UploadInput } from './input.js';
 
 /**
@@ -42,13 +44,16 @@ const INLINE_BYTES = 32 * 1024 * 1024;
 const MAX_INLINE_FILE_BYTES = 16 * 1024 * 1024;
 /** Questions of a preupload that are on their way at once. */
 const PARALLEL_QUESTIONS = 4;
+/** Files that are sent whole at once. */
+const PARALLEL_WHOLE = 4;
 
 /**
  * Uploads files and commits them:
  *
  *     look at each ─► ask how it is to be sent ─► stored ones to the store, in one session ─► commit
  *
- * SHA-256 is computed in the pass that cuts. A file that the repository has under that path already is
+ * SHA-256 is computed in the pass that cuts. Files whose SHA-256 is known are asked about before, and those
+ * that the Hub has are not sent; where there is no store, that of every file is. A file that the repository has under that path already is
  * the base of the new one, and in no commit when nothing differs.
  */
 export async function hubUpload(
@@ -176,6 +181,8 @@ class HubUploadRun {
   readonly #bases = new Map<string, UploadBase>();
   readonly #fileCount: number;
   #cleared: readonly string[] = [];
+  /** Large files go whole: that was asked for, or there is no store. */
+  #isWhole: boolean;
   #head: string | undefined;
   /** Branch of the pull request that this upload has opened: its further commits go there. */
   #proposal: string | null = null;
@@ -195,6 +202,7 @@ class HubUploadRun {
     this.#signal = signal;
     this.#fileCount = fileCount;
     this.#head = options.parentCommit;
+    this.#isWhole = parts.options.transport === 'http' && at.repo.type !== 'bucket';
     this.#progress = { doneBytes: 0, totalBytes: 0, wireBytes: 0, doneFileCount: 0, fileCount };
   }
 
@@ -309,24 +317,120 @@ class HubUploadRun {
     return all;
   }
 
-  /** Sends what belongs into the store. Resolves to the operations that name it. */
+  /**
+   * Sends large files: as chunks to the store, or whole where there is none. Resolves to the operations that
+   * name them.
+   */
   async #store(
     looked: readonly LookedAt[],
     answers: ReadonlyMap<string, PreuploadAnswer>,
   ): Promise<CommitOperation[]> {
-    const isBucket = this.#at.repo.type === 'bucket';
-    const open: LookedAt[] = [];
-    for (const one of looked) {
-      const { sha256, path } = one.file;
-      const oid = answers.get(path)?.oid;
-      if (sha256 !== undefined && sha256.toLowerCase() === oid && this.#stays(path)) {
-        this.#done({ path, sizeBytes: one.sizeBytes, how: 'unchanged', fileHash: null, sha256 });
-      } else open.push(one);
-    }
+    const hashed = this.#isWhole ? await this.#hashed(looked) : looked;
+    const open = hashed.filter(({ file: { path, sha256 }, sizeBytes }) => {
+      const isThere = sha256 !== undefined && sha256 === answers.get(path)?.oid;
+      if (!isThere || !this.#stays(path)) return true;
+      this.#done({ path, sizeBytes, how: 'unchanged', fileHash: null, sha256 });
+      return false;
+    });
     if (open.length === 0) return [];
+    if (this.#at.repo.type === 'bucket') return this.#sendChunks(open, answers);
+    const said = await askLfs(this.#parts, this.#at.repo, open, {
+      isWhole: this.#isWhole,
+      branch: this.#branch(),
+      signal: this.#signal,
+    });
+    if (said.isWhole && !this.#isWhole) {
+      this.#noStore();
+      return this.#store(open, answers);
+    }
+    const operations: CommitOperation[] = [];
+    const chunks: LookedAt[] = [];
+    const whole: WantedFile[] = [];
+    for (const one of open) {
+      const { path, sha256 } = one.file;
+      const answer = sha256 === undefined ? undefined : said.answers.get(sha256);
+      if (sha256 === undefined || answer === undefined) chunks.push(one);
+      else if (answer.kind === 'refused') this.#fail(path, answer.error);
+      else if (answer.kind === 'stored') operations.push(this.#wholeStored(one, sha256, 0));
+      else if (this.#isWhole) whole.push({ looked: one, oid: sha256, answer });
+      else chunks.push(one);
+    }
+    if (chunks.length > 0) operations.push(...(await this.#sendChunks(chunks, answers)));
+    await inLanes(whole, { lanes: PARALLEL_WHOLE, signal: this.#signal }, async (wanted) => {
+      try {
+        const { looked: one, oid } = wanted;
+        const count = this.#counter();
+        if (this.#options.dryRun === true) count(one.sizeBytes);
+        else await sendWhole(this.#parts, wanted, this.#signal, count);
+        operations.push(this.#wholeStored(one, oid, one.sizeBytes));
+      } catch (error) {
+        if (this.#signal.aborted) throw error;
+        this.#fail(wanted.looked.file.path, error);
+      }
+    });
+    return operations;
+  }
+
+  /** The files with their SHA-256, without those that cannot be read. */
+  async #hashed(looked: readonly LookedAt[]): Promise<LookedAt[]> {
+    const hashed: LookedAt[] = [];
+    for (const one of looked) {
+      const { file } = one;
+      try {
+        const sha256 = file.sha256 ?? (await sha256Of(one, this.#signal));
+        hashed.push({ ...one, file: { ...file, sha256 } });
+      } catch (error) {
+        this.#fail(file.path, error);
+      }
+    }
+    return hashed;
+  }
+
+  /** A large file that is there, as whole as it is. */
+  #wholeStored({ file, sizeBytes }: LookedAt, sha256: string, sentBytes: number): CommitOperation {
+    const { path } = file;
+    this.#done({ path, sizeBytes, how: 'stored', fileHash: null, sha256, newBytes: sentBytes });
+    this.#sentBytes += sentBytes;
+    const { doneBytes, doneFileCount } = this.#progress;
+    // What was sent is counted already.
+    const left = sizeBytes - sentBytes;
+    this.#tell({ doneBytes: doneBytes + left, doneFileCount: doneFileCount + 1 });
+    return { operation: 'stored', path, sha256, fileHash: null, sizeBytes };
+  }
+
+  /** Counts what goes out of one file. */
+  #counter(): (bytes: number) => void {
+    let last = 0;
+    return (bytes) => {
+      const more = bytes - last;
+      last = bytes;
+      const { doneBytes, wireBytes } = this.#progress;
+      this.#tell({ doneBytes: doneBytes + more, wireBytes: wireBytes + more });
+    };
+  }
+
+  /** The branch that is committed to; null: that of a pull request that is opened by the commit. */
+  #branch(): string | null {
+    if (this.#proposal !== null) return this.#proposal;
+    return this.#options.createPr === true ? null : this.#at.revision;
+  }
+
+  #noStore(): void {
+    const { name } = this.#at.repo;
+    this.#isWhole = true;
+    const text = `${name} takes no chunks: its large files are hashed first, and sent whole`;
+    this.#parts.options.onWarning?.(text);
+  }
+
+  /** Sends files to the store. */
+  async #sendChunks(
+    open: readonly LookedAt[],
+    answers: ReadonlyMap<string, PreuploadAnswer>,
+  ): Promise<CommitOperation[]> {
+    const isBucket = this.#at.repo.type === 'bucket';
+    const client = await this.#storeClient();
+    if (client === null) return this.#store(open, answers);
     const bases = await this.#present(open, answers);
-    const { createPr = false } = this.#options;
-    const client = await this.#parts.clientOf(this.#at, 'write', { createPr });
     const before = this.#progress;
     const result = await this.#send(client, open, bases, before);
     this.#sentBytes += result.sentBytes;
@@ -345,6 +449,28 @@ class HubUploadRun {
       wireBytes: before.wireBytes + result.sentBytes,
     });
     return operations;
+  }
+
+  /** Null: this Hub has no store for the repository, whose large files go whole from now on. */
+  async #storeClient(): Promise<OrbweaverClient | null> {
+    const { createPr = false } = this.#options;
+    const { transport = 'auto' } = this.#parts.options;
+    const isBucket = this.#at.repo.type === 'bucket';
+    if (isBucket && transport === 'http') {
+      throw new OrbweaverError(
+        'UNSUPPORTED',
+        `bucket ${this.#at.repo.name} takes files through the content-addressed store only`,
+      );
+    }
+    try {
+      return await this.#parts.clientOf(this.#at, 'write', { createPr });
+    } catch (error) {
+      // The repository is there: it has said how it wants its files.
+      const isMissing = isOrbweaverError(error) && error.code === 'NOT_FOUND';
+      if (!isMissing || isBucket || transport !== 'auto') throw error;
+      this.#noStore();
+      return null;
+    }
   }
 
   async #send(

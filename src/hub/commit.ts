@@ -15,7 +15,8 @@ export type CommitOperation =
       readonly path: string;
       /** 64 hexadecimal digits. */
       readonly sha256: string | null;
-      readonly fileHash: string;
+      /** Null: not known, which only a bucket wants. */
+      readonly fileHash: string | null;
       readonly sizeBytes: number;
       /** Milliseconds since 1970; for buckets. */
       readonly mtimeMs?: number | undefined;
@@ -195,6 +196,7 @@ function bucketLine(operation: CommitOperation): object {
   const { path } = operation;
   if (operation.operation === 'stored') {
     const { fileHash: xetHash, mtimeMs } = operation;
+    if (xetHash === null) throw new TypeError(`"${path}" expected a file hash for a bucket`);
     const mtime = mtimeMs === undefined ? {} : { mtime: Math.round(mtimeMs) };
     return { type: 'addFile', path, xetHash, ...mtime };
   }

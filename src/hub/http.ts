@@ -1,6 +1,6 @@
 import { type ErrorCode, OrbweaverError } from '../errors.js';
 import type { Clock } from '../flow/index.js';
-import { bytesBody, type Exchange, type HttpHeaders } from '../http/index.js';
+import { type Body, bytesBody, type Exchange, type HttpHeaders } from '../http/index.js';
 import type { RandomSource } from '../platform/index.js';
 import type { TokenSource } from '../transport/index.js';
 import { createTargetHttp, type TargetHttp, type TargetResponse } from '../transport/targets.js';
@@ -32,6 +32,10 @@ export interface HubRequest {
   readonly json?: unknown;
   /** Sent as they are, with the type in `headers`. */
   readonly bytes?: Uint8Array | undefined;
+  /** A body instead, made for each attempt. */
+  readonly body?: (() => Promise<Body>) | undefined;
+  /** False: without the token, which else goes to the Hub itself and nowhere else. @default true */
+  readonly authorize?: boolean | undefined;
   /** Sending it twice does no harm. @default true, false for POST */
   readonly repeatable?: boolean | undefined;
   /** Statuses, besides those of success, that the caller understands. */
@@ -65,6 +69,7 @@ export function createHubHttp(options: HubHttpOptions): HubHttp {
     mask: (text) => http.mask(text),
     async request(request) {
       const { method = 'GET', path, json, expected = [], signal, timeoutMs } = request;
+      const { authorize = true } = request;
       const bytes =
         json === undefined ? request.bytes : new TextEncoder().encode(JSON.stringify(json));
       const type = json === undefined ? {} : { 'content-type': 'application/json' };
@@ -74,11 +79,11 @@ export function createHubHttp(options: HubHttpOptions): HubHttp {
           method,
           url,
           headers: { 'user-agent': userAgent, ...type, ...request.headers },
-          ...(bytes === undefined ? {} : { body: () => bytesBody(bytes) }),
+          body: bytes === undefined ? request.body : () => bytesBody(bytes),
           repeatable: request.repeatable ?? method !== 'POST',
           signal,
           timeoutMs,
-          authorize: isOwn(url),
+          authorize: authorize && isOwn(url),
         });
         const { status, headers } = response;
         if ((status >= 200 && status < 300) || expected.includes(status)) return response;

@@ -17,6 +17,14 @@ export {
 } from './commit.js';
 export { createHubHttp, type HubHttp, type HubHttpOptions } from './http.js';
 export {
+  LFS_BATCH_FILES,
+  type LfsAnswer,
+  type LfsObject,
+  type LfsTransfer,
+  lfsBatch,
+} from './lfs-batch.js';
+export { sendLfs } from './lfs-send.js';
+export {
   commitOf,
   fileInfo,
   type HubEntry,

@@ -217,6 +217,138 @@ describe('uploads', () => {
   });
 });
 
+describe('large files of which the SHA-256 is known', () => {
+  it('are not read when nothing has changed, and not sent when the Hub has them', async () => {
+    const old = random(31, 200_000);
+    await upload([{ path: 'a.bin', content: old }]);
+    let reads = 0;
+    const unread: client.Source = {
+      name: 'unread',
+      sizeBytes: old.length,
+      reopenable: true,
+      open: async () => {
+        reads++;
+        return { read: async (into) => into.fill(0).length, close: async () => {} };
+      },
+    };
+    const known = { content: unread, sha256: sha256(old).toUpperCase() };
+    fake.requests.length = 0;
+    const same = await hub.uploadFiles([{ path: 'a.bin', ...known }], { repo });
+    expect(same.files).toMatchObject([{ how: 'unchanged', sha256: sha256(old) }]);
+    expect([same.commits, fake.lfs.batches, fake.requests.length]).toEqual([[], [], 1]);
+    fake.lfs.whole.set(sha256(old), old);
+    const copy = await hub.uploadFiles([{ path: 'copy.bin', ...known }], { repo });
+    expect(copy).toMatchObject({ files: [{ how: 'stored', newBytes: 0 }], sentBytes: 0 });
+    expect(fake.commits.at(-1)?.[1]).toMatchObject({
+      value: { path: 'copy.bin', oid: sha256(old), size: old.length },
+    });
+    expect(fake.lfs.batches).toMatchObject([
+      { operation: 'upload', transfers: ['basic', 'multipart', 'xet'], ref: { name: 'main' } },
+    ]);
+    // Of each only what is looked at to tell text.
+    expect(reads).toBe(2);
+  });
+
+  it('are refused each by itself, and a quota is told as one', async () => {
+    const [good, full, odd] = [32, 33, 34].map((seed) => random(seed, 50_000)) as [
+      Uint8Array,
+      Uint8Array,
+      Uint8Array,
+    ];
+    const message = 'Private repository storage limit reached';
+    fake.lfs.refused.set(sha256(full), { code: 403, message });
+    fake.lfs.refused.set(sha256(odd), { code: 422, message: 'size' });
+    const files = [good, full, odd].map((content, i) => {
+      return { path: `${i}.bin`, content, sha256: sha256(content) };
+    });
+    const result = await upload(files);
+    expect(result.files).toMatchObject([{ path: '0.bin', how: 'stored' }]);
+    expect(result.failed).toMatchObject([
+      { path: '1.bin', code: 'QUOTA_EXCEEDED', message: expect.stringContaining(message) },
+      { path: '2.bin', code: 'REJECTED' },
+    ]);
+    expect(sentXorbs).toBeLessThan(60_000);
+    expect([...fake.files.keys()]).toEqual(['0.bin']);
+  });
+});
+
+describe('large files without a store', () => {
+  const bytes = random(35, 300_001);
+  const name = () => [{ path: 'w.bin', content: bytes }];
+
+  it.each([
+    ['basic', 1],
+    ['multipart', 3],
+  ] as const)(
+    'go whole by %s, again where it failed, without the token',
+    async (transfer, puts) => {
+      Object.assign(fake.lfs, { transfer, hasStore: false, failures: 1 });
+      const seen: hubs.HubProgress[] = [];
+      const onProgress = (progress: hubs.HubProgress) => void seen.push(progress);
+      const path = join(box, 'w.bin');
+      await writeFile(path, bytes);
+      const content = path;
+      const result = await hub.uploadFiles([{ path: 'w.bin', content }], { repo, onProgress });
+      expect(result).toMatchObject({
+        failed: [],
+        sentBytes: bytes.length,
+        files: [{ how: 'stored', sha256: sha256(bytes), fileHash: null, newBytes: bytes.length }],
+      });
+      expect(seen.at(-1)).toMatchObject({ doneBytes: bytes.length, doneFileCount: 1 });
+      expect(Math.max(...seen.map(({ wireBytes }) => wireBytes))).toBe(bytes.length);
+      expect(fake.elsewhere).toHaveLength(puts + 1);
+      for (const headers of fake.elsewhere) expect(headers).not.toHaveProperty('authorization');
+      expect(fake.lfs.verified).toEqual(transfer === 'basic' ? [sha256(bytes)] : []);
+      expect(warnings).toEqual([expect.stringContaining('takes no chunks')]);
+      const to = join(box, 'back');
+      expect(await hub.downloadFile({ repo, path: 'w.bin', to })).toMatchObject({ verified: true });
+      expect((await readFile(to)).equals(bytes)).toBe(true);
+      fake.requests.length = 0;
+      // Hashed first, so that it is known to be there.
+      const again = hubs.createHub(options({ transport: 'http' }));
+      expect(await again.uploadFiles(name(), { repo })).toMatchObject({
+        commits: [],
+        files: [{ how: 'unchanged' }],
+      });
+      expect(fake.requests).toHaveLength(1);
+      await again.close();
+    },
+  );
+
+  it('are what useXet: false asks for, and what transport xet refuses', async () => {
+    fake.lfs.transfer = 'basic';
+    const { hubUrl, accessToken, ...rest } = options();
+    await hubs.uploadFiles({
+      ...{ hubUrl, accessToken, repo },
+      hub: rest,
+      useXet: false,
+      files: name(),
+    });
+    expect(fake.lfs.whole.has(sha256(bytes))).toBe(true);
+    expect([sentXorbs, warnings]).toEqual([0, []]);
+    const strict = hubs.createHub(options({ transport: 'xet' }));
+    const known = { path: 'x.bin', content: random(36, 5000), sha256: sha256(random(36, 5000)) };
+    await expect(strict.uploadFiles([known], { repo })).rejects.toMatchObject({
+      code: 'UNSUPPORTED',
+    });
+    await strict.close();
+    // The answer about one file tells the way of all.
+    const other = { path: 'y.bin', content: random(37, 5000) };
+    const { files } = await hub.uploadFiles([known, other], { repo });
+    expect(files.map(({ path, fileHash }) => [path, fileHash])).toEqual([
+      ['x.bin', null],
+      ['y.bin', null],
+    ]);
+    expect(fake.lfs.batches.at(-1)?.transfers).toEqual(['basic', 'multipart']);
+    fake.lfs.transfer = null;
+    await expect(
+      hub.uploadFiles([{ path: 'z.bin', content: bytes }], { repo }),
+    ).resolves.toMatchObject({
+      files: [{ path: 'z.bin', fileHash: expect.any(String) }],
+    });
+  });
+});
+
 describe('downloads', () => {
   const model = random(5, 900_000);
   const text = new TextEncoder().encode('some words');

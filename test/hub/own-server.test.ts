@@ -122,6 +122,36 @@ describe('a repository of our own server', () => {
     await expect(count('main')).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
+  it('takes large files whole, and knows the next time that it has them', async () => {
+    const whole = createHub({
+      ...{ hubUrl: gateway.url, accessToken: gateway.writeToken, workers: 0 },
+      transport: 'http',
+    });
+    const content = generate({ kind: 'splitmix64', seed: 23, bytes: 3_000_000 });
+    const sha256 = createHash('sha256').update(content).digest('hex');
+    const file = join(top, 'whole.bin');
+    await writeFile(file, content);
+    const sent = await whole.uploadFiles([{ path: 'whole.bin', content: file }], { repo });
+    expect(sent).toMatchObject({ failed: [], sentBytes: content.length });
+    expect(sent.files).toMatchObject([{ how: 'stored', sha256 }]);
+    const copy = { path: 'copy.bin', content: file, sha256 };
+    expect(await hub.uploadFiles([copy], { repo })).toMatchObject({
+      files: [{ how: 'stored', newBytes: 0, fileHash: null }],
+      sentBytes: 0,
+    });
+    const to = join(top, 'copy.bin');
+    expect(await hub.downloadFile({ repo, path: 'copy.bin', to })).toMatchObject({
+      verified: true,
+      transport: 'xet',
+    });
+    expect((await readFile(to)).equals(content)).toBe(true);
+    const bucket = { repo: 'buckets/team/whole' };
+    await hub.createRepo(bucket);
+    await expect(whole.uploadFiles([copy], bucket)).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+    await hub.deleteRepo(bucket);
+    await whole.close();
+  });
+
   it('is reached through the proxy that is given', async () => {
     const asked: (string | undefined)[] = [];
     const proxy = createServer().on('connect', (request, socket) => {

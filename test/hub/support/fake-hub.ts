@@ -33,6 +33,25 @@ export interface FakeHub {
   readonly elsewhere: Readonly<Record<string, string>>[];
   /** A response to a plain read is cut after so many bytes, once. */
   cutAfter: number | null;
+  readonly lfs: FakeLfs;
+}
+
+/** Large-file storage. */
+export interface FakeLfs {
+  /** Null: questions about it are 404. */
+  transfer: 'xet' | 'basic' | 'multipart' | null;
+  /** No tokens of the store. */
+  hasStore: boolean;
+  /** Bodies of the questions. */
+  readonly batches: { transfers: string[]; ref?: { name: string }; objects: { oid: string }[] }[];
+  /** Files that are there, by SHA-256. */
+  readonly whole: Map<string, Uint8Array>;
+  /** What is said of a SHA-256 instead. */
+  readonly refused: Map<string, { code: number; message: string }>;
+  /** The next so many PUTs fail with 503. */
+  failures: number;
+  /** What was verified. */
+  readonly verified: string[];
 }
 
 export interface FakeFile {
@@ -73,16 +92,22 @@ export function createFakeHub(options: {
     pageSize: 1000,
     elsewhere: [],
     cutAfter: null,
+    lfs: {
+      ...{ transfer: 'xet', hasStore: true, batches: [], whole: new Map(), refused: new Map() },
+      ...{ failures: 0, verified: [] },
+    },
   };
+  const lfsParts = new Map<string, Uint8Array[]>();
   let head = 'a'.repeat(40);
 
   const exchange = async (request: HttpRequest): Promise<HttpResponse> => {
     const { url, headers, method } = request;
     if (url.origin === BUCKET_HOST) {
       hub.elsewhere.push(headers);
+      if (method === 'PUT') return putLfs(request);
       return plain(request, hub.files.get(decodeURIComponent(url.pathname.slice(1))), hub);
     }
-    const isOfHub = url.pathname.startsWith('/api/') || url.pathname.includes('/resolve/');
+    const isOfHub = /^\/api\/|\/resolve\/|\.git\/info\/lfs\//.test(url.pathname);
     if (!isOfHub) {
       if (hub.storeIsDown) return { status: 503, headers: {}, body: null };
       return options.store(request);
@@ -105,7 +130,9 @@ export function createFakeHub(options: {
       return json({ url: `${HUB}/${id}`, name: id, id });
     }
     const kind = `/api/models/${NAME}`;
+    if (path.startsWith(`/${NAME}.git/info/lfs/`)) return lfs(path, JSON.parse(body));
     if (path.startsWith(`${kind}/xet-`)) {
+      if (!hub.lfs.hasStore) return error(404, 'Not found');
       const exp = Math.floor(Date.now() / 1000) + hub.tokenSeconds;
       return json(
         { accessToken: options.storeToken, exp, casUrl: storeUrl() },
@@ -188,6 +215,76 @@ export function createFakeHub(options: {
     return plain(request, file, hub, shown);
   };
 
+  /** Of a file in parts: two bytes fewer than half of it in each but the last. */
+  const partBytesOf = (size: number): number => Math.max(1, Math.floor(size / 2) - 2);
+
+  const lfs = (path: string, body: FakeLfs['batches'][number] & { oid: string }): HttpResponse => {
+    const { transfer, batches, whole, refused, verified } = hub.lfs;
+    const at = `${HUB}/${NAME}.git/info/lfs/objects`;
+    if (path.endsWith('/verify')) {
+      verified.push(body.oid);
+      return whole.has(body.oid) ? json({}) : error(404, 'The object does not exist');
+    }
+    if (path.endsWith('/complete')) {
+      const { oid, parts } = body as unknown as { oid: string; parts: { etag: string }[] };
+      const sent = lfsParts.get(oid) ?? [];
+      const isRight = parts.every(({ etag }, i) => etag === `"${sent[i]?.length}"`);
+      if (!isRight) return error(400, 'Wrong parts');
+      whole.set(oid, Buffer.concat(sent));
+      return json({});
+    }
+    if (transfer === null) return error(404, 'Not found');
+    batches.push(body);
+    const answer = ({ oid, size }: { oid: string; size: number }): object => {
+      const error = refused.get(oid);
+      if (error !== undefined) return { oid, size, error };
+      if (whole.has(oid)) return { oid, size };
+      if (transfer === 'xet') {
+        const href = `${HUB}/api/models/${NAME}/xet-write-token/main`;
+        return { oid, size, actions: { upload: { href } } };
+      }
+      if (transfer === 'basic') {
+        const upload = { href: `${BUCKET_HOST}/lfs/${oid}?signed`, header: { 'X-Signed': 'yes' } };
+        return { oid, size, actions: { upload, verify: { href: `${at}/verify` } } };
+      }
+      const partBytes = partBytesOf(size);
+      const urls = Array.from({ length: Math.ceil(size / partBytes) }, (_, i) => {
+        return [String(i + 1).padStart(5, '0'), `${BUCKET_HOST}/lfs/${oid}?part=${i}`];
+      });
+      const header = { chunk_size: String(partBytes), ...Object.fromEntries(urls) };
+      return { oid, size, actions: { upload: { href: `${at}/complete`, header } } };
+    };
+    return json({
+      transfer,
+      objects: (body.objects as { oid: string; size: number }[]).map(answer),
+    });
+  };
+
+  /** Whoever sends to a signed address sends its own length, and nothing that it knows itself. */
+  const putLfs = async ({ url, headers, body }: HttpRequest): Promise<HttpResponse> => {
+    const oid = url.pathname.split('/').pop() as string;
+    if (hub.lfs.failures > 0) {
+      hub.lfs.failures--;
+      // After some bytes have gone.
+      await body?.fill(new Uint8Array(1000));
+      body?.cancel();
+      return { status: 503, headers: { 'retry-after': '0' }, body: null };
+    }
+    const bytes = await readAll(body, 1 << 26);
+    if (body?.sizeBytes !== bytes.length) return error(411, 'No length');
+    const part = url.searchParams.get('part');
+    if (part !== null) {
+      const parts = lfsParts.get(oid) ?? [];
+      parts[Number(part)] = bytes;
+      lfsParts.set(oid, parts);
+      return { status: 200, headers: { etag: `"${bytes.length}"` }, body: null };
+    }
+    const isRight = createHash('sha256').update(bytes).digest('hex') === oid;
+    if (!isRight || headers['x-signed'] !== 'yes') return error(403, 'Not as signed');
+    hub.lfs.whole.set(oid, bytes);
+    return { status: 200, headers: {}, body: null };
+  };
+
   const entryOf = (path: string): object => {
     const { sizeBytes, oid, sha256, xetHash } = hub.files.get(path) as FakeFile;
     return {
@@ -211,11 +308,13 @@ export function createFakeHub(options: {
       hub.files.set(path, { sizeBytes: bytes.length, oid, bytes });
     } else if (key === 'lfsFile') {
       const xetHash = options.xetHashOf(value.oid);
+      const bytes = hub.lfs.whole.get(value.oid);
       hub.files.set(path, {
         sizeBytes: value.size,
         oid: createHash('sha1').update(value.oid).digest('hex'),
         sha256: value.oid,
         ...(xetHash === undefined ? {} : { xetHash }),
+        ...(bytes === undefined ? {} : { bytes }),
       });
     } else if (key === 'deletedFile') hub.files.delete(path);
     else if (key === 'deletedFolder') {
