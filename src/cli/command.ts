@@ -81,7 +81,7 @@ export const NETWORK: readonly OptionSpec[] = [
   {
     name: 'ca',
     value: 'FILE',
-    help: 'certificates to trust instead of the built-in ones, PEM',
+    help: 'authorities to trust besides the built-in ones, PEM',
     fallback: '$SSL_CERT_FILE',
   },
 ];

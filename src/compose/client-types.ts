@@ -64,6 +64,8 @@ export interface ClientOptions extends ComputeOptions {
   readonly dedupTimeoutMs?: number | undefined;
   /** Until a connection stands, ms. @default 15000 */
   readonly connectTimeoutMs?: number | undefined;
+  /** For one address of a host (or proxy) until the next is tried, ms, at least 10. @default 2500 */
+  readonly addressTimeoutMs?: number | undefined;
   /**
    * Whether xorbs go straight into the store behind the server, where it grants that: `auto` where the
    * store is another host, `always`, or `never`. @default 'auto'
@@ -91,7 +93,7 @@ export interface ClientOptions extends ComputeOptions {
   readonly userAgent?: string | undefined;
   /** Hosts besides the endpoint's that fetch URLs may name although their address is private. */
   readonly allowHosts?: readonly string[] | undefined;
-  /** Certificates of authorities to trust instead of the built-in ones, PEM. */
+  /** Certificates of authorities to trust besides those that Node trusts, PEM. @default none */
   readonly ca?: string | undefined;
   /** URL of an HTTP proxy that all requests go through in tunnels. @default none */
   readonly proxy?: string | undefined;

@@ -40,6 +40,7 @@ export const CLIENT_RULES: OptionRules<ClientOptions> = {
   responseTimeoutMs: is.number(1),
   dedupTimeoutMs: is.number(1),
   connectTimeoutMs: is.number(1),
+  addressTimeoutMs: is.number(10),
   concurrency: is.integer(1, 256),
   limitUpload: is.number(1),
   limitDownload: is.number(1),
@@ -268,7 +269,7 @@ async function casOf(endpoint: string, options: ClientOptions, budget: Budget): 
     options;
   const { sessionId, userAgent, allowHosts, ca, proxy, dispatcher, exchange, fetch, onRetry } =
     options;
-  const { grants, noProxy } = options;
+  const { grants, noProxy, addressTimeoutMs } = options;
   const { createCasClient } = await import('../transport/index.js');
   const given = {
     endpoint,
@@ -279,6 +280,7 @@ async function casOf(endpoint: string, options: ClientOptions, budget: Budget): 
       responseTimeoutMs,
       dedupTimeoutMs,
       connectTimeoutMs,
+      addressTimeoutMs,
       headers,
       sessionId,
       userAgent,

@@ -48,7 +48,7 @@ export interface TargetUploadOptions {
   readonly proxy?: string | undefined;
   /** Hosts that are asked without it, as in NO_PROXY. @default none */
   readonly noProxy?: readonly string[] | undefined;
-  /** Certificates to trust instead of the built-in ones, PEM. @default the built-in ones */
+  /** Authorities to trust besides those that Node trusts, PEM. @default none */
   readonly ca?: string | undefined;
   /** Most bytes per second that are sent. @default no limit */
   readonly limitUpload?: number | undefined;

@@ -1,6 +1,13 @@
 import { type ErrorCode, type ErrorFields, isOrbweaverError, OrbweaverError } from '../errors.js';
 import { type Masker, maskUrl } from './mask.js';
-import { codeOfStatus, isTransient, isUnreached, verdictOfStatus } from './retry-table.js';
+import {
+  codeOfStatus,
+  isTransient,
+  isUnreached,
+  isUntrusted,
+  PROXY_REFUSED_CODE,
+  verdictOfStatus,
+} from './retry-table.js';
 
 /** A failed attempt: the error to report if it was the last one, and whether it should be. */
 export class AttemptFailure extends Error {
@@ -107,11 +114,23 @@ export function failureOfException(
     systemCode.startsWith('HPE_') && !retry ? 'PROTOCOL' : 'NETWORK',
     `${operation.name} at ${operation.url.host} expected a response, got ` +
       `${systemCode === '' ? 'an error' : systemCode}${text === '' ? '' : `: ${text}`}`,
-    { ...place(operation), systemCode: systemCode === '' ? null : systemCode, ...fields },
+    {
+      ...place(operation),
+      systemCode: systemCode === '' ? null : systemCode,
+      ...(isUntrusted(systemCode) ? { hint: UNTRUSTED_HINT } : {}),
+      ...(systemCode === PROXY_REFUSED_CODE ? { hint: PROXY_HINT } : {}),
+      ...fields,
+    },
     maskedCause(text, systemCode),
   );
   return new AttemptFailure(error, { retry, unreached: isUnreached(systemCode) });
 }
+
+/** What to do when nobody who is trusted vouches for a server, or for a proxy that opens TLS. */
+const UNTRUSTED_HINT =
+  'If that is a private authority, trust it: its certificate (PEM) in --ca FILE ("ca"), in SSL_CERT_FILE for the command line, or in NODE_EXTRA_CA_CERTS.';
+const PROXY_HINT =
+  'Ask whoever runs the proxy, or leave it out for this host: --proxy none, NO_PROXY. A name and password belong into its URL.';
 
 /** A failure with a code of its own. */
 export function failure(

@@ -26,8 +26,9 @@ export interface CasClientOptions extends StoreOptions {
    */
   readonly addressTimeoutMs?: number;
   /**
-   * Certificates of authorities to trust instead of the built-in ones, PEM.
-   * @default '' (the built-in ones, and those of NODE_EXTRA_CA_CERTS)
+   * Certificates of authorities to trust, PEM, besides those that Node trusts (with NODE_EXTRA_CA_CERTS) and,
+   * from Node 22.15 on, those of the system, which are looked at when a certificate would be refused.
+   * @default '' (none)
    */
   readonly ca?: string;
   /**

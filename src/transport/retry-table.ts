@@ -83,6 +83,11 @@ export const CONNECT_TIMEOUT_CODE = 'ERR_CONNECT_TIMEOUT';
 /** The `code` of a `fetch` that failed without saying why, as browsers do. */
 export const FETCH_FAILED_CODE = 'ERR_FETCH_FAILED';
 
+/** The `code` of a proxy that was not reached, or could not connect onwards. */
+export const PROXY_UNREACHED_CODE = 'ERR_PROXY_UNREACHED';
+/** The `code` of a proxy that does not want to connect there. */
+export const PROXY_REFUSED_CODE = 'ERR_PROXY_REFUSED';
+
 /** Codes of Node and undici that may go away by themselves. */
 const TRANSIENT_CODES: ReadonlySet<string> = new Set([
   'ECONNRESET',
@@ -103,6 +108,7 @@ const TRANSIENT_CODES: ReadonlySet<string> = new Set([
   'EPROTO',
   CONNECT_TIMEOUT_CODE,
   FETCH_FAILED_CODE,
+  PROXY_UNREACHED_CODE,
   'UND_ERR_SOCKET',
   'UND_ERR_CONNECT_TIMEOUT',
   'UND_ERR_HEADERS_TIMEOUT',
@@ -121,8 +127,24 @@ const UNREACHED_CODES: ReadonlySet<string> = new Set([
   'EHOSTUNREACH',
   'ENETUNREACH',
   CONNECT_TIMEOUT_CODE,
+  PROXY_UNREACHED_CODE,
   'UND_ERR_CONNECT_TIMEOUT',
 ]);
+
+/** OpenSSL's ways to say that nobody who is believed vouches for a certificate. */
+const UNTRUSTED: ReadonlySet<string> = new Set([
+  'CERT_UNTRUSTED',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+]);
+
+/** Whether the certificate of a host is what a connection failed by. */
+export function isUntrusted(systemCode: string): boolean {
+  return UNTRUSTED.has(systemCode);
+}
 
 /** Whether a failure below HTTP, named by its `code`, is worth another attempt. */
 export function isTransient(systemCode: string): boolean {

@@ -1,10 +1,18 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { generate } from '../support/generators.js';
+import {
+  OTHER_CERTIFICATE,
+  OTHER_KEY,
+  TEST_CERTIFICATE,
+  TEST_KEY,
+} from '../transport/tls-fixture.js';
 import { contextOf } from './context.js';
 import { BINARY, type BinaryRun, orbweaver, type Served, serve } from './run-binary.js';
 import { runCli } from './run-cli.js';
@@ -46,6 +54,36 @@ describe('the process of the command line', () => {
     vi.unstubAllEnvs();
     await gateway?.stop();
     await rm(folder, { recursive: true, force: true });
+  });
+
+  it('trusts what --ca and NODE_EXTRA_CA_CERTS add, and says so where neither does', async () => {
+    await writeFile(at('one.pem'), TEST_CERTIFICATE);
+    await writeFile(at('other.pem'), OTHER_CERTIFICATE);
+    const servers = [
+      createServer({ key: TEST_KEY, cert: TEST_CERTIFICATE }),
+      createServer({ key: OTHER_KEY, cert: OTHER_CERTIFICATE }),
+    ];
+    const env = { NODE_EXTRA_CA_CERTS: at('one.pem') };
+    const ask = async (server: Server, args: readonly string[], more: object = {}) => {
+      const { port } = server.address() as AddressInfo;
+      const endpoint = `https://127.0.0.1:${port}`;
+      return orbweaver(['ls', fileHash, '--endpoint', endpoint, '--token', 't', ...args], more);
+    };
+    try {
+      for (const server of servers) {
+        server.on('request', (_, response) => void response.writeHead(404).end());
+        await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+        // Both are trusted: the server is heard.
+        const heard = await ask(server, ['--ca', at('other.pem')], { env });
+        expect([heard.status, heard.stderr]).toEqual([5, expect.stringMatching('NOT_FOUND')]);
+      }
+      const [, other] = servers as [Server, Server];
+      const refused = await ask(other, [], { env });
+      expect(refused.status).toBe(7);
+      expect(refused.stderr).toMatch(/DEPTH_ZERO_SELF_SIGNED_CERT.*\n {2}If .*--ca FILE/);
+    } finally {
+      for (const server of servers) server.close();
+    }
   });
 
   it.each([

@@ -1,9 +1,41 @@
+import { spawn } from 'node:child_process';
+import dns from 'node:dns';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { syncBuiltinESMExports } from 'node:module';
+import { type AddressInfo, connect } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { createClient } from '../../src/index.js';
 import { createCasClient } from '../../src/transport/index.js';
 import { failureOf, readFailure, someHash, startRig, startServer } from './support.js';
 
 const endpoint = 'https://cas.example.com';
+
+const HAS_IPV6 = networkInterfaces()['lo']?.some(({ address }) => address === '::1') === true;
+
+/** A port of ::1 whose queue of connections is full and never taken from: the system drops what comes. */
+async function startBlackHole(port: number) {
+  const program = `require('node:net').createServer().listen({ port: ${port}, host: '::1', backlog: 1 }, () => {
+    require('node:fs').writeSync(1, 'up');
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+  })`;
+  const child = spawn(process.execPath, ['-e', program]);
+  await new Promise((resolve) => child.stdout.once('data', resolve));
+  const fillers = Array.from({ length: 4 }, () =>
+    connect({ host: '::1', port }).on('error', () => {}),
+  );
+  await Promise.all(fillers.slice(0, 2).map((socket) => once(socket, 'connect')));
+  return {
+    /** The last ones wait still, as whoever comes now does. */
+    isOpen: () => fillers.slice(2).every((socket) => socket.connecting),
+    close() {
+      for (const socket of fillers) socket.destroy();
+      child.kill('SIGKILL');
+    },
+  };
+}
 
 describe('creating a client', () => {
   it.each([
@@ -77,26 +109,52 @@ describe('addresses of hosts', () => {
     await server.close();
   });
 
-  it('goes on to the next address of a host when the first leads nowhere', async () => {
-    const server = await startServer((_request, response) => {
-      response.end(JSON.stringify(reconstruction));
-    });
-    const cas = createCasClient({
-      endpoint: `http://two-addresses.example:${server.port}`,
-      token: 't',
-      addressTimeoutMs: 50,
-      lookup: ((_name: string, _options: unknown, callback: (...all: unknown[]) => void) => {
-        // A documentation address that nobody answers at, then the real one.
+  it.skipIf(!HAS_IPV6)(
+    'goes on to the next address of a host, or proxy, when the first swallows everything',
+    async () => {
+      const server = await startServer((_request, response) => {
+        response.writeHead(404).end();
+      });
+      const proxy = createServer().on('connect', (_request, socket) => {
+        socket.write('HTTP/1.1 200 OK\r\n\r\n');
+        socket.pipe(connect(server.port, '127.0.0.1')).pipe(socket);
+      });
+      await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+      const proxyPort = (proxy.address() as AddressInfo).port;
+      const holes = await Promise.all([server.port, proxyPort].map(startBlackHole));
+      const real = dns.lookup;
+      dns.lookup = ((_name: string, _options: unknown, callback: (...all: unknown[]) => void) => {
         callback(null, [
-          { address: '2001:db8::1', family: 6 },
+          { address: '::1', family: 6 },
           { address: '127.0.0.1', family: 4 },
         ]);
-      }) as never,
-    });
-    expect(await cas.getReconstruction(someHash())).not.toBeNull();
-    await cas.close();
-    await server.close();
-  });
+      }) as never;
+      syncBuiltinESMExports();
+      try {
+        for (const more of [{}, { proxy: `http://two-addresses.example:${proxyPort}` }]) {
+          const client = await createClient({
+            endpoint: `http://two-addresses.example:${server.port}`,
+            addressTimeoutMs: 50,
+            connectTimeoutMs: 2_000,
+            retry: { retries: 0 },
+            workers: 0,
+            ...more,
+          });
+          const asked = client.isFolder(someHash().toString());
+          await expect(asked).rejects.toMatchObject({ code: 'NOT_FOUND' });
+          await client.close();
+        }
+        expect(server.seen.length).toBeGreaterThan(1);
+        expect(holes.map((hole) => hole.isOpen())).toEqual([true, true]);
+      } finally {
+        dns.lookup = real;
+        syncBuiltinESMExports();
+        for (const hole of holes) hole.close();
+        await server.close();
+        proxy.close();
+      }
+    },
+  );
 });
 
 describe('what errors and events say', () => {

@@ -1,5 +1,7 @@
 import { createServer as createProxy } from 'node:http';
+import { createServer as createSecureProxy } from 'node:https';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import tls from 'node:tls';
 import { MockAgent } from 'undici';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { CasClient } from '../../src/client/ports.js';
@@ -15,7 +17,7 @@ import {
   startServer,
   until,
 } from './support.js';
-import { TEST_CERTIFICATE, TEST_KEY } from './tls-fixture.js';
+import { OTHER_CERTIFICATE, OTHER_KEY, TEST_CERTIFICATE, TEST_KEY } from './tls-fixture.js';
 
 /** What a test opened, closed in turn. */
 const open: (() => unknown)[] = [];
@@ -110,11 +112,39 @@ describe('connections over TLS', () => {
     const cas = clientOf(server.url);
     expect(await failureOf(cas.getReconstruction(someHash()))).toMatchObject({
       code: 'NETWORK',
-      fields: { systemCode: 'DEPTH_ZERO_SELF_SIGNED_CERT', attempts: 1 },
+      fields: {
+        ...{ systemCode: 'DEPTH_ZERO_SELF_SIGNED_CERT', attempts: 1 },
+        hint: expect.stringMatching(/--ca FILE .*SSL_CERT_FILE .*NODE_EXTRA_CA_CERTS/),
+      },
     });
     const range = { start: 0, end: 10 };
     expect((await readFailure(cas, `${server.url}/data`, [range])).code).toBe('NETWORK');
     expect(server.seen).toEqual([]);
+  });
+
+  it("trust the system's store where Node reads it, from the first certificate that needs it on", async () => {
+    const newer = tls as { getCACertificates?: (from: string) => string[] };
+    const { getCACertificates: real } = newer;
+    const asked: string[] = [];
+    newer.getCACertificates = (from) => {
+      asked.push(from);
+      return from === 'system' ? [TEST_CERTIFICATE] : [];
+    };
+    open.push(() => {
+      if (real === undefined) delete newer.getCACertificates;
+      else newer.getCACertificates = real;
+    });
+    const server = await serve(store, true);
+    const cas = clientOf(server.url, { ca: OTHER_CERTIFICATE });
+    expect(asked).toEqual([]);
+    await Promise.all([1, 2].map((seed) => cas.getReconstruction(someHash(seed))));
+    expect(asked).toEqual(['default', 'system', 'default']);
+    // What was trusted before is trusted still.
+    const files = { key: OTHER_KEY, cert: OTHER_CERTIFICATE };
+    const other = await startServer(store, '127.0.0.1', files);
+    open.push(() => other.close());
+    const reader = cas.readRanges(`${other.url}/data`, [{ start: 0, end: 10 }]);
+    expect(await reader.fill(new Uint8Array(20))).toBeGreaterThan(0);
   });
 });
 
@@ -263,43 +293,65 @@ describe('connections that do not stand', () => {
 });
 
 describe('other ways to send', () => {
-  it('goes through a proxy with everything, and never shows its password', async () => {
-    const server = await serve(store);
-    const asked: string[] = [];
-    let refuse = false;
-    const proxy = createProxy();
-    proxy.on('connect', (request, socket: Socket, head) => {
-      asked.push(`${request.url} ${request.headers['proxy-authorization']}`);
-      socket.on('error', () => {});
-      if (refuse) {
-        socket.end('HTTP/1.1 407 No\r\n\r\nnot with s3cr3t-word');
-        return;
-      }
-      const [host = '', port] = (request.url ?? '').split(':');
-      const onward = connect(Number(port), host, () => {
-        socket.write('HTTP/1.1 200 OK\r\n\r\n');
-        onward.write(head);
-        onward.pipe(socket).pipe(onward);
-      }).on('error', () => {});
-    });
-    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
-    open.push(() => {
-      proxy.closeAllConnections();
-      proxy.close();
-    });
-    const { port } = proxy.address() as AddressInfo;
-    const options = {
-      proxy: `http://user:s3cr3t-word@127.0.0.1:${port}`,
-      retry: { retries: 0 },
-    };
-    const cas = clientOf(server.url, options);
-    await useAll(cas, `${server.url}/data`);
-    const basic = Buffer.from('user:s3cr3t-word').toString('base64');
-    expect(new Set(asked)).toEqual(new Set([`127.0.0.1:${server.port} Basic ${basic}`]));
-    refuse = true;
-    const error = await failureOf(clientOf(server.url, options).getReconstruction(someHash()));
-    expect(error.code).toBe('NETWORK');
-    expect(JSON.stringify([error.message, error.fields])).not.toMatch(/s3cr3t/);
+  it.each([
+    ['http', 'http'],
+    ['http', 'https'],
+    ['https', 'http'],
+    ['https', 'https'],
+  ])(
+    'goes through a proxy (%s) with everything (%s), and never shows its password',
+    async (way, protocol) => {
+      const server = await serve(store, protocol === 'https');
+      const asked: string[] = [];
+      let refuse = false;
+      const proxy =
+        way === 'http'
+          ? createProxy()
+          : createSecureProxy({ key: TEST_KEY, cert: TEST_CERTIFICATE });
+      proxy.on('connect', (request, socket: Socket, head) => {
+        asked.push(`${request.url} ${request.headers['proxy-authorization']}`);
+        socket.on('error', () => {});
+        if (refuse) {
+          socket.end('HTTP/1.1 407 No\r\n\r\nnot with s3cr3t-word');
+          return;
+        }
+        const [host = '', port] = (request.url ?? '').split(':');
+        const onward = connect(Number(port), host, () => {
+          socket.write('HTTP/1.1 200 OK\r\n\r\n');
+          onward.write(head);
+          onward.pipe(socket).pipe(onward);
+        }).on('error', () => {});
+      });
+      await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+      open.push(() => {
+        proxy.closeAllConnections();
+        proxy.close();
+      });
+      const { port } = proxy.address() as AddressInfo;
+      const options = {
+        proxy: `${way}://user:s3cr3t-word@127.0.0.1:${port}`,
+        ca: TEST_CERTIFICATE,
+      };
+      const cas = clientOf(server.url, options);
+      await useAll(cas, `${server.url}/data`);
+      const basic = Buffer.from('user:s3cr3t-word').toString('base64');
+      expect(new Set(asked)).toEqual(new Set([`127.0.0.1:${server.port} Basic ${basic}`]));
+      refuse = true;
+      const error = await failureOf(clientOf(server.url, options).getReconstruction(someHash()));
+      expect(error).toMatchObject({
+        code: 'NETWORK',
+        fields: { systemCode: 'ERR_PROXY_REFUSED', attempts: 1 },
+      });
+      expect(JSON.stringify([error.message, error.fields])).not.toMatch(/s3cr3t/);
+    },
+  );
+
+  it('tells a proxy that is not there from the host behind it', async () => {
+    const options = { proxy: 'http://127.0.0.1:1', retry: { retries: 0 } };
+    const error = await failureOf(
+      clientOf('http://127.0.0.1:9', options).getReconstruction(someHash()),
+    );
+    expect(error.message).toMatch(/no way to the proxy 127\.0\.0\.1:1: .*ECONNREFUSED/);
   });
 
   it('goes over a dispatcher of the caller, with its retries and types, and leaves it open', async () => {

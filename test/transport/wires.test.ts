@@ -1,16 +1,17 @@
 import { lookup as systemLookup } from 'node:dns';
+import { createServer as createProxy } from 'node:http';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createSecureServer } from 'node:tls';
 import { Agent, fetch as undiciFetch } from 'undici';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Body, bytesBody } from '../../src/http/index.js';
 import { SYSTEM_CLOCK } from '../../src/platform/index.js';
 import { createUrlPolicy } from '../../src/transport/url-policy.js';
 import type { ConnectOptions } from '../../src/transport/wires/connect.js';
+import { createDispatcherExchange } from '../../src/transport/wires/dispatcher.js';
 import { createFetchExchange } from '../../src/transport/wires/fetch.js';
 import { createNodeWire } from '../../src/transport/wires/node.js';
 import { createSocketWire } from '../../src/transport/wires/socket.js';
-import { createDispatcherExchange } from '../../src/transport/wires/undici.js';
 import { failureOf, pattern, until } from './support.js';
 import { TEST_CERTIFICATE, TEST_KEY } from './tls-fixture.js';
 import {
@@ -38,6 +39,22 @@ const undiciAgent = () => new Agent({ connect: { ca: TEST_CERTIFICATE }, pipelin
 const OWN_SOCKETS =
   'its sockets are its own: a write into a cut connection loses what was not read';
 
+/** Servers of tests by their ports: the proxy hands connections on to them as they are. */
+const servers = new Map<number, Server>();
+const proxy = createProxy();
+proxy.on('connect', ({ url = '' }, socket: Socket) => {
+  const server = servers.get(Number(url.split(':').at(-1)));
+  socket.allowHalfOpen = false;
+  if (server === undefined) socket.end('HTTP/1.1 502 Nobody\r\n\r\n');
+  else socket.write('HTTP/1.1 200 OK\r\n\r\n', () => server.emit('connection', socket));
+});
+let proxyUrl: URL;
+beforeAll(async () => {
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  proxyUrl = new URL(`http://127.0.0.1:${(proxy.address() as AddressInfo).port}`);
+});
+afterAll(() => void proxy.close());
+
 const WIRES: readonly WireUnderTest[] = [
   {
     name: 'node',
@@ -45,6 +62,16 @@ const WIRES: readonly WireUnderTest[] = [
     make: (lookup) => createNodeWire(optionsOf(lookup)),
     mostConnections: 1,
     skips: { 'bare LF': 'the parser of Node refuses such heads, at once' },
+  },
+  {
+    name: 'proxied node',
+    protocols: ['http', 'https'],
+    make: (lookup) => createNodeWire(optionsOf(lookup), proxyUrl),
+    mostConnections: 1,
+    skips: {
+      'bare LF': 'the parser of Node refuses such heads, at once',
+      connecting: 'the proxy resolves names',
+    },
   },
   {
     name: 'plain socket',
@@ -123,11 +150,13 @@ for (const wire of WIRES) {
             : createSecureServer({ key: TEST_KEY, cert: TEST_CERTIFICATE }, onSocket);
         server.on('tlsClientError', () => {});
         await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+        const { port } = server.address() as AddressInfo;
+        servers.set(port, server);
         open.push(() => {
           for (const socket of sockets) socket.destroy();
           server.close();
         });
-        return `${protocol}://127.0.0.1:${(server.address() as AddressInfo).port}/x`;
+        return `${protocol}://127.0.0.1:${port}/x`;
       };
       /** Answers each request without a body with the next of these texts or pieces. */
       const answering =

@@ -21,7 +21,7 @@ export interface TargetWireOptions {
   readonly proxy?: string | undefined;
   /** Hosts that are asked without it, as in NO_PROXY. @default none */
   readonly noProxy?: readonly string[] | undefined;
-  /** Certificates to trust instead of the built-in ones, PEM. @default the built-in ones */
+  /** Authorities to trust besides those that Node trusts, PEM. @default none */
   readonly ca?: string | undefined;
   /** Sends the requests instead. @default connections of our own */
   readonly fetch?: typeof globalThis.fetch | undefined;

@@ -22,12 +22,12 @@ export function createWire(choice: WireChoice, options: ConnectOptions): Wire {
   }
   if (dispatcher !== null) {
     return lazy(async () =>
-      foreign((await import('./undici.js')).createDispatcherExchange(dispatcher)),
+      foreign((await import('./dispatcher.js')).createDispatcherExchange(dispatcher)),
     );
   }
   const direct = directWire(options);
   if (proxy === null) return direct;
-  const proxied = lazy(async () => (await import('./undici.js')).createProxyWire(proxy, options));
+  const proxied = lazy(async () => (await import('./node.js')).createNodeWire(options, proxy));
   return {
     exchange: (request) => (isDirect(request.url) ? direct : proxied).exchange(request),
     close: async () => {

@@ -18,7 +18,7 @@ export interface ConnectOptions {
   readonly connectTimeoutMs: number;
   /** Limit for one address of a host, after which the next one is tried. */
   readonly attemptTimeoutMs: number;
-  /** Certificates to trust instead of the built-in ones, PEM; empty: the built-in ones. */
+  /** Authorities to trust besides the built-in ones, PEM; empty: none. */
   readonly ca: string;
   readonly lookup: NameLookup;
   readonly policy: UrlPolicy;
@@ -35,12 +35,6 @@ export interface SocketSettings {
   readonly lookup: LookupFunction;
 }
 
-/** Settings on top for `tls.connect`. */
-export interface SecureSettings {
-  readonly ALPNProtocols: string[];
-  readonly ca?: string;
-}
-
 /** Silence after which the system asks whether the other side is still there. */
 const TCP_KEEP_ALIVE_MS = 60_000;
 
@@ -55,22 +49,18 @@ export function socketSettings(options: ConnectOptions): SocketSettings {
   };
 }
 
-export function secureSettings({ ca }: ConnectOptions): SecureSettings {
-  return { ALPNProtocols: ['http/1.1'], ...(ca === '' ? {} : { ca }) };
+/** Breaks a plain connection that does not stand in time. */
+export function limitConnecting(socket: Socket, { clock, connectTimeoutMs }: ConnectOptions): void {
+  const cancel = clock.setTimer(connectTimeoutMs, () => {
+    socket.destroy(connectTimeout(connectTimeoutMs));
+  });
+  socket.once('connect', cancel);
+  socket.once('close', cancel);
 }
 
-/** Breaks a connection that does not stand in time. */
-export function limitConnecting(
-  socket: Socket,
-  secure: boolean,
-  { clock, connectTimeoutMs }: ConnectOptions,
-): void {
-  const cancel = clock.setTimer(connectTimeoutMs, () => {
-    const error = new Error(`no connection within ${connectTimeoutMs} ms`);
-    socket.destroy(Object.assign(error, { code: CONNECT_TIMEOUT_CODE }));
-  });
-  socket.once(secure ? 'secureConnect' : 'connect', cancel);
-  socket.once('close', cancel);
+export function connectTimeout(connectTimeoutMs: number): Error {
+  const error = new Error(`no connection within ${connectTimeoutMs} ms`);
+  return Object.assign(error, { code: CONNECT_TIMEOUT_CODE });
 }
 
 /** The host of a URL as sockets take it: without the brackets of an IPv6 address. */

@@ -11,11 +11,11 @@ import { bodyOfPieces, isBodiless, type PieceReader, sizeOf, writesOf } from './
 import {
   type ConnectOptions,
   limitConnecting,
-  secureSettings,
   socketHost,
   socketSettings,
   type Wire,
 } from './connect.js';
+import type { Opener, Start } from './open.js';
 
 /** Idle connections are kept this long unless the server announces less. */
 const KEEP_ALIVE_MS = 10_000;
@@ -33,31 +33,54 @@ interface Protocol {
  * of TCP for itself. Its parser is native: nothing is compiled at run time for the few hundred short
  * responses of a session, and it loads in a tenth of the time that a client in JavaScript takes.
  */
-export function createNodeWire(options: ConnectOptions): Wire {
-  const plain: Protocol = {
-    agent: limited(new HttpAgent(agentSettings(options)), false, options),
-    request,
-  };
+export function createNodeWire(options: ConnectOptions, proxy: URL | null = null): Wire {
+  const plainAgent = (): HttpAgent => new HttpAgent(agentSettings(options));
+  let plain: Protocol | null =
+    proxy === null ? { agent: limited(plainAgent(), options), request } : null;
   let secure: Protocol | null = null;
+  let opener: Opener | null = null;
 
+  /** What takes more than one step is loaded when it is first asked for. */
+  const loadOpener = async (): Promise<Opener> => {
+    const [{ createOpener }, { createTrust }] = await Promise.all([
+      import('./open.js'),
+      import('./trust.js'),
+    ]);
+    opener ??= createOpener({ connect: options, trust: createTrust(options.ca), proxy });
+    return opener;
+  };
+
+  const loadPlain = async (): Promise<Protocol> => {
+    const agent = plainAgent();
+    opened(agent, await loadOpener(), false);
+    plain ??= { agent, request };
+    return plain;
+  };
   /** TLS is loaded when it is first asked for. */
   const loadSecure = async (): Promise<Protocol> => {
     const https = await import('node:https');
-    const agent = new https.Agent({ ...agentSettings(options), ...secureSettings(options) });
-    secure ??= { agent: limited(agent, true, options), request: https.request };
+    const agent = new https.Agent({
+      ...agentSettings(options),
+      ALPNProtocols: ['http/1.1'],
+      // Node takes what the opener gives it; other runtimes look here.
+      ...(options.ca === '' ? {} : { ca: options.ca }),
+    });
+    opened(agent, await loadOpener(), true);
+    secure ??= { agent, request: https.request };
     return secure;
   };
   const exchange: Exchange = async (wanted) => {
     const isPlain = wanted.url.protocol === 'http:';
-    const protocol = isPlain ? plain : (secure ?? (await loadSecure()));
+    const protocol = isPlain ? (plain ?? (await loadPlain())) : (secure ?? (await loadSecure()));
     wanted.signal.throwIfAborted();
     return sendOver(protocol, wanted);
   };
   return {
     exchange,
     async close() {
-      plain.agent.destroy();
+      plain?.agent.destroy();
       secure?.agent.destroy();
+      opener?.close();
     },
   };
 }
@@ -71,6 +94,8 @@ function sendOver(protocol: Protocol, wanted: HttpRequest): Promise<HttpResponse
     port: url.port,
     path: url.pathname + url.search,
     method,
+    // For what opens connections: nobody waits for this one any more.
+    ...{ waiter: signal },
     headers: {
       host: url.host,
       ...headers,
@@ -176,17 +201,34 @@ function agentSettings(options: ConnectOptions): ConstructorParameters<typeof Ht
 }
 
 /** The agent, with a limit for each of its connections to stand, and which are read to their end. */
-function limited(agent: HttpAgent, secure: boolean, options: ConnectOptions): HttpAgent {
+function limited(agent: HttpAgent, options: ConnectOptions): HttpAgent {
   const create = agent.createConnection;
   agent.createConnection = (...all) => {
     const socket = create.apply(agent, all) as Socket | null | undefined;
     if (socket !== null && socket !== undefined) {
-      limitConnecting(socket, secure, options);
+      limitConnecting(socket, options);
       readToTheEnd(socket);
     }
     return socket;
   };
   return agent;
+}
+
+/** Has all connections of the agent made by the opener, with TLS as the agent begins it. */
+function opened(agent: HttpAgent, opener: Opener, secure: boolean): void {
+  const create = agent.createConnection;
+  agent.createConnection = (settings, done) => {
+    const { host, port, waiter } = settings as { host: string; port: number; waiter: AbortSignal };
+    const start: Start = (over) => create.call(agent, { ...settings, ...over }) as Socket;
+    opener.open({ host, port }, secure ? start : null, waiter).then(
+      (socket) => {
+        readToTheEnd(socket);
+        done?.(null, socket);
+      },
+      (error: Error) => done?.(error, undefined as never),
+    );
+    return undefined;
+  };
 }
 
 type Write = (data: unknown, encoding: unknown, callback: (error?: Error | null) => void) => void;

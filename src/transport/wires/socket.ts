@@ -78,7 +78,7 @@ function connected(
   return new Promise((resolve, reject) => {
     const settings = { host: socketHost(url), port: Number(url.port || 80) };
     const socket = connect({ ...socketSettings(options), ...settings, onread: connection.onread });
-    limitConnecting(socket, false, options);
+    limitConnecting(socket, options);
     const abort = (): void => {
       socket.destroy();
       reject(signal.reason);

@@ -6,12 +6,10 @@ import {
 } from '../../http/index.js';
 import type { RequestDispatcher } from '../ports.js';
 import { bodyOfPieces, isBodiless, sizeOf, writesOf } from './bodies.js';
-import type { Wire } from './connect.js';
 
 /**
- * Requests over a dispatcher of undici: what `node:http` has no way for. That is a proxy, and
- * whatever the caller brings along (HTTP/2, sockets of another kind, mocks). undici itself is loaded
- * for a proxy only; a caller's dispatcher comes with its own.
+ * Requests over a dispatcher of undici that the caller brings along: what `node:http` has no way for (HTTP/2,
+ * sockets of another kind, mocks).
  */
 export function createDispatcherExchange(dispatcher: RequestDispatcher): Exchange {
   return async ({ method, url, headers, body, signal }: HttpRequest): Promise<HttpResponse> => {
@@ -49,33 +47,5 @@ export function createDispatcherExchange(dispatcher: RequestDispatcher): Exchang
       cancel: (reason: unknown) => controller.abort(reason),
     };
     return { status, headers: joined, body: bodyOfPieces(reader, sizeOf(joined)) };
-  };
-}
-
-/** Everything through the proxy at `proxy`, in tunnels: TLS is with the server and not with it. */
-export function createProxyWire(
-  proxy: URL,
-  { connectTimeoutMs, ca }: { readonly connectTimeoutMs: number; readonly ca: string },
-): Wire {
-  let opening: Promise<{ exchange: Exchange; end: () => Promise<void> }> | null = null;
-  const open = async (): Promise<{ exchange: Exchange; end: () => Promise<void> }> => {
-    const { ProxyAgent } = await import('undici');
-    const agent = new ProxyAgent({
-      uri: proxy.href,
-      connectTimeout: connectTimeoutMs,
-      ...(ca === '' ? {} : { requestTls: { ca } }),
-      pipelining: 1,
-      allowH2: false,
-    });
-    return { exchange: createDispatcherExchange(agent), end: () => agent.destroy() };
-  };
-  return {
-    async exchange(request) {
-      opening ??= open();
-      return (await opening).exchange(request);
-    },
-    async close() {
-      await (await opening)?.end();
-    },
   };
 }
