@@ -7,6 +7,7 @@ import {
   collectGarbage,
   createStoreRepair,
   type DamagedObject,
+  forgetScrub,
   type RepairUpstream,
   recountCounted,
   scrubStore,
@@ -72,10 +73,13 @@ export async function gc(args: ParsedArgs, context: CliContext): Promise<number>
 export async function scrub(args: ParsedArgs, context: CliContext): Promise<number> {
   const rate = args.bytes('rate');
   if (rate === 0) throw usage('--rate expected bytes per second above 0');
+  const sample = sampleOf(args);
   const parts = await partsOf(await openPlace(args.positionals[1], { args, context }), args);
   const { hasher, codec } = await loadKernels();
   const { signal } = context;
   const upstream = await upstreamOf(args, context);
+  const resume = args.flag('resume');
+  if (!resume) for (const { store } of parts) await forgetScrub(store);
   const damaged: DamagedObject[] = [];
   const repaired: string[] = [];
   let checkedObjects = 0;
@@ -85,29 +89,48 @@ export async function scrub(args: ParsedArgs, context: CliContext): Promise<numb
       upstream === undefined
         ? undefined
         : await createStoreRepair(part.store, { hasher, codec, upstream, signal });
-    const resume = args.flag('resume');
     const repair = source?.repair;
     const found = await scrubStore(part.store, {
-      ...{ hasher, codec, rate, resume, repair, signal },
+      ...{ hasher, codec, rate, sample, resume, keepResult: true, repair, signal },
     }).finally(() => source?.close());
     checkedObjects += found.checkedObjects;
     checkedBytes += found.checkedBytes;
-    for (const { key, files } of found.damaged) damaged.push({ key: below(part, key), files });
+    for (const each of found.damaged) damaged.push({ ...each, key: below(part, each.key) });
     for (const key of found.repaired) repaired.push(below(part, key));
   }
+  for (const { store } of parts) await forgetScrub(store);
   if (args.flag('json')) {
     writeJson(context.stdout, { type: 'result', checkedObjects, checkedBytes, damaged, repaired });
   } else {
-    for (const { key, files } of damaged) {
-      context.stdout.write(`damaged ${key}\n${files.map((file) => `  file ${file}\n`).join('')}`);
+    for (const { key, files, repositories } of damaged) {
+      const hit = [
+        ...files.map((file) => `  file ${file}\n`),
+        ...repositories.map((name) => `  repository ${name}\n`),
+      ];
+      context.stdout.write(`damaged ${key}\n${hit.join('')}`);
     }
     context.stdout.write(
       `checked ${pluralText(checkedObjects, 'object')}, ${bytesText(checkedBytes)}: ${damaged.length} damaged\n`,
     );
     for (const key of repaired) context.stdout.write(`repaired ${key}\n`);
-    if (damaged.length > 0) context.stderr.write('uploading these files again repairs the store\n');
+    const [ofHub, others] = [damaged.filter(isOfHub), damaged.filter((each) => !isOfHub(each))];
+    if (others.length > 0) context.stderr.write('uploading these files again repairs the store\n');
+    if (ofHub.length > 0) {
+      context.stderr.write('store copy from a backup brings objects of repositories back\n');
+    }
   }
   return damaged.length === 0 ? EXIT.ok : EXIT.integrity;
+}
+
+const isOfHub = ({ key }: DamagedObject): boolean => /(?:^|\/)hub-[a-z]+\//.test(key);
+
+/** --sample as a share. */
+function sampleOf(args: ParsedArgs): number | undefined {
+  const text = args.text('sample');
+  if (text === undefined) return undefined;
+  const percent = /^\d+(?:\.\d+)?%?$/.test(text) ? Number.parseFloat(text) : 0;
+  if (percent > 0 && percent <= 100) return percent / 100;
+  throw usage(`--sample expected percent of the objects, above 0 and at most 100, got "${text}"`);
 }
 
 /** The store of --repair, and its token. */

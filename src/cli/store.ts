@@ -40,8 +40,8 @@ const SUB_COMMANDS: Readonly<Record<string, SubCommand>> = {
     load: async () => (await import('./store-clean.js')).gc,
   },
   scrub: {
-    options: ['rate', 'resume', 'repair', 'repair-token-file'],
-    usage: 'store scrub PLACE [--rate BYTES] [--resume] [--repair URL]',
+    options: ['rate', 'sample', 'resume', 'repair', 'repair-token-file'],
+    usage: 'store scrub PLACE [--rate BYTES] [--sample PERCENT] [--resume] [--repair URL]',
     places: 1,
     load: async () => (await import('./store-clean.js')).scrub,
   },
@@ -92,6 +92,12 @@ const OPTIONS: readonly OptionSpec[] = [
     value: 'BYTES',
     help: 'scrub: most bytes per second that are read',
     fallback: 'none',
+  },
+  {
+    name: 'sample',
+    value: 'PERCENT',
+    help: 'scrub: reads so many of the objects, others each time',
+    fallback: '100',
   },
   { name: 'resume', help: 'scrub: goes on where the last one stopped' },
   {

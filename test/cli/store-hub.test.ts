@@ -12,6 +12,7 @@ import {
   type GatewayOptions,
   hubRoots,
   type ObjectStore,
+  scrubStore,
   tenantStore,
 } from '../../src/gateway/index.js';
 import { loadKernels } from '../../src/index.js';
@@ -225,6 +226,75 @@ describe('orbweaver store, with repositories', () => {
     for (const name of ['secrets.json', 'token-keys']) {
       expect(await inFolder(join('backup', name))).toEqual(await inFolder(join('from', name)));
     }
+  });
+
+  it('scrubs what repositories are made of, says which are hit, and mends what is known elsewhere', async () => {
+    await run('copy', 'from', 'hurt');
+    const part = tenantStore(await disk('hurt'), 'acme');
+    const keysOf = async (prefix: string): Promise<string[]> => {
+      const keys: string[] = [];
+      for await (const { key } of part.list(prefix)) keys.push(key);
+      return keys.sort();
+    };
+    const hurt = async (key: string): Promise<void> => {
+      const bytes = (await part.read(key)) as Uint8Array;
+      // A digit that stays one, where the object is the text of a hash.
+      bytes[1] = (bytes[1] as number) ^ 1;
+      await part.put(key, bytes, { replace: true });
+    };
+    const value = (await part.values?.read('hub-repos/model--org--one'))?.bytes;
+    const { refs } = JSON.parse(new TextDecoder().decode(value));
+    const commitKey = `hub-commits/${refs['refs/heads/main']}`;
+    const [link] = (await keysOf('hub-lfs/')) as [string];
+    await hurt(link);
+    await hurt(commitKey);
+    const needed = await rootsOf(tenantStore(await disk('from'), 'acme'));
+    const found = await run('scrub', 'hurt', '--json');
+    expect(found.status).toBe(6);
+    const repositories = ['model/org/one'];
+    expect(found.json()).toMatchObject({
+      damaged: [{ key: `tenants/acme/${commitKey}`, files: [], repositories }],
+      repaired: [`tenants/acme/${link}`],
+    });
+    // Who has which SHA-256 is known from trees and links as well.
+    const tables = await keysOf('hub-claims/');
+    for (const key of tables) await hurt(key);
+    const text = await run('scrub', 'hurt');
+    expect(text.stdout.toString()).toContain('  repository model/org/one\n');
+    const repaired = tables.map((key) => `repaired tenants/acme/${key}\n`).join('');
+    expect(text.stdout.toString()).toContain(repaired);
+    const rig = await rigOver('hurt');
+    expect((await batch(rig, 'download')).objects[0].actions).toBeDefined();
+    // As the damage says: from a copy.
+    expect(text.stderr).toContain('store copy from a backup');
+    await run('copy', 'from', 'hurt');
+    expect((await run('scrub', 'hurt')).stdout.toString()).toMatch(/: 0 damaged$/m);
+    await expectAll(rig);
+    expect(await rootsOf(part)).toEqual(needed);
+    await rig.close();
+  });
+
+  it('goes on with the parts of a scrub that were not done', async () => {
+    await run('copy', 'from', 'parts');
+    const root = await disk('parts');
+    const [key, bytes] = [`xorbs/${'1'.repeat(64)}`, new Uint8Array(100)];
+    await root.put(key, bytes);
+    const { hasher, codec } = await loadKernels();
+    const first = await scrubStore(root, { hasher, codec, keepResult: true });
+    expect(first.damaged).toMatchObject([{ key }]);
+    await root.delete(key);
+    // The root is done; the tenant is not.
+    const rest = (await run('scrub', 'parts', '--resume', '--json')).json();
+    expect(rest).toMatchObject({ damaged: [{ key }] });
+    expect(rest['checkedObjects']).toBeGreaterThan(5);
+    expect((await run('scrub', 'parts', '--resume', '--json')).json()).toMatchObject({
+      damaged: [],
+    });
+    for (const wrong of ['0', '101', 'half']) {
+      expect((await run('scrub', 'parts', '--sample', wrong)).status).toBe(2);
+    }
+    const sampled = (await run('scrub', 'parts', '--sample', '0.0001%', '--json')).json();
+    expect(sampled['checkedObjects']).toBeLessThan(rest['checkedObjects'] as number);
   });
 
   it('copies no commit of which it has not all files, whoever commits meanwhile', async () => {

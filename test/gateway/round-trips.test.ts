@@ -1,6 +1,19 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { createMemoryStore, type ObjectStore } from '../../src/gateway/index.js';
-import { buildXorb, createRig, fileOf, publish, randomChunks } from './support/rig.js';
+import {
+  collectGarbage,
+  createMemoryStore,
+  type ObjectStore,
+  scrubStore,
+} from '../../src/gateway/index.js';
+import {
+  buildXorb,
+  codec,
+  createRig,
+  fileOf,
+  hasher,
+  publish,
+  randomChunks,
+} from './support/rig.js';
 
 interface Counted {
   readonly store: ObjectStore;
@@ -89,5 +102,22 @@ describe('round trips to a distant store', () => {
     expect(response.status).toBe(200);
     await response.text();
     expect(counted.trips).toBeLessThanOrEqual(15);
+  });
+
+  it('of a collection and of a scrub are a fraction of the objects', async () => {
+    const many = createMemoryStore();
+    const rig = createRig({ store: many });
+    const COUNT = 96;
+    for (const xorb of xorbs.slice(0, COUNT)) {
+      await publish(rig, [xorb], [fileOf([[xorb, 0, 2]])]);
+    }
+    const counted = distant(many);
+    const { keptObjects } = await collectGarbage(counted.store, { hasher, graceMs: 0 });
+    expect(keptObjects).toBe(2 * COUNT);
+    expect(counted.trips).toBeLessThanOrEqual(COUNT / 2);
+    counted.trips = 0;
+    const scrubbed = await scrubStore(counted.store, { hasher, codec });
+    expect(scrubbed).toMatchObject({ checkedObjects: 3 * COUNT, damaged: [] });
+    expect(counted.trips).toBeLessThanOrEqual(COUNT);
   });
 });

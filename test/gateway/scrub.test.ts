@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import {
   createDiskStore,
   createMemoryStore,
+  forgetScrub,
   type ObjectStore,
   scrubStore,
 } from '../../src/gateway/index.js';
@@ -18,6 +19,7 @@ import {
   createRig,
   fileOf,
   hasher,
+  keysOf,
   publish,
   putXorb,
   type Rig,
@@ -155,24 +157,102 @@ describe('a scrub', () => {
     },
   );
 
-  it('goes on where it stopped, and reads no faster than it may', async () => {
+  /** A store of many objects, and one over it that says which are read. */
+  async function manyObjects(): Promise<{
+    readonly store: ObjectStore;
+    readonly keys: readonly string[];
+    watched(onOpen?: (count: number) => void): ObjectStore & { readonly opened: string[] };
+  }> {
     const store = createMemoryStore();
     const rig = createRig({ store });
     const [upload] = uploadsOf(1) as [Upload];
     await publish(rig, [upload.xorb], upload.files);
-    const stop = new AbortController();
-    let reads = 0;
-    const stopping: ObjectStore = {
-      ...store,
-      open: async (key) => {
-        if (++reads === 2) stop.abort(new Error('enough'));
-        return store.open(key);
+    for (let seed = 2; seed < 60; seed++) await putXorb(rig, buildXorb(randomChunks(seed, CHUNKS)));
+    const keys = [...(await keysOf(store, 'shards/')), ...(await keysOf(store, 'xorbs/'))];
+    return {
+      store,
+      keys,
+      watched(onOpen = () => undefined) {
+        const opened: string[] = [];
+        const open: ObjectStore['open'] = (key) => {
+          // Tables of the index are read in another way.
+          opened.push(key);
+          onOpen(opened.length);
+          return store.open(key);
+        };
+        return { ...store, open, opened };
       },
     };
-    for (let seed = 2; seed < 6; seed++) await putXorb(rig, buildXorb(randomChunks(seed, CHUNKS)));
-    await expect(scrub(stopping, { signal: stop.signal })).rejects.toThrow();
-    const whole = await scrub(store);
-    expect((await scrub(store, { resume: true })).checkedObjects).toBe(whole.checkedObjects);
+  }
+
+  it('that was ended goes on where it stopped', async () => {
+    const { keys, watched } = await manyObjects();
+    const stop = new AbortController();
+    const first = watched((count) => {
+      if (count === 40) stop.abort(new Error('enough'));
+    });
+    await expect(scrub(first, { signal: stop.signal })).rejects.toThrow('cancelled');
+    expect(first.opened.length).toBeLessThan(keys.length);
+    const second = watched();
+    const { checkedObjects } = await scrub(second, { resume: true });
+    // What was being read at the end is read again, and nothing of what was done.
+    expect(second.opened.length).toBeLessThan(40);
+    expect([...new Set([...first.opened, ...second.opened])].sort()).toEqual([...keys].sort());
+    const whole = watched();
+    expect(await scrub(whole, { resume: true })).toMatchObject({ checkedObjects });
+    expect(whole.opened.length).toBe(keys.length);
+  });
+
+  it('of one of several stores is not made again when the others are gone on with', async () => {
+    const { store, keys, watched } = await manyObjects();
+    const result = await scrub(store, { keepResult: true });
+    const again = watched();
+    expect(await scrub(again, { resume: true })).toEqual(result);
+    expect(again.opened).toEqual([]);
+    await forgetScrub(store);
+    await scrub(again, { resume: true });
+    expect(again.opened.length).toBe(keys.length);
+  });
+
+  it('reads no faster than it may', async () => {
+    const { store } = await manyObjects();
+    const clock = createFakeClock();
+    let isOver = false;
+    const rate = 1000;
+    const done = scrub(store, { rate, clock }).finally(() => {
+      isOver = true;
+    });
+    while (!isOver) {
+      clock.advance(50);
+      await new Promise(setImmediate);
+    }
+    const { checkedBytes } = await done;
+    expect(checkedBytes).toBeGreaterThan(60_000);
+    expect(clock.now()).toBeGreaterThan((900 * checkedBytes) / rate);
+  });
+
+  it('of a sample reads a part, and what was damaged in any case', async () => {
+    const { store, keys, watched } = await manyObjects();
+    const half = watched();
+    const { checkedObjects } = await scrub(half, { sample: 0.5 });
+    expect(half.opened.length).toBeGreaterThan(0);
+    expect(half.opened.length).toBeLessThan(keys.length);
+    expect(checkedObjects).toBe(half.opened.length + 3);
+    const [key] = keys.slice(-1) as [string];
+    const bytes = (await store.read(key)) as Uint8Array;
+    bytes[20] = (bytes[20] as number) ^ 1;
+    await store.put(key, bytes, { replace: true });
+    expect((await scrub(store)).damaged.map((each) => each.key)).toEqual([key]);
+    const little = watched();
+    const { damaged } = await scrub(little, { sample: 1e-9 });
+    // It is read twice, and gateways go on to trust it no more.
+    expect(little.opened).toEqual([key, key]);
+    expect(damaged.map((each) => each.key)).toEqual([key]);
+    const list = await store.values?.read('scrub/damaged');
+    expect(new TextDecoder().decode(list?.bytes)).toContain(key);
+    for (const sample of [0, 1.1, Number.NaN]) {
+      await expect(scrub(store, { sample })).rejects.toThrow(RangeError);
+    }
   });
 
   it('puts good bytes from elsewhere in place of damaged ones, and no others', async () => {

@@ -46,6 +46,8 @@ export interface ClaimTables {
   of(sha256s: readonly string[]): Promise<ReadonlyMap<string, readonly StoredClaim[]>>;
   /** Everything that can be read, a page at a time; some of it perhaps twice. */
   all(): AsyncIterable<readonly StoredClaim[]>;
+  /** Reads all tables, and writes those with damage again with what can be read. Gives their keys. */
+  salvage(): Promise<readonly string[]>;
   /** Writes what is not there yet, all of it as one object. */
   add(claims: readonly StoredClaim[]): Promise<void>;
   /** Files by their SHA-256, both as texts: these are claims no more when it resolves. */
@@ -97,18 +99,25 @@ export function createClaimTables({
     return known;
   }
 
-  /** Drops what cannot be read: a table with damage can neither be merged nor rewritten. */
-  async function salvage(): Promise<void> {
+  /** A table with damage can neither be merged nor rewritten. */
+  async function salvage(): Promise<readonly string[]> {
+    const damaged: string[] = [];
+    for (const table of await list.refresh()) {
+      const isGood = await isReadable(upkeep, table).catch(trueWhenGone);
+      if (!isGood) damaged.push(table.key);
+    }
+    if (damaged.length === 0) return damaged;
     const held = await lock.take();
     try {
       for (const table of await list.refresh()) {
+        if (!damaged.includes(table.key)) continue;
         await held.check();
-        const isGood = await isReadable(upkeep, table).catch(trueWhenGone);
-        if (!isGood) await salvageTable(upkeep, held, table).catch(trueWhenGone);
+        await salvageTable(upkeep, held, table).catch(trueWhenGone);
       }
     } finally {
       await held.release();
     }
+    return damaged;
   }
 
   async function* all(): AsyncGenerator<readonly StoredClaim[], void, undefined> {
@@ -138,6 +147,7 @@ export function createClaimTables({
   return {
     of,
     all,
+    salvage,
     async add(claims) {
       const known = await of(claims.map(({ sha256 }) => sha256));
       const isNew = ({ sha256, file, proved }: StoredClaim): boolean =>

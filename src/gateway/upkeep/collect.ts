@@ -5,10 +5,11 @@ import { SYSTEM_CLOCK } from '../../platform/index.js';
 import { digitsOf, type Since } from '../condemned.js';
 import type { ObjectEntry, ObjectStore } from '../ports.js';
 import { createStoreIndex, type StoreIndex } from '../store-index.js';
+import { mapAhead } from '../turns.js';
 import { type CollectorLists, createCollectorLists, withCondemned } from './collector-lists.js';
 import { deleteIncoming } from './incoming.js';
 import type { LiveSet } from './live-set.js';
-import { hashOfKey, isShardReachable, reachableXorbs } from './reach.js';
+import { CONCURRENT_READS, hashOfKey, isShardReachable, reachableXorbs } from './reach.js';
 import { clearDead, type Deleted, findDue, sweep } from './sweep.js';
 
 /** How the collector works. */
@@ -137,10 +138,13 @@ async function mark(run: Run): Promise<Marked> {
   const sum = (): Sum => ({ objects: 0, bytes: 0 });
   const marked: Marked = { all: sum(), unreachable: sum(), due: sum() };
   let gathered: ObjectEntry[] = [];
-  for await (const entry of objectsOf(store)) {
+  const look = async (entry: ObjectEntry): Promise<readonly [ObjectEntry, boolean]> => {
     signal.throwIfAborted();
+    return [entry, await isNeeded(entry.key, { store, index, live })];
+  };
+  for await (const [entry, needed] of mapAhead(objectsOf(store), CONCURRENT_READS, look)) {
     add(marked.all, entry);
-    if (await isNeeded(entry.key, { store, index, live })) continue;
+    if (needed) continue;
     add(marked.unreachable, entry);
     if (youngMs > 0 && entry.modifiedMs > nowMs - youngMs) continue;
     gathered.push(entry);

@@ -5,7 +5,7 @@ import type { Hasher } from '../../hash/ports.js';
 import { createClaimTables, type StoredClaim } from '../hub/claim-tables.js';
 import { DISCUSSIONS_PREFIX } from '../hub/discussions.js';
 import { EMPTY_FILE } from '../hub/hub.js';
-import { objectId, SHA256_HEX } from '../hub/ids.js';
+import { SHA256_HEX } from '../hub/ids.js';
 import { LFS_PREFIX } from '../hub/lfs-files.js';
 import { REPOS_PREFIX } from '../hub/names.js';
 import { COMMITS_PREFIX, TREES_PREFIX } from '../hub/objects.js';
@@ -13,6 +13,7 @@ import { LOCKS_PREFIX } from '../hub/route-locks.js';
 import type { ObjectStore } from '../ports.js';
 import type { StoreIndex } from '../store-index.js';
 import { mapAhead } from '../turns.js';
+import { isNamed } from './scrub-hub.js';
 
 /** What a Hub keeps beside the files, on its way into another store. */
 export interface HubCopy {
@@ -58,12 +59,13 @@ export async function beginHubCopy(parts: {
   async function copyNamed(keys: AsyncIterable<string> | Iterable<string>): Promise<string[]> {
     const copy = async (key: string): Promise<string | null> => {
       signal.throwIfAborted();
-      if ((await to.head(key)) !== null) return null;
+      const there = await to.read(key);
+      if (there !== null && isNamed(key, there)) return null;
       const bytes = await from.read(key);
       // Pruned since it was listed.
       if (bytes === null) return null;
-      if (objectId(bytes) !== key.slice(key.indexOf('/') + 1)) return key;
-      await to.put(key, bytes);
+      if (!isNamed(key, bytes)) return key;
+      await to.put(key, bytes, { replace: there !== null });
       return null;
     };
     const damaged: string[] = [];
@@ -81,7 +83,9 @@ export async function beginHubCopy(parts: {
       // One that came meanwhile comes with the next copy.
       const hash = MerkleHash.parse(file);
       if (!hash.equals(EMPTY_FILE) && (await files.find(hash)) === null) return;
-      await to.put(key, bytes);
+      const there = await to.read(key);
+      if (there !== null && bytesEqual(there, bytes)) return;
+      await to.put(key, bytes, { replace: there !== null });
     };
     for await (const _ of mapAhead(keysOf(from, LFS_PREFIX), AT_ONCE, copy));
   }

@@ -16,5 +16,11 @@ export {
   type StoredFile,
 } from './files.js';
 export { createXorbRebuilder, type RebuildParts } from './rebuild-xorb.js';
-export { type DamagedObject, type Scrubbed, type ScrubOptions, scrubStore } from './scrub.js';
+export {
+  type DamagedObject,
+  forgetScrub,
+  type Scrubbed,
+  type ScrubOptions,
+  scrubStore,
+} from './scrub.js';
 export { type StoreStats, storeStats } from './stats.js';

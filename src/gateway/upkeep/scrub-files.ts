@@ -5,8 +5,9 @@ import { isDamage } from '../failures.js';
 import { fileKey, piecesOfObject, xorbKey } from '../keys.js';
 import type { ObjectStore } from '../ports.js';
 import { createStoreIndex, type StoreIndex } from '../store-index.js';
-import { createYielder } from '../turns.js';
+import { createYielder, mapAhead } from '../turns.js';
 import { createXorbCatalog, rawBytesOf, type XorbCatalog } from '../xorb-catalog.js';
+import { CONCURRENT_READS } from './reach.js';
 import type { XorbDamage } from './scrub-xorb.js';
 
 const CACHE_BYTES = 32 * 1024 * 1024;
@@ -42,19 +43,20 @@ export async function findHitFiles(
   const broken = await index.damage();
   let isNeeded = false;
   const known = { store, index, hasher, xorbs };
-  for await (const hash of registeredFiles(known, new Set(damage.keys()))) {
+  const check = async (hash: MerkleHash): Promise<void> => {
     if (scope.ended) throw scope.reason;
-    checkedCount++;
     const record = await index.file(hash).catch(nullIfDamaged);
     if (record === undefined) {
       const keys = (await broken?.keysOf(hash)) ?? [];
       isNeeded ||= keys.length > 0;
       for (const key of keys.length > 0 ? keys : [fileKey(hash)]) add(key, hash);
     }
-    if (!record) continue;
+    if (!record) return;
     const keys = await recordDamage(record, { damage, xorbs, hasher });
     for (const key of keys) add(key, hash);
-  }
+  };
+  const files = registeredFiles(known, new Set(damage.keys()));
+  for await (const _ of mapAhead(files, CONCURRENT_READS, check)) checkedCount++;
   // All that the damaged part said is known elsewhere, or was dedup: nothing is lost with it.
   if (broken !== null && !isNeeded) await broken.salvage();
   return { hit, checkedCount };

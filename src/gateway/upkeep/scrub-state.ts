@@ -1,4 +1,5 @@
 import type { ValueStore } from '../ports.js';
+import type { Scrubbed } from './scrub.js';
 
 /** How far a scrub got: the value `scrub/state`. */
 export interface ScrubState {
@@ -8,10 +9,19 @@ export interface ScrubState {
   readonly checkedBytes: number;
   /** `chunks` null: all of them. */
   readonly damaged: readonly { readonly key: string; readonly chunks: readonly number[] | null }[];
+  readonly repaired: readonly string[];
+  /** It is done, and this is what it found. */
+  readonly result?: Scrubbed | undefined;
 }
 
 const KEY = 'scrub/state';
-const START: ScrubState = { after: '', checkedObjects: 0, checkedBytes: 0, damaged: [] };
+const START: ScrubState = {
+  after: '',
+  checkedObjects: 0,
+  checkedBytes: 0,
+  damaged: [],
+  repaired: [],
+};
 
 /** The start, or where the last one stopped when it is to be gone on with. */
 export async function readScrubState(

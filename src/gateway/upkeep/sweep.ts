@@ -5,7 +5,7 @@ import type { ObjectStore } from '../ports.js';
 import type { StoreIndex } from '../store-index.js';
 import { mapLimited } from '../turns.js';
 import type { CollectorLists } from './collector-lists.js';
-import { hashOfKey } from './reach.js';
+import { CONCURRENT_READS, hashOfKey } from './reach.js';
 
 /** What was deleted. */
 export interface Deleted {
@@ -65,10 +65,10 @@ export async function sweep(
   const unneeded = new Map<string, DueEntry[]>();
   for (const [digits, entries] of due) {
     const needed = new Set<string>();
-    for (const [key] of entries) {
+    await mapLimited(entries, CONCURRENT_READS, async ([key]) => {
       parts.signal.throwIfAborted();
       if (await isNeeded(key)) needed.add(key);
-    }
+    });
     if (needed.size > 0) await parts.lists.update(digits, (list) => without(list, needed));
     unneeded.set(
       digits,
