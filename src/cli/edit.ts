@@ -6,8 +6,10 @@ import type { CliContext, Command } from './context.js';
 import { writeJson } from './output.js';
 import { uploadState } from './reporter.js';
 import { CLIENT, withServer } from './server-client.js';
+import { serverSettingsOf } from './settings.js';
 import { STATE } from './state.js';
 import { bytesText } from './text.js';
+import { MAX_XORB_BYTES, maxXorbBytesOf } from './upload-options.js';
 
 export const editCommand: Command = defineCommand({
   usage: ['edit FILEHASH --splice OFFSET:DELETE:FILE... --endpoint URL --token T [OPTIONS]'],
@@ -21,6 +23,7 @@ around the changes are read, and only new chunks are sent.`,
       isRepeatable: true,
     },
     ...STATE,
+    MAX_XORB_BYTES,
     ...CLIENT,
   ],
   run: async (args, context) => {
@@ -36,7 +39,7 @@ export const appendCommand: Command = defineCommand({
   usage: ['append FILEHASH FILE --endpoint URL --token T [OPTIONS]'],
   about: `Adds the bytes of FILE ("-": standard input) to the end of a stored file, and prints the hash of
 what it became: "edit" with --splice end:0:FILE.`,
-  options: [...STATE, ...CLIENT],
+  options: [...STATE, MAX_XORB_BYTES, ...CLIENT],
   run: async (args, context) => {
     const [hash, file, ...others] = args.positionals;
     if (hash === undefined || file === undefined || others.length > 0) {
@@ -67,9 +70,13 @@ async function edit(
   context: CliContext,
   { hash, splices }: { readonly hash: string; readonly splices: readonly ClientSplice[] },
 ): Promise<number> {
-  const command = { command: 'edit', label: 'editing', wireLabel: 'sent', remembers: true };
+  const settings = await serverSettingsOf(args, context);
+  const maxXorbBytes = maxXorbBytesOf(settings.args);
+  const names = { command: 'edit', label: 'editing', wireLabel: 'sent' };
+  const command = { ...names, settings, remembers: true };
   return withServer(args, context, command, async ({ client, reporter }) => {
     const result = await client.edit(hash, splices, {
+      maxXorbBytes,
       signal: context.signal,
       onProgress: (progress) => reporter.update(uploadState(progress)),
     });

@@ -30,8 +30,9 @@ import { secretsOf } from './secrets.js';
 import { settingsOf } from './settings.js';
 import { stateFolderOf, stateWarning } from './state.js';
 import { bytesText, nameText, pluralText, rateText } from './text.js';
-import { basesOf, maxXorbBytesOf } from './upload.js';
+import { basesOf } from './upload.js';
 import { filesIn } from './upload-folder.js';
+import { maxXorbBytesOf } from './upload-options.js';
 
 /** What the commands do with `hf://` addresses. */
 

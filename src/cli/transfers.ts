@@ -8,11 +8,13 @@ import {
   type StoredTargetUpload,
   type StoredTransfer,
 } from '../targets.js';
+import { CACHE } from './cache.js';
 import {
   COMPUTE,
   defineCommand,
   LIMITS,
   NETWORK,
+  type OptionSpec,
   type ParsedArgs,
   TOKEN_URL,
   usage,
@@ -22,8 +24,12 @@ import { writeJson } from './output.js';
 import { networkSettingsOf } from './settings.js';
 import { stateFolderOf } from './state.js';
 import { bytesText, pluralText, printable } from './text.js';
+import { BASE, GRANTS, MAX_XORB_BYTES } from './upload-options.js';
 import { settingsOf, tokenOf, uploadTo } from './upload-to.js';
 import { UPLOAD_TO_OPTIONS } from './upload-to-options.js';
+
+/** Options of an upload or edit that are remembered, and may be given anew. */
+const UPLOAD_AGAIN: readonly OptionSpec[] = [BASE, GRANTS, ...CACHE, MAX_XORB_BYTES];
 
 /** The former names of two actions. */
 const FORMER_NAMES: Readonly<Record<string, string>> = { finish: 'resume', forget: 'drop' };
@@ -60,6 +66,7 @@ and drop.`,
       help: 'where transfers are remembered',
       fallback: '$XDG_STATE_HOME/orbweaver',
     },
+    ...UPLOAD_AGAIN,
     ...NETWORK,
     ...LIMITS,
     ...COMPUTE,
@@ -107,7 +114,7 @@ async function transfers(args: ParsedArgs, context: CliContext): Promise<number>
   if (found.kind === 'upload-to') {
     return uploadTo(args, context, { to: found.to, paths: [found.path] });
   }
-  const argv = [...argvOf(found), '--state-dir', folder, ...handedOn(args)];
+  const argv = [...argvOf(found, args), '--state-dir', folder, ...handedOn(args)];
   return (await commandOf(found)).run(argv, context);
 }
 
@@ -120,13 +127,13 @@ async function commandOf({ kind }: StoredAtStore): Promise<Command> {
 }
 
 /** The command line that began a transfer, without what it read from elsewhere. @throws USAGE */
-function argvOf(found: StoredAtStore): readonly string[] {
+function argvOf(found: StoredAtStore, args: ParsedArgs): readonly string[] {
   const { endpoint, path } = found;
+  const options = found.options.filter((option) => !isReplaced(option, args));
   if (found.kind === 'edit') {
     const splices = found.splices.map((splice) => `--splice=${splice}`);
-    return [found.fileHash, ...splices, '--endpoint', endpoint];
+    return [found.fileHash, ...splices, '--endpoint', endpoint, ...options];
   }
-  const { options } = found;
   if (found.kind === 'download') {
     return [found.fileHash, '--output', path, '--endpoint', endpoint, ...options];
   }
@@ -146,15 +153,27 @@ function argvOf(found: StoredAtStore): readonly string[] {
   return [...found.paths, ...listed, '--endpoint', endpoint, ...options];
 }
 
-const HANDED_ON = [...NETWORK, ...LIMITS, ...COMPUTE];
+/** Whether this command line says something else instead; of the cache all options are one. */
+function isReplaced(option: string, args: ParsedArgs): boolean {
+  const name = /^--([^=]+)/.exec(option)?.[1];
+  const group = CACHE.some((each) => each.name === name)
+    ? CACHE
+    : UPLOAD_AGAIN.filter((each) => each.name === name);
+  return group.some((each) => args.given.includes(each.name));
+}
+
+const HANDED_ON = [...UPLOAD_AGAIN, ...NETWORK, ...LIMITS, ...COMPUTE];
 
 /** What this command line says that concerns any transfer. */
 function handedOn(args: ParsedArgs): readonly string[] {
-  const flags = ['json-stream', 'json', 'quiet', 'verbose'].filter((name) => args.flag(name));
+  const flags = ['json-stream', 'json', 'quiet', 'verbose', 'no-cache'].filter((name) =>
+    args.flag(name),
+  );
   const names = ['token', 'token-file', 'token-url', ...HANDED_ON.map(({ name }) => name)];
   const texts = names.flatMap((name) => {
     const value = args.text(name);
-    return value === undefined ? [] : [`--${name}=${value}`];
+    const values = value === undefined ? args.texts(name) : [value];
+    return values.map((each) => `--${name}=${each}`);
   });
   const isStream = flags.includes('json-stream');
   return [

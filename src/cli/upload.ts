@@ -21,9 +21,8 @@ import { withServer } from './server-client.js';
 import { serverSettingsOf, settingsOf } from './settings.js';
 import { STATE } from './state.js';
 import { bytesText, nameText, percentText, pluralText, printable, rateText } from './text.js';
+import { BASE, GRANTS, MAX_XORB_BYTES, maxXorbBytesOf, PLACEMENT } from './upload-options.js';
 import { UPLOAD_TO_OPTIONS } from './upload-to-options.js';
-
-const PLACEMENTS: readonly PlacementName[] = ['balanced', 'store-least', 'read-fast', 'reference'];
 
 export const uploadCommand: Command = defineCommand({
   usage: [
@@ -44,25 +43,9 @@ With an hf:// address files or one folder go to a repository of a Hub and are co
     { name: 'sha256', help: "also compute each file's SHA-256 and register it" },
     { name: 'expand', help: 'PATHs are ZIP archives: upload their entries as files' },
     { name: 'allow-append', help: 'send growing files (logs) up to the size they had' },
-    {
-      name: 'base',
-      value: 'HASH|PATH',
-      help: 'the previous version: its hash, a local copy, or a folder; repeatable',
-      isRepeatable: true,
-    },
-    {
-      name: 'placement',
-      value: 'P',
-      help: `known chunks: ${PLACEMENTS.join(', ')}`,
-      choices: PLACEMENTS,
-    },
-    {
-      name: 'grants',
-      value: 'G',
-      help: 'straight into the store: auto, always, never',
-      fallback: 'auto: where it is another host',
-      choices: ['auto', 'always', 'never'],
-    },
+    BASE,
+    PLACEMENT,
+    GRANTS,
     ...FOLDER_UPLOAD,
     ...HUB_UPLOAD,
     ...CACHE,
@@ -70,12 +53,7 @@ With an hf:// address files or one folder go to a repository of a Hub and are co
     { name: 'rehash', help: 'read again what is unchanged since it was uploaded' },
     ...UPLOAD_TO_OPTIONS,
     { name: 'dry-run', help: 'do everything but send; says what would be sent' },
-    {
-      name: 'max-xorb-bytes',
-      value: 'BYTES',
-      help: 'most bytes of one request, for proxies that limit them',
-      fallback: '64MiB',
-    },
+    MAX_XORB_BYTES,
     ...NETWORK,
     ...LIMITS,
     ...COMPUTE,
@@ -159,15 +137,6 @@ async function upload(args: ParsedArgs, context: CliContext): Promise<number> {
     else if (doneCount > 0) print(result, context, { quiet: args.flag('quiet'), dryRun });
     return reportFailed(context.stderr, result.failed, { json, doneCount });
   });
-}
-
-/** @throws USAGE */
-export function maxXorbBytesOf(args: ParsedArgs): number | undefined {
-  const bytes = args.bytes('max-xorb-bytes');
-  if (bytes !== undefined && bytes < 1024 * 1024) {
-    throw usage('--max-xorb-bytes expected at least 1MiB');
-  }
-  return bytes;
 }
 
 /** Bases as the client takes them: paths are those of the command's own folder. */

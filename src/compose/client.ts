@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { PassThrough, type Readable } from 'node:stream';
 import type { CasClient, ShardCache } from '../client/ports.js';
 import { isOrbweaverError, OrbweaverError } from '../errors.js';
@@ -296,9 +297,18 @@ function stateOf({
   endpoint = null,
   stateFolder,
   onStateProblem,
+  grants = 'auto',
+  shardCacheDir: cacheDir,
+  shardCacheBytes: cacheBytes,
 }: ClientOptions): UploadState | null {
   if (endpoint === null || stateFolder === undefined) return null;
-  return { stateFolder, endpoint: trimmed(endpoint), onProblem: onStateProblem ?? (() => {}) };
+  const options = [
+    ...(grants === 'auto' ? [] : [`--grants=${grants}`]),
+    cacheDir === undefined ? '--no-cache' : `--cache-dir=${resolve(cacheDir)}`,
+    ...(cacheDir === undefined || cacheBytes === undefined ? [] : [`--cache-size=${cacheBytes}`]),
+  ];
+  const onProblem = onStateProblem ?? (() => {});
+  return { stateFolder, endpoint: trimmed(endpoint), onProblem, options };
 }
 
 /** An endpoint as it is compared. */

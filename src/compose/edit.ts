@@ -12,6 +12,7 @@ import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { PlacementName } from './client-types.js';
 import type { DownloadParts } from './download.js';
 import { inputList, toSource, type UploadInput } from './input.js';
+import { LEAST_XORB_BYTES } from './least-xorb.js';
 import { PLACEMENTS } from './placements.js';
 import { resumable } from './resumable.js';
 import type { UploadState } from './upload.js';
@@ -31,6 +32,8 @@ export interface ClientSplice {
 
 /** Options of an edit. */
 export interface ClientEditOptions {
+  /** Most bytes of a xorb, as of an upload: at least 1 MiB. @default 67108864 */
+  readonly maxXorbBytes?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /**
    * As of an upload: `readBytes` and `totalBytes` are those that are cut anew. A listener that throws is
@@ -54,6 +57,7 @@ export interface EditResult {
 }
 
 const EDIT_RULES: OptionRules<ClientEditOptions> = {
+  maxXorbBytes: is.integer(LEAST_XORB_BYTES),
   signal: is.signal,
   onProgress: is.callback,
 };
@@ -87,7 +91,7 @@ export async function runEdit(
     const [input] = insert === undefined ? [] : inputList([insert]);
     inserts.push(input === undefined ? null : await toSource(input));
   }
-  const memory = await memoryOf(state ?? null, fileHash, splices);
+  const memory = await memoryOf(state ?? null, { fileHash, splices, options });
   const edit: EditFileOptions = {
     memory: memory ?? undefined,
     cas,
@@ -104,7 +108,11 @@ export async function runEdit(
     })),
     signal: options.signal,
     onProgress: options.onProgress,
-    upload: { placement: PLACEMENTS[placement](), sendConcurrency: concurrency },
+    upload: {
+      placement: PLACEMENTS[placement](),
+      sendConcurrency: concurrency,
+      xorbMaxBytes: options.maxXorbBytes,
+    },
   };
   let summary: EditSummary;
   try {
@@ -123,14 +131,17 @@ export async function runEdit(
 /** Where it is remembered; null: nowhere. */
 async function memoryOf(
   state: UploadState | null,
-  fileHash: string,
-  splices: readonly ClientSplice[],
+  edit: {
+    readonly fileHash: string;
+    readonly splices: readonly ClientSplice[];
+    readonly options: ClientEditOptions;
+  },
 ): Promise<UploadResume | null> {
   if (state === null) return null;
   const { openUploadResume } = await import('./upload-resume.js');
-  const { editFacts } = await import('./resume-facts.js');
+  const { editFacts, optionsAgain } = await import('./resume-facts.js');
   const { endpoint, stateFolder, onProblem } = state;
-  const facts = editFacts({ endpoint, fileHash, splices });
+  const facts = editFacts({ ...edit, endpoint, options: optionsAgain(edit.options) });
   const journals = createJournals(stateFolder);
   return openUploadResume({ journals, place: stateFolder, onProblem, facts });
 }

@@ -61,6 +61,21 @@ interface UploadFacts {
   readonly sizeBytes: () => number | null;
 }
 
+/** What of its options an upload needs again, as the command line has it. */
+export function optionsAgain({
+  maxXorbBytes,
+  base = [],
+}: {
+  readonly maxXorbBytes?: number | undefined;
+  readonly base?: string | readonly string[] | undefined;
+}): readonly string[] {
+  const bases = typeof base === 'string' ? [base] : base;
+  return [
+    ...(maxXorbBytes === undefined ? [] : [`--max-xorb-bytes=${maxXorbBytes}`]),
+    ...bases.map((each) => `--base=${/^[0-9a-f]{64}$/i.test(each) ? each : resolve(each)}`),
+  ];
+}
+
 /** An upload of these inputs. */
 export function uploadFacts({ endpoint, inputs, options, sizeBytes }: UploadFacts): ResumeFacts {
   // Thousands of paths take a while, and are needed for nothing before an earlier run or an acknowledgement.
@@ -80,10 +95,14 @@ export function uploadFacts({ endpoint, inputs, options, sizeBytes }: UploadFact
   };
 }
 
-/** A part of an upload of folders: the same folders tell it again, whatever is in them by then. */
+/**
+ * A part of an upload of folders: the same folders tell it again, whatever is in them by then.
+ * `more`: options of the command that do not make it another upload.
+ */
 export function folderFacts(
   endpoint: string,
   { part, paths, options, list }: TransferCommand,
+  more: readonly string[],
   sizeBytes: () => number | null,
 ): ResumeFacts {
   const key = keptKey([endpoint, 'folder', part], () => [
@@ -96,7 +115,8 @@ export function folderFacts(
   return {
     key,
     begin: () => {
-      const facts = { endpoint, key: key(), paths, pathCount: paths.length, options };
+      const all = [...options, ...more];
+      const facts = { endpoint, key: key(), paths, pathCount: paths.length, options: all };
       const listed = list === null ? {} : { listedCount: list.count };
       return uploadBegin({ ...facts, ...listed, sizeBytes: sizeBytes() });
     },
@@ -113,14 +133,19 @@ export function editFacts(facts: {
     readonly deleteBytes?: number | undefined;
     readonly insert?: UploadInput | undefined;
   }[];
+  /** Options of the command that began it. */
+  readonly options: readonly string[];
 }): ResumeFacts {
-  const { endpoint, fileHash, splices } = facts;
+  const { endpoint, fileHash, splices, options } = facts;
   const texts = splices.map(({ offset, deleteBytes = 0, insert }) => {
     const file = insert === undefined ? '' : pathText(insert);
     return `${offset}:${deleteBytes}:${file}`;
   });
   const key = keptKey([endpoint, 'edit', fileHash], () => texts);
-  return { key, begin: () => editBegin({ endpoint, key: key(), fileHash, splices: texts }) };
+  return {
+    key,
+    begin: () => editBegin({ endpoint, key: key(), fileHash, splices: texts, options }),
+  };
 }
 
 /** Made when something depends on it, and once. */

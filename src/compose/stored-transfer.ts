@@ -50,6 +50,8 @@ export interface StoredEdit extends Stored {
   readonly splices: readonly string[];
   /** Bytes of xorbs that the store has acknowledged. */
   readonly doneBytes: number;
+  /** What else the command line said, as options of the command. */
+  readonly options: readonly string[];
 }
 
 /** A download from a store. */
@@ -116,6 +118,7 @@ function storedEditOf(summary: JournalSummary, first: JournalEntry): StoredEdit 
     ...{ kind: 'edit', id, endpoint, fileHash, splices },
     ...{ path: files.find((file) => file !== '') ?? '', sizeBytes: null },
     ...{ doneBytes: doneBytesOf(entries), changedMs, busy },
+    options: textsOf(first['options']),
   };
 }
 

@@ -42,6 +42,7 @@ export function editBegin(facts: {
   readonly key: string;
   readonly fileHash: string;
   readonly splices: readonly string[];
+  readonly options: readonly string[];
 }): JournalEntry {
   return { type: 'begin', kind: 'edit', ...facts };
 }

@@ -47,6 +47,8 @@ export interface UploadState {
   readonly stateFolder: string;
   readonly endpoint: string;
   readonly onProblem: (error: OrbweaverError) => void;
+  /** What the client was told that the command line has options for. @default nothing */
+  readonly options?: readonly string[] | undefined;
   /** What it is part of. @default the inputs tell the upload again */
   readonly command?: TransferCommand | undefined;
 }
@@ -173,24 +175,25 @@ export async function runUpload(
 async function memoryOf(
   { state, placement }: UploadParts,
   inputs: readonly UploadInput[],
-  { dryRun, sha256, expand, upToStartSize }: ClientUploadOptions,
+  { dryRun, sha256, expand, upToStartSize, maxXorbBytes, base }: ClientUploadOptions,
   added: { readonly count: number; readonly bytes: number | null },
 ): Promise<UploadMemory | null> {
   if (state === null || dryRun === true) return null;
+  const { openUploadMemory } = await import('./upload-memory.js');
+  const { folderFacts, optionsAgain, uploadFacts } = await import('./resume-facts.js');
   const options = [
     ...(sha256 === true ? ['--sha256'] : []),
     ...(expand === true ? ['--expand'] : []),
     ...(upToStartSize === true ? ['--allow-append'] : []),
     ...(placement === 'balanced' ? [] : [`--placement=${placement}`]),
   ];
+  const more = [...optionsAgain({ maxXorbBytes, base }), ...(state.options ?? [])];
   const sizeBytes = (): number | null => (added.count === inputs.length ? added.bytes : null);
-  const { openUploadMemory } = await import('./upload-memory.js');
-  const { folderFacts, uploadFacts } = await import('./resume-facts.js');
   const { endpoint, command } = state;
   const facts =
     command === undefined
-      ? uploadFacts({ endpoint, inputs, options, sizeBytes })
-      : folderFacts(endpoint, command, sizeBytes);
+      ? uploadFacts({ endpoint, inputs, options: [...options, ...more], sizeBytes })
+      : folderFacts(endpoint, command, more, sizeBytes);
   return openUploadMemory({ ...state, facts });
 }
 

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -77,9 +77,12 @@ describe('transfers resume', () => {
     return found as StoredTransfer;
   }
 
-  async function resume(id: string): Promise<Record<string, unknown>> {
+  async function resume(
+    id: string,
+    more: readonly string[] = [],
+  ): Promise<Record<string, unknown>> {
     const command = ['transfers', 'resume', id, '--json', '--state-dir', state, '--token', TOKEN];
-    const run = await inProcess([...command, '--workers', '0', '--max-memory', '8MiB'], {
+    const run = await inProcess([...command, '--workers', '0', '--max-memory', '32MiB', ...more], {
       env: { XDG_CACHE_HOME: at('cache') },
     });
     expect([run.status, run.stderr]).toEqual([0, '']);
@@ -94,16 +97,34 @@ describe('transfers resume', () => {
     await writeFile(join(folder, 'sub/a'), bytes.subarray(0, 4_000_000));
     await writeFile(join(folder, 'b'), bytes.subarray(4_000_000));
     await writeFile(join(folder, 'c.tmp'), 'left out');
-    const options = { exclude: ['*.tmp'], maxXorbBytes: 1 << 20 };
+    const options = { exclude: ['*.tmp'], maxXorbBytes: 1 << 20, base: at('base') };
+    await mkdir(at('base'));
     const found = await interrupted((signal) => ours.uploadFolder(folder, { ...options, signal }));
     expect(found).toMatchObject({ kind: 'upload', path: folder, paths: [folder] });
+    expect(found).toHaveProperty('options', [
+      ...['--exclude=*.tmp', '--max-xorb-bytes=1048576', `--base=${at('base')}`],
+      ...['--grants=never', '--no-cache'],
+    ]);
     const sent = new Set(taken);
     taken = [];
     const result = await resume(found.id);
     expect(result).toMatchObject({ type: 'result', fileCount: 2, sizeBytes: SIZE });
+    // At most a MiB in each xorb, in both runs; nothing went into the cache.
+    expect(sent.size + taken.length).toBeGreaterThanOrEqual(6);
+    await expect(stat(at('cache'))).rejects.toThrow('ENOENT');
     expect(taken.filter((path) => sent.has(path))).toEqual([]);
     const { manifestHash } = await ours.uploadFolder(folder, options);
     expect(result['manifestHash']).toBe(manifestHash);
+  });
+
+  it('takes other options than those that are remembered', async () => {
+    await writeFile(at('plain'), generate({ kind: 'splitmix64', seed: 33, bytes: SIZE }));
+    const maxXorbBytes = 1 << 20;
+    const found = await interrupted((signal) => ours.upload(at('plain'), { maxXorbBytes, signal }));
+    taken = [];
+    await resume(found.id, ['--max-xorb-bytes', '16MiB', '--cache-dir', at('other-cache')]);
+    expect(taken).toHaveLength(1);
+    expect((await stat(at('other-cache'))).isDirectory()).toBe(true);
   });
 
   it('of an append adds the rest', async () => {
@@ -111,14 +132,17 @@ describe('transfers resume', () => {
     await writeFile(at('more'), bytes);
     const { files } = await ours.upload(new Uint8Array(300_000).fill(7));
     const old = files[0]?.fileHash as string;
-    const found = await interrupted((signal) => ours.append(old, at('more'), { signal }));
+    const edit = { maxXorbBytes: 1 << 20 };
+    const found = await interrupted((signal) => ours.append(old, at('more'), { ...edit, signal }));
     expect(found).toMatchObject({
       ...{ kind: 'edit', fileHash: old, path: at('more') },
       splices: [`end:0:${at('more')}`],
+      options: ['--max-xorb-bytes=1048576'],
     });
     const sent = new Set(taken);
     taken = [];
     const { fileHash, sizeBytes } = await resume(found.id);
+    expect(sent.size + taken.length).toBeGreaterThanOrEqual(6);
     expect(sizeBytes).toBe(300_000 + SIZE);
     expect(taken.filter((path) => sent.has(path))).toEqual([]);
     await ours.download(fileHash as string, { to: at('longer') });

@@ -66,6 +66,13 @@ describe('the size of xorbs', () => {
     expect(failed).toEqual([]);
     expect(sizes.length).toBeGreaterThanOrEqual(3);
     for (const size of sizes) expect(size).toBeLessThanOrEqual(maxXorbBytes);
+    sizes.length = 0;
+    const old = await client.upload({ name: 'small', data: data.subarray(0, 1000) });
+    sizes.length = 0;
+    const more = generate({ kind: 'splitmix64', seed: 6, bytes: 3_000_000 });
+    await client.append(old.files[0]?.fileHash as string, more, { maxXorbBytes });
+    expect(sizes.length).toBeGreaterThanOrEqual(3);
+    for (const size of sizes) expect(size).toBeLessThanOrEqual(maxXorbBytes);
     await expect(client.upload([], { maxXorbBytes: 5 })).rejects.toThrow(RangeError);
     await client.close();
     await gateway.close();
