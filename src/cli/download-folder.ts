@@ -3,7 +3,7 @@ import type { FolderDownloadOptions, FolderDownloadResult, OrbweaverClient } fro
 import type { ParsedArgs } from './command.js';
 import type { CliContext } from './context.js';
 import { reportFailed, writeJson } from './output.js';
-import type { Reporter } from './reporter.js';
+import { downloadState, type Reporter } from './reporter.js';
 import { bytesText, pluralText, printable, rateText } from './text.js';
 
 /** Restores the folder of a manifest into `out`. */
@@ -21,14 +21,10 @@ export async function downloadFolder(
     existing: args.flag('no-clobber') ? 'keep' : 'replace',
     names: args.text('names') as FolderDownloadOptions['names'],
     signal: context.signal,
-    onProgress: ({ writtenBytes, totalBytes, fetchedBytes, doneFileCount, fileCount }) =>
-      reporter.update({
-        doneBytes: writtenBytes,
-        totalBytes,
-        wireBytes: fetchedBytes,
-        doneFileCount,
-        fileCount,
-      }),
+    onProgress: (progress) => {
+      const { doneFileCount, fileCount } = progress;
+      reporter.update({ ...downloadState(progress), doneFileCount, fileCount });
+    },
   });
   reporter.clear();
   if (json) writeJson(context.stdout, jsonOf(result, out));

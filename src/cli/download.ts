@@ -18,6 +18,7 @@ import { checkDestination, DOWNLOADS, type DownloadKind } from './destinations.j
 import { FOLDER_DOWNLOAD } from './folder-options.js';
 import { HUB_DOWNLOAD } from './hub-options.js';
 import { type FailedFile, failureOf, reportFailed, writeJson } from './output.js';
+import { downloadState } from './reporter.js';
 import { type ServerRun, withServer } from './server-client.js';
 import { serverSettingsOf } from './settings.js';
 import { STATE } from './state.js';
@@ -127,8 +128,7 @@ async function download(args: ParsedArgs, context: CliContext): Promise<number> 
     const common = {
       to,
       signal: context.signal,
-      onProgress: ({ writtenBytes, totalBytes, fetchedBytes }: DownloadProgress) =>
-        reporter.update({ doneBytes: writtenBytes, totalBytes, wireBytes: fetchedBytes }),
+      onProgress: (progress: DownloadProgress) => reporter.update(downloadState(progress)),
     };
     try {
       const result =

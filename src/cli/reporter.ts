@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import type { Writable } from 'node:stream';
 import { type Clock, Speed, secondsLeft } from '../flow/index.js';
-import type { RetryEvent, UploadProgress } from '../index.js';
+import type { DownloadProgress, RetryEvent, UploadProgress } from '../index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { ParsedArgs } from './command.js';
 import type { CliContext } from './context.js';
@@ -43,6 +43,9 @@ export interface ProgressState {
 const PHASES: Readonly<Record<string, string>> = {
   sending: 'sending the rest',
   registering: 'registering',
+  resuming: 'reading back',
+  seeding: 'reading local files',
+  verifying: 'checking',
 };
 
 /** Where an upload stands. */
@@ -53,6 +56,21 @@ export function uploadState(progress: UploadProgress): ProgressState {
   return {
     ...{ phase, doneBytes, totalBytes, doneFileCount, fileCount },
     ...{ newBytes, dedupedBytes, wireBytes: sentBytes, finalization },
+    file:
+      file === null
+        ? undefined
+        : { path: file.name, doneBytes: file.readBytes, totalBytes: file.sizeBytes },
+  };
+}
+
+/** Where a download stands. */
+export function downloadState(progress: DownloadProgress): ProgressState {
+  const { phase, writtenBytes, totalBytes, fetchedBytes, resumedBytes, seededBytes } = progress;
+  const { file } = progress;
+  const dedupedBytes = resumedBytes + seededBytes;
+  return {
+    ...{ phase, doneBytes: writtenBytes, totalBytes, wireBytes: fetchedBytes, dedupedBytes },
+    newBytes: Math.max(0, writtenBytes - dedupedBytes),
     file:
       file === null
         ? undefined
@@ -217,13 +235,16 @@ function progressFields(state: ProgressState, bytesPerSecond: number): object {
   };
 }
 
-/** `2 of 9 files, model.bin 37.5 %` when there are several. */
-function fileText({ file, doneFileCount = 0, fileCount = 0, finalization }: ProgressState): string {
+/** `2 of 9 files, model.bin 37.5 %` when there are several, and the file when it is a local one that is read. */
+function fileText(state: ProgressState): string {
+  const { file, doneFileCount = 0, fileCount = 0, finalization, phase } = state;
   if (finalization) return `${finalization.verified} of ${finalization.total} checked, `;
-  if (file === undefined || fileCount < 2) return '';
+  const isLocal = phase === 'resuming' || phase === 'seeding';
+  if (file === undefined || (fileCount < 2 && !isLocal)) return '';
   const { path, doneBytes, totalBytes } = file;
   const share = totalBytes === undefined ? '' : ` ${percentText(doneBytes, totalBytes)}`;
-  return `${doneFileCount} of ${fileCount} files, ${printable(basename(path))}${share}, `;
+  const count = fileCount < 2 ? '' : `${doneFileCount} of ${fileCount} files, `;
+  return `${count}${printable(basename(path))}${share}, `;
 }
 
 function wireText({ wireBytes, doneBytes }: ProgressState, label: string | null): string {

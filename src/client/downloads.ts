@@ -5,9 +5,11 @@
 export {
   type BatchFile,
   type BatchSummary,
+  type DownloadProgress,
   downloadBatch,
   downloadFile,
   downloadVerified,
   type VerifyRange,
 } from './download/index.js';
 export { FileReader } from './reading/index.js';
+export { type Pace, Teller } from './teller.js';

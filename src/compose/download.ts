@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
 import type { Writable } from 'node:stream';
-import { downloadVerified } from '../client/downloads.js';
+import { type DownloadProgress, downloadVerified } from '../client/downloads.js';
 import type { CasClient, RandomAccess, Sink } from '../client/ports.js';
 import { isOrbweaverError } from '../errors.js';
-import type { Budget } from '../flow/index.js';
+import { type Budget, secondsLeft } from '../flow/index.js';
 import { MerkleHash } from '../hash/index.js';
 import { outputSink, streamSink } from '../io/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
@@ -12,6 +12,7 @@ import type { ClientDownloadOptions, DownloadResult, ZipEntryRequest } from './c
 import type { DownloadMemoryOptions } from './download-memory.js';
 import { resumable } from './resumable.js';
 import { closeAll, openSeeds } from './seeds.js';
+import { totalSize } from './total-size.js';
 import type { UploadState } from './upload.js';
 
 /** What a download works with. */
@@ -134,16 +135,31 @@ export async function runZipDownload(
   let fetchedBytes = 0;
   let requestCount = 0;
   let doneBytes = 0;
+  let totalBytes: number | undefined;
+  const { signal, onProgress } = options;
+  if (onProgress !== undefined) {
+    const hashes = entries.map(({ hash }) => hash);
+    void totalSize(parts.cas, hashes, signal).then((bytes) => {
+      totalBytes = bytes;
+    });
+  }
+  const told = (progress: DownloadProgress, isLast: boolean): void => {
+    const { phase, bytesPerSecond } = progress;
+    const writtenBytes = doneBytes + progress.writtenBytes;
+    onProgress?.({
+      ...progress,
+      phase: phase === 'done' && !isLast ? 'fetching' : phase,
+      writtenBytes,
+      totalBytes,
+      secondsLeft: secondsLeft(writtenBytes, totalBytes, bytesPerSecond),
+      fetchedBytes: fetchedBytes + progress.fetchedBytes,
+    });
+  };
   try {
-    for (const { hash, name } of entries) {
+    for (const [i, { hash, name }] of entries.entries()) {
       const result = await runDownload(parts, hash, writer.entry(name), {
-        signal: options.signal,
-        onProgress: (progress) =>
-          options.onProgress?.({
-            writtenBytes: doneBytes + progress.writtenBytes,
-            fetchedBytes: fetchedBytes + progress.fetchedBytes,
-            totalBytes: undefined,
-          }),
+        signal,
+        onProgress: onProgress && ((progress) => told(progress, i === entries.length - 1)),
       });
       doneBytes += result.sizeBytes;
       fetchedBytes += result.fetchedBytes;

@@ -1,6 +1,8 @@
 import { stat, statfs } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { type DownloadProgress, type Pace, Teller } from '../client/downloads.js';
 import { isOrbweaverError, OrbweaverError } from '../errors.js';
+import { Scope } from '../flow/index.js';
 import type {
   DirectoryEntry,
   FileEntry,
@@ -9,12 +11,18 @@ import type {
   NameRules,
 } from '../folder/index.js';
 import { inputError, openRestoreTree, type RestoreTree, type Spool } from '../io/index.js';
+import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { DownloadParts } from './download.js';
 import type { DownloadMemory } from './download-memory.js';
 import { EntryFailures } from './entry-failures.js';
 import { FolderFetcher, WRITES } from './folder-fetch.js';
 import { checkSpool, fetchManifest, readSpool } from './folder-manifest.js';
-import type { FailedEntry, FolderDownloadOptions, FolderDownloadResult } from './folder-types.js';
+import type {
+  FailedEntry,
+  FolderDownloadOptions,
+  FolderDownloadProgress,
+  FolderDownloadResult,
+} from './folder-types.js';
 import { inLanes } from './in-lanes.js';
 import { isPresent } from './present-files.js';
 import { resumable } from './resumable.js';
@@ -53,7 +61,7 @@ export async function runFolderDownload(
     const totals = await checkSpool(manifest.spool, names);
     const tree = await openRestoreTree(to);
     try {
-      await checkSpace(to, totals);
+      await checkSpace(to, tree.isNew ? totals.sizeBytes : totals.largestBytes);
       const memory = await memoryOf(parts, manifestHash, options);
       const restore = new Restore({ parts, tree, options, totals, memory });
       restore.counters.fetchedBytes = manifest.fetchedBytes;
@@ -99,16 +107,16 @@ async function memoryOf(
   return rememberDownload({ ...state, fileHash: manifestHash, path: to, options });
 }
 
-/** The largest file needs its place in any case, also where it replaces one. */
-async function checkSpace(to: string, { largestBytes }: ManifestTotals): Promise<void> {
+/** A new folder needs all of it; else the largest file needs its place in any case, also where it replaces one. */
+async function checkSpace(to: string, neededBytes: number): Promise<void> {
   const space = await statfs(to).catch(() => null);
   if (space === null || space.blocks === 0 || space.bavail === 0) return;
   const freeBytes = space.bavail * space.bsize;
-  if (largestBytes <= freeBytes) return;
-  const message = `"${to}" expected ${largestBytes} free bytes, got ${freeBytes}`;
+  if (neededBytes <= freeBytes) return;
+  const message = `"${to}" expected ${neededBytes} free bytes, got ${freeBytes}`;
   throw new OrbweaverError('DISK_FULL', message, {
     path: to,
-    neededBytes: largestBytes,
+    neededBytes,
     freeBytes,
   });
 }
@@ -146,7 +154,15 @@ class Restore {
   readonly #memory: DownloadMemory | null;
   readonly #abort = new AbortController();
   readonly #jobs = new Set<Promise<void>>();
-  #onProgress: FolderDownloadOptions['onProgress'];
+  readonly #scope: Scope;
+  readonly #teller: Teller<Omit<FolderDownloadProgress, keyof Pace>>;
+  #phase: FolderDownloadProgress['phase'] = 'fetching';
+  /** Large files on their way. */
+  readonly #moving = new Map<FileEntry, DownloadProgress>();
+  /** Files left as they were. */
+  #kept = { fileCount: 0, sizeBytes: 0 };
+  #file: FolderDownloadProgress['file'] = null;
+  #shownBytes = 0;
   #fatal: { readonly error: unknown } | null = null;
   #batch: Batch = new Map();
   #batchBytes = 0;
@@ -164,7 +180,12 @@ class Restore {
     this.#options = options;
     this.#totals = totals;
     this.#memory = memory;
-    this.#onProgress = options.onProgress;
+    this.#scope = new Scope({ clock: SYSTEM_CLOCK, what: 'the download' });
+    this.#teller = new Teller({
+      ...{ clock: SYSTEM_CLOCK, scope: this.#scope, listener: options.onProgress },
+      standing: () => this.#standing(),
+      doneOf: ({ writtenBytes }) => writtenBytes,
+    });
     if (tree.isNew) this.#fresh = '';
     this.#fetcher = new FolderFetcher({
       parts,
@@ -174,6 +195,7 @@ class Restore {
       signal: this.#abort.signal,
       counters: this.counters,
       attempt: (entry, run) => this.#attempt(entry, run),
+      moved: (entry, progress) => this.#moved(entry, progress),
       done: (entry) => this.#done(entry),
     });
   }
@@ -196,9 +218,12 @@ class Restore {
       await this.#lookAtDoubtful();
       await this.#flush();
       await Promise.all(this.#jobs);
+      this.#enter('verifying');
       if (this.#fatal === null) await this.#finishFolders(spool, rules);
       if (this.#fatal !== null) throw this.#reason();
+      this.#enter('done');
     } finally {
+      this.#scope.close();
       signal?.removeEventListener('abort', onAbort);
       // Nobody writes below a folder that the caller believes to be at rest.
       this.#abort.abort();
@@ -258,7 +283,12 @@ class Restore {
     const file = await this.#tree.openPresent(entry).catch(() => null);
     if (file === null) return false;
     try {
-      if (!(await isPresent(this.#parts.pool, { entry, file }, this.#abort.signal))) return false;
+      const onRead = (readBytes: number): void => {
+        this.#file = { name: entry.path, readBytes, sizeBytes: entry.sizeBytes };
+        this.#teller.tell();
+      };
+      const present = { entry, file, onRead };
+      if (!(await isPresent(this.#parts.pool, present, this.#abort.signal))) return false;
       // What cannot be given its rights is written anew, by which it belongs to this user.
       const isKept = await file.keep().then(
         () => true,
@@ -276,7 +306,14 @@ class Restore {
 
   async #isKept(entry: FolderEntry): Promise<boolean> {
     const isThere = await this.#tree.exists(entry.path).catch(() => false);
-    if (isThere) this.counters.keptCount++;
+    if (isThere) {
+      this.counters.keptCount++;
+      if (entry.type === 'file') {
+        this.#kept.fileCount++;
+        this.#kept.sizeBytes += entry.sizeBytes;
+      }
+      this.#teller.tell();
+    }
     return isThere;
   }
 
@@ -321,20 +358,53 @@ class Restore {
     this.counters.fileCount++;
     this.counters.sizeBytes += sizeBytes;
     this.#memory?.written(this.counters.sizeBytes, this.#totals.sizeBytes);
-    const onProgress = this.#onProgress;
-    if (onProgress === undefined) return;
-    const { fileCount, sizeBytes: writtenBytes, fetchedBytes } = this.counters;
-    try {
-      onProgress({
-        doneFileCount: fileCount,
-        fileCount: this.#totals.fileCount,
-        writtenBytes,
-        totalBytes: this.#totals.sizeBytes,
-        fetchedBytes,
-      });
-    } catch {
-      this.#onProgress = undefined;
+    this.#teller.tell();
+  }
+
+  /** Bytes of a large file came, were read back or copied; null: they are counted now, or it failed. */
+  #moved(entry: FileEntry, progress: DownloadProgress | null): void {
+    if (progress === null) {
+      this.#moving.delete(entry);
+      return;
     }
+    this.#moving.set(entry, progress);
+    const { phase, writtenBytes, file } = progress;
+    const isLocal = phase === 'resuming' || phase === 'seeding';
+    this.#file =
+      isLocal && file !== null
+        ? { ...file, name: entry.path }
+        : { name: entry.path, readBytes: writtenBytes, sizeBytes: entry.sizeBytes };
+    this.#memory?.written(this.#standing().writtenBytes, this.#totals.sizeBytes);
+    this.#teller.tell();
+  }
+
+  #enter(phase: FolderDownloadProgress['phase']): void {
+    this.#phase = phase;
+    this.#file = null;
+    this.#teller.tell();
+  }
+
+  #standing(): Omit<FolderDownloadProgress, keyof Pace> {
+    const { fileCount, sizeBytes, ...counters } = this.counters;
+    let { fetchedBytes, resumedBytes, seededBytes } = counters;
+    let writtenBytes = sizeBytes + this.#kept.sizeBytes;
+    for (const each of this.#moving.values()) {
+      writtenBytes += each.writtenBytes;
+      fetchedBytes += each.fetchedBytes;
+      resumedBytes += each.resumedBytes;
+      seededBytes += each.seededBytes;
+    }
+    // What fails has been counted, and is no more.
+    this.#shownBytes = Math.max(this.#shownBytes, Math.min(writtenBytes, this.#totals.sizeBytes));
+    return {
+      phase: this.#phase,
+      writtenBytes: this.#shownBytes,
+      totalBytes: this.#totals.sizeBytes,
+      ...{ fetchedBytes, resumedBytes, seededBytes },
+      doneFileCount: fileCount + this.#kept.fileCount,
+      fileCount: this.#totals.fileCount,
+      file: this.#file,
+    };
   }
 
   /** From the inside out: whatever is done in a folder changes its time, and its rights may forbid it. */

@@ -1,4 +1,9 @@
-import { type BatchFile, downloadBatch, downloadFile } from '../client/downloads.js';
+import {
+  type BatchFile,
+  type DownloadProgress,
+  downloadBatch,
+  downloadFile,
+} from '../client/downloads.js';
 import type { RandomAccess } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
 import { Budget } from '../flow/index.js';
@@ -33,6 +38,8 @@ export interface FetchWorld {
   >;
   /** Runs what concerns one entry. False: it failed. @throws what concerns all of them */
   readonly attempt: (entry: FolderEntry, run: () => Promise<void>) => Promise<boolean>;
+  /** A large file is on its way; null: not any more. */
+  readonly moved: (entry: FileEntry, progress: DownloadProgress | null) => void;
   /** A file is there. */
   readonly done: (entry: FileEntry) => void;
 }
@@ -132,6 +139,7 @@ export class FolderFetcher {
         await closeAll(seeds);
       }
     });
+    this.#world.moved(entry, null);
     if (made) this.#world.done(entry);
   }
 
@@ -147,6 +155,8 @@ export class FolderFetcher {
       clock: SYSTEM_CLOCK,
       hasher: pool.kernels.hasher,
       fileHash: MerkleHash.parse(entry.fileHash),
+      sizeBytes: entry.sizeBytes,
+      onProgress: (progress) => this.#world.moved(entry, progress),
       sink: {
         ...sink,
         async prepare(sizeBytes) {
@@ -161,6 +171,8 @@ export class FolderFetcher {
       seeds,
       signal,
     });
+    // From here on they are counted there.
+    this.#world.moved(entry, null);
     counters.fetchedBytes += result.fetchedBytes;
     counters.requestCount += result.requestCount;
     counters.resumedBytes += result.resumedBytes;

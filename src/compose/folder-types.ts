@@ -1,4 +1,4 @@
-import type { UploadProgress } from '../client/index.js';
+import type { DownloadProgress, UploadProgress } from '../client/index.js';
 import type { ErrorCode } from '../errors.js';
 import type { FolderEntry, NameRules } from '../folder/index.js';
 import type {
@@ -71,14 +71,19 @@ export interface FolderUploadResult {
   readonly wallMs: number;
 }
 
-/** How far a restore is. Every number only grows. */
-export interface FolderDownloadProgress {
+/** How far a restore is. No number shrinks but `secondsLeft` and the rate. */
+export interface FolderDownloadProgress extends DownloadProgress {
+  /** `fetching`: files are looked at, fetched and written. `verifying`: folders get their rights and times. */
+  readonly phase: DownloadProgress['phase'];
+  /** Files that are there, those that were left as they were among them. */
   readonly doneFileCount: number;
   readonly fileCount: number;
-  /** Bytes of files that are there. */
+  /** Bytes of files that are there, and of those that are on their way. */
   readonly writtenBytes: number;
+  /** Of all files. */
   readonly totalBytes: number;
-  readonly fetchedBytes: number;
+  /** The file whose bytes moved last: read, because it was there, or fetched. */
+  readonly file: DownloadProgress['file'];
 }
 
 export interface FolderDownloadOptions {

@@ -18,7 +18,16 @@ const INLINE_BYTES: number = 1024 * 1024;
 /** Whether a file holds what the manifest says. Never rejects. */
 export async function isPresent(
   pool: WorkerPool,
-  { entry, file }: { readonly entry: FileEntry; readonly file: PresentFile },
+  {
+    entry,
+    file,
+    onRead,
+  }: {
+    readonly entry: FileEntry;
+    readonly file: PresentFile;
+    /** So much of a large file is read. */
+    readonly onRead: (bytes: number) => void;
+  },
   signal: AbortSignal,
 ): Promise<boolean> {
   if (entry.sizeBytes === 0) return true;
@@ -26,7 +35,7 @@ export async function isPresent(
     const found =
       entry.sizeBytes <= INLINE_BYTES
         ? await hashInline(pool, file, entry.sizeBytes)
-        : await hashInThreads(pool, { entry, file }, signal);
+        : await hashInThreads(pool, sourceOf(entry, file, onRead), signal);
     return found === entry.fileHash;
   } catch {
     // What cannot be read, or is changed meanwhile, is fetched.
@@ -59,17 +68,17 @@ async function hashInline(
 
 async function hashInThreads(
   pool: WorkerPool,
-  { entry, file }: { readonly entry: FileEntry; readonly file: PresentFile },
+  source: Source & { readonly sizeBytes: number },
   signal: AbortSignal,
 ): Promise<string> {
   const { listChunks } = await import('../client/index.js');
   const tree = createMerkleTree(pool.kernels.hasher);
   const scope = new Scope({ clock: SYSTEM_CLOCK, signal, what: 'the download' });
-  pool.expectBytes(entry.sizeBytes);
+  pool.expectBytes(source.sizeBytes);
   try {
     await listChunks({
       pool,
-      source: sourceOf(entry, file),
+      source,
       scope,
       onChunks: (hashes, lengths) => tree.pushAll(hashes, lengths),
     });
@@ -79,7 +88,11 @@ async function hashInThreads(
   }
 }
 
-function sourceOf({ path, sizeBytes }: FileEntry, file: PresentFile): Source {
+function sourceOf(
+  { path, sizeBytes }: FileEntry,
+  file: PresentFile,
+  onRead: (bytes: number) => void,
+): Source & { readonly sizeBytes: number } {
   return {
     name: path,
     sizeBytes,
@@ -90,6 +103,7 @@ function sourceOf({ path, sizeBytes }: FileEntry, file: PresentFile): Source {
         async read(into) {
           const count = await file.read(into, position);
           position += count;
+          onRead(position);
           return count;
         },
         close: async () => {},

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { DownloadProgress } from '../../src/client/index.js';
+import type { DownloadOptions, DownloadProgress } from '../../src/client/index.js';
 import type { ByteRange } from '../../src/client/ports.js';
+import { OrbweaverError } from '../../src/errors.js';
 import { MerkleHash } from '../../src/hash/index.js';
 import type { Reconstruction } from '../../src/plan/index.js';
 import { SYSTEM_CLOCK } from '../../src/platform/index.js';
@@ -231,14 +232,61 @@ describe('downloadFile', () => {
     const cas = fakeCas([file], xorbs);
     const onProgress = (progress: DownloadProgress): void => void seen.push(progress);
     await downloadFile({ cas, pool, hasher, fileHash: file.hash, sink, onProgress });
-    expect(seen.at(-1)).toEqual({
+    expect(seen.at(-1)).toMatchObject({
+      phase: 'done',
       writtenBytes: file.bytes.length,
       fetchedBytes: xorbs[0]?.bytes.length,
       totalBytes: file.bytes.length,
+      secondsLeft: 0,
     });
+    const phases = new Set(seen.map(({ phase }) => phase));
+    expect([...phases]).toEqual(['fetching', 'verifying', 'done']);
     for (const [i, progress] of seen.entries()) {
       expect(progress.writtenBytes).toBeGreaterThanOrEqual(seen[i - 1]?.writtenBytes ?? 0);
     }
+  });
+
+  it('of many blocks asks the store for the size beside the first, and for nothing else', async () => {
+    const { file, xorbs } = plainFile(chunksOf(30, 60_000));
+    const sizeBytes = file.bytes.length;
+    let asked = 0;
+    const getFileSize = async (): Promise<number> => {
+      asked++;
+      return sizeBytes;
+    };
+    const run = async (options: Partial<DownloadOptions>): Promise<DownloadProgress[]> => {
+      const seen: DownloadProgress[] = [];
+      const cas = { ...fakeCas([file], xorbs), getFileSize, ...options.cas };
+      const sink = options.sink ?? testSink(true);
+      const onProgress = (each: DownloadProgress): unknown => seen.push(each);
+      const rest = { pool: testPool(SMALLEST), hasher, fileHash: file.hash, sink, onProgress };
+      await downloadFile({ ...rest, ...options, cas });
+      return seen;
+    };
+    await run({});
+    expect(asked).toBe(0);
+    const blockBytes = 100_000;
+    const totals = (seen: DownloadProgress[]): unknown[] => seen.map((each) => each.totalBytes);
+    expect(totals(await run({ blockBytes })).at(1)).toBe(sizeBytes);
+    expect(asked).toBe(1);
+    const range = { offset: 50_000, length: 1_500_000 };
+    expect(totals(await run({ blockBytes, range })).at(1)).toBe(1_500_000);
+    asked = 0;
+    // What somebody else knows need not be asked.
+    expect(totals(await run({ blockBytes, sizeBytes })).at(0)).toBe(sizeBytes);
+    expect(asked).toBe(0);
+    const mute = async (): Promise<number> => Promise.reject(new Error('no such endpoint'));
+    const cas = { getFileSize: mute } as unknown as DownloadOptions['cas'];
+    expect(totals(await run({ blockBytes, cas })).at(1)).toBeUndefined();
+    // A disk that is too small is met at once.
+    const sink = {
+      ...testSink(true),
+      prepare: async (bytes: number) => {
+        if (bytes === sizeBytes) throw new OrbweaverError('DISK_FULL', 'no room');
+      },
+    };
+    const full = run({ blockBytes, sink, sizeBytes });
+    await expect(full).rejects.toMatchObject({ code: 'DISK_FULL' });
   });
 
   it.each([

@@ -15,7 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { DownloadSummary } from '../../src/client/index.js';
+import type { DownloadProgress, DownloadSummary } from '../../src/client/index.js';
 import type { ChunkRun, SinkPart } from '../../src/client/ports.js';
 import { fileSink } from '../../src/io/index.js';
 import { createComputePool } from '../../src/workers/index.js';
@@ -81,11 +81,13 @@ interface RunOptions extends FakeCasOptions {
   readonly anew?: boolean;
   readonly out?: string;
   readonly onNoted?: (chunkCount: number) => void;
+  readonly onProgress?: (progress: DownloadProgress) => void;
+  readonly getFileSize?: () => Promise<number>;
 }
 
 function download(
   { file, xorbs }: Stored,
-  { signal, anew, out = 'out', onNoted, ...options }: RunOptions = {},
+  { signal, anew, out = 'out', onNoted, onProgress, getFileSize, ...options }: RunOptions = {},
 ): Promise<DownloadSummary> {
   const sink = fileSink(at(out), { keepAs: file.hash.toString(), anew });
   const part = sink.part as SinkPart;
@@ -97,13 +99,14 @@ function download(
     },
   });
   return downloadFile({
-    cas: fakeCas([file], xorbs, options),
+    cas: { ...fakeCas([file], xorbs, options), ...(getFileSize && { getFileSize }) },
     pool,
     hasher: pool.kernels.hasher,
     fileHash: file.hash,
     sink,
     concurrency: 2,
     signal,
+    onProgress,
   });
 }
 
@@ -192,6 +195,26 @@ describe('a download that was interrupted', () => {
     expect(second.fetchedBytes).toBe(((sizeBytes - second.resumedBytes) / CHUNK) * RECORD);
     expect(second).toMatchObject({ sizeBytes, verified: true });
     await expectWhole(stored);
+  });
+
+  it('tells what it reads back, and the whole from the start on', async () => {
+    await interrupt(stored, 48);
+    const seen: DownloadProgress[] = [];
+    const { resumedBytes } = await download(stored, {
+      onProgress: (each) => seen.push(each),
+      getFileSize: async () => sizeBytes,
+    });
+    const phases = [...new Set(seen.map(({ phase }) => phase))];
+    expect(phases).toEqual(['resuming', 'fetching', 'verifying', 'done']);
+    const reading = seen.filter(({ phase, file }) => phase === 'resuming' && file !== null);
+    expect(reading.length).toBeGreaterThan(1);
+    const last = { name: at('out'), readBytes: resumedBytes, sizeBytes: resumedBytes };
+    expect(reading.at(-1)).toMatchObject({ file: last, resumedBytes, writtenBytes: resumedBytes });
+    for (const [i, { writtenBytes, totalBytes }] of seen.slice(1).entries()) {
+      expect(writtenBytes).toBeGreaterThanOrEqual(seen[i]?.writtenBytes ?? 0);
+      expect(totalBytes).toBe(sizeBytes);
+    }
+    expect(seen.at(-1)).toMatchObject({ writtenBytes: sizeBytes, resumedBytes, secondsLeft: 0 });
   });
 
   it('says how much is kept, and keeps the old file until the end', async () => {

@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { DownloadSummary } from '../../src/client/index.js';
+import type { DownloadProgress, DownloadSummary } from '../../src/client/index.js';
 import type { RandomAccess } from '../../src/client/ports.js';
 import { OrbweaverError } from '../../src/errors.js';
 import { bytesRandomAccess, fileSink, inputError } from '../../src/io/index.js';
@@ -39,7 +39,11 @@ afterEach(async () => {
   await rm(dir, { recursive: true });
 });
 
-async function download(seed: RandomAccess, cas = {}): Promise<DownloadSummary> {
+async function download(
+  seed: RandomAccess,
+  cas = {},
+  onProgress?: (progress: DownloadProgress) => void,
+): Promise<DownloadSummary> {
   const { file, xorbs } = stored;
   const summary = await downloadFile({
     cas: { ...fakeCas([file], xorbs), ...cas },
@@ -48,6 +52,7 @@ async function download(seed: RandomAccess, cas = {}): Promise<DownloadSummary> 
     fileHash: file.hash,
     sink: fileSink(join(dir, 'out'), { keepAs: file.hash.toString() }),
     seeds: [seed],
+    onProgress,
   });
   expect(Buffer.compare(await readFile(join(dir, 'out')), BYTES)).toBe(0);
   return summary;
@@ -71,8 +76,20 @@ function moody(
 
 describe('a seed', () => {
   it('that is the file leaves nothing to fetch', async () => {
-    const summary = await download(bytesRandomAccess(BYTES, 'seed'));
-    expect(summary).toMatchObject({ fetchedBytes: 0, seededBytes: BYTES.length, seedNote: null });
+    const seen: DownloadProgress[] = [];
+    const sizeBytes = BYTES.length;
+    const cas = { getFileSize: async () => sizeBytes };
+    const summary = await download(bytesRandomAccess(BYTES, 'seed'), cas, (each) => {
+      seen.push(each);
+    });
+    expect(summary).toMatchObject({ fetchedBytes: 0, seededBytes: sizeBytes, seedNote: null });
+    expect([...new Set(seen.map(({ phase }) => phase))]).toEqual(['seeding', 'verifying', 'done']);
+    const cut = seen.flatMap(({ file }) => (file === null ? [] : [file]));
+    expect(cut.length).toBeGreaterThan(1);
+    expect(cut.at(-1)).toEqual({ name: 'seed', readBytes: sizeBytes, sizeBytes });
+    const whole = { totalBytes: sizeBytes, writtenBytes: sizeBytes, seededBytes: sizeBytes };
+    expect(seen.find(({ file }) => file !== null)).toMatchObject({ totalBytes: sizeBytes });
+    expect(seen.at(-1)).toMatchObject(whole);
   });
 
   it('that changes after it was cut is noticed by its hashes', async () => {

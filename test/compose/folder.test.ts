@@ -475,6 +475,39 @@ describe('restoring a folder', () => {
     },
   );
 
+  it('tells the progress within files, to all of it, whatever is there already', async () => {
+    const large = generate({ kind: 'splitmix64', seed: 8, bytes: 9_000_000 });
+    await put('src/large.bin', large);
+    await put('src/small.txt', 'small');
+    const { manifestHash, sizeBytes } = await ours.uploadFolder(join(box, 'src'));
+    const restore = async (
+      to: string,
+      options: Partial<client.FolderDownloadOptions> = {},
+    ): Promise<client.FolderDownloadProgress[]> => {
+      const told: client.FolderDownloadProgress[] = [];
+      const onProgress = (each: client.FolderDownloadProgress): unknown => told.push(each);
+      await ours.downloadFolder(manifestHash, { to: join(box, to), onProgress, ...options });
+      for (const [i, { writtenBytes, totalBytes, fetchedBytes }] of told.entries()) {
+        expect(writtenBytes).toBeGreaterThanOrEqual(told[i - 1]?.writtenBytes ?? 0);
+        expect(fetchedBytes).toBeGreaterThanOrEqual(told[i - 1]?.fetchedBytes ?? 0);
+        expect(totalBytes).toBe(sizeBytes);
+      }
+      const whole = { writtenBytes: sizeBytes, doneFileCount: 2, fileCount: 2, secondsLeft: 0 };
+      expect(told.at(-1)).toMatchObject({ phase: 'done', ...whole });
+      return told;
+    };
+    const within = (told: client.FolderDownloadProgress[]) =>
+      told.filter(({ file }) => file !== null && file.readBytes < large.length);
+    const fresh = within(await restore('to'));
+    expect(fresh.length).toBeGreaterThan(1);
+    expect(fresh.at(-1)?.writtenBytes).toBeGreaterThan(0);
+    expect(fresh.at(-1)?.file).toMatchObject({ name: 'large.bin', sizeBytes: large.length });
+    const again = await restore('to');
+    expect(within(again).length).toBeGreaterThan(1);
+    expect(again.at(-1)).toMatchObject({ resumedBytes: sizeBytes });
+    await restore('to', { existing: 'keep' });
+  });
+
   it('of a dry run sends nothing, and says within 1 % what an upload sends', async () => {
     const words = generate({ kind: 'words', seed: 5, bytes: 900_000 });
     await put('twice/a.bin', generate({ kind: 'splitmix64', seed: 6, bytes: 1_500_000 }));

@@ -9,10 +9,11 @@ import {
   type Reconstruction,
 } from '../../plan/index.js';
 import type { KeptRun, SinkPart } from '../ports.js';
+import type { Pace, Teller } from '../teller.js';
 import { ChunkLedger, LEDGER_BYTES_PER_CHUNK } from './chunk-ledger.js';
 import type { Demand } from './demand.js';
 import type { ChunkCheck, ZeroCheck } from './known-chunks.js';
-import type { DownloadOptions, HashTree } from './types.js';
+import type { DownloadOptions, DownloadProgress, HashTree } from './types.js';
 
 /** The state of one download. */
 export interface Transfer {
@@ -46,14 +47,19 @@ export interface Transfer {
   onNoted: ((run: KeptRun) => void) | null;
   /** Counts bytes that came from a local file. */
   readonly onCopied: (bytes: number) => void;
-  /** What listeners were told last: it never shrinks. */
+  /** Told where it stands. */
+  readonly teller: Teller<Omit<DownloadProgress, keyof Pace>>;
+  phase: DownloadProgress['phase'];
+  /** The local file that is being read. */
+  file: DownloadProgress['file'];
+  /** What listeners were told last of the bytes written: it never shrinks. */
   shownBytes: number;
   /** Where chunks are noted that are written; null: nobody goes on from there. */
   readonly part: SinkPart | null;
-  /** Until it has failed once. */
-  onProgress: DownloadOptions['onProgress'];
   /** Bytes of the whole output, once they are known. */
   totalBytes: number | undefined;
+  /** The store was asked for that. */
+  isSizeAsked: boolean;
   /** Finished blocks, while there is memory for them: where to look for damage. */
   readonly kept: Block[];
 }

@@ -4,8 +4,8 @@ import { Budget, Goodput, Scope } from '../../flow/index.js';
 import { createMerkleTree } from '../../hash/index.js';
 import type { PlacedTerm } from '../../plan/index.js';
 import { RECORD_HEADER_BYTES } from '../../xorb/index.js';
-import { callListener } from '../listener.js';
 import type { KeptRun, SinkPart } from '../ports.js';
+import { type Pace, Teller } from '../teller.js';
 import { type Block, openBlock, type Transfer } from './block.js';
 import { LedgerChain } from './chunk-ledger.js';
 import { repair } from './damage.js';
@@ -16,7 +16,7 @@ import { chunkCheck, zeroCheck } from './known-chunks.js';
 import { type FetchGap, gapsOf, transferRest } from './rest.js';
 import { RESTART_BLOCK_BYTES, runBlock } from './run-block.js';
 import { takeSeeds } from './seeds/take.js';
-import type { DownloadOptions, DownloadSummary } from './types.js';
+import type { DownloadOptions, DownloadProgress, DownloadSummary } from './types.js';
 
 /**
  * Ranged requests in flight, in the beginning. Enough to fill a link at 100 ms and the usual 10–20 MB/s of one
@@ -77,6 +77,7 @@ export async function downloadFile(options: DownloadOptions): Promise<DownloadSu
     // A stream ends when its reader lets it; a file is renamed, which nothing may interrupt.
     const committing = options.sink.commit(sizeBytes);
     await (options.sink.positional ? committing : scope.race(committing));
+    enter(transfer, 'done');
     return { sizeBytes, ...counts, seedNote: transfer.seedNote, verified };
   } catch (error) {
     scope.end(error);
@@ -91,8 +92,14 @@ export async function downloadFile(options: DownloadOptions): Promise<DownloadSu
 
 /** The state of a download that has not begun. */
 export function transferOf(options: DownloadOptions): Transfer {
+  const state = transferFor(options);
   const transfer: Transfer = {
-    ...transferFor(options),
+    ...state,
+    teller: new Teller({
+      ...{ clock: options.clock, scope: state.scope, listener: options.onProgress },
+      standing: () => standingOf(transfer),
+      doneOf: ({ writtenBytes }) => writtenBytes,
+    }),
     onCopied(bytes) {
       transfer.counters.seededBytes += bytes;
       noteWritten(transfer, bytes);
@@ -101,7 +108,23 @@ export function transferOf(options: DownloadOptions): Transfer {
   return transfer;
 }
 
-function transferFor(options: DownloadOptions): Omit<Transfer, 'onCopied'> {
+/** Where a download stands, for its listener. */
+function standingOf(transfer: Transfer): Omit<DownloadProgress, keyof Pace> {
+  const { phase, totalBytes, counters, file } = transfer;
+  const { fetchedBytes, resumedBytes, seededBytes, writtenBytes } = counters;
+  transfer.shownBytes = Math.max(transfer.shownBytes, writtenBytes);
+  const counts = { fetchedBytes, resumedBytes, seededBytes };
+  return { phase, writtenBytes: transfer.shownBytes, totalBytes, ...counts, file };
+}
+
+function enter(transfer: Transfer, phase: DownloadProgress['phase']): void {
+  if (transfer.phase === phase) return;
+  transfer.phase = phase;
+  transfer.file = null;
+  transfer.teller.tell();
+}
+
+function transferFor(options: DownloadOptions): Omit<Transfer, 'onCopied' | 'teller'> {
   const { clock, signal, hasher, sink, knownChunkHashes } = options;
   const scope = new Scope({ clock, signal, what: 'the download' });
   const part = options.range === undefined && sink.positional ? (sink.part ?? null) : null;
@@ -133,8 +156,10 @@ function transferFor(options: DownloadOptions): Omit<Transfer, 'onCopied'> {
     shownBytes: 0,
     part,
     demand: part === null || options.concurrency !== undefined ? null : new Demand(scope),
-    onProgress: options.onProgress,
+    phase: 'planning',
+    file: null,
     totalBytes: undefined,
+    isSizeAsked: false,
     kept: [],
   };
 }
@@ -168,9 +193,11 @@ async function transferAll(transfer: Transfer): Promise<boolean> {
     transfer.part?.forget();
   }
   startOver(transfer);
+  if (transfer.options.sizeBytes !== undefined) await learnTotal(transfer);
   const tree = transfer.newTree?.() ?? null;
   const chain = tree === null ? null : new LedgerChain(tree);
   const position = await transferBlocks(transfer, { offset, end, concurrency }, chain);
+  enter(transfer, 'verifying');
   checkWritten(transfer, position - offset);
   const rebuilt = tree?.fileHash();
   if (rebuilt?.equals(fileHash)) return true;
@@ -185,15 +212,47 @@ async function transferAll(transfer: Transfer): Promise<boolean> {
 
 /** What need not be fetched: chunks that an earlier run left, and those of seeds. */
 async function localRuns(transfer: Transfer, part: SinkPart): Promise<readonly KeptRun[]> {
-  const left = await verifyClaims(transfer, part);
+  const { counters, options } = transfer;
+  const claims = await transfer.scope.race(part.claims());
+  const hasSeeds = (options.seeds ?? []).length > 0;
+  if (claims.length > 0 || hasSeeds || options.sizeBytes !== undefined) await learnTotal(transfer);
+  if (claims.length > 0) enter(transfer, 'resuming');
+  const left = await verifyClaims(transfer, part, claims);
+  // Some of what was read back may not be remembered: it is fetched again.
   const leftBytes = left.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  transfer.counters.resumedBytes = leftBytes;
-  if (leftBytes > 0) noteWritten(transfer, leftBytes);
-  if ((transfer.options.seeds ?? []).length === 0) return left;
+  counters.resumedBytes = leftBytes;
+  counters.writtenBytes = leftBytes;
+  if (!hasSeeds) return left;
+  enter(transfer, 'seeding');
   const { runs, note } = await takeSeeds(transfer, part, gapsOf(left));
+  transfer.file = null;
   transfer.seedNote = note;
   return [...left, ...runs].sort((a, b) => a.offset - b.offset);
 }
+
+/**
+ * Asks how large the file is, beside everything else, so that there is a percentage, and so that a full disk is
+ * met before hours of fetching. A store that does not say is no failure.
+ */
+async function learnTotal(transfer: Transfer): Promise<void> {
+  const { options, scope } = transfer;
+  const { cas, fileHash, range, sizeBytes } = options;
+  if (transfer.isSizeAsked) return;
+  transfer.isSizeAsked = true;
+  const learn = async (fileBytes: number | null): Promise<void> => {
+    if (fileBytes === null || transfer.totalBytes !== undefined) return;
+    const { offset = 0, length = Number.POSITIVE_INFINITY } = range ?? {};
+    await prepare(transfer, Math.min(length, Math.max(0, fileBytes - offset)), true);
+  };
+  if (sizeBytes !== undefined) return learn(sizeBytes);
+  if (cas.getFileSize === undefined) return;
+  const asking = scope
+    .call((signal) => (cas.getFileSize as AskSize).call(cas, fileHash, signal))
+    .catch(() => null);
+  void scope.spawn(asking.then(learn));
+}
+
+type AskSize = NonNullable<DownloadOptions['cas']['getFileSize']>;
 
 /** As if nothing had been written. */
 function startOver({ counters, kept }: Transfer): void {
@@ -240,7 +299,9 @@ async function transferBlocks(
       // Threads start while the sink is opened and the first bytes are asked for; small files need none.
       pool.expectBytes?.(outputBytes);
       const knownEnd = position + outputBytes - (range?.offset ?? 0);
+      if (!block.isLast && isOpen) await learnTotal(transfer);
       await prepare(transfer, knownEnd, block.isLast && isOpen);
+      enter(transfer, 'fetching');
       const { givenBytes, isPaused, taken } = await runBlock(transfer, block, {
         concurrency: Math.min(most, Math.ceil(blockBytes / RESTART_BLOCK_BYTES)),
         onWritten: (bytes) => noteWritten(transfer, bytes),
@@ -284,19 +345,8 @@ async function prepare(transfer: Transfer, sizeBytes: number, isFinal: boolean):
 }
 
 function noteWritten(transfer: Transfer, bytes: number): void {
-  const { counters, totalBytes } = transfer;
-  counters.writtenBytes += bytes;
-  const { onProgress } = transfer;
-  if (onProgress === undefined) return;
-  const { fetchedBytes } = counters;
-  const writtenBytes = Math.max(transfer.shownBytes, counters.writtenBytes);
-  transfer.shownBytes = writtenBytes;
-  callListener(
-    () => onProgress({ writtenBytes, fetchedBytes, totalBytes }),
-    () => {
-      transfer.onProgress = undefined;
-    },
-  );
+  transfer.counters.writtenBytes += bytes;
+  transfer.teller.tell();
 }
 
 function checkWritten({ counters, options }: Transfer, expected: number): void {

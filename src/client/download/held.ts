@@ -19,22 +19,27 @@ interface Piece {
 }
 
 /**
- * Reads back what an earlier run left in the sink, and holds it against what that noted. Chunks that
+ * Reads back what an earlier run left in the sink, and holds it against what that noted (`claims`). Chunks that
  * are damaged are not held.
  *
  * @returns ascending and apart; what lies between has to be fetched
  * @throws OrbweaverError what the sink throws, `ABORTED`
  */
-export async function verifyClaims(transfer: Transfer, part: SinkPart): Promise<KeptRun[]> {
-  const { options } = transfer;
-  const { pool } = options;
-  const claims = await transfer.scope.race(part.claims());
+export async function verifyClaims(
+  transfer: Transfer,
+  part: SinkPart,
+  claims: readonly KeptRun[],
+): Promise<KeptRun[]> {
+  const { options, counters } = transfer;
+  const { pool, sink } = options;
   if (claims.length === 0) {
     // There may be a part all the same: what is noted from here on has to be found by the next run.
     await transfer.scope.race(part.settle());
     return [];
   }
-  pool.expectBytes?.(claims.reduce((sum, run) => sum + run.sizeBytes, 0));
+  const claimedBytes = claims.reduce((sum, run) => sum + run.sizeBytes, 0);
+  pool.expectBytes?.(claimedBytes);
+  let readBytes = 0;
   const scope = transfer.scope.child();
   const noted = new RunJoiner(part);
   const checking = ordered<Piece, Uint8Array>({
@@ -48,7 +53,14 @@ export async function verifyClaims(transfer: Transfer, part: SinkPart): Promise<
       }
     },
     commit: (hashes, { run }) => {
-      for (const good of equalRuns(run, hashes)) noted.add(good);
+      for (const good of equalRuns(run, hashes)) {
+        noted.add(good);
+        counters.writtenBytes += sizeOf(good);
+      }
+      counters.resumedBytes = counters.writtenBytes;
+      readBytes += sizeOf(run);
+      transfer.file = { name: sink.name, readBytes, sizeBytes: claimedBytes };
+      transfer.teller.tell();
     },
   });
   try {

@@ -44,6 +44,8 @@ export async function transferRest(
     await sideBySide(transfer, concurrency, gaps.filter(isSmall), (gap) => fetchGap(gap, 1));
     for (const gap of gaps) if (!isSmall(gap)) await fetchGap(gap, concurrency);
     const sizeBytes = await fetchGap(last, concurrency);
+    transfer.phase = 'verifying';
+    transfer.teller.tell();
     return await isTheFile(transfer, part, noted, sizeBytes);
   } finally {
     transfer.onNoted = null;

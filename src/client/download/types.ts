@@ -3,6 +3,7 @@ import type { Hasher, MerkleHash } from '../../hash/index.js';
 import type {
   ComputePool,
   DedupQueries,
+  FileSizes,
   RandomAccess,
   RangeSource,
   Reconstructions,
@@ -21,14 +22,33 @@ export interface DownloadRange {
   readonly length?: number | undefined;
 }
 
-/** How far a download is. Every number only grows. */
+/** How far a download is. No number shrinks but `secondsLeft` and the rate. */
 export interface DownloadProgress {
-  /** Bytes handed to the sink and taken by it. */
+  /**
+   * `planning`: the store is asked where the bytes are. `resuming`: what an earlier run left is read back and
+   * checked. `seeding`: local files are cut, and chunks copied from them. `fetching`. `verifying`: all is
+   * written, and held against the file hash. `done`. What does not apply is left out.
+   */
+  readonly phase: 'planning' | 'resuming' | 'seeding' | 'fetching' | 'verifying' | 'done';
+  /** Bytes that the sink has: read back there, copied from local files, fetched. */
   readonly writtenBytes: number;
-  /** Bytes of xorbs received. */
-  readonly fetchedBytes: number;
   /** Bytes that will be written in all, as soon as it is known. */
   readonly totalBytes: number | undefined;
+  /** Growth of `writtenBytes` in the last five seconds of this phase. */
+  readonly bytesPerSecond: number;
+  /** Undefined: not known. */
+  readonly secondsLeft: number | undefined;
+  /** Bytes of xorbs received. */
+  readonly fetchedBytes: number;
+  /** Of `writtenBytes`, those that an earlier run had written, and those copied from local files. */
+  readonly resumedBytes: number;
+  readonly seededBytes: number;
+  /** The local file that is being read; null: none is. */
+  readonly file: {
+    readonly name: string;
+    readonly readBytes: number;
+    readonly sizeBytes: number;
+  } | null;
 }
 
 /** Takes the chunks of a file, or of a range of it, in order. */
@@ -41,11 +61,17 @@ export interface HashTree {
 /** Options of `downloadFile`. */
 export interface DownloadOptions {
   /** Seeds that are not stored themselves need its `queryDedup`. */
-  readonly cas: Reconstructions & RangeSource & Partial<DedupQueries>;
+  readonly cas: Reconstructions & RangeSource & FileSizes & Partial<DedupQueries>;
   readonly pool: ComputePool;
   readonly hasher: Hasher;
   readonly clock: Clock;
   readonly fileHash: MerkleHash;
+  /**
+   * Bytes of the file, as somebody says: for the progress and for free space that is looked for in time. Nothing
+   * is believed of it.
+   * @default the store is asked, where it is not known from the first reconstruction
+   */
+  readonly sizeBytes?: number | undefined;
   /** Committed when everything is checked, aborted otherwise. */
   readonly sink: Sink;
   /**
@@ -74,8 +100,8 @@ export interface DownloadOptions {
   readonly newTree?: (() => HashTree) | undefined;
   readonly signal?: AbortSignal | undefined;
   /**
-   * Called after each batch of chunks (a slab, some MiB); keep it cheap. One that throws is not called
-   * again, and the download goes on.
+   * Called after each batch of chunks (a slab, some MiB), and twice a second while nothing happens; keep it
+   * cheap. One that throws is not called again, and the download goes on.
    */
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
   /**

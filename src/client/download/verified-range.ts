@@ -76,12 +76,10 @@ async function downloadProven(
       newTree: () => proof.newTree(hasher),
       onProgress:
         onProgress &&
-        (({ writtenBytes, fetchedBytes }) =>
-          onProgress({
-            writtenBytes: Math.min(writtenBytes, sizeBytes),
-            fetchedBytes,
-            totalBytes: sizeBytes,
-          })),
+        ((progress) => {
+          const writtenBytes = Math.min(progress.writtenBytes, sizeBytes);
+          onProgress({ ...progress, writtenBytes, totalBytes: sizeBytes });
+        }),
     });
     return { ...summary, sizeBytes, requestCount: summary.requestCount + 1 };
   } catch (error) {

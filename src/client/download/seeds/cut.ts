@@ -33,6 +33,8 @@ export interface CutOptions {
   readonly memory: Reservation;
   /** Most bytes of memory for all seeds. */
   readonly maxBytes: number;
+  /** So many bytes of the file are cut. */
+  readonly onCut: (bytes: number) => void;
 }
 
 /** A slab full of a seed. */
@@ -90,6 +92,7 @@ export async function cutSeed(access: RandomAccess, options: CutOptions): Promis
       const { memory, maxBytes } = options;
       const neededBytes = memory.bytes + SEED_BYTES_PER_CHUNK * lengths.length;
       if (neededBytes > maxBytes || !memory.resize(neededBytes)) isFull = true;
+      options.onCut(offset + sizeBytes);
     },
   });
   try {

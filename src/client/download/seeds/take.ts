@@ -42,7 +42,15 @@ export async function takeSeeds(
     const cut = { pool: options.pool, hasher: options.hasher, scope, memory };
     for (const access of options.seeds ?? []) {
       const maxBytes = budget.capacityBytes / 2;
-      const seed = await cutOrNull(access, () => cutSeed(access, { ...cut, maxBytes }), notes);
+      const onCut = (readBytes: number): void => {
+        transfer.file = { name: access.name, readBytes, sizeBytes: access.sizeBytes };
+        transfer.teller.tell();
+      };
+      const seed = await cutOrNull(
+        access,
+        () => cutSeed(access, { ...cut, maxBytes, onCut }),
+        notes,
+      );
       if (seed === null) continue;
       if (seed.fileHash === null) {
         notes.push(`of "${access.name}" the first ${seed.starts.at(-1)} bytes were looked at`);
@@ -54,6 +62,7 @@ export async function takeSeeds(
       return { runs: [], note: notes.join('; ') };
     }
     const joiner = new RunJoiner(part);
+    transfer.file = null;
     for (const gap of gaps) await fillGap(transfer, gap, places, joiner);
     const runs = joiner.end();
     if (runs.length === 0) notes.push('the file has no chunk of the seeds');
