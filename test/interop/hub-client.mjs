@@ -33,6 +33,13 @@ assert(big.equals(await bytesOf('big.bin')));
 assert(big.equals(await bytesOf('big.bin', { xet: false })));
 assert.equal((await bytesOf('text/README.md')).toString(), '# hello');
 
+const pointer = (await bytesOf('big.bin', { raw: true })).toString();
+assert.match(pointer, /^version https:\/\/git-lfs.*\noid sha256:[0-9a-f]{64}\nsize 3000000\n$/);
+
+const made = { ...at, repo: { type: 'dataset', name: 'js/made' } };
+await hub.createRepo({ ...made, files: [{ path: 'a/b.txt', content: new Blob(['first']) }] });
+assert.equal(await (await hub.downloadFile({ ...made, path: 'a/b.txt' })).text(), 'first');
+
 const plain = randomBytes(1_500_000);
 await hub.uploadFiles({
   ...at,

@@ -136,6 +136,18 @@ api.create_repo("org/data", repo_type="dataset")
 api.upload_file(repo_id="org/data", repo_type="dataset", path_or_fileobj=b"\0" * 300_000, path_in_repo="z.bin")
 assert Path(hf_hub_download("org/data", "z.bin", repo_type="dataset")).read_bytes() == b"\0" * 300_000
 
+# Copies between repositories, and what all of them hold.
+across = [
+    CommitOperationCopy("model.bin", "copied.bin", src_repo_id=repo, src_repo_type="model"),
+    CommitOperationCopy("README.md", "copied.md", src_repo_id=repo, src_repo_type="model"),
+]
+api.create_commit("org/data", repo_type="dataset", operations=across, commit_message="across")
+assert filecmp.cmp(hf_hub_download("org/data", "copied.bin", repo_type="dataset"), model, shallow=False)
+assert Path(hf_hub_download("org/data", "copied.md", repo_type="dataset")).read_bytes() == b"# model\n"
+held = {each.id: each for each in api.list_user_repos()}
+assert held[repo].type == "model" and held[repo].storage > model.stat().st_size, held
+assert [each.id for each in api.list_user_repos("org")] == ["org/data", repo], held
+
 # Buckets: files without history.
 bucket = "org/bucket"
 api.create_bucket(bucket, private=True)
@@ -167,6 +179,8 @@ if os.path.exists(hf):
     subprocess.run([hf, "upload", "org/cli", str(source), "."], check=True, stdout=subprocess.DEVNULL)
     subprocess.run([hf, "download", "org/cli", "--local-dir", str(work / "cli")], check=True, stdout=subprocess.DEVNULL)
     same(source, work / "cli")
+    listed = subprocess.run([hf, "repos", "list", "--format", "json"], check=True, capture_output=True, text=True)
+    assert "org/cli" in listed.stdout, listed
     place = "hf://buckets/org/cli-bucket"
     for args in (
         ["buckets", "create", "org/cli-bucket"],

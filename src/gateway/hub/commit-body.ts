@@ -94,7 +94,8 @@ function parseLine(line: Uint8Array): { readonly key: string; readonly value: Va
   return { key, value: value as Value };
 }
 
-function contentOf(value: Value): Uint8Array {
+/** Bytes of a file that is in the text itself. @throws OrbweaverError 400, 413 */
+export function contentOf(value: Value): Uint8Array {
   const content = textOf(value, 'content');
   const encoding = value['encoding'] ?? 'utf-8';
   if (encoding !== 'base64' && encoding !== 'utf-8') {

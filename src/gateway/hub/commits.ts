@@ -1,5 +1,5 @@
 import { branchMoved, hubFailure } from './errors.js';
-import type { Commit, FileEntry } from './formats.js';
+import type { Commit } from './formats.js';
 import type { Hub, HubBase } from './hub.js';
 import { OBJECT_ID } from './ids.js';
 import { idOf, type RepoName } from './names.js';
@@ -58,7 +58,7 @@ export async function createRepo(
   options: {
     readonly isPrivate: boolean;
     readonly author: string;
-    readonly files?: () => Promise<readonly (readonly [string, FileEntry])[]>;
+    readonly files?: () => Promise<readonly Change[]>;
   },
 ): Promise<void> {
   const { isPrivate, author, files = async () => [] } = options;
@@ -73,9 +73,9 @@ async function firstCommit(
   hub: HubBase,
   repo: Repo,
   author: string,
-  files: readonly (readonly [string, FileEntry])[],
+  files: readonly Change[],
 ): Promise<string> {
-  const tree = await hub.objects.putTree(files);
+  const tree = await editTree(hub.objects, null, files);
   return hub.objects.putCommit({
     repo: repo.uid,
     tree,

@@ -1,5 +1,6 @@
 import type { MerkleHash } from '../../hash/index.js';
 import { SYSTEM_CLOCK } from '../../platform/index.js';
+import { isDamage } from '../failures.js';
 import type { ObjectStore } from '../ports.js';
 import type { FileEntry } from './formats.js';
 import { EMPTY_FILE } from './hub.js';
@@ -140,4 +141,27 @@ export async function* entriesUnder(
       else yield entry;
     }
   }
+}
+
+/**
+ * Bytes of the files that branches and tags of a repository hold as they are now, each once. What is damaged
+ * is not counted.
+ */
+export async function heldBytes(
+  { objects }: { readonly objects: HubObjects },
+  { refs }: Repo,
+): Promise<number> {
+  const [trees, files] = [new Set<string>(), new Set<string>()];
+  let sum = 0;
+  for (const id of new Set(Object.values(refs))) {
+    try {
+      const { tree } = await objects.commit(id);
+      for await (const { file, sizeBytes } of entriesUnder(objects, tree, trees)) {
+        if (files.size < files.add(file.toString()).size) sum += sizeBytes;
+      }
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+    }
+  }
+  return sum;
 }

@@ -12,11 +12,11 @@ import { createRepo } from './commits.js';
 import { hubFailure, LFS_JSON } from './errors.js';
 import { EMPTY_FILE, type Hub } from './hub.js';
 import { SHA256_HEX } from './ids.js';
-import { jsonObject, type RepoCall, repoRoute } from './kit.js';
+import { apiRoutes, jsonObject, type RepoCall, repoRoute } from './kit.js';
 import { lfsDownload, lfsTransfer, lfsUpload } from './lfs-actions.js';
 import { createLfsFiles } from './lfs-files.js';
 import { LFS_OBJECTS_PATH, verifyLfsUrl } from './lfs-url.js';
-import { LFS_TYPES, type RepoName, repoName } from './names.js';
+import { HUB_TYPES, LFS_TYPES, type RepoName, repoName } from './names.js';
 import type { Repo } from './repos.js';
 import { lockRoutes } from './route-locks.js';
 import { fileResponse } from './route-resolve.js';
@@ -41,8 +41,15 @@ export function lfsRoutes(hub: Hub): Route[] {
       ...lockRoutes,
     ].map((route) => repoRoute(hub, type, `${first}/:namespace/:name/info/lfs`, route, 'lfs'));
   });
+  const duplicates = apiRoutes(hub, [
+    {
+      ...({ method: 'POST', path: '/lfs-files/duplicate', scope: 'write', body: 'small' } as const),
+      handle: duplicate,
+    },
+  ]);
   return [
     ...perRepo,
+    ...duplicates,
     {
       ...object,
       method: 'PUT',
@@ -134,6 +141,35 @@ async function verify({ hub, call, name }: RepoCall): Promise<HttpResponse> {
     }
   }
   throw hubFailure(404, 'EntryNotFound', 'the object does not exist with this size');
+}
+
+/**
+ * Clients ask for this before they commit files of another repository. All repositories keep their files in
+ * one place, so it is only looked at whether they are there.
+ */
+async function duplicate({ hub, call, name }: RepoCall): Promise<HttpResponse> {
+  const { target, files } = await jsonObject(hub, call);
+  const { type, name: id } = (target ?? {}) as { readonly type?: unknown; readonly name?: unknown };
+  const [namespace, own] = typeof id === 'string' ? id.split('/') : [];
+  const known = HUB_TYPES.find((each) => each === type);
+  if (known === undefined || namespace === undefined || own === undefined) {
+    throw rejected(`"target" expected "type" (${HUB_TYPES.join(', ')}) and "name"`);
+  }
+  if (!Array.isArray(files) || files.length > MAX_OBJECTS) {
+    throw failure(413, 'LIMIT_EXCEEDED', `"files" expected a list of at most ${MAX_OBJECTS}`);
+  }
+  for (const each of [name, { type: known, namespace, name: own }]) await hub.repos.get(each);
+  const sha256s = files.map((file: { readonly sha256?: unknown } | null) => {
+    if (typeof file?.sha256 === 'string' && SHA256_HEX.test(file.sha256)) return file.sha256;
+    throw rejected('a file expected "sha256"');
+  });
+  const claims = await hub.claims.findAll(sha256s);
+  const isThere = (sha256: string): boolean => sha256 === EMPTY_SHA256 || claims.has(sha256);
+  const error = 'the file is not stored here any more: send it again';
+  return jsonResponse({
+    succeeded: sha256s.filter(isThere).map((sha256) => ({ sha256 })),
+    failed: sha256s.filter((sha256) => !isThere(sha256)).map((sha256) => ({ sha256, error })),
+  });
 }
 
 const mayUpload = ({ principal }: Call): boolean =>

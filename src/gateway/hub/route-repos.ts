@@ -1,25 +1,30 @@
 import { isOrbweaverError } from '../../errors.js';
 import type { HttpResponse } from '../../http/index.js';
-import type { Call } from '../call.js';
+import { type Call, paramOf } from '../call.js';
 import { rejected } from '../failures.js';
 import { emptyResponse, jsonResponse } from '../responses.js';
 import type { Route } from '../router.js';
+import { contentOf } from './commit-body.js';
+import { createInlineFiles, textOf, type Value } from './commit-files.js';
 import { createRepo, MAIN } from './commits.js';
 import { ATTRIBUTES_NAME } from './default-attributes.js';
 import { hubFailure } from './errors.js';
-import type { FileEntry } from './formats.js';
 import type { Hub } from './hub.js';
-import { isoTime, jsonObject, limitOf, nextLink, userOf } from './kit.js';
+import { decoded, isoTime, jsonObject, limitOf, nextLink, userOf } from './kit.js';
 import {
   HUB_TYPES,
   idOf,
   pathOf,
+  pathParts,
   REPO_TYPES,
   type RepoName,
   type RepoType,
   repoKey,
   repoName,
 } from './names.js';
+import type { Repo } from './repos.js';
+import { heldBytes } from './roots.js';
+import type { Change } from './tree-edit.js';
 
 /** Who asks, and repositories as a whole: made, listed, renamed, deleted. */
 export function repoRoutes(hub: Hub): Route[] {
@@ -56,6 +61,16 @@ export function repoRoutes(hub: Hub): Route[] {
         handle: (call) => list(hub, type, call),
       }),
     ),
+    {
+      ...{ method: 'GET', path: '/api/settings/repositories', scope: 'read', form: 'hub' },
+      handle: (call) => listStorage(hub, call, null),
+    },
+    {
+      method: 'GET',
+      path: '/api/organizations/:namespace/settings/repositories',
+      ...{ scope: 'read', form: 'hub' },
+      handle: (call) => listStorage(hub, call, decoded(paramOf(call, 'namespace'))),
+    },
   ];
 }
 
@@ -82,13 +97,10 @@ async function create(hub: Hub, call: Call): Promise<HttpResponse> {
   const name = namedIn(body, call);
   const url = call.baseUrl + pathOf(name);
   const isPrivate = body['private'] === true || body['visibility'] === 'private';
-  if (Array.isArray(body['files']) && body['files'].length > 0) {
-    throw rejected('files are committed after the repository was created');
-  }
   try {
     await createRepo(hub, name, {
       ...{ isPrivate, author: userOf(call) },
-      files: () => firstFiles(hub, name, call.request.signal),
+      files: () => firstFiles(hub, name, body['files'] ?? [], call.request.signal),
     });
   } catch (error) {
     if (!isOrbweaverError(error) || error.code !== 'CONFLICT') throw error;
@@ -97,13 +109,28 @@ async function create(hub: Hub, call: Call): Promise<HttpResponse> {
   return jsonResponse({ url, name: idOf(name), id: idOf(name) });
 }
 
+/** The rules for large files, and small files that came along. */
 async function firstFiles(
   hub: Hub,
   { type }: RepoName,
+  files: unknown,
   signal: AbortSignal,
-): Promise<readonly (readonly [string, FileEntry])[]> {
-  const hasCommits = HUB_TYPES.some((each) => each === type);
-  return hasCommits ? [[ATTRIBUTES_NAME, await hub.attributesOf(type, signal)]] : [];
+): Promise<readonly Change[]> {
+  if (!Array.isArray(files)) throw rejected('"files" expected a list');
+  if (!HUB_TYPES.some((each) => each === type)) {
+    if (files.length === 0) return [];
+    throw rejected(`a ${type} expected to be created without files`);
+  }
+  const file = await hub.attributesOf(type, signal);
+  const changes: Change[] = [{ kind: 'put', path: [ATTRIBUTES_NAME], file }];
+  const inline = createInlineFiles(hub, signal, changes);
+  for (const each of files as readonly unknown[]) {
+    if (typeof each !== 'object' || each === null) throw rejected('"files" expected objects');
+    const value = each as Value;
+    await inline.add(pathParts(textOf(value, 'path')), contentOf(value));
+  }
+  await inline.flush();
+  return changes;
 }
 
 async function remove(hub: Hub, call: Call): Promise<HttpResponse> {
@@ -158,4 +185,34 @@ async function list(hub: Hub, type: RepoType, call: Call): Promise<HttpResponse>
     });
   }
   return jsonResponse(found);
+}
+
+/** Those with branches here, and buckets. */
+const LISTED_TYPES: readonly RepoType[] = [...HUB_TYPES, 'bucket'];
+/** All trees of each are read. */
+const PAGE_STORAGE = 100;
+
+/** All repositories, or those of a namespace, with what they hold. */
+async function listStorage(hub: Hub, call: Call, namespace: string | null): Promise<HttpResponse> {
+  const query = call.request.url.searchParams;
+  const after = query.get('cursor') ?? '';
+  const limit = limitOf(query, PAGE_STORAGE);
+  const found: Repo[] = [];
+  for (const type of LISTED_TYPES.toSorted()) {
+    for await (const repo of hub.repos.list(type)) {
+      const isIts = namespace === null || repo.namespace.toLowerCase() === namespace.toLowerCase();
+      if (isIts && repoKey(repo) > after && found.length <= limit) found.push(repo);
+    }
+  }
+  const page = found.slice(0, limit);
+  const said: unknown[] = [];
+  for (const repo of page) {
+    said.push({
+      ...{ id: idOf(repo), type: repo.type, updatedAt: isoTime(repo.modifiedMs) },
+      ...{ visibility: repo.isPrivate ? 'private' : 'public', storage: await heldBytes(hub, repo) },
+    });
+  }
+  const last = page.at(-1);
+  const isMore = last !== undefined && found.length > limit;
+  return jsonResponse(said, 200, isMore ? { link: nextLink({ call }, repoKey(last)) } : {});
 }

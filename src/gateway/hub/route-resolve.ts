@@ -1,4 +1,10 @@
-import { type HttpHeaders, type HttpResponse, piecesBody } from '../../http/index.js';
+import {
+  type Body,
+  bytesBody,
+  type HttpHeaders,
+  type HttpResponse,
+  piecesBody,
+} from '../../http/index.js';
 import type { Call } from '../call.js';
 import { effectiveRange, isNotModified } from '../conditional.js';
 import { contentRange } from '../multipart-body.js';
@@ -8,6 +14,7 @@ import type { Route } from '../router.js';
 import { branchRef, commitOf, refOf } from './commits.js';
 import type { FileEntry } from './formats.js';
 import type { Hub } from './hub.js';
+import { lfsPointer } from './ids.js';
 import { apiRoutes, entryMissing, type RepoCall, type RepoRoute, repoRoute } from './kit.js';
 import { HUB_TYPES, pathParts } from './names.js';
 import { entryAt } from './tree-walk.js';
@@ -21,7 +28,7 @@ export function resolveRoutes(hub: Hub): Route[] {
       (['GET', 'HEAD'] as const).map((method) =>
         repoRoute(hub, type, base, {
           ...{ method, path: `/${word}/:rev/*path`, scope: 'read' },
-          handle: resolve,
+          handle: (call) => resolve(call, word === 'raw'),
         }),
       ),
     );
@@ -57,23 +64,27 @@ export async function token(
 
 const XET_INFO = 'application/vnd.xet-fileinfo+json';
 
-async function resolve(call: RepoCall): Promise<HttpResponse> {
+/** @param isRaw of a file of Git LFS what git has of it: the pointer */
+async function resolve(call: RepoCall, isRaw: boolean): Promise<HttpResponse> {
   const { hub, name, param } = call;
   const repo = await hub.repos.get(name);
   const { id, commit } = await commitOf(hub, repo, param('rev'));
   const path = pathParts(param('path'));
   const file = await entryAt(hub.objects, commit.tree, path);
   if (file === null || file.kind === 'folder') throw entryMissing(path.join('/'), id);
+  const pointer = isRaw && file.lfs ? lfsPointer(file.sha256, file.sizeBytes) : null;
+  const shown = pointer === null ? file : { ...file, lfs: false, sizeBytes: pointer.length };
   const isBranch = refOf(repo.refs, branchRef(param('rev'))) !== null;
   const headers = {
-    ...fileHeaders(file, path.at(-1) as string),
+    ...fileHeaders(shown, path.at(-1) as string),
     'x-repo-commit': id,
     'cache-control': isBranch ? 'private, no-cache' : 'private, max-age=3600',
-    ...(file.lfs
+    ...(shown.lfs
       ? xetLinks(call.call, `${call.call.baseUrl}/api/${name.type}s`, id, call, file)
       : {}),
   };
-  return xetFileInfo(call.call, file, headers) ?? fileResponse(hub, call.call, file, headers);
+  const info = xetFileInfo(call.call, shown, headers);
+  return info ?? fileResponse(hub, call.call, shown, headers, pointer);
 }
 
 /** Where the chunks of a file are, for clients that ask for that instead of the file; null: they do not. */
@@ -126,6 +137,8 @@ export async function fileResponse(
   call: Call,
   file: FileEntry,
   headers: HttpHeaders,
+  /** Its bytes, where they are not those that are stored. */
+  bytes: Uint8Array | null = null,
 ): Promise<HttpResponse> {
   const { request } = call;
   const etag = headers['etag'] as string;
@@ -143,6 +156,10 @@ export async function fileResponse(
   const span = asked.kind === 'ranges' && asked.ranges.length === 1 ? asked.ranges[0] : undefined;
   const { start, end } = span ?? { start: 0, end: sizeBytes };
   const length = end - start;
+  const body = async (): Promise<Body> =>
+    bytes === null
+      ? piecesBody(reported(hub, call, await hub.bytes(file.file, { start, end })), length)
+      : bytesBody(bytes.subarray(start, end));
   return {
     status: span === undefined ? 200 : 206,
     headers: {
@@ -150,9 +167,7 @@ export async function fileResponse(
       'content-length': String(length),
       ...(span === undefined ? {} : { 'content-range': contentRange(span, sizeBytes) }),
     },
-    body: isHead
-      ? null
-      : piecesBody(reported(hub, call, await hub.bytes(file.file, { start, end })), length),
+    body: isHead ? null : await body(),
   };
 }
 

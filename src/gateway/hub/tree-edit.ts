@@ -23,7 +23,7 @@ interface OpenFolder {
 }
 
 /**
- * The tree that comes of `root` by `changes`, one after another; only folders on their ways are read and
+ * The tree that comes of `root`, or of nothing, by `changes`, one after another; only folders on their ways are read and
  * written. A file takes the place of a folder of its name and the reverse, and a folder without entries
  * is none, as in git.
  *
@@ -31,7 +31,7 @@ interface OpenFolder {
  */
 export async function editTree(
   objects: HubObjects,
-  root: string,
+  root: string | null,
   changes: readonly Change[],
 ): Promise<string> {
   const top: OpenFolder = { from: root, entries: null };

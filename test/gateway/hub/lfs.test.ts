@@ -111,6 +111,54 @@ describe('Git LFS', () => {
     await terms.body?.cancel();
   });
 
+  it('files are in git as their pointers', async () => {
+    const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${oid}\nsize 300000\n`;
+    const url = '/org/lfs/raw/main/m.bin';
+    const raw = await rig.send('GET', url);
+    expect([raw.status, await raw.text()]).toEqual([200, pointer]);
+    const [, entry] = await rig.json('GET', '/api/models/org/lfs/tree/main');
+    expect(Object.fromEntries(raw.headers)).toMatchObject({
+      etag: `"${entry.oid}"`,
+      'content-length': String(pointer.length),
+      'content-type': 'text/plain; charset=utf-8',
+    });
+    expect([raw.headers.get('x-xet-hash'), raw.headers.get('link')]).toEqual([null, null]);
+    const first = { accept: 'application/vnd.xet-fileinfo+json, */*', range: 'bytes=0-6' };
+    const part = await rig.send('GET', url, undefined, first);
+    expect([part.status, part.headers.get('content-range'), await part.text()]).toEqual([
+      206,
+      `bytes 0-6/${pointer.length}`,
+      'version',
+    ]);
+    const rules = await rig.send('GET', '/org/lfs/raw/main/.gitattributes');
+    expect(await rules.text()).toContain('filter=lfs');
+  });
+
+  it('files of another repository are committed after they were asked for there', async () => {
+    await rig.json('POST', '/api/repos/create', {
+      name: 'o',
+      organization: 'org',
+      type: 'dataset',
+    });
+    const path = '/api/models/org/lfs/lfs-files/duplicate';
+    const target = { type: 'dataset', name: 'org/o' };
+    const lost = 'd'.repeat(64);
+    const files = [{ sha256: oid, xetHash: lost, filename: 'm.bin' }, { sha256: lost }];
+    expect(await rig.json('POST', path, { target, files })).toEqual({
+      succeeded: [{ sha256: oid }],
+      failed: [{ sha256: lost, error: expect.stringContaining('send it again') }],
+    });
+    for (const wrong of [{ files }, { target, files: 'x' }, { target, files: [null] }]) {
+      expect((await rig.send('POST', path, wrong)).status).toBeGreaterThanOrEqual(400);
+    }
+    const nowhere = { target: { type: 'model', name: 'org/none' }, files };
+    expect((await rig.send('POST', path, nowhere)).headers.get('x-error-code')).toBe(
+      'RepoNotFound',
+    );
+    const named = { name: 'o', organization: 'org', type: 'dataset' };
+    await rig.json('DELETE', '/api/repos/delete', named, 204);
+  });
+
   it('clients with chunks are told where to send them, with a token', async () => {
     const { objects, transfer } = await batch('upload', ['c'.repeat(64)], LFS, ['basic', 'xet']);
     expect(transfer).toBe('xet');

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createGateway, createMemoryStore } from '../../../src/gateway/index.js';
 import { loadKernels } from '../../../src/index.js';
-import { createHubRig, type HubRig, type Json, ORIGIN } from './rig.js';
+import { createHubRig, type HubRig, header, inline, type Json, ORIGIN } from './rig.js';
 
 let rig: HubRig;
 beforeAll(async () => {
@@ -79,6 +79,59 @@ describe('repositories', () => {
       tags: [],
       converts: [],
     });
+  });
+
+  it('are created with small files, which are in the first commit', async () => {
+    const files = [
+      { path: 'README.md', content: Buffer.from('# hello').toString('base64'), encoding: 'base64' },
+      { path: 'a/empty', content: '', encoding: 'base64' },
+      { path: '.gitattributes', content: '*.x filter=lfs\n' },
+    ];
+    const body = { name: 'files', organization: 'new', type: 'dataset' };
+    await rig.json('POST', '/api/repos/create', { ...body, files });
+    const commits = await rig.json('GET', '/api/datasets/new/files/commits/main');
+    expect(commits).toMatchObject([{ title: 'initial commit' }]);
+    const file = (path: string) =>
+      rig.send('GET', `/datasets/new/files/resolve/main/${path}`).then((got) => got.text());
+    expect(await Promise.all(['README.md', 'a/empty', '.gitattributes'].map(file))).toEqual([
+      '# hello',
+      '',
+      '*.x filter=lfs\n',
+    ]);
+    const wrong: readonly unknown[] = ['x', [1], [{ path: '../x', content: '' }], [{ path: 'x' }]];
+    for (const each of wrong) {
+      const asked = { ...body, name: 'wrong', files: each };
+      await rig.json('POST', '/api/repos/create', asked, 400);
+    }
+    await rig.json('POST', '/api/repos/create', { ...body, type: 'bucket', files }, 400);
+    expect((await rig.send('GET', '/api/datasets/new/wrong')).status).toBe(404);
+  });
+
+  it('are listed with what they hold, of all types', async () => {
+    await create('held/a');
+    await create('held/b', 'dataset');
+    await create('held/code', 'git');
+    await rig.json('POST', '/api/buckets/held/c', { visibility: 'private' });
+    const before = (await rig.json('GET', '/api/organizations/held/settings/repositories'))[2];
+    await rig.commit('held/a', [header('one'), inline('x', 'x'.repeat(1000)), inline('same', 'y')]);
+    await rig.commit('held/a', [header('two'), inline('again', 'y')]);
+    const path = '/api/organizations/Held/settings/repositories';
+    expect(await rig.json('GET', path)).toMatchObject([
+      { id: 'held/c', type: 'bucket', visibility: 'private', storage: 0 },
+      { id: 'held/b', type: 'dataset', visibility: 'public' },
+      { id: 'held/a', type: 'model', storage: before.storage + 1001 },
+    ]);
+    const pages: string[] = [];
+    for (let next: string | undefined = '/api/settings/repositories?limit=2'; next; ) {
+      const page: Response = await rig.send('GET', next);
+      pages.push(...((await page.json()) as Json).map(({ id }: { id: string }) => id));
+      next = /<([^>]+)>/.exec(page.headers.get('link') ?? '')?.[1];
+    }
+    expect(pages).toEqual(expect.arrayContaining(['held/a', 'held/b', 'held/c', 'new/one']));
+    expect(new Set(pages).size).toBe(pages.length);
+    const tenant = { authorization: 'Bearer tenant' };
+    const theirs = await rig.send('GET', '/api/settings/repositories', undefined, tenant);
+    expect(await theirs.json()).toEqual([]);
   });
 
   it('of another tenant are not there', async () => {
