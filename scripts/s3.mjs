@@ -3,6 +3,10 @@
 // without a network for it, the suites are skipped, with the reason.
 //
 //   node scripts/s3.mjs [VITEST ARGUMENTS]
+//
+// Another server is named by its program and its kind, which says how it is started (test/s3/support):
+//
+//   ORBWEAVER_S3_SERVER=/path/to/minio ORBWEAVER_S3_KIND=minio node scripts/s3.mjs
 import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -27,9 +31,12 @@ const LEFT_OUT = [
 
 const scripts = dirname(fileURLToPath(import.meta.url));
 const root = join(scripts, '..');
-const server = join(root, '.cache', `versitygw-${VERSION}-posix`);
+const other = process.env.ORBWEAVER_S3_SERVER;
+const server = other ?? join(root, '.cache', `versitygw-${VERSION}-posix`);
 
 if (!existsSync(server)) {
+  if (other !== undefined)
+    throw new Error(`ORBWEAVER_S3_SERVER expected a program, got "${other}"`);
   const reason = build();
   if (reason !== null) {
     console.log(`s3: skipped, because ${reason}`);

@@ -49,6 +49,7 @@ export async function gc(args: ParsedArgs, context: CliContext): Promise<number>
     keptBytes: sum('keptBytes'),
     waitingObjects: sum('waitingObjects'),
     waitingBytes: sum('waitingBytes'),
+    droppedUploads: sum('droppedUploads'),
   };
   if (args.flag('json')) {
     writeJson(context.stdout, { type: 'result', ...result });

@@ -154,6 +154,14 @@ export interface ObjectStore {
   list(prefix: string): AsyncIterable<ObjectEntry>;
   /** True when there was one. */
   delete(key: string): Promise<boolean>;
+  /**
+   * Drops what puts below `prefix` have left that were begun before then and never ended: their process was
+   * killed. How many there were; with `dryRun` all of them stay. Absent where nothing is left.
+   */
+  dropUnfinished?(
+    prefix: string,
+    options: { readonly beforeMs: number; readonly dryRun: boolean },
+  ): Promise<number>;
   /** Values that change, beside the objects. Absent where nothing can be compared and swapped. */
   readonly values?: ValueStore | undefined;
   /** Whether it can be written to. Never rejects. */

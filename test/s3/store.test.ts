@@ -1,5 +1,6 @@
-import { appendFile, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ListMultipartUploadsCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createS3Store, type ObjectStore } from '../../src/gateway/index.js';
 import { secretsInValues, tokenKeysInValues } from '../../src/gateway/stores/index.js';
@@ -7,7 +8,7 @@ import { crc64nvme } from '../../src/hash/index.js';
 import { keysOf } from '../gateway/support/rig.js';
 import { storeSuite } from '../gateway/support/store-suite.js';
 import { valueSuite } from '../gateway/support/value-suite.js';
-import { type S3Server, startS3Server } from './support/s3-server.js';
+import { bareClient, type S3Server, startS3Server } from './support/s3-server.js';
 
 let server: S3Server;
 const stores: ObjectStore[] = [];
@@ -51,9 +52,14 @@ describe('the S3 store', () => {
   it('lists more than a page', async () => {
     const store = await open({ place: `s3://${server.bucket}/pages` });
     const count = 1005;
-    const folder = join(server.folder, 'pages', 'chunks', 'x');
-    await mkdir(folder, { recursive: true });
-    for (let index = 0; index < count; index++) await writeFile(join(folder, `${index}`), 'x');
+    const keys = Array.from({ length: count }, (_, index) => `chunks/x/${index}`);
+    if (server.folder === null) await Promise.all(keys.map((key) => store.put(key, body)));
+    else {
+      // A tenth of the time.
+      const folder = join(server.folder, 'pages');
+      await mkdir(join(folder, 'chunks', 'x'), { recursive: true });
+      for (const key of keys) await writeFile(join(folder, key), 'x');
+    }
     expect(await keysOf(store, 'chunks/x/')).toHaveLength(count);
   });
 
@@ -88,8 +94,10 @@ describe('the S3 store', () => {
     };
     await expect(store.put('xorbs/c', broken())).rejects.toThrow('gone');
     expect(await store.head('xorbs/c')).toBeNull();
-    const left = await readdir(server.folder, { recursive: true });
-    expect(left.filter((name) => /multipart\/.+\/.+/.test(name))).toEqual([]);
+    const client = bareClient(server.endpoint);
+    const left = await client.send(new ListMultipartUploadsCommand({ Bucket: server.bucket }));
+    expect(left.Uploads ?? []).toEqual([]);
+    client.destroy();
   });
 });
 
@@ -167,7 +175,6 @@ describe('what the S3 service refuses', () => {
       code: 'TRUNCATED',
     });
     const reader = await store.open('xorbs/a');
-    await appendFile(join(server.folder, 'short', 'xorbs', 'a'), 'x');
     await store.put('xorbs/a', new Uint8Array(1), { replace: true });
     await expect(reader?.readAt(new Uint8Array(4), 2)).rejects.toMatchObject({
       code: 'STORAGE_FAILED',

@@ -1,20 +1,33 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import {
+  CreateMultipartUploadCommand,
+  ListMultipartUploadsCommand,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createDiskStore, createS3Store, type ObjectStore } from '../../src/gateway/index.js';
+import {
+  collectGarbage,
+  createDiskStore,
+  createS3Store,
+  type ObjectStore,
+  tenantStore,
+} from '../../src/gateway/index.js';
+import { SYSTEM_CLOCK } from '../../src/platform/index.js';
 import { inProcess } from '../cli/in-process.js';
 import { download } from '../gateway/support/reader.js';
 import {
   buildXorb,
   createRig,
   fileOf,
+  hasher,
   keysOf,
   publish,
   type Rig,
   randomChunks,
 } from '../gateway/support/rig.js';
-import { type S3Server, startS3Server } from './support/s3-server.js';
+import { bareClient, type S3Server, startS3Server } from './support/s3-server.js';
 
 let server: S3Server;
 let folder: string;
@@ -46,6 +59,47 @@ async function damage(key: string): Promise<void> {
 }
 
 describe('orbweaver store, over a bucket', () => {
+  it('drops what a killed gateway left of uploads in parts, and nothing else', async () => {
+    const client = bareClient(server.endpoint);
+    const Bucket = server.bucket;
+    const keys = [
+      'parts/xorbs/a',
+      'parts/tenants/north/index/0-b',
+      'parts/else/c',
+      'parts-2/xorbs/d',
+    ];
+    for (const Key of keys) {
+      const { UploadId } = await client.send(new CreateMultipartUploadCommand({ Bucket, Key }));
+      const Body = new Uint8Array(1000);
+      await client.send(new UploadPartCommand({ Bucket, Key, UploadId, PartNumber: 1, Body }));
+    }
+    const left = async (): Promise<(string | undefined)[]> => {
+      const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket }));
+      return Uploads.map(({ Key }) => Key).sort();
+    };
+    const parted = await createS3Store(`s3://${Bucket}/parts`, { endpoint: server.endpoint });
+    const collect = async (unixMs: number, graceMs: number, dryRun = false): Promise<number> => {
+      const clock = { ...SYSTEM_CLOCK, unixMs: () => unixMs };
+      const options = { hasher, clock, graceMs, dryRun };
+      let count = 0;
+      for (const part of [parted, tenantStore(parted, 'north')]) {
+        count += (await collectGarbage(part, options)).droppedUploads;
+      }
+      return count;
+    };
+    const hour = 3_600_000;
+    const later = Date.now() + 2 * hour;
+    // Young whatever the grace, within the grace, only looked at.
+    expect(await collect(later - 1.5 * hour, 0)).toBe(0);
+    expect(await collect(later, 3 * hour)).toBe(0);
+    expect(await collect(later, hour, true)).toBe(2);
+    expect(await left()).toEqual([...keys].sort());
+    expect(await collect(later, hour)).toBe(2);
+    expect(await left()).toEqual(keys.slice(2).sort());
+    await parted.close?.();
+    client.destroy();
+  });
+
   it('lists, counts, removes and collects', async () => {
     if (A === undefined || B === undefined) throw new Error('no xorbs');
     const [first, second] = [A, B].map((xorb) => fileOf([[xorb, 0, 2]]).hash.toString());

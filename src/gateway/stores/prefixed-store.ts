@@ -15,7 +15,7 @@ export function prefixedStore(store: ObjectStore, prefix: string): ObjectStore {
     throw new RangeError(`"prefix" leaves no room for a key: ${JSON.stringify(prefix)}`);
   }
   const at = keysBelow(prefix);
-  const { putFrom, readTail, signedPut, signedGet, seal, values, check } = store;
+  const { putFrom, readTail, signedPut, signedGet, seal, values, check, dropUnfinished } = store;
   return {
     head: async (key) => store.head(at(key)),
     read: async (key, range) => store.read(at(key), range),
@@ -39,6 +39,10 @@ export function prefixedStore(store: ObjectStore, prefix: string): ObjectStore {
       }
     },
     delete: async (key) => store.delete(at(key)),
+    ...(dropUnfinished && {
+      dropUnfinished: async (below, options) =>
+        dropUnfinished.call(store, prefix + checkedPrefix(below), options),
+    }),
     ...(values && { values: prefixedValues(values, prefix) }),
     ...(check && { check: () => check.call(store) }),
   };

@@ -1,6 +1,7 @@
 import type { ObjectBody, ObjectPart, PutOptions } from '../ports.js';
 import { asked, type S3Place } from './s3-client.js';
 import { isConflict, isNoObject, isNotImplemented, isOtherVersion } from './s3-errors.js';
+import type { UnfinishedUpload } from './s3-list.js';
 import { headObject, readRange, truncated } from './s3-read.js';
 import { bodyPieces } from './store-body.js';
 
@@ -218,6 +219,24 @@ async function putInParts<Result extends true | null>(
       await client.send(new sdk.AbortMultipartUploadCommand(upload)).catch(() => undefined);
     }
   }
+}
+
+/** Also what is gone already. */
+export async function abortUpload(
+  place: S3Place,
+  { fullKey, uploadId }: UnfinishedUpload,
+): Promise<void> {
+  const { client, sdk, bucket } = place;
+  const command = new sdk.AbortMultipartUploadCommand({
+    Bucket: bucket,
+    Key: fullKey,
+    UploadId: uploadId,
+  });
+  await asked(place, `dropping an upload of "${fullKey}"`, () =>
+    client.send(command).catch((error: unknown) => {
+      if (!isNoObject(error)) throw error;
+    }),
+  );
 }
 
 interface Part {

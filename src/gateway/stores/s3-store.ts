@@ -2,9 +2,9 @@ import { isOrbweaverError } from '../../errors.js';
 import type { ObjectStore, StoreState } from '../ports.js';
 import { isObjectKey, keySegments, prefixSegments } from './key-path.js';
 import { asked, connectS3, type S3Place } from './s3-client.js';
-import { listObjects } from './s3-list.js';
+import { listObjects, unfinishedUploads } from './s3-list.js';
 import type { S3Options } from './s3-place.js';
-import { type PutParts, putObject, putPart } from './s3-put.js';
+import { abortUpload, type PutParts, putObject, putPart } from './s3-put.js';
 import { headObject, openObject, readObject, readRange, readTail } from './s3-read.js';
 import { createGetSigner, signedPut } from './s3-signed.js';
 import { createS3Values } from './s3-values.js';
@@ -96,6 +96,17 @@ export async function createS3Store(place: string, options: S3Options = {}): Pro
       const command = new sdk.DeleteObjectCommand({ Bucket: bucket, Key: prefix + key });
       await asked(connected, `deleting "${key}"`, () => client.send(command));
       return true;
+    },
+
+    async dropUnfinished(prefix, { beforeMs, dryRun }) {
+      prefixSegments(prefix);
+      let count = 0;
+      for await (const upload of unfinishedUploads(connected, prefix)) {
+        if (upload.begunMs >= beforeMs) continue;
+        if (!dryRun) await abortUpload(connected, upload);
+        count++;
+      }
+      return count;
     },
 
     values: createS3Values(connected),

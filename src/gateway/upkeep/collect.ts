@@ -3,6 +3,7 @@ import type { Clock } from '../../flow/index.js';
 import type { Hasher } from '../../hash/ports.js';
 import { SYSTEM_CLOCK } from '../../platform/index.js';
 import { digitsOf, type Since } from '../condemned.js';
+import { FILES_PREFIX, SHARDS_PREFIX, TABLES_PREFIX } from '../keys.js';
 import type { ObjectEntry, ObjectStore } from '../ports.js';
 import { createStoreIndex, type StoreIndex } from '../store-index.js';
 import { mapAhead } from '../turns.js';
@@ -42,6 +43,8 @@ export interface Collected {
   /** What no file needs, and whose time has not come. */
   readonly waitingObjects: number;
   readonly waitingBytes: number;
+  /** Uploads in parts that gateways had begun and never ended, dropped with the parts that had come. */
+  readonly droppedUploads: number;
 }
 
 export const COLLECT_DEFAULTS: { readonly graceMs: number; readonly maxMemory: number } = {
@@ -51,6 +54,8 @@ export const COLLECT_DEFAULTS: { readonly graceMs: number; readonly maxMemory: n
 
 /** What is younger is condemned by a later run: an upload that is under way need not take it back. */
 const YOUNG_MS = 60 * 60 * 1000;
+/** What is large enough to be put in parts. */
+const PUT_IN_PARTS = ['xorbs/', SHARDS_PREFIX, TABLES_PREFIX, FILES_PREFIX, 'hub-trees/'];
 /** Unneeded objects that are gathered before lists are written. */
 const GATHERED_OBJECTS = 100_000;
 
@@ -108,7 +113,18 @@ export async function collectGarbage(
     keptBytes: marked.all.bytes + incoming.bytes - deletedBytes,
     waitingObjects: marked.unreachable.objects - deleted.objects,
     waitingBytes: marked.unreachable.bytes - deleted.bytes,
+    droppedUploads: await dropUnfinished(run),
   };
+}
+
+/** However short the grace is, what is young may be going on. */
+async function dropUnfinished({ store, clock, graceMs, dryRun }: Run): Promise<number> {
+  const beforeMs = clock.unixMs() - Math.max(graceMs, YOUNG_MS);
+  let count = 0;
+  for (const prefix of PUT_IN_PARTS) {
+    count += (await store.dropUnfinished?.(prefix, { beforeMs, dryRun })) ?? 0;
+  }
+  return count;
 }
 
 interface Sum {

@@ -4,13 +4,14 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 
-/** A real S3 service with one bucket, in a folder that goes with it: versitygw, built by scripts/s3.mjs. */
+/** A real S3 service with one bucket, in a folder that goes with it: see scripts/s3.mjs. */
 export interface S3Server {
   readonly endpoint: string;
   readonly bucket: string;
-  /** Where the bucket lies. */
-  readonly folder: string;
+  /** Where the bucket lies, if its objects are plain files there; else null. */
+  readonly folder: string | null;
   /** What the AWS SDK is to find in the environment. */
   readonly env: Readonly<Record<string, string>>;
   close(): Promise<void>;
@@ -21,23 +22,59 @@ const ACCESS_KEY = 'test-access-key';
 const SECRET_KEY = 'test-secret-key';
 const START_TRIES = 5;
 
+/** How a server is started: its arguments, and how it learns who may ask. */
+interface Kind {
+  readonly args: (port: number, data: string) => readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+const KINDS: Readonly<Record<string, Kind>> = {
+  versitygw: {
+    args: (port, data) => [`127.0.0.1:${port}`, data],
+    env: { ROOT_ACCESS_KEY_ID: ACCESS_KEY, ROOT_SECRET_ACCESS_KEY: SECRET_KEY },
+  },
+  minio: {
+    args: (port, data) => ['server', '--quiet', '--address', `127.0.0.1:${port}`, data],
+    env: {
+      MINIO_ROOT_USER: ACCESS_KEY,
+      MINIO_ROOT_PASSWORD: SECRET_KEY,
+      MINIO_BROWSER: 'off',
+      MINIO_UPDATE: 'off',
+    },
+  },
+  moto: { args: (port) => ['-H', '127.0.0.1', '-p', String(port)], env: {} },
+  's3s-fs': {
+    args: (port, data) => {
+      const keys = ['--access-key', ACCESS_KEY, '--secret-key', SECRET_KEY];
+      return [...keys, '--host', '127.0.0.1', '--port', String(port), data];
+    },
+    env: {},
+  },
+};
+
 export async function startS3Server(): Promise<S3Server> {
-  const program = process.env['ORBWEAVER_S3_SERVER'];
+  const { ORBWEAVER_S3_SERVER: program, ORBWEAVER_S3_KIND: name = 'versitygw' } = process.env;
   if (program === undefined) throw new Error('run it by "npm run test:s3"');
+  const kind = KINDS[name];
+  if (kind === undefined) {
+    throw new Error(`ORBWEAVER_S3_KIND expected one of ${Object.keys(KINDS).join(', ')}`);
+  }
   const folder = await mkdtemp(join(tmpdir(), 'orbweaver-s3-'));
-  await mkdir(join(folder, 'data', BUCKET), { recursive: true });
+  await mkdir(join(folder, 'data'));
   for (let tries = 1; ; tries++) {
     const port = await freePort();
-    const child = spawn(program, [`127.0.0.1:${port}`, join(folder, 'data')], {
+    const child = spawn(program, kind.args(port, join(folder, 'data')), {
       stdio: 'ignore',
-      env: { ...process.env, ROOT_ACCESS_KEY_ID: ACCESS_KEY, ROOT_SECRET_ACCESS_KEY: SECRET_KEY },
+      env: { ...process.env, ...kind.env },
     });
     // Somebody else may have got the port meanwhile.
     if (!(await listens(port, child)) && tries < START_TRIES) continue;
+    const endpoint = `http://127.0.0.1:${port}`;
+    await makeBucket(endpoint);
     return {
-      endpoint: `http://127.0.0.1:${port}`,
+      endpoint,
       bucket: BUCKET,
-      folder: join(folder, 'data', BUCKET),
+      folder: name === 'versitygw' ? join(folder, 'data', BUCKET) : null,
       env: {
         AWS_ACCESS_KEY_ID: ACCESS_KEY,
         AWS_SECRET_ACCESS_KEY: SECRET_KEY,
@@ -52,6 +89,25 @@ export async function startS3Server(): Promise<S3Server> {
       },
     };
   }
+}
+
+/** A client that asks the service past the store. */
+export function bareClient(endpoint: string): S3Client {
+  process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';
+  return new S3Client({
+    endpoint,
+    forcePathStyle: true,
+    region: 'us-east-1',
+    credentials: { accessKeyId: ACCESS_KEY, secretAccessKey: SECRET_KEY },
+    // Some take connections before they take requests.
+    maxAttempts: 10,
+  });
+}
+
+async function makeBucket(endpoint: string): Promise<void> {
+  const client = bareClient(endpoint);
+  await client.send(new CreateBucketCommand({ Bucket: BUCKET }));
+  client.destroy();
 }
 
 async function freePort(): Promise<number> {
