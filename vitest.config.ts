@@ -10,7 +10,11 @@ const SHARED = [
 ].join(',');
 
 /** Among them, those that replace modules. */
-const APART = ['test/gateway/odd-disks.test.ts', 'test/client/upload/known-shards.test.ts'];
+const APART = [
+  'test/gateway/odd-disks.test.ts',
+  'test/client/upload/known-shards.test.ts',
+  'test/gateway/scopes.test.ts',
+];
 
 export default defineConfig({
   test: {
