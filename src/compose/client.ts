@@ -6,7 +6,7 @@ import { Budget } from '../flow/index.js';
 import { MerkleHash } from '../hash/index.js';
 import { checkOptions, is, type OptionRules } from '../options/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
-import type { RetryOptions } from '../transport/index.js';
+import type { CasClientOptions, RetryOptions } from '../transport/index.js';
 import type { WorkerPool } from '../workers/index.js';
 import type {
   ClientDownloadOptions,
@@ -231,7 +231,7 @@ export async function createClient(given: ClientOptions = {}): Promise<Orbweaver
 }
 
 /** Those that are shared, or the client's own. */
-function limitsOf({ limits, limitUpload, limitDownload }: ClientOptions): TransferLimits {
+export function limitsOf({ limits, limitUpload, limitDownload }: ClientOptions): TransferLimits {
   if (limits === undefined) return createLimits({ upload: limitUpload, download: limitDownload });
   if (limitUpload === undefined && limitDownload === undefined) return limits;
   throw new TypeError('"limits" excludes "limitUpload" and "limitDownload"');
@@ -266,12 +266,17 @@ async function allOpened(
 }
 
 async function casOf(endpoint: string, options: ClientOptions, budget: Budget): Promise<CasClient> {
+  const { createCasClient } = await import('../transport/index.js');
+  return createCasClient({ ...connectionOf(endpoint, options), budget });
+}
+
+/** How a server is talked to. */
+export function connectionOf(endpoint: string, options: ClientOptions): CasClientOptions {
   const { retry, stallTimeoutMs, responseTimeoutMs, dedupTimeoutMs, connectTimeoutMs, headers } =
     options;
   const { sessionId, userAgent, allowHosts, ca, proxy, dispatcher, exchange, fetch, onRetry } =
     options;
   const { grants, noProxy, addressTimeoutMs } = options;
-  const { createCasClient } = await import('../transport/index.js');
   const given = {
     endpoint,
     token: options.token ?? '',
@@ -286,10 +291,10 @@ async function casOf(endpoint: string, options: ClientOptions, budget: Budget): 
       sessionId,
       userAgent,
     },
-    ...{ allowHosts, ca, proxy, noProxy, dispatcher, exchange, fetch, budget, onRetry },
+    ...{ allowHosts, ca, proxy, noProxy, dispatcher, exchange, fetch, onRetry },
     ...{ grants, crc64, rates: options.limits && ratesOf(options.limits) },
   };
-  return createCasClient(withoutUndefined(given));
+  return withoutUndefined(given);
 }
 
 /** What uploads need to remember themselves; null: they are not to. */

@@ -14,7 +14,7 @@ import {
 import { makeFolder, outputSink, pathFilter, writeFileAtomic } from '../io/index.js';
 import { failedFile } from './hub-failures.js';
 import { type HubParts, repoAt } from './hub-parts.js';
-import { plainDownload } from './hub-plain.js';
+import { plainContent, plainDownload } from './hub-plain.js';
 import type {
   FailedDownload,
   HubDownloadedFile,
@@ -235,12 +235,8 @@ async function one(
     );
   }
   const progress = tell.file();
-  let done = 0;
-  const sink = await outputSink(to);
-  const result = await plainDownload(parts, info, sink, signal, (bytes) => {
-    done += bytes;
-    progress(done, done);
-  });
+  const sink = await outputSink(to, { keepAs: plainContent(info), anew: resume === false });
+  const result = await plainDownload(parts, info, sink, signal, progress);
   return { path, to, sizeBytes, ...result, transport: 'http' };
 }
 

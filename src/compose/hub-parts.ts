@@ -3,11 +3,11 @@ import { Scope } from '../flow/index.js';
 import type { Exchange } from '../http/index.js';
 import { createHubHttp, type HubHttp, repoOf, xetAccess } from '../hub/index.js';
 import { SYSTEM_CLOCK, systemRandom } from '../platform/index.js';
-import { createTargetWire } from '../transport/targets.js';
-import { createClient } from './client.js';
+import { createFileReads, createTargetWire, type FileReads } from '../transport/targets.js';
+import { connectionOf, createClient, limitsOf } from './client.js';
 import type { OrbweaverClient } from './client-types.js';
 import type { HubOptions, HubRepoOptions, HubTransport, RepoAt } from './hub-types.js';
-import { createLimits, ratesOf } from './limits.js';
+import { ratesOf } from './limits.js';
 
 export const DEFAULT_HUB_URL = 'https://huggingface.co';
 const DEFAULT_REVISION = 'main';
@@ -15,7 +15,8 @@ const DEFAULT_REVISION = 'main';
 /** What the operations of a hub share. */
 export interface HubParts {
   readonly http: HubHttp;
-  readonly exchange: Exchange;
+  /** Reads files from the Hub itself, as plain HTTP. */
+  files(): FileReads;
   readonly options: HubOptions;
   /** `http` from the moment on in which the store was given up. */
   readonly transport: HubTransport;
@@ -43,8 +44,9 @@ export function createHubParts(options: HubOptions): HubParts {
   const { hubUrl = DEFAULT_HUB_URL, accessToken: token, transport = 'auto' } = options;
   const { userAgent = 'orbweaver', proxy, noProxy, ca, fetch } = options;
   const url = checkHubUrl(hubUrl);
-  const { limitUpload: upload, limitDownload: download } = options;
-  const { limits = createLimits({ upload, download }) } = options;
+  // One cap for all that goes through this hub, whatever it is.
+  const limits = limitsOf(options);
+  const clientOptions = clientOptionsOf({ ...options, limits });
   const network = { proxy, noProxy, ca, fetch, rates: ratesOf(limits) };
   const wire = options.exchange === undefined ? createTargetWire(network) : null;
   const exchange = options.exchange ?? (wire as { exchange: Exchange }).exchange;
@@ -55,6 +57,7 @@ export function createHubParts(options: HubOptions): HubParts {
   let lastKey = '';
   let running = 0;
   let way = transport;
+  let reads: FileReads | null = null;
 
   /** A client that is closed cancels what it does, so it stays while anything runs. */
   const closeAllBut = async (keptKey: string | null): Promise<void> => {
@@ -64,7 +67,11 @@ export function createHubParts(options: HubOptions): HubParts {
   };
   return {
     http,
-    exchange,
+    files() {
+      const connection = { ...clientOptions, userAgent, token: token ?? '' };
+      reads ??= createFileReads(connectionOf(url.href, connection));
+      return reads;
+    },
     options,
     get transport() {
       return way;
@@ -88,13 +95,7 @@ export function createHubParts(options: HubOptions): HubParts {
           createPr,
           signal: closing.signal,
         });
-        return createClient({
-          ...clientOptionsOf(options),
-          ...access,
-          userAgent,
-          concurrency,
-          limits,
-        });
+        return createClient({ ...clientOptions, ...access, userAgent, concurrency });
       })();
       clients.set(key, opening);
       opening.catch(() => {
@@ -120,6 +121,7 @@ export function createHubParts(options: HubOptions): HubParts {
     async close() {
       closing.abort();
       await closeAllBut(null);
+      await reads?.close();
       wire?.close();
     },
   };

@@ -1,202 +1,198 @@
 import { createHash } from 'node:crypto';
 import type { Sink } from '../client/ports.js';
-import { isOrbweaverError, OrbweaverError } from '../errors.js';
-import type { Body, HttpHeaders } from '../http/index.js';
+import { OrbweaverError } from '../errors.js';
 import type { HubFileInfo } from '../hub/index.js';
 import { createGitBlobHash, type GitBlobHash } from '../io/index.js';
-import { SYSTEM_CLOCK } from '../platform/index.js';
-import { pauseFor } from '../transport/targets.js';
 import type { HubParts } from './hub-parts.js';
 
-/** Redirects of a file: from the Hub to a bucket, and on. */
-const MAX_REDIRECTS = 5;
-/** Attempts without a byte in between, before a download is given up. */
-const MAX_ATTEMPTS = 6;
-const BASE_DELAY_MS = 500;
+/** Most bytes that are read and written at a time, and least that are noted. */
 const PIECE_BYTES = 256 * 1024;
-/** Silence after which a connection is given up. */
-const SILENCE_MS = 30_000;
+/** Longest chunk that a list of what is written takes. */
+const NOTED_BYTES = 128 * 1024;
+const HASH_BYTES = 32;
 
 /** What a plain download came to. */
 export interface PlainResult {
+  /** 0: an earlier run had written all of it. */
   readonly fetchedBytes: number;
   readonly requestCount: number;
   /** True when the Hub told a hash that could be compared. */
   readonly verified: boolean;
 }
 
+/** Told how many bytes of the file are written, and how many of them were fetched. */
+export type PlainListener = (doneBytes: number, fetchedBytes: number) => void;
+
 /**
- * Reads a file as plain HTTP into a sink, in order; a connection that breaks goes on where it was. The
- * bytes are held against the hash in the file's ETag: SHA-256 of large files, git's of others.
- * @throws OrbweaverError `INTEGRITY`, `SIZE_MISMATCH`, `NETWORK`, `NOT_FOUND`…
+ * Name under which what is written of a file is kept for a later run: that of its content. Undefined: the
+ * Hub tells no hash, so nobody could say whether the rest belongs to it.
+ */
+export function plainContent({ etag }: HubFileInfo): string | undefined {
+  return /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/i.test(etag) ? etag.toLowerCase() : undefined;
+}
+
+/**
+ * Reads a file as plain HTTP into a sink, in order. A connection that breaks goes on where it was, and so
+ * does a later run, where the sink keeps what it has. The bytes are held against the hash in the file's ETag:
+ * SHA-256 of large files, git's of others.
+ * @throws OrbweaverError `INTEGRITY`, `NETWORK`, `STALLED`, `NOT_FOUND`…
  */
 export async function plainDownload(
   parts: HubParts,
   info: HubFileInfo,
   sink: Sink,
   signal: AbortSignal,
-  onBytes: (bytes: number) => void,
+  onBytes: PlainListener,
 ): Promise<PlainResult> {
-  const check = checkOf(info);
-  const token = await tokenOf(parts);
-  let at = 0;
-  let requestCount = 0;
-  let failures = 0;
+  const run = new PlainRun(parts, info, sink, signal, onBytes);
   try {
+    await run.takeUp();
     await sink.prepare?.(info.size);
-    while (at < info.size) {
-      const before = at;
-      try {
-        requestCount++;
-        const body = await open(parts, new URL(info.url), at, info, token, signal);
-        for await (const piece of pieces(body, signal)) {
-          if (at + piece.length > info.size) throw longer(info);
-          check?.hash.update(piece);
-          await sink.write(piece, at);
-          at += piece.length;
-          onBytes(piece.length);
-        }
-        if (at < info.size) throw new OrbweaverError('NETWORK', 'the response ended too early');
-      } catch (error) {
-        failures = at > before ? 1 : failures + 1;
-        if (!mayRepeat(error) || failures >= MAX_ATTEMPTS) throw error;
-        await pauseFor(BASE_DELAY_MS * 2 ** (failures - 1), SYSTEM_CLOCK, signal);
-      }
-    }
-    const isRight = check === null || check.hash.digest() === check.expected;
-    if (!isRight) {
-      throw new OrbweaverError(
-        'INTEGRITY',
-        `${info.url} expected the hash ${info.etag}, has another`,
-      );
+    await run.fetch();
+    // What an earlier run has left may be damaged, which only the whole file shows.
+    if (!run.isRight && run.keptBytes > 0) await run.fetchAnew();
+    if (!run.isRight) {
+      sink.part?.forget();
+      const message = `${info.url} expected the hash ${info.etag}, has another`;
+      throw new OrbweaverError('INTEGRITY', message);
     }
     await sink.commit(info.size);
-    return { fetchedBytes: at, requestCount, verified: check !== null };
+    return run.result;
   } catch (error) {
     await sink.abort(error);
     throw error;
   }
 }
 
-function checkOf({ etag, size }: HubFileInfo) {
-  const expected = etag.toLowerCase();
-  if (/^[0-9a-f]{64}$/.test(expected)) return { hash: sha256Hash(), expected };
-  if (!/^[0-9a-f]{40}$/.test(expected)) return null;
-  return { hash: createGitBlobHash(size), expected };
+class PlainRun {
+  /** Bytes of an earlier run that this one builds on. */
+  keptBytes = 0;
+  readonly #parts: HubParts;
+  readonly #info: HubFileInfo;
+  readonly #sink: Sink;
+  readonly #signal: AbortSignal;
+  readonly #onBytes: PlainListener;
+  readonly #buffer = new Uint8Array(PIECE_BYTES);
+  #hash: GitBlobHash | null;
+  #digest: string | null = null;
+  #at = 0;
+  #notedBytes = 0;
+  #fetchedBytes = 0;
+  #requestCount = 0;
+
+  constructor(
+    parts: HubParts,
+    info: HubFileInfo,
+    sink: Sink,
+    signal: AbortSignal,
+    onBytes: PlainListener,
+  ) {
+    this.#parts = parts;
+    this.#info = info;
+    this.#sink = sink;
+    this.#signal = signal;
+    this.#onBytes = onBytes;
+    this.#hash = hashOf(info);
+  }
+
+  get isRight(): boolean {
+    if (this.#hash === null) return true;
+    this.#digest ??= this.#hash.digest();
+    return this.#digest === this.#info.etag.toLowerCase();
+  }
+
+  get result(): PlainResult {
+    const fetchedBytes = this.#fetchedBytes;
+    return { fetchedBytes, requestCount: this.#requestCount, verified: this.#hash !== null };
+  }
+
+  /** Reads back what an earlier run has written from the beginning on. */
+  async takeUp(): Promise<void> {
+    const { part } = this.#sink;
+    if (part === undefined) return;
+    for (const claim of await part.claims()) {
+      const end = claim.offset + claim.sizeBytes;
+      if (claim.offset !== this.#at || end > this.#info.size) break;
+      while (this.#at < end) {
+        this.#signal.throwIfAborted();
+        const piece = this.#buffer.subarray(0, Math.min(PIECE_BYTES, end - this.#at));
+        await part.readAt(piece, this.#at);
+        this.#took(piece);
+      }
+    }
+    this.#note();
+    await part.settle();
+    this.keptBytes = this.#at;
+    if (this.#at > 0) this.#onBytes(this.#at, 0);
+  }
+
+  async fetch(): Promise<void> {
+    const { size, url } = this.#info;
+    if (this.#at === size) return;
+    const range = { start: this.#at, end: size };
+    const reader = this.#parts.files().read(url, range, {
+      signal: this.#signal,
+      onRequest: () => {
+        this.#requestCount++;
+      },
+    });
+    try {
+      while (this.#at < size) {
+        const count = await reader.fill(this.#buffer);
+        if (count === 0) break;
+        const piece = this.#buffer.subarray(0, count);
+        await this.#sink.write(piece, this.#at);
+        this.#fetchedBytes += count;
+        this.#took(piece);
+        this.#onBytes(this.#at, this.#fetchedBytes);
+      }
+    } finally {
+      this.#note();
+      reader.cancel();
+    }
+  }
+
+  /** Without what an earlier run has written. */
+  fetchAnew(): Promise<void> {
+    this.#sink.part?.forget();
+    this.#hash = hashOf(this.#info);
+    this.#digest = null;
+    this.#at = 0;
+    this.#notedBytes = 0;
+    this.keptBytes = 0;
+    return this.fetch();
+  }
+
+  /** These bytes are in the output, next to those before. */
+  #took(piece: Uint8Array): void {
+    this.#hash?.update(piece);
+    this.#at += piece.length;
+    if (this.#at - this.#notedBytes >= PIECE_BYTES) this.#note();
+  }
+
+  #note(): void {
+    const offset = this.#notedBytes;
+    if (this.#at === offset) return;
+    this.#sink.part?.note({ offset, ...unhashed(this.#at - offset) });
+    this.#notedBytes = this.#at;
+  }
 }
 
-function sha256Hash(): GitBlobHash {
+/**
+ * What is written, as the list of a part has it. Chunks get no hash of their own there: that of the file has the
+ * last word, and no store names any of them.
+ */
+function unhashed(sizeBytes: number): { lengths: Uint32Array; hashes: Uint8Array } {
+  const count = Math.ceil(sizeBytes / NOTED_BYTES);
+  const lengths = new Uint32Array(count).fill(NOTED_BYTES);
+  lengths[count - 1] = sizeBytes - NOTED_BYTES * (count - 1);
+  return { lengths, hashes: new Uint8Array(HASH_BYTES * count) };
+}
+
+function hashOf(info: HubFileInfo): GitBlobHash | null {
+  const content = plainContent(info);
+  if (content === undefined) return null;
+  if (content.length === 40) return createGitBlobHash(info.size);
   const hash = createHash('sha256');
   return { update: (bytes) => void hash.update(bytes), digest: () => hash.digest('hex') };
-}
-
-async function open(
-  parts: HubParts,
-  from: URL,
-  at: number,
-  { size }: HubFileInfo,
-  token: string,
-  signal: AbortSignal,
-): Promise<Body | null> {
-  let url = from;
-  for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
-    const { status, headers, body } = await parts.exchange({
-      method: 'GET',
-      url,
-      headers: {
-        'accept-encoding': 'identity',
-        'user-agent': parts.options.userAgent ?? 'orbweaver',
-        ...(at > 0 ? { range: `bytes=${at}-` } : {}),
-        // To the Hub only: whoever signs addresses of buckets needs none.
-        ...(token !== '' && parts.http.isOwn(url) ? { authorization: `Bearer ${token}` } : {}),
-      },
-      body: null,
-      signal,
-    });
-    if (status === 200 && at === 0) return body;
-    if (status === 206 && startOf(headers) === at) return body;
-    body?.cancel();
-    if (status >= 300 && status < 400) {
-      url = nextUrl(headers, url);
-      continue;
-    }
-    throw statusError(status, url, at, size);
-  }
-  throw new OrbweaverError('REJECTED', `${from.host} redirects more than ${MAX_REDIRECTS} times`);
-}
-
-function nextUrl(headers: HttpHeaders, url: URL): URL {
-  const location = headers['location'] ?? '';
-  if (location === '' || !URL.canParse(location, url.href)) {
-    throw new OrbweaverError('PROTOCOL', `${url.host} expected to say where it redirects to`);
-  }
-  const next = new URL(location, url);
-  if (
-    !/^https?:$/.test(next.protocol) ||
-    (url.protocol === 'https:' && next.protocol === 'http:')
-  ) {
-    throw new OrbweaverError(
-      'UNSAFE_URL',
-      `${url.host} redirects to ${next.protocol}//${next.host}`,
-    );
-  }
-  return next;
-}
-
-function statusError(status: number, url: URL, at: number, size: number): OrbweaverError {
-  const code =
-    status === 404
-      ? 'NOT_FOUND'
-      : status === 401
-        ? 'AUTH_REQUIRED'
-        : status === 403
-          ? 'FORBIDDEN'
-          : status === 429 || status >= 500
-            ? 'SERVER_ERROR'
-            : 'REJECTED';
-  const text = `${url.host} responded with ${status} where bytes ${at} to ${size - 1} were asked for`;
-  return new OrbweaverError(code, text, { status, host: url.host });
-}
-
-function startOf(headers: HttpHeaders): number {
-  const match = /^bytes (\d+)-/.exec(headers['content-range'] ?? '');
-  return match === null ? -1 : Number(match[1]);
-}
-
-function longer({ url, size }: HubFileInfo): OrbweaverError {
-  return new OrbweaverError('SIZE_MISMATCH', `${url} expected ${size} bytes, sends more`, {
-    expectedBytes: size,
-  });
-}
-
-function mayRepeat(error: unknown): boolean {
-  if (!isOrbweaverError(error)) return !(error instanceof TypeError);
-  return error.retryable && error.code !== 'RATE_LIMITED';
-}
-
-/** The pieces of a body; silence ends it. */
-async function* pieces(body: Body | null, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
-  if (body === null) return;
-  const buffer = new Uint8Array(PIECE_BYTES);
-  const silent = new OrbweaverError('STALLED', `no byte came within ${SILENCE_MS} ms`);
-  try {
-    for (;;) {
-      signal.throwIfAborted();
-      const stop = SYSTEM_CLOCK.setTimer(SILENCE_MS, () => body.cancel(silent));
-      let count: number;
-      try {
-        count = await body.fill(buffer);
-      } finally {
-        stop();
-      }
-      if (count === 0) return;
-      yield buffer.subarray(0, count);
-    }
-  } finally {
-    body.cancel();
-  }
-}
-
-async function tokenOf({ options: { accessToken } }: HubParts): Promise<string> {
-  return typeof accessToken === 'string' ? accessToken : ((await accessToken?.get()) ?? '');
 }

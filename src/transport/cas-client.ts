@@ -1,6 +1,10 @@
 import type { CasClient } from '../client/ports.js';
-import { type CasClientOptions, checkCasClientOptions } from './options.js';
-import { storeClient } from './store-client.js';
+import {
+  type CasClientOptions,
+  type CheckedCasClientOptions,
+  checkCasClientOptions,
+} from './options.js';
+import { type StoreOutside, storeClient } from './store-client.js';
 import { createWire } from './wires/choose.js';
 
 /**
@@ -13,11 +17,16 @@ import { createWire } from './wires/choose.js';
  */
 export function createCasClient(options: CasClientOptions): CasClient {
   const checked = checkCasClientOptions(options);
+  return storeClient(checked, outsideOf(checked));
+}
+
+/** How requests leave this machine. */
+export function outsideOf(checked: CheckedCasClientOptions): StoreOutside {
   const { clock, lookup, ca, connectTimeoutMs, addressTimeoutMs: attemptTimeoutMs } = checked;
-  return storeClient(checked, {
+  return {
     lookup,
     secrets: [checked.proxy?.password ?? ''],
     wireOf: (policy) =>
       createWire(checked, { connectTimeoutMs, attemptTimeoutMs, ca, lookup, policy, clock }),
-  });
+  };
 }

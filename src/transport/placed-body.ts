@@ -1,5 +1,4 @@
 import type { ByteRange } from '../client/ports.js';
-import { XORB_ACCEPT_MAX_BYTES } from '../xorb/index.js';
 import { multipartBoundary, parseContentRange } from './content-range.js';
 import type { Received } from './context.js';
 import { failure } from './failures.js';
@@ -24,51 +23,65 @@ export interface PlacedBody {
   cancel(): void;
 }
 
-/** No object behind these URLs is larger; more is not read, whatever is sent. */
-const MAX_BODY_BYTES = XORB_ACCEPT_MAX_BYTES + 1024 * 1024;
+/** Beyond what the object may have, for the frames of parts; more is not read, whatever is sent. */
+const MAX_FRAME_BYTES = 1024 * 1024;
 /** A whole object in response to several ranges is read if it wastes no more than this. */
 const MAX_WASTE_BYTES = 1024 * 1024;
 /** Rest of a body that is read after the last wanted byte. */
 const MAX_REST_BYTES = 64 * 1024;
 const SCRATCH_BYTES = 64 * 1024;
 
+/** What the bytes are of. */
+interface PlacedObject {
+  /** For messages. */
+  readonly name: string;
+  /** Most bytes that it may have. */
+  readonly maxBytes: number;
+}
+
 /** Null for a whole object that is not worth reading for the few ranges asked; it is cancelled. */
-export function placedBody(received: Received, asked: readonly ByteRange[]): PlacedBody | null {
+export function placedBody(
+  received: Received,
+  asked: readonly ByteRange[],
+  object: PlacedObject,
+): PlacedBody | null {
   const { response, call } = received;
   const { headers, status } = response;
   const boundary = multipartBoundary(headers['content-type'] ?? '');
-  if (boundary !== null) return new Placed(received, 0, createMultipartReader(boundary));
+  if (boundary !== null)
+    return new Placed(received, 0, object, { multipart: createMultipartReader(boundary) });
   const [first] = asked as readonly [ByteRange, ...ByteRange[]];
   const range = parseContentRange(headers['content-range'] ?? '');
   const lengthText = headers['content-length'];
   const lengthBytes = lengthText === undefined ? null : Number(lengthText);
   if (range !== null) {
     if (lengthBytes === null || lengthBytes === range.end - range.start) {
-      return new Placed(received, range.start, null, range.end - range.start);
+      return new Placed(received, range.start, object, { announcedBytes: range.end - range.start });
     }
     response.body?.cancel();
-    const message = `"content-length" of xorb data expected ${range.end - range.start} as in Content-Range, got ${lengthBytes}`;
+    const message = `"content-length" of ${object.name} expected ${range.end - range.start} as in Content-Range, got ${lengthBytes}`;
     throw failure(call, 'PROTOCOL', message, { retry: false });
   }
   // Where the bytes belong must be readable, or not be said at all: a range carries no hash.
   if (status === 206 && headers['content-range'] !== undefined) {
     response.body?.cancel();
-    const message = '"content-range" of xorb data expected a byte range, got something else';
+    const message = `"content-range" of ${object.name} expected a byte range, got something else`;
     throw failure(call, 'PROTOCOL', message, { retry: false });
   }
   // 200: some servers respond to a URL that stands for one range with just that range. The whole
   // object cannot be that short, because the range ends inside of it.
   const isJustIt = asked.length === 1 && lengthBytes === first.end - first.start;
-  if (status === 206 || isJustIt) return new Placed(received, first.start, null);
+  if (status === 206 || isJustIt) return new Placed(received, first.start, object);
   const askedBytes = asked.reduce((sum, { start, end }) => sum + end - start, 0);
   const wasteful = lengthBytes !== null && lengthBytes > askedBytes + MAX_WASTE_BYTES;
-  if (asked.length === 1 || !wasteful) return new Placed(received, 0, null);
+  if (asked.length === 1 || !wasteful) return new Placed(received, 0, object);
   response.body?.cancel();
   return null;
 }
 
 class Placed implements PlacedBody {
   readonly #received: Received;
+  readonly #object: PlacedObject;
   readonly #multipart: MultipartReader | null;
   /** Bytes that come, if the server has said so. */
   #announcedBytes: number;
@@ -81,10 +94,14 @@ class Placed implements PlacedBody {
   constructor(
     received: Received,
     offset: number,
-    multipart: MultipartReader | null,
-    announcedBytes: number = Number.POSITIVE_INFINITY,
+    object: PlacedObject,
+    {
+      multipart = null,
+      announcedBytes = Number.POSITIVE_INFINITY,
+    }: { readonly multipart?: MultipartReader | null; readonly announcedBytes?: number } = {},
   ) {
     this.#received = received;
+    this.#object = object;
     this.#offset = offset;
     this.#multipart = multipart;
     this.#announcedBytes = announcedBytes;
@@ -165,9 +182,10 @@ class Placed implements PlacedBody {
     const count = await body.fill(view);
     this.#receivedBytes += count;
     this.#offset += count;
-    if (this.#receivedBytes > MAX_BODY_BYTES) {
+    const { name, maxBytes } = this.#object;
+    if (this.#receivedBytes > maxBytes + MAX_FRAME_BYTES) {
       body.cancel();
-      const message = `"body" of xorb data expected at most ${MAX_BODY_BYTES} bytes, got more`;
+      const message = `"body" of ${name} expected at most ${maxBytes + MAX_FRAME_BYTES} bytes, got more`;
       throw failure(this.#received.call, 'PROTOCOL', message, { retry: false });
     }
     return count;

@@ -1,6 +1,7 @@
 import type { ByteRange, RangeReader, ReadRangesOptions } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
 import type { Scope } from '../flow/index.js';
+import { XORB_ACCEPT_MAX_BYTES } from '../xorb/index.js';
 import { type Call, createCall } from './call.js';
 import { type Context, type Received, statusFailure } from './context.js';
 import { type AttemptFailure, failure } from './failures.js';
@@ -24,11 +25,29 @@ export type ReadRanges = (
   options: ReadOptions,
 ) => RangeReader;
 
+/** What is read, if it is not xorb data. */
+export interface ReadObject {
+  /** For messages. */
+  readonly name: string;
+  /** It lies at the endpoint, which gets the token, and may send the reader elsewhere. */
+  readonly isAtEndpoint: boolean;
+  /** Most bytes that it may have. */
+  readonly maxBytes: number;
+}
+
 /** Options of {@link ReadRanges}. */
 export interface ReadOptions extends Omit<ReadRangesOptions, 'signal'> {
+  /** @default xorb data, by a signed URL */
+  readonly object?: ReadObject | undefined;
   /** Called at the first `fill`; the scope ends with the reader. */
   readonly openScope: () => Scope;
 }
+
+const XORB_DATA: ReadObject = {
+  name: 'xorb data',
+  isAtEndpoint: false,
+  maxBytes: XORB_ACCEPT_MAX_BYTES,
+};
 
 /** What the readers of one client have learned. */
 interface Hosts {
@@ -58,6 +77,7 @@ class Reader implements RangeReader {
   readonly #cutter: RangeCutter;
   readonly #options: ReadOptions;
   readonly #urlText: string;
+  readonly #object: ReadObject;
   #scope: Scope | null = null;
   #call: Call | null = null;
   #attempts: Attempts | null = null;
@@ -92,6 +112,7 @@ class Reader implements RangeReader {
     this.#hosts = hosts;
     this.#urlText = url;
     this.#options = options;
+    this.#object = options.object ?? XORB_DATA;
     this.#cutter = new RangeCutter(ranges);
   }
 
@@ -186,7 +207,7 @@ class Reader implements RangeReader {
     this.#isRest = this.#cutter.insideRange && !this.#wholeFirst;
     this.#options.onRequest?.();
     const received = await this.#ask(call, asked);
-    const body = placedBody(received, asked);
+    const body = placedBody(received, asked, this.#object);
     if (body === null) this.#oneAtATime(host);
     return body;
   }
@@ -194,9 +215,10 @@ class Reader implements RangeReader {
   #begin(): Call {
     if (this.#call !== null) return this.#call;
     const url = parsedUrl(this.#urlText);
-    const name = 'GET of xorb data';
+    const name = `GET of ${this.#object.name}`;
     const scope = this.#scope as Scope;
-    this.#call = createCall({ name, method: 'GET', url, scope, toCas: false });
+    const toCas = this.#object.isAtEndpoint;
+    this.#call = createCall({ name, method: 'GET', url, scope, toCas });
     this.#attempts = createAttempts(this.#context, this.#call);
     return this.#call;
   }
@@ -222,6 +244,7 @@ class Reader implements RangeReader {
     const call = this.#call as Call;
     const several = this.#askedCount > 1;
     const moved = this.#gainedBytes > 0;
+    const { name } = this.#object;
     this.#endBody();
     if (several) {
       this.#oneAtATime(call.url.host);
@@ -229,8 +252,8 @@ class Reader implements RangeReader {
     }
     // Cut by something on the way that hid it; the rest may come at the next attempt.
     const [code, message] = moved
-      ? (['TRUNCATED', '"body" of xorb data expected the asked range, got a part of it'] as const)
-      : (['PROTOCOL', '"body" of xorb data expected the asked bytes, got none of them'] as const);
+      ? (['TRUNCATED', `"body" of ${name} expected the asked range, got a part of it`] as const)
+      : (['PROTOCOL', `"body" of ${name} expected the asked bytes, got none of them`] as const);
     throw failure(call, code, message, { retry: moved || !several });
   }
 

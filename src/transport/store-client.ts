@@ -106,7 +106,8 @@ async function within<T>(
   }
 }
 
-function createContext(
+/** What all calls of a client share, and the connections that they go over. */
+export function createContext(
   options: StoreSettings,
   { lookup, secrets, wireOf }: StoreOutside,
   scopes: CallScopes,

@@ -2,6 +2,8 @@
  * The other upload systems: an entry of their own, so that a client of the content-addressed store
  * does not load them.
  */
+
+export { createFileReads, type FileReads } from './file-reads.js';
 export {
   type BurnPayment,
   type CascadeDownload,

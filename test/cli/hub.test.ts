@@ -1,14 +1,19 @@
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createGateway, createMemoryStore, type Gateway } from '../../src/gateway.js';
+import { bytesBody } from '../../src/http/index.js';
 import { chunkInput, loadKernels } from '../../src/index.js';
 import { type ListeningServer, listen } from '../../src/target-servers/index.js';
 import { createFakeHub, type FakeHub, HUB_TOKEN } from '../hub/support/fake-hub.js';
 import { generate } from '../support/generators.js';
 import { inProcess } from './in-process.js';
+import { start } from './run-binary.js';
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 /** `hf://` addresses on the command line, against a Hub on loopback, with our gateway as its store. */
 
@@ -182,6 +187,45 @@ describe('hf:// addresses', () => {
       expect.objectContaining({ type: 'file', path: 'model.bin', verified: true }),
     );
     expect((await readFile(join(folder, 'got/model.bin'))).equals(model)).toBe(true);
+  });
+
+  it('go on after a kill with what they have of a file that comes as plain HTTP', async () => {
+    const bytes = generate({ kind: 'splitmix64', seed: 62, bytes: 6_000_000 });
+    const oid = createHash('sha1').update(`blob ${bytes.length}\0`).update(bytes).digest('hex');
+    fake.files.set('large.dat', { sizeBytes: bytes.length, oid, bytes });
+    const some = bytesBody(bytes.subarray(0, 5_500_000));
+    fake.reads.push(() => {
+      const fill = async (into: Uint8Array) =>
+        (await some.fill(into)) || new Promise<number>(() => {});
+      return { status: 200, headers: {}, body: { sizeBytes: bytes.length, fill, cancel() {} } };
+    });
+    fake.readFrom.length = 0;
+    const args = [
+      'download',
+      'hf://org/repo/large.dat',
+      '-o',
+      'killed',
+      '--workers',
+      '0',
+      '--json',
+    ];
+    const child = start(args, { env, cwd: folder });
+    const ended = once(child, 'exit');
+    const listBytes = async (): Promise<number> => {
+      const names = await readdir(join(folder, 'killed')).catch(() => []);
+      const list = names.find((name) => name.endsWith('-ledger'));
+      return list === undefined ? 0 : (await stat(join(folder, 'killed', list))).size;
+    };
+    // 3 MiB at least: at least a quarter of one with 124 bytes.
+    while ((await listBytes()) < 12 * 124) await new Promise((resolve) => setTimeout(resolve, 5));
+    child.kill('SIGKILL');
+    await ended;
+    const again = await run(...args);
+    expect(again.json()).toMatchObject({ fileCount: 1, sizeBytes: 6_000_000, verified: true });
+    const [first, second = 0] = fake.readFrom;
+    expect([first, again.json()['fetchedBytes']]).toEqual([0, 6_000_000 - second]);
+    expect(second).toBeGreaterThan(3_000_000);
+    expect((await readFile(join(folder, 'killed/large.dat'))).equals(bytes)).toBe(true);
   });
 
   it('delete what is gone, propose, make a private repository, and tell of each file', async () => {

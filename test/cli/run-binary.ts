@@ -31,7 +31,11 @@ export function cleanEnv(): NodeJS.ProcessEnv {
   return env;
 }
 
-function start(args: readonly string[], options: BinaryOptions): ChildProcessWithoutNullStreams {
+/** Starts it and lets it run. */
+export function start(
+  args: readonly string[],
+  options: BinaryOptions,
+): ChildProcessWithoutNullStreams {
   return spawn(process.execPath, [BINARY, ...args], {
     env: { ...cleanEnv(), ...options.env },
     cwd: options.cwd,

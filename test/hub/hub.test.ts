@@ -377,6 +377,8 @@ describe('downloads', () => {
   it('goes on where a connection broke off, and refuses other bytes', async () => {
     fake.cutAfter = 4;
     const to = join(box, 'README.md');
+    await hub.close();
+    hub = hubs.createHub(options({ retry: { retries: 1, baseDelayMs: 1 } }));
     const got = await hub.downloadFile({ repo, path: 'README.md', to });
     expect(got).toMatchObject({ requestCount: 2, verified: true, sizeBytes: text.length });
     expect((await readFile(to)).equals(text)).toBe(true);
@@ -386,6 +388,86 @@ describe('downloads', () => {
       hub.downloadFile({ repo, path: 'README.md', to: join(box, 'bad') }),
     ).rejects.toMatchObject({ code: 'INTEGRITY' });
     expect(await readdir(box)).toEqual(['README.md']);
+  });
+
+  it('outlives silence, a request to wait and an old token, and ends when a Hub stays silent', async () => {
+    const silence = () => new Promise<never>(() => {});
+    const retried: client.RetryEvent[] = [];
+    let token = HUB_TOKEN;
+    const refresh = async () => {
+      token = fake.token;
+      return token;
+    };
+    const tokens = { get: async () => token, refresh };
+    const patient = hubs.createHub(
+      options({
+        ...{ accessToken: tokens, stallTimeoutMs: 40, retry: { retries: 2, baseDelayMs: 1 } },
+        onRetry: (event) => retried.push(event),
+      }),
+    );
+    const file = { repo, path: 'README.md', to: join(box, 'README.md') };
+    const refused = () => {
+      fake.token = 'hf_new';
+      return { status: 401, headers: {}, body: null };
+    };
+    const later = () => ({ status: 429, headers: { 'retry-after': '0.05' }, body: null });
+    fake.reads.push(refused, silence, later);
+    expect(await patient.downloadFile(file)).toMatchObject({ verified: true, requestCount: 3 });
+    expect(fake.readFrom).toHaveLength(4);
+    expect(retried).toMatchObject([{ code: 'STALLED' }, { code: 'RATE_LIMITED', status: 429 }]);
+    expect(retried[1]?.delayMs).toBeGreaterThanOrEqual(50);
+    fake.reads.push(silence, silence, silence);
+    await expect(patient.downloadFile(file)).rejects.toMatchObject({ code: 'STALLED' });
+    await patient.close();
+  });
+
+  it('goes on as plain HTTP with what an earlier run wrote, and not with what is damaged', async () => {
+    const bytes = random(8, 6_000_000);
+    const oid = createHash('sha1').update(`blob ${bytes.length}\0`).update(bytes).digest('hex');
+    fake.files.set('large.dat', { sizeBytes: bytes.length, oid, bytes });
+    const file = { repo, path: 'large.dat', to: join(box, 'large.dat') };
+    /** 5,000,000 bytes come, and then the connection breaks. */
+    const cut = async (): Promise<string> => {
+      fake.cutAfter = 5_000_000;
+      fake.readFrom.length = 0;
+      await expect(hub.downloadFile(file)).rejects.toMatchObject({ code: 'TRUNCATED' });
+      expect(fake.readFrom).toEqual([0]);
+      const [part = ''] = (await readdir(box)).filter((name) => name.endsWith('-part'));
+      return join(box, part);
+    };
+    await cut();
+    const seen: hubs.HubProgress[] = [];
+    const onProgress = (progress: hubs.HubProgress) => void seen.push(progress);
+    const got = await hub.downloadFile({ ...file, onProgress });
+    expect(got).toMatchObject({ fetchedBytes: 1_000_000, sizeBytes: 6_000_000, verified: true });
+    expect([fake.readFrom, seen[0]?.doneBytes]).toEqual([[0, 5_000_000], 5_000_000]);
+    expect((await readFile(file.to)).equals(bytes)).toBe(true);
+    const part = await cut();
+    const damaged = await readFile(part);
+    damaged[4_000_000] = 1 ^ (damaged[4_000_000] as number);
+    await writeFile(part, damaged);
+    expect(await hub.downloadFile(file)).toMatchObject({ fetchedBytes: 7_000_000, verified: true });
+    expect((await readFile(file.to)).equals(bytes)).toBe(true);
+    expect((await readdir(box)).filter((name) => name !== 'large.dat')).toEqual([]);
+  });
+
+  it('keeps to its limits as plain HTTP, too', async () => {
+    const limits = client.createLimits({ download: 1 });
+    const slow = hubs.createHub(options({ limits, transport: 'http' }));
+    const large = fake.files.get('data/model.bin');
+    fake.files.set('data/model.bin', { ...(large as object), bytes: model } as never);
+    const to = join(box, 'model.bin');
+    const running = slow.downloadFile({ repo, path: 'data/model.bin', to });
+    let isOver = false;
+    running.then(
+      () => (isOver = true),
+      () => (isOver = true),
+    );
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(isOver).toBe(false);
+    limits.download = Number.POSITIVE_INFINITY;
+    expect(await running).toMatchObject({ sizeBytes: model.length });
+    await slow.close();
   });
 
   it('gives up a store that is down for plain HTTP, once, and tells no other host the token', async () => {

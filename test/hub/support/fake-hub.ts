@@ -14,6 +14,8 @@ import {
  */
 export interface FakeHub {
   readonly exchange: Exchange;
+  /** The only one that it takes. */
+  token: string;
   /** `METHOD path?query` of each request to the Hub itself. */
   readonly requests: string[];
   readonly files: Map<string, FakeFile>;
@@ -33,6 +35,10 @@ export interface FakeHub {
   readonly elsewhere: Readonly<Record<string, string>>[];
   /** A response to a plain read is cut after so many bytes, once. */
   cutAfter: number | null;
+  /** What the next plain reads are answered with; null: as always. */
+  readonly reads: ((request: HttpRequest) => HttpResponse | Promise<HttpResponse> | null)[];
+  /** Bytes from which on plain reads were asked for. */
+  readonly readFrom: number[];
   readonly lfs: FakeLfs;
 }
 
@@ -82,6 +88,7 @@ export function createFakeHub(options: {
   const { storeUrl = () => HUB } = options;
   const hub: FakeHub = {
     exchange: (request) => exchange(request),
+    token: HUB_TOKEN,
     requests: [],
     files: new Map(),
     commits: [],
@@ -92,6 +99,8 @@ export function createFakeHub(options: {
     pageSize: 1000,
     elsewhere: [],
     cutAfter: null,
+    reads: [],
+    readFrom: [],
     lfs: {
       ...{ transfer: 'xet', hasStore: true, batches: [], whole: new Map(), refused: new Map() },
       ...{ failures: 0, verified: [] },
@@ -113,8 +122,13 @@ export function createFakeHub(options: {
       return options.store(request);
     }
     hub.requests.push(`${method} ${url.pathname}${url.search}`);
-    if (headers['authorization'] !== `Bearer ${HUB_TOKEN}`) {
+    if (headers['authorization'] !== `Bearer ${hub.token}`) {
       return error(401, 'Invalid credentials in Authorization header', 'InvalidToken');
+    }
+    if (method === 'GET' && url.pathname.includes('/resolve/')) {
+      hub.readFrom.push(Number(/^bytes=(\d+)-/.exec(headers['range'] ?? '')?.[1] ?? 0));
+      const answer = hub.reads.shift()?.(request) ?? null;
+      if (answer !== null) return answer;
     }
     const body = request.body === null ? '' : text(await readAll(request.body, 1 << 26));
     return answer(request, decodeURIComponent(url.pathname), body);
