@@ -140,6 +140,8 @@ function barReporter(bar: ProgressBar, parts: BarParts): Reporter {
   const { context, options, clock, json, quiet, verbose } = parts;
   let state: ProgressState = { doneBytes: 0, totalBytes: undefined, wireBytes: 0 };
   let note: { readonly text: string; readonly untilMs: number } | null = null;
+  /** Where no bar is drawn a log may be kept: of many retries at a time one is told. */
+  let loggedAt = Number.NEGATIVE_INFINITY;
   const draw = (): void => {
     if (note !== null && clock.now() > note.untilMs) note = null;
     const text = note?.text ?? fileText(state) + wireText(state, options.wireLabel);
@@ -154,7 +156,12 @@ function barReporter(bar: ProgressBar, parts: BarParts): Reporter {
       const text = masked(retryText(event), options.secrets);
       note = { text, untilMs: clock.now() + Math.max(RETRY_SHOWN_MS, event.delayMs) };
       draw();
-      if (verbose && !json) bar.print(`${text}: ${masked(event.message, options.secrets)}`);
+      if (json) return;
+      if (verbose) bar.print(`${text}: ${masked(event.message, options.secrets)}`);
+      else if (!quiet && !context.interactive && clock.now() - loggedAt >= RETRY_SHOWN_MS) {
+        loggedAt = clock.now();
+        bar.print(`orbweaver: ${text}`);
+      }
     },
     warn(message) {
       const text = masked(message, options.secrets);

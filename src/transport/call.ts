@@ -39,6 +39,8 @@ export interface Call {
     refreshed: boolean;
     /** How many stall timeouts the connection may take nothing of a body. */
     patience: number;
+    /** What attempts have waited in all for somebody to read their body. */
+    silentMs: number;
   };
 }
 
@@ -50,5 +52,5 @@ export type Layer = (next: Send) => Send;
 
 /** A call, with no memory of attempts yet. */
 export function createCall(facts: Omit<Call, 'memory'>): Call {
-  return { ...facts, memory: { refreshed: false, patience: 1 } };
+  return { ...facts, memory: { refreshed: false, patience: 1, silentMs: 0 } };
 }

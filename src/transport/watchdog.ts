@@ -29,6 +29,15 @@ export interface Rates {
  * attempt twice as patient, up to this factor.
  */
 const MOST_PATIENCE = 8;
+/**
+ * Stall timeouts that all attempts of a call together wait for a body to be read that nobody reads: five
+ * minutes. Whoever takes nothing of four connections in that time takes nothing of a fifth, and a command that
+ * says nothing for longer is one that hangs. It counts anew when a write had to wait and went on: then
+ * somebody reads, however slowly.
+ */
+const MOST_SILENCE = 10;
+/** The part of a stall timeout (1 s) that a write waits only where the buffers of the system are full. */
+const SLOW_WRITE = 1 / 30;
 const NOTHING = new Uint8Array(0);
 
 /**
@@ -57,7 +66,11 @@ class Watch {
   readonly #timer: StallTimer;
   readonly #forget: () => void;
   #phase: 'sending' | 'waiting for the response' | 'receiving' = 'sending';
+  /** Of the body, ms. */
+  readonly #sendTimeoutMs: number;
   #stalled = false;
+  /** A write had to wait, and was taken. */
+  #isRead = false;
   #over = false;
   /** Nothing more of the request's body is read: it may be somebody else's memory by now. */
   #sendingOver = false;
@@ -70,7 +83,10 @@ class Watch {
     this.#ports = ports;
     this.#request = request;
     const { scope, memory } = this.#call;
-    this.#timer = startStallTimer(ports.clock, ports.stallTimeoutMs * memory.patience, () => {
+    const { stallTimeoutMs } = ports;
+    const restMs = MOST_SILENCE * stallTimeoutMs - memory.silentMs;
+    this.#sendTimeoutMs = Math.min(stallTimeoutMs * memory.patience, restMs);
+    this.#timer = startStallTimer(ports.clock, this.#sendTimeoutMs, () => {
       this.#stalled = true;
       this.#abort(new Error('stalled'));
     });
@@ -129,12 +145,15 @@ class Watch {
     if (!this.#stalled) {
       return failureOfException(this.#call, exception, this.#ports.masker, fields);
     }
+    let retry = true;
     if (this.#phase === 'sending' && this.#sentBytes > 0) {
       this.#ports.writeSizes.stalled();
       memory.patience = Math.min(memory.patience * 2, MOST_PATIENCE);
+      memory.silentMs = this.#isRead ? 0 : memory.silentMs + this.#sendTimeoutMs;
+      retry = memory.silentMs < MOST_SILENCE * this.#ports.stallTimeoutMs;
     }
     const message = `${name} at ${url.host} expected a byte in time, got none while ${this.#phase}`;
-    return failure(this.#call, 'STALLED', message, { retry: true, fields });
+    return failure(this.#call, 'STALLED', message, { retry, fields });
   }
 
   #abort(reason: unknown): void {
@@ -161,6 +180,7 @@ class Watch {
     const writes = writeSizes.start(clock.now());
     this.#writes = writes;
     let lentBytes = 0;
+    let lentAtMs = 0;
     /** Granted for the next view. */
     let grantedBytes = 0;
     const waitForShare = async (maxBytes: number): Promise<number> => {
@@ -181,6 +201,7 @@ class Watch {
       if (lentBytes > 0) {
         this.#sentBytes += lentBytes;
         lentBytes = 0;
+        if (clock.now() - lentAtMs >= SLOW_WRITE * stallTimeoutMs) this.#isRead = true;
         this.#timer.progress();
         this.#call.onSent?.(this.#sentBytes);
       }
@@ -190,6 +211,7 @@ class Watch {
       grantedBytes = 0;
       if (this.#sendingOver) return NOTHING;
       lentBytes = bytes.length;
+      lentAtMs = clock.now();
       if (lentBytes === 0 && this.#phase === 'sending') {
         this.#phase = 'waiting for the response';
         this.#timer.limit(this.#call.responseTimeoutMs ?? stallTimeoutMs);

@@ -70,8 +70,23 @@ describe('a reporter of a terminal', () => {
     expect(context.drawn()).toBe(
       'POST /v1/xorbs failed (NETWORK), attempt 2 in 3 s: Bearer *** to https://h/x?*** was cut off (ECONNRESET)\n',
     );
-    createReporter(argsOf(), context, optionsOf(world)).retry(retry);
+    for (const quiet of ['--quiet', '--json']) {
+      createReporter(argsOf(quiet), context, optionsOf(world)).retry(retry);
+    }
     expect(context.drawn()).toBe('');
+  });
+
+  it('says where no bar is drawn that requests are repeated, in a line every two seconds at most', async () => {
+    const world = new Scheduler(1);
+    const context = contextOf(false);
+    const reporter = createReporter(argsOf(), context, optionsOf(world));
+    reporter.retry(retry);
+    reporter.retry(retry);
+    const line = 'orbweaver: POST /v1/xorbs failed (NETWORK), attempt 2 in 3 s\n';
+    expect(context.drawn()).toBe(line);
+    await world.advance(2000);
+    reporter.retry(retry);
+    expect(context.drawn()).toBe(line);
   });
 });
 
