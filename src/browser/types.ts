@@ -69,6 +69,8 @@ export interface BrowserNamedInput {
   readonly base?: string | undefined;
   /** 64 hexadecimal digits: registered as they are, without computing. */
   readonly sha256?: string | undefined;
+  /** Cancels this input alone, as in Node. @default none */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Bytes that a page can have. */

@@ -72,7 +72,7 @@ export async function runPageUpload(
     for (const input of inputs) {
       await session.ready();
       if (input.base !== undefined) await learn(input.base);
-      session.enqueue(sourceOf(input), { sha256: input.sha256 ?? sha256 });
+      session.enqueue(sourceOf(input), { sha256: input.sha256 ?? sha256, signal: input.signal });
     }
     const summary = await session.finish();
     await resume?.done();

@@ -185,8 +185,8 @@ async function download(args: ParsedArgs, context: CliContext): Promise<number> 
         if (context.signal.aborted) throw error;
         const failure = failureOf(error, 'download');
         failed.push({ path, ...failure });
-        const { code, message, hint } = failure;
-        if (json) writeJson(context.stderr, { type: 'error', path, code, message, hint });
+        const { exitCode: _, ...told } = failure;
+        if (json) writeJson(context.stderr, { type: 'error', path, ...told });
       }
     }
     return reportFailed(context.stderr, failed, {

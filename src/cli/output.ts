@@ -30,6 +30,10 @@ export interface Failure {
   readonly message: string;
   readonly hint: string;
   readonly exitCode: number;
+  /** Of the response that it failed with; null or absent: there was none. */
+  readonly status?: number | null;
+  /** What the server calls the request; null or absent: it did not say. */
+  readonly requestId?: string | null;
 }
 
 /** What to say about anything that was thrown, while `command` ran. Never a stack trace. */
@@ -37,7 +41,7 @@ export function failureOf(error: unknown, command?: string): Failure {
   if (isOrbweaverError(error)) {
     const { code, fields } = error;
     const saying = sayingOf({ code, message: oneLine(error.message), fields }, command);
-    return { code, ...saying, exitCode: ERROR_CODES[code].exitCode };
+    return { code, ...saying, exitCode: ERROR_CODES[code].exitCode, ...responseOf(fields) };
   }
   if (error instanceof Error && error.name === 'AbortError') {
     return rowOf('ABORTED', ERROR_CODES.ABORTED.sentence);
@@ -80,16 +84,31 @@ function systemText({ code = '', path, syscall, message }: NodeJS.ErrnoException
   return `${path === undefined ? (syscall ?? '') : `"${path}"`}: ${text} (${code})`;
 }
 
+/** What a server can find the request by. */
+function responseOf({ status, requestId }: ErrorFields): Pick<Failure, 'status' | 'requestId'> {
+  return {
+    status: typeof status === 'number' ? status : null,
+    requestId: typeof requestId === 'string' ? requestId : null,
+  };
+}
+
 /** Reports a failure on standard error, as one JSON line or as two lines for people. */
 export function reportFailure(stream: Writable, failure: Failure, json: boolean): void {
-  const { code, message, hint } = failure;
-  if (json) writeJson(stream, { type: 'error', code, message, hint });
+  const { code, message, hint, status = null, requestId = null } = failure;
+  if (json) writeJson(stream, { type: 'error', code, message, hint, status, requestId });
   else stream.write(`${sentenceOf(failure)}\n  ${hint}\n`);
 }
 
 /** One code for people, ours: what the system calls it stands there in words already. */
-function sentenceOf({ code, message }: Pick<Failure, 'code' | 'message'>): string {
-  return `orbweaver: ${printable(message.replace(/ \(E[A-Z0-9]+\)$/, ''))} (${code})`;
+function sentenceOf({ code, message, status, requestId }: Failure): string {
+  const isNew = typeof status === 'number' && status >= 300 && !message.includes(String(status));
+  const facts = [
+    code,
+    ...(isNew ? [`status ${status}`] : []),
+    ...(typeof requestId === 'string' ? [`request ${requestId}`] : []),
+  ];
+  const text = message.replace(/ \(E[A-Z0-9]+\)$/, '');
+  return `orbweaver: ${printable(`${text} (${facts.join(', ')})`)}`;
 }
 
 /** A failure of one file among several; `fields` are those of the error, where they are known. */
@@ -104,7 +123,11 @@ export function reportFailed(
   failed: readonly FailedFile[],
   { json, doneCount }: { readonly json: boolean; readonly doneCount: number },
 ): number {
-  const told = failed.map((one) => ({ ...one, ...sayingOf(one, undefined) }));
+  const told = failed.map((one) => ({
+    ...one,
+    ...sayingOf(one, undefined),
+    ...(one.fields === undefined ? {} : responseOf(one.fields)),
+  }));
   const [first] = told;
   if (first === undefined) return EXIT.ok;
   if (doneCount === 0 && told.length === 1) {

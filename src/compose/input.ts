@@ -20,6 +20,11 @@ export interface NamedInput {
   readonly base?: string | undefined;
   /** 64 hexadecimal digits: registered as they are, without computing. */
   readonly sha256?: string | undefined;
+  /**
+   * Cancels this input alone, until the files are being registered: it is in `failed` of the result with
+   * `ABORTED`, and the others go on. @default none
+   */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -90,6 +95,11 @@ export function inputName(input: UploadInput): string {
 /** The SHA-256 that an input brings along. */
 export function givenSha256(input: UploadInput): string | undefined {
   return isNamed(input) ? input.sha256 : undefined;
+}
+
+/** The signal of this input alone. */
+export function ownSignal(input: UploadInput): AbortSignal | undefined {
+  return isNamed(input) ? input.signal : undefined;
 }
 
 /** True for an input that can be read a second time, as far as that can be told without looking. */

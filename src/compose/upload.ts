@@ -20,6 +20,7 @@ import {
   type InputOptions,
   inputName,
   isReopenable,
+  ownSignal,
   toSource,
   type UploadInput,
 } from './input.js';
@@ -116,11 +117,11 @@ export async function runUpload(
       if (wait !== null) await wait;
       const wanted = givenSha256(input) ?? sha256;
       if (record !== null && hasSha256(record, wanted)) {
-        session.enqueueKnown(source, record, { sha256: wanted });
+        session.enqueueKnown(source, record, { sha256: wanted, signal: ownSignal(input) });
       } else {
         const learning = bases.learnFor(input);
         if (learning !== null) await learning;
-        session.enqueue(source, { sha256: wanted });
+        session.enqueue(source, { sha256: wanted, signal: ownSignal(input) });
       }
       added.count++;
       const { sizeBytes } = source;
@@ -131,7 +132,8 @@ export async function runUpload(
       const { addZipEntries } = await import('./expand-zip.js');
       for (const input of inputs) {
         try {
-          await addZipEntries(input, (entry) => session.add(entry, { sha256 }), signal);
+          const add = { sha256, signal: ownSignal(input) };
+          await addZipEntries(input, (entry) => session.add(entry, add), signal);
         } catch (error) {
           failures.push(failedUpload(inputName(input), error));
         }

@@ -30,8 +30,21 @@ export class FinishedFiles {
   /** Number of each file's digest + 1; 0: it has none. */
   #digestOf = new GrowableU32();
 
+  /** Those that are not to be registered after all. */
+  readonly #dropped = new Set<number>();
+
   get count(): number {
     return this.#termEnds.length;
+  }
+
+  drop(file: number): void {
+    this.#dropped.add(file);
+  }
+
+  /** Numbers of those that are to be registered; null: all are. */
+  wanted(): readonly number[] | null {
+    if (this.#dropped.size === 0) return null;
+    return Array.from({ length: this.count }, (_, i) => i).filter((i) => !this.#dropped.has(i));
   }
 
   get memoryBytes(): number {

@@ -39,6 +39,8 @@ export function* sessionShards(
     numbers.set(source.idOf(slot), slots.length);
     slots.push({ slot, isResumed: false });
   }
+  const wanted = files.wanted();
+  const fileOf = (index: number): number => (wanted === null ? index : (wanted[index] as number));
   const named = namedXorbs(contents);
   for (let slot = 0; slot < resumed.source.spanCount; slot++) {
     const id = resumed.source.idOf(slot);
@@ -48,16 +50,16 @@ export function* sessionShards(
   }
   const parts = planShards(
     {
-      fileCount: files.count,
+      fileCount: wanted === null ? files.count : wanted.length,
       xorbCount: slots.length,
-      fileBytes: (file) => files.recordBytes(file),
+      fileBytes: (file) => files.recordBytes(fileOf(file)),
       chunkCount: (xorb) => {
         const { slot, isResumed } = slots[xorb] as Slot;
         const from = isResumed ? resumed.source : source;
         return from.endOf(slot) - from.startOf(slot);
       },
       *xorbsOf(file) {
-        for (const xorb of files.xorbsOf(file)) {
+        for (const xorb of files.xorbsOf(fileOf(file))) {
           const number = numbers.get(xorb);
           if (number !== undefined) yield number;
         }
@@ -68,7 +70,7 @@ export function* sessionShards(
   for (const part of parts) {
     yield encodeShard(
       {
-        files: part.files.map((file) => files.shardFile(file, registry)),
+        files: part.files.map((file) => files.shardFile(fileOf(file), registry)),
         xorbs: part.xorbs.map((xorb) => shardXorb(slots[xorb] as Slot, contents)),
         footer: null,
       },

@@ -132,6 +132,14 @@ export function createDedupSession(options: DedupSessionOptions): DedupSession {
       open.delete(file);
     },
 
+    get finishedCount() {
+      return finished.count;
+    },
+
+    dropFinished(file) {
+      finished.drop(file);
+    },
+
     adoptFile(record) {
       const { file, summary } = adoptedFile(record, registry);
       finished.add(file);

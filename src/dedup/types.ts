@@ -179,6 +179,10 @@ export interface DedupSession {
   takeStoredFiles(isStored: (xorb: MerkleHash) => boolean): Iterable<() => ShardFile>;
   /** Forgets a file that will not be finished. What it added to xorbs stays known and usable. */
   dropFile(file: FileHandle): void;
+  /** Files finished or adopted so far, since the session started over. */
+  readonly finishedCount: number;
+  /** Leaves a finished file, by its number from 0, out of the shards that are made from here on. */
+  dropFinished(file: number): void;
   /**
    * Upload bodies for all finished files and all xorbs of this session.
    * @param maxBytes largest shard wanted (a single file that is larger gets a shard of its own).

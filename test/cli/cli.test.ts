@@ -53,7 +53,8 @@ describe('the command line', () => {
   };
   const expectError = (run: BinaryRun, code: string, status: number): void => {
     const error = run.errorJson();
-    expect(Object.keys(error)).toEqual(['type', 'code', 'message', 'hint']);
+    const keys = ['type', 'code', 'message', 'hint', 'status', 'requestId'];
+    expect(Object.keys(error)).toEqual(keys);
     expect(error).toMatchObject({ type: 'error', code });
     expect(run.status).toBe(status);
     expect(String(error['message'])).not.toContain('\n');

@@ -253,7 +253,9 @@ describe('what a wrong command line or a fault is answered with', () => {
     const lines = context.drawn().trimEnd().split('\n');
     // A sentence with its code, and the next step: nothing else, no stack, no secret.
     expect(lines).toHaveLength(2);
-    const [, said = '', code = ''] = /^orbweaver: (.*) \(([A-Z_]+)\)$/.exec(lines[0] ?? '') ?? [];
+    const [, said = '', code = ''] =
+      /^orbweaver: (.*) \(([A-Z_]+)(?:, status \d+)?(?:, request \S+)?\)$/.exec(lines[0] ?? '') ??
+      [];
     expect(code).not.toBe('INTERNAL');
     expect(said).toMatch(matcher(message));
     expect((lines[1] ?? '').trim()).toMatch(matcher(hint));

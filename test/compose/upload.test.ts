@@ -162,4 +162,18 @@ describe('listeners of an upload', () => {
     expect(other.failed).toEqual([]);
     expect(other.listenerError?.message).toBe('no window');
   });
+
+  it('of one input is cancelled by the signal of that input', async () => {
+    const uploader = await client();
+    const own = new AbortController();
+    async function* endless(): AsyncGenerator<Uint8Array> {
+      yield new Uint8Array(10);
+      own.abort();
+      await new Promise(() => {});
+    }
+    const inputs = [{ name: 'slow', data: endless(), signal: own.signal }, new Uint8Array(20)];
+    const { files, failed } = await uploader.upload(inputs, dryRun);
+    expect(failed).toMatchObject([{ path: 'slow', code: 'ABORTED' }]);
+    expect(files).toMatchObject([{ sizeBytes: 20 }]);
+  });
 });

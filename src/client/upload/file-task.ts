@@ -38,6 +38,8 @@ export class FileTask {
   error: Error | null = null;
   /** The source has confirmed its end and is closed. */
   isRead = false;
+  /** Its number among the finished files of the dedup session. */
+  finishedNumber = -1;
   /** While it is being read: stops that at once. */
   stopReading: ((error: Error) => void) | null = null;
 

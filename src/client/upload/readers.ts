@@ -66,8 +66,7 @@ export class Readers {
 
   async #work(lane: Lane): Promise<void> {
     for (let file = this.#next(); file !== null; file = this.#next()) {
-      if (file.error !== null) continue;
-      if (!lane.readNow(file)) await lane.read(file);
+      if (file.error === null && !lane.readNow(file)) await lane.read(file);
       this.#host.onEnd(file);
     }
     if (this.#host.scope.ended) lane.drop();

@@ -89,6 +89,8 @@ class Session implements UploadSession {
   #allSettled: Deferred<void> | null = null;
   #pipeline: Pipeline;
   #finishing = false;
+  /** Shards are being made: what is finished is registered. */
+  #registering = false;
   #shardCount = 0;
   #shardBytes = 0;
 
@@ -152,16 +154,14 @@ class Session implements UploadSession {
   add(source: Source, options: AddOptions = {}): Promise<FileResult> {
     const sha256 = sha256Plan(options.sha256);
     try {
-      const file = this.#add(source, sha256);
-      file.onChunks = options.onChunks ?? null;
-      return file.whenDone();
+      return this.#add(source, sha256, options).whenDone();
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
   enqueue(source: Source, options: AddOptions = {}): void {
-    this.#add(source, sha256Plan(options.sha256)).onChunks = options.onChunks ?? null;
+    this.#add(source, sha256Plan(options.sha256), options);
   }
 
   enqueueKnown(source: Source, record: ShardFile, options: AddOptions = {}): void {
@@ -175,6 +175,9 @@ class Session implements UploadSession {
     this.#leaning.push({ number, source, sha256 });
     this.#knowledge.remembered(this.#outcomes.memoryBytes);
     this.#tally.skipped(summary.sizeBytes);
+    const finished = this.#dedup.finishedCount - 1;
+    const cancel = (error: Error): void => this.#withdraw(number, finished, error);
+    this.#listen(options.signal, source, cancel);
   }
 
   ready(): Promise<void> | null {
@@ -286,11 +289,40 @@ class Session implements UploadSession {
     throw new OrbweaverError('CLOSED', text);
   }
 
-  #add(source: Source, sha256: Sha256Plan): FileTask {
+  #add(source: Source, sha256: Sha256Plan, { onChunks, signal }: AddOptions): FileTask {
     this.#checkTakes();
     const file = this.#newFile(this.#outcomes.add(source.name), source, sha256);
+    file.onChunks = onChunks ?? null;
     this.#tally.added(file);
+    this.#listen(signal, source, (error) => {
+      if (!file.isSettled) file.fail(error);
+      else if (file.error === null) this.#withdraw(file.number, file.finishedNumber, error);
+    });
     return file;
+  }
+
+  /** Calls `cancel` when the signal of one file fires, while the session lives. */
+  #listen(
+    signal: AbortSignal | undefined,
+    { name }: Source,
+    cancel: (error: OrbweaverError) => void,
+  ): void {
+    if (signal === undefined) return;
+    const onAbort = (): void =>
+      cancel(new OrbweaverError('ABORTED', `"${name}" was cancelled`, { name }, signal.reason));
+    if (signal.aborted) {
+      onAbort();
+      return;
+    }
+    signal.addEventListener('abort', onAbort, { once: true });
+    this.#scope.onEnd(() => signal.removeEventListener('abort', onAbort));
+  }
+
+  /** A file that is read and placed is not registered after all, unless that has begun. */
+  #withdraw(number: number, finished: number, error: Error): void {
+    if (this.#registering) return;
+    this.#dedup.dropFinished(finished);
+    this.#outcomes.fail(number, error);
   }
 
   #newFile(number: number, source: Source, sha256: Sha256Plan): FileTask {
@@ -337,6 +369,7 @@ class Session implements UploadSession {
       const handle = file.handle ?? this.#dedup.openFile();
       file.handle = null;
       const summary = this.#dedup.finishFile(handle, digest ?? undefined);
+      file.finishedNumber = this.#dedup.finishedCount - 1;
       if (summary.sizeBytes !== file.readBytes) {
         throw new OrbweaverError(
           'INTERNAL',
@@ -366,6 +399,7 @@ class Session implements UploadSession {
     }
     tally.enter('sending');
     await pipeline.packed();
+    this.#registering = true;
     // The first shard, which is the only one as a rule, is made while the last xorbs are on their way.
     const shards = this.#dedup.eachShard(this.#options.shardMaxBytes ?? DEFAULT_SHARD_MAX_BYTES);
     const first = shards.next();

@@ -102,6 +102,11 @@ export interface AddOptions {
   /** True: compute and register it. A string: the digest in hex, registered as it is. @default false */
   readonly sha256?: boolean | string | undefined;
   /**
+   * Cancels this file alone, until it is being registered: it is in `failed` with `ABORTED`, and the others go
+   * on. Chunks of it that are on their way are stored all the same. @default none
+   */
+  readonly signal?: AbortSignal | undefined;
+  /**
    * Told of all chunks of the file, in order: packed hashes and lengths, borrowed for the call.
    * @default nobody
    */

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createUploadSession, type UploadOptions } from '../../../src/client/index.js';
 import { OrbweaverError } from '../../../src/errors.js';
+import { Deferred } from '../../../src/flow/index.js';
 import type { Kernels } from '../../../src/kernels/index.js';
 import { SYSTEM_CLOCK } from '../../../src/platform/index.js';
 import { decodeShard, encodeShard } from '../../../src/shard/index.js';
@@ -30,6 +31,44 @@ const never = (signal: AbortSignal | undefined): Promise<never> =>
   new Promise((_, reject) => {
     signal?.addEventListener('abort', () => reject(new OrbweaverError('ABORTED', 'aborted')));
   });
+
+describe('one file', () => {
+  it('is cancelled by its own signal, whenever that fires, and the others go on', async () => {
+    const good = random(1, 500_000);
+    await withPool({}, async (pool) => {
+      for (const readConcurrency of [1, 3]) {
+        const sending = new Deferred<void>();
+        const cas = new FakeCas(kernels, { beforeXorb: () => sending.promise });
+        const session = sessionOn(pool, cas, { readConcurrency });
+        const [before, during, after] = [1, 2, 3].map(() => new AbortController());
+        before?.abort();
+        const hanging = new MemorySource(random(2, MIB), { step: 100_000, hangAt: 300_000 });
+        const placed = new MemorySource(random(3, 400_000), { name: 'placed' });
+        const early = session.add(new MemorySource(good), { signal: before?.signal });
+        const read = session.add(hanging, { signal: during?.signal });
+        setTimeout(() => during?.abort(), 10);
+        for (const each of [early, read]) {
+          await expect(each).rejects.toMatchObject({ code: 'ABORTED' });
+        }
+        const kept = session.add(new MemorySource(good), { signal: new AbortController().signal });
+        const { fileHash } = await session.add(placed, { signal: after?.signal });
+        after?.abort();
+        sending.resolve();
+        const summary = await session.finish();
+        expect(summary.failed.map(({ error }) => (error as OrbweaverError).code)).toEqual([
+          'ABORTED',
+          'ABORTED',
+          'ABORTED',
+        ]);
+        expect(summary.failed[2]?.error.message).toBe('"placed" was cancelled');
+        expect(summary.files).toHaveLength(1);
+        expect([...cas.files.keys()]).toEqual([(await kept).fileHash.toString()]);
+        expect(cas.files.has(fileHash.toString())).toBe(false);
+        expect(hanging.closeCount).toBe(1);
+      }
+    });
+  });
+});
 
 describe('one bad file', () => {
   it.each([
