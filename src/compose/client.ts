@@ -8,6 +8,7 @@ import { checkOptions, is, type OptionRules } from '../options/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { CasClientOptions, RetryOptions } from '../transport/index.js';
 import type { WorkerPool } from '../workers/index.js';
+import { withParts } from './client-parts.js';
 import type {
   ClientDownloadOptions,
   ClientOptions,
@@ -227,7 +228,7 @@ export async function createClient(given: ClientOptions = {}): Promise<Orbweaver
       return closing;
     },
   };
-  return client;
+  return withParts(client, () => ({ cas: needCas(), pool, budget, concurrency }));
 }
 
 /** Those that are shared, or the client's own. */

@@ -15,7 +15,7 @@ import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { DownloadParts } from './download.js';
 import type { DownloadMemory } from './download-memory.js';
 import { EntryFailures } from './entry-failures.js';
-import { FolderFetcher, WRITES } from './folder-fetch.js';
+import { FolderFetcher } from './folder-fetch.js';
 import { checkSpool, fetchManifest, readSpool } from './folder-manifest.js';
 import type {
   FailedEntry,
@@ -26,13 +26,8 @@ import type {
 import { inLanes } from './in-lanes.js';
 import { isPresent } from './present-files.js';
 import { resumable } from './resumable.js';
+import { BATCH_BYTES, BATCH_FILES, SMALL_FILE_BYTES, WRITES } from './small-files.js';
 
-/** Files up to this size come many at a time, larger ones one by one. */
-const SMALL_FILE_BYTES: number = 1024 * 1024;
-
-/** A batch is closed when it has so many bytes, or so many files: more are refused by the gateway. */
-const BATCH_BYTES: number = 8 * 1024 * 1024;
-const BATCH_FILES = 1000;
 /** Entries of a batch; more of them than files, where many have the same content. */
 const BATCH_ENTRIES = 4000;
 

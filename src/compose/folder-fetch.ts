@@ -15,9 +15,7 @@ import type { DownloadParts } from './download.js';
 import { isOfOneFile } from './entry-failures.js';
 import { inLanes } from './in-lanes.js';
 import { closeAll, isOldCopy, LEAST_OLD_COPY_BYTES } from './seeds.js';
-
-/** Files that are written, or looked at, at once. */
-export const WRITES = 16;
+import { WRITES } from './small-files.js';
 
 /** Most fetches under way: batches, and large files. */
 const JOBS = 4;

@@ -1,20 +1,13 @@
-import { readFile, stat, symlink, unlink } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
+import { dirname, join } from 'node:path';
 import { isOrbweaverError, OrbweaverError } from '../errors.js';
 import { checkPath, type NameRules } from '../folder/index.js';
-import {
-  commitOf,
-  fileInfo,
-  type HubEntry,
-  type HubFileInfo,
-  listTree,
-  type RepoId,
-  resolvePath,
-} from '../hub/index.js';
-import { makeFolder, outputSink, pathFilter, writeFileAtomic } from '../io/index.js';
+import { fileInfo, type HubEntry, type HubFileInfo, listTree, resolvePath } from '../hub/index.js';
+import { makeFolder, outputSink, pathFilter } from '../io/index.js';
+import { type HubCache, openHubCache } from './hub-cache.js';
 import { failedFile } from './hub-failures.js';
 import { type HubParts, repoAt } from './hub-parts.js';
 import { plainContent, plainDownload } from './hub-plain.js';
+import { batchesOf, fetchBatch, type StoredFile } from './hub-small.js';
 import type {
   FailedDownload,
   HubDownloadedFile,
@@ -24,9 +17,14 @@ import type {
   HubProgress,
   RepoAt,
 } from './hub-types.js';
+import { inLanes } from './in-lanes.js';
 
 /** Files at a time: a small one waits for the network most of its time. */
 const PARALLEL_FILES = 8;
+/** Files whose places are looked at at once. */
+const PARALLEL_LOOKS = 16;
+/** Batches of small files at once: each is in memory. */
+const PARALLEL_BATCHES = 2;
 
 /** Downloads one file. */
 export async function hubDownloadFile(
@@ -59,54 +57,85 @@ export async function hubDownloadFolder(
   const isIncluded = include.length === 0 ? () => true : pathFilter(include);
   const isExcluded = pathFilter(exclude);
   return parts.run(options.signal, async (signal) => {
-    const { repo } = at;
-    const place = cache
-      ? await cachePlace(parts, at, options.to, signal)
-      : { revision: at.revision, folder: options.to, cache: null };
-    const entries: HubEntry[] = [];
-    const listing = { revision: place.revision, path, recursive: true, signal };
-    try {
-      for await (const entry of listTree(parts.http, repo, listing)) {
-        if (entry.type !== 'file' || isExcluded(entry.path, false)) continue;
-        if (isIncluded(entry.path, false)) entries.push(entry);
-      }
-    } catch (error) {
-      // A path may be that of one file.
-      const info = path === '' ? null : await infoOrThrow(parts, at, path, error, signal);
-      if (info === null) throw error;
-      entries.push({ type: 'file', path, size: info.size, oid: info.etag, ...xetOf(info) });
-    }
+    const pythons = cache ? await openHubCache(parts, at, options.to, signal) : null;
+    const place: Place = {
+      at: { ...at, revision: pythons?.commit ?? at.revision },
+      folder: pythons?.snapshot ?? options.to,
+      cache: pythons,
+      ...{ path, names },
+    };
+    const listed = await listFiles(parts, place, signal);
+    if (path === '') await pythons?.writeTree(listed);
+    const entries = listed.filter((entry) => {
+      return (
+        entry.type === 'file' && !isExcluded(entry.path, false) && isIncluded(entry.path, false)
+      );
+    });
     const tell = teller(options.onProgress, {
       fileCount: entries.length,
       totalBytes: entries.reduce((sum, { size }) => sum + size, 0),
     });
     const files: HubDownloadedFile[] = [];
     const failed: FailedDownload[] = [];
-    // With a fixed number of requests no more files than that, and each has its share.
-    const { concurrency: fixed = PARALLEL_FILES } = parts.options;
-    const lanes = Math.max(1, Math.min(PARALLEL_FILES, fixed, entries.length));
-    const download = async (entry: HubEntry): Promise<void> => {
+    const done = async (target: Target, file: HubDownloadedFile): Promise<void> => {
+      const shown = { ...file, to: await target.show() };
+      files.push(shown);
+      tell.fileDone();
+      options.onFile?.(shown);
+    };
+    const attempt = async (entry: { readonly path: string }, run: () => Promise<void>) => {
       try {
-        const file = await fetchEntry(parts, { ...at, revision: place.revision }, place, entry, {
-          ...{ path, names, resume, signal, tell },
-          sharedBy: lanes,
-        });
-        files.push(file);
-        tell.fileDone();
-        options.onFile?.(file);
+        await run();
       } catch (error) {
         if (signal.aborted) throw error;
         const fields = isOrbweaverError(error) ? error.fields : {};
         failed.push({ ...failedFile(entry.path, error), fields });
       }
     };
-    // All take from one list, until it is empty or one of them is cancelled.
-    const left = entries.values();
-    const lane = async (): Promise<void> => {
-      for (const entry of left) await download(entry);
+    const targets: Target[] = [];
+    await inLanes(entries, { lanes: PARALLEL_LOOKS, signal }, (entry) =>
+      attempt(entry, async () => {
+        const target = await targetOf(parts, place, entry);
+        if (!target.isThere) targets.push(target);
+        else {
+          tell.file()(target.size, 0);
+          await done(target, thereAlready(target));
+        }
+      }),
+    );
+    // With a fixed number of requests no more files than that, and each has its share.
+    const { concurrency: fixed = PARALLEL_FILES } = parts.options;
+    const lanes = Math.max(1, Math.min(PARALLEL_FILES, fixed, targets.length));
+    const single = (target: Target): Promise<void> =>
+      attempt(target, async () => {
+        const wanted = { ...target, sharedBy: lanes, resume };
+        await done(target, await one(parts, place.at, wanted, signal, tell));
+      });
+    const { batches, others } =
+      parts.transport === 'http' ? { batches: [], others: targets } : batchesOf(targets);
+    const left = new Set(batches.flat());
+    const batch = async (some: readonly Target[]): Promise<void> => {
+      try {
+        const client = await parts.clientOf(place.at, 'read', { sharedBy: lanes });
+        await fetchBatch(client, some, signal, async ({ file: target, ...cost }) => {
+          left.delete(target);
+          tell.file()(target.size, cost.fetchedBytes);
+          const { path: name, to, size: sizeBytes } = target;
+          const how = { verified: true, transport: 'xet' } as const;
+          await done(target, { path: name, to, sizeBytes, ...cost, ...how });
+        });
+      } catch (error) {
+        // Whose fault it was is seen when each is fetched by itself.
+        if (signal.aborted) throw error;
+      }
     };
-    await Promise.all(Array.from({ length: lanes }, lane));
-    if (place.cache !== null && failed.length === 0) await place.cache.writeRef();
+    await Promise.all([
+      inLanes(batches, { lanes: PARALLEL_BATCHES, signal }, batch),
+      inLanes(others, { lanes, signal }, single),
+    ]);
+    await inLanes([...left], { lanes, signal }, single);
+    signal.throwIfAborted();
+    if (failed.length === 0) await pythons?.writeRef();
     const sum = (of: (file: HubDownloadedFile) => number): number =>
       files.reduce((total, file) => total + of(file), 0);
     return {
@@ -121,69 +150,79 @@ export async function hubDownloadFolder(
   });
 }
 
-async function infoOrThrow(
+/** What lies below a path of a repository; it may be that of one file. */
+async function listFiles(
   parts: HubParts,
-  { repo, revision }: RepoAt,
-  path: string,
-  error: unknown,
+  { at: { repo, revision }, path }: Place,
   signal: AbortSignal,
-): Promise<HubFileInfo | null> {
-  if (!isOrbweaverError(error) || error.code !== 'NOT_FOUND') throw error;
-  return fileInfo(parts.http, repo, { revision, path, signal });
+): Promise<readonly HubEntry[]> {
+  const entries: HubEntry[] = [];
+  try {
+    const listing = { revision, path, recursive: true, signal };
+    for await (const entry of listTree(parts.http, repo, listing)) entries.push(entry);
+    return entries;
+  } catch (error) {
+    if (path === '' || !isOrbweaverError(error) || error.code !== 'NOT_FOUND') throw error;
+    const info = await fileInfo(parts.http, repo, { revision, path, signal });
+    if (info === null) throw error;
+    const { size, etag: oid, xetHash } = info;
+    return [{ type: 'file', path, size, oid, ...(xetHash === null ? {} : { xetHash }) }];
+  }
 }
 
-function xetOf({ xetHash }: HubFileInfo): { readonly xetHash?: string } {
-  return xetHash === null ? {} : { xetHash };
-}
-
+/** Where a download goes. */
 interface Place {
-  readonly revision: string;
+  readonly at: RepoAt;
+  /** What of the repository. */
+  readonly path: string;
   readonly folder: string;
-  readonly cache: CachePlace | null;
+  readonly names: NameRules;
+  readonly cache: HubCache | null;
 }
 
-async function fetchEntry(
+/** One file of it. */
+interface Target extends StoredFile {
+  readonly path: string;
+  readonly info: HubFileInfo;
+  /** It need not be fetched. */
+  readonly isThere: boolean;
+  /** Makes it appear where it is looked for. Resolves to that path. */
+  show(): Promise<string>;
+}
+
+async function targetOf(
   parts: HubParts,
-  at: RepoAt,
-  place: Place,
+  { at, path: top, folder, names, cache }: Place,
   entry: HubEntry,
-  {
-    path: top,
-    names,
-    sharedBy,
-    resume,
-    signal,
-    tell,
-  }: {
-    readonly path: string;
-    readonly names: NameRules;
-    readonly sharedBy: number;
-    readonly resume: boolean | undefined;
-    readonly signal: AbortSignal;
-    readonly tell: Teller;
-  },
-): Promise<HubDownloadedFile> {
-  const { path } = entry;
+): Promise<Target> {
+  const { path, size } = entry;
   // What a server names is a path on disk here.
   checkPath(path, names);
   const info: HubFileInfo = {
-    size: entry.size,
+    size,
     etag: entry.lfs?.oid ?? entry.oid,
     xetHash: entry.xetHash ?? null,
     commit: null,
     url: `${parts.http.url.href.replace(/\/+$/, '')}/${resolvePath(at.repo, at.revision, path)}`,
   };
-  if (place.cache !== null) {
-    return intoCache(parts, at, place.cache, { path, info, sharedBy, resume }, signal, tell);
+  const common = { path, info, size, xetHash: info.xetHash };
+  if (cache !== null) {
+    const { blob, isThere } = await cache.blobOf(path, info);
+    return { ...common, to: blob, isThere, show: () => cache.show(path, blob) };
   }
   // A folder of a repository becomes the folder itself, as `cp -r folder/. to` has it.
   const inside = top === '' || path === top ? path : path.slice(top.length + 1);
   const to = join(
-    place.folder,
+    folder,
     ...(path === top ? [path.slice(path.lastIndexOf('/') + 1)] : inside.split('/')),
   );
   await makeFolder(dirname(to));
-  return one(parts, at, { path, to, info, sharedBy, resume }, signal, tell);
+  return { ...common, to, isThere: false, show: async () => to };
+}
+
+function thereAlready({ path, to, size }: Target): HubDownloadedFile {
+  const nothing = { fetchedBytes: 0, requestCount: 0, verified: false, transport: 'none' } as const;
+  return { path, to, sizeBytes: size, ...nothing };
 }
 
 interface Wanted {
@@ -244,86 +283,6 @@ async function one(
 function isStoreDown(error: unknown): boolean {
   if (!isOrbweaverError(error)) return false;
   return ['NETWORK', 'STALLED', 'SERVER_ERROR', 'RATE_LIMITED', 'PROTOCOL'].includes(error.code);
-}
-
-/** A repository in the cache of the Python client. */
-interface CachePlace {
-  readonly blobs: string;
-  readonly snapshot: string;
-  /** Notes which commit the revision means; last, when all is there. */
-  writeRef(): Promise<void>;
-}
-
-/**
- * The layout that huggingface_hub documents: blobs by ETag, snapshots of links to them by commit, refs that
- * say which commit a branch was.
- */
-async function cachePlace(
-  parts: HubParts,
-  { repo, revision }: RepoAt,
-  folder: string,
-  signal: AbortSignal,
-): Promise<Place> {
-  if (repo.type === 'bucket') {
-    throw new OrbweaverError('USAGE', 'the cache of the Python client expected no bucket');
-  }
-  const isCommit = /^[0-9a-f]{40}$/.test(revision);
-  const commit = isCommit ? revision : await commitOf(parts.http, repo, revision, signal);
-  if (!/^[0-9a-f]{40,64}$/.test(commit)) {
-    throw new OrbweaverError('FORMAT_INVALID', 'the Hub expected to name a commit by its hash');
-  }
-  const top = join(folder, cacheName(repo));
-  const place: CachePlace = {
-    blobs: join(top, 'blobs'),
-    snapshot: join(top, 'snapshots', commit),
-    async writeRef() {
-      if (isCommit) return;
-      checkPath(revision, 'native');
-      const ref = join(top, 'refs', ...revision.split('/'));
-      await makeFolder(dirname(ref));
-      const known = await readFile(ref, 'utf8').catch(() => '');
-      if (known !== commit) await writeFileAtomic(ref, new TextEncoder().encode(commit));
-    },
-  };
-  await makeFolder(place.blobs);
-  await makeFolder(place.snapshot);
-  return { revision: commit, folder: place.snapshot, cache: place };
-}
-
-function cacheName({ type, name }: RepoId): string {
-  return [`${type}s`, ...name.split('/')].join('--');
-}
-
-async function intoCache(
-  parts: HubParts,
-  at: RepoAt,
-  { blobs, snapshot }: CachePlace,
-  { path, info, sharedBy, resume }: Omit<Wanted, 'to'>,
-  signal: AbortSignal,
-  tell: Teller,
-): Promise<HubDownloadedFile> {
-  if (!/^[0-9a-f]{40}$|^[0-9a-f]{64}$/.test(info.etag)) {
-    throw new OrbweaverError('FORMAT_INVALID', `the Hub expected to tell a hash of "${path}"`);
-  }
-  const blob = join(blobs, info.etag);
-  const link = join(snapshot, ...path.split('/'));
-  const there = await stat(blob).catch(() => null);
-  let file: HubDownloadedFile;
-  if (there?.size === info.size) {
-    tell.file()(info.size, 0);
-    file = {
-      ...{ path, to: link, sizeBytes: info.size, fetchedBytes: 0, requestCount: 0 },
-      ...{ verified: false, transport: 'none' },
-    };
-  } else file = await one(parts, at, { path, to: blob, info, sharedBy, resume }, signal, tell);
-  await makeFolder(dirname(link));
-  const target = relative(dirname(link), blob);
-  await symlink(target, link).catch(async (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw error;
-    await unlink(link);
-    await symlink(target, link);
-  });
-  return { ...file, to: link };
 }
 
 /** Counts what all files of a download come to. */

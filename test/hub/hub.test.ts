@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import {
+  link,
   lstat,
   mkdir,
   mkdtemp,
@@ -7,6 +8,7 @@ import {
   readFile,
   readlink,
   rm,
+  symlink,
   writeFile,
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -15,6 +17,7 @@ import * as client from 'orbweaver';
 import * as gateway from 'orbweaver/gateway';
 import * as hubs from 'orbweaver/hub';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { linkTo } from '../../src/compose/hub-cache.js';
 import { readAll } from '../../src/http/index.js';
 import { generate } from '../support/generators.js';
 import { createFakeHub, type FakeHub, HUB, HUB_TOKEN } from './support/fake-hub.js';
@@ -501,8 +504,58 @@ describe('downloads', () => {
       `../../../blobs/${sha256(model)}`,
     );
     expect((await readFile(join(snapshot, 'data/model.bin'))).equals(model)).toBe(true);
+    const tree = await readFile(join(box, `models--org--repo/trees/${commit}.json`), 'utf8');
+    const { oid, xetHash } = fake.files.get('data/model.bin') as { oid: string; xetHash: string };
+    expect(JSON.parse(tree)).toEqual({
+      format_version: 1,
+      files: {
+        'README.md': { size: text.length, blob_id: fake.files.get('README.md')?.oid },
+        'data/model.bin': {
+          ...{ size: 900_000, blob_id: oid, xet_hash: xetHash },
+          ...{ lfs_sha256: sha256(model), lfs_size: 900_000 },
+        },
+      },
+    });
     const again = await hub.downloadFolder({ repo, to: box, cache: true });
     expect(again).toMatchObject({ fetchedBytes: 0, requestCount: 0 });
+  });
+
+  it.each([
+    [['symlink'], 2],
+    [['symlink', 'link'], 1],
+  ] as const)('shows a blob where %s is not possible', async (missing, names) => {
+    const refuse = async () => {
+      throw Object.assign(new Error('not for you'), { code: 'EPERM' });
+    };
+    const links = { symlink, link, ...Object.fromEntries(missing.map((name) => [name, refuse])) };
+    const [blob, shown] = [join(box, 'blob'), join(box, 'shown')];
+    await writeFile(blob, 'content');
+    await writeFile(shown, 'old');
+    await linkTo(blob, shown, links);
+    expect(await readFile(shown, 'utf8')).toBe('content');
+    expect([(await lstat(shown)).isFile(), (await lstat(blob)).nlink]).toEqual([true, names]);
+  });
+
+  it('small files of the store together, and one of which the Hub is wrong by itself', async () => {
+    const small = [41, 42, 43, 44, 45, 46, 47, 48].map((seed) => ({
+      path: `s/${seed}.bin`,
+      content: random(seed, 900),
+    }));
+    await upload(small);
+    const storeRequests = async (): Promise<number> => {
+      const { requestCount } = await hub.downloadFolder({ repo, path: 's', to: join(box, 's') });
+      return requestCount;
+    };
+    expect(await storeRequests()).toBeLessThan(small.length);
+    const wrong = fake.files.get('s/42.bin');
+    fake.files.set('s/42.bin', { ...(wrong as object), sizeBytes: 901 } as never);
+    const { files, failed } = await hub.downloadFolder({ repo, path: 's', to: join(box, 't') });
+    expect(failed).toMatchObject([{ path: 's/42.bin', code: 'SIZE_MISMATCH' }]);
+    const right = small.filter(({ path }) => path !== 's/42.bin');
+    expect(files.map(({ path }) => path).sort()).toEqual(right.map(({ path }) => path));
+    for (const { path, content } of right) {
+      expect((await readFile(join(box, 't', path.slice(2)))).equals(content)).toBe(true);
+    }
   });
 
   it('refuses names that would leave the folder', async () => {

@@ -152,6 +152,49 @@ describe('a repository of our own server', () => {
     await whole.close();
   });
 
+  it('moves hundreds of files with a few requests, both ways', async () => {
+    let requests: string[] = [];
+    const counted = createHub({
+      ...{ hubUrl: gateway.url, accessToken: gateway.writeToken, workers: 0 },
+      fetch: (input, init) => {
+        requests.push(`${init?.method} ${new URL(String(input)).pathname}`);
+        return fetch(input, init);
+      },
+    });
+    const some = { repo: 'models/team/some' };
+    await counted.createRepo(some);
+    const names = Array.from({ length: 200 }, (_, i) => `${i % 3}/${i}.bin`);
+    // Their first byte makes them files of large-file storage; every tenth is like the one before.
+    const contentOf = (i: number) =>
+      Uint8Array.of(
+        0,
+        ...generate({ kind: 'splitmix64', seed: i - (i % 10 === 1 ? 1 : 0), bytes: 99 }),
+      );
+    const files = names.map((path, i) => ({ path, content: contentOf(i) }));
+    files.push({ path: 'empty.bin', content: new Uint8Array(0) });
+    requests = [];
+    const { commits } = await counted.uploadFiles(files, some);
+    expect(commits).toHaveLength(1);
+    expect(requests.length, requests.join(' ')).toBeLessThan(25);
+    const to = join(top, 'some');
+    for (const cache of [false, true]) {
+      requests = [];
+      const result = await counted.downloadFolder({ ...some, to, cache });
+      expect(result.failed).toEqual([]);
+      expect(requests.length, requests.join(' ')).toBeLessThan(25);
+      expect(result.requestCount).toBeLessThan(requests.length);
+      for (const [i, path] of names.entries()) {
+        expect((await readFile(join(result.folder, path))).equals(contentOf(i)), path).toBe(true);
+      }
+      const { verified, transport } = result.files.find(({ path }) => path === '0/0.bin') ?? {};
+      expect([verified, transport]).toEqual([true, 'xet']);
+      const fetched = result.files.reduce((sum, { fetchedBytes }) => sum + fetchedBytes, 0);
+      expect([fetched, result.sizeBytes]).toEqual([result.fetchedBytes, expect.any(Number)]);
+      expect(fetched).toBeGreaterThan(20_000);
+    }
+    await counted.close();
+  });
+
   it('is reached through the proxy that is given', async () => {
     const asked: (string | undefined)[] = [];
     const proxy = createServer().on('connect', (request, socket) => {

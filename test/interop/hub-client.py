@@ -57,11 +57,12 @@ api.upload_folder(repo_id=repo, folder_path=source)
 same(source, Path(snapshot_download(repo, local_dir=work / "one")))
 same(source, Path(snapshot_download(repo)))
 
-# An edit: what is sent of it is for the test to count.
+# An edit: what is sent of it is counted on its way by the test.
+counted = HfApi(endpoint=os.environ["COUNTED_ENDPOINT"])
 model = source / "model.bin"
 data = model.read_bytes()
 model.write_bytes(data[: len(data) // 2] + b"inserted" + data[len(data) // 2 :])
-api.upload_folder(repo_id=repo, folder_path=source)
+counted.upload_folder(repo_id=repo, folder_path=source)
 same(source, Path(snapshot_download(repo, local_dir=work / "two")))
 head = api.model_info(repo).sha
 api.upload_folder(repo_id=repo, folder_path=source)

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { hubRoots, openStore, type RunningGateway, startGateway } from 'orbweaver/gateway';
+import { createHub } from 'orbweaver/hub';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type S3Server, startS3Server } from '../s3/support/s3-server.js';
 import { generate } from '../support/generators.js';
@@ -99,8 +100,42 @@ describe('stock clients of the Hub', { timeout: TIMEOUT_MS }, () => {
     await writeFile(join(source, 'empty'), '');
     await writeFile(join(source, 'sub', 'config.json'), '{"a":1}');
     await writeFile(join(source, 'sub', 'täxt 1%2F.txt'), 'names');
-    const out = await run(python as string, [script('hub-client.py'), source, work]);
+    const counter = await countBytes(gateway.url);
+    const env = { COUNTED_ENDPOINT: counter.url };
+    const out = await run(python as string, [script('hub-client.py'), source, work], { env });
     expect(out).toContain('done');
+    const { sentBytes, receivedBytes } = counter;
+    counter.close();
+    console.log(`huggingface_hub: an edit sent ${sentBytes} bytes and got ${receivedBytes}`);
+    expect(sentBytes).toBeGreaterThan(1000);
+    expect(sentBytes).toBeLessThan(model.length / 10);
+    expect(faults).toEqual([]);
+  });
+
+  it.skipIf(python === undefined)('huggingface_hub offline, after our client', async () => {
+    const source = join(folder, 'cached');
+    await mkdir(join(source, 'sub'), { recursive: true });
+    await writeFile(
+      join(source, 'model.bin'),
+      generate({ kind: 'floats', seed: 2, bytes: 1_500_000 }),
+    );
+    await writeFile(join(source, 'README.md'), '# cached\n');
+    await writeFile(join(source, 'sub', 'täxt 1%2F.txt'), 'names');
+    const hub = createHub({ hubUrl: gateway.url, accessToken: TOKEN, workers: 0 });
+    const to = join(folder, 'hf', 'hub');
+    for (const [repo, include] of [
+      ['org/cached', []],
+      ['org/cached-part', ['*.md']],
+    ] as const) {
+      await hub.createRepo({ repo });
+      await hub.uploadFolder({ repo, folder: source });
+      const { failed } = await hub.downloadFolder({ repo, to, cache: true, include });
+      expect(failed).toEqual([]);
+    }
+    await hub.close();
+    const args = [script('hub-cache.py'), 'org/cached', source];
+    const env = { HF_HUB_OFFLINE: '1', HF_ENDPOINT: 'http://127.0.0.1:9' };
+    expect(await run(python as string, args, { env })).toContain('done');
     expect(faults).toEqual([]);
   });
 
