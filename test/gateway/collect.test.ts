@@ -1,6 +1,8 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { collectGarbage, createMemoryStore, type ObjectStore } from '../../src/gateway/index.js';
 import { createStoreIndex } from '../../src/gateway/store-index.js';
+import { LiveSet } from '../../src/gateway/upkeep/live-set.js';
+import { MerkleHash } from '../../src/hash/index.js';
 import type { BuiltXorb } from '../../src/xorb/index.js';
 import { Scheduler } from '../flow/scheduler.js';
 import {
@@ -56,5 +58,45 @@ describe('the collector', () => {
     const { deletedObjects } = await collectGarbage(store, { hasher, clock, graceMs: 0 });
     expect(deletedObjects).toBe(1);
     expect(await stateOf(store)).toEqual(needed);
+  });
+});
+
+describe('the set of what is in use', () => {
+  afterEach(() => void vi.unstubAllGlobals());
+
+  it('keeps to its memory, of which a hash takes 16 to 24 bytes, and says when that is too little', () => {
+    const sizes: number[] = [];
+    class Counted extends Uint32Array {
+      constructor(length: number) {
+        super(length);
+        sizes.push(this.byteLength);
+      }
+    }
+    vi.stubGlobal('Uint32Array', Counted);
+    const maxBytes = 768 * 1024;
+    const set = new LiveSet(maxBytes);
+    const hashOf = (number: number): MerkleHash => {
+      const bytes = new Uint8Array(32);
+      // Neighbours that are nothing alike, as hashes are.
+      new DataView(bytes.buffer).setUint32(0, Math.imul(number, 0x9e3779b1), true);
+      new DataView(bytes.buffer).setUint32(4, Math.imul(number, 0x85ebca6b), true);
+      return MerkleHash.from(bytes);
+    };
+    let count = 0;
+    const fill = (): void => {
+      for (;;) set.add(hashOf(++count));
+    };
+    expect(fill).toThrow(
+      expect.objectContaining({ code: 'USAGE', fields: { maxMemory: maxBytes } }),
+    );
+    expect(count).toBeGreaterThan(maxBytes / 24);
+    for (let number = 1; number < count; number++) {
+      if (!set.has(hashOf(number))) throw new Error(`${number} was added`);
+    }
+    expect(set.has(hashOf(count + 1))).toBe(false);
+    // Tables come in pairs; while one pair is filled, that before it is there as well.
+    const pairs = sizes.map((size) => 2 * size).filter((_, at) => at % 2 === 0);
+    const peaks = pairs.map((size, at) => size + (pairs[at - 1] ?? 0));
+    expect(Math.max(...peaks)).toBeLessThanOrEqual(maxBytes);
   });
 });

@@ -23,9 +23,10 @@ describe('a gateway over a bucket that is killed while it takes uploads', () => 
     const serve = ['--data', place, '--s3-endpoint', server.endpoint];
     const { env } = server;
     const result = await killDrill({ serve, env, store, kills: KILLS, seed: 11 });
-    const { acknowledged, ...faults } = result;
+    const { acknowledged, committed, ...faults } = result;
     expect(faults).toEqual({ lost: [], broken: [], left: [], missing: [] });
     expect(acknowledged).toBeGreaterThan(0);
+    expect(committed).toBeGreaterThan(0);
     // What was put by grants and never committed goes when it can be committed no more.
     const later = { ...SYSTEM_CLOCK, unixMs: () => SYSTEM_CLOCK.unixMs() + 3 * 60 * 60 * 1000 };
     const { hasher } = await loadKernels();

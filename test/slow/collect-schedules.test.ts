@@ -47,6 +47,8 @@ describe('the collector, in every order of what happens at the same time', () =>
 const CALLS_OF_A_RUN = 80;
 
 interface Known {
+  /** Files that were taken out by somebody: they may be registered or not. */
+  readonly removed: Set<BuiltXorb>;
   /** Files whose registration was acknowledged. */
   readonly files: Set<BuiltXorb>;
   /** Xorbs of which a client was told that they are stored. */
@@ -71,13 +73,32 @@ async function runSchedule(
     calls++;
     for (const { call, go } of starts) if (call <= calls) go();
   };
+  const startAll = (): void => {
+    calls = CALLS_OF_A_RUN;
+    startDue();
+  };
   const store = scheduledStore(plain, world, startDue);
   const rigs = [0, 1].map(() => createRig({ store, hasher, clock: clock as never }));
-  const known: Known = { files: new Set(), told: new Set() };
-  const actors: Promise<unknown>[] = [collectGarbage(store, { hasher, clock, graceMs })];
+  const known: Known = { files: new Set(), told: new Set(), removed: new Set() };
+  // Some collectors are killed at any call: none that they wait for is answered any more.
+  const dies = seed % 7 === 3;
+  let left = dies ? 1 + world.int(CALLS_OF_A_RUN) : Number.POSITIVE_INFINITY;
+  const mortal = scheduledStore(
+    plain,
+    {
+      op<T>(effect: () => T | Promise<T>) {
+        if (left-- > 0) return world.op(effect);
+        startAll();
+        return new Promise<T>(() => undefined);
+      },
+    },
+    startDue,
+  );
+  const run = collectGarbage(mortal, { hasher, clock, graceMs });
+  const actors: Promise<unknown>[] = dies ? [] : [run];
   if (seed % 5 === 0) actors.push(collectGarbage(store, { hasher, clock, graceMs }));
   const collectorCount = actors.length;
-  const clients = [upload, register, ask, look, grant];
+  const clients = [upload, register, ask, look, grant, remove];
   for (let count = 2 + world.int(3); count > 0; count--) {
     const client = clients[world.int(clients.length)] as (typeof clients)[number];
     const xorb = [A, B, D, E][world.int(4)] as BuiltXorb;
@@ -86,32 +107,33 @@ async function runSchedule(
     const started = new Promise<void>((go) => starts.push({ call, go }));
     actors.push(started.then(() => client(rig, xorb, known)));
   }
-  const collectors = Promise.all(actors.slice(0, collectorCount));
-  void collectors.then(() => {
-    calls = CALLS_OF_A_RUN;
-    startDue();
-  });
+  // Whoever has not come yet comes when it is over.
+  if (!dies) void Promise.all(actors.slice(0, collectorCount)).then(startAll);
   await world.run(Promise.all(actors));
   const where = `seed ${seed}`;
   const there = async (xorb: BuiltXorb) => (await plain.head(`xorbs/${xorb.hash}`)) !== null;
+  const isRegistered = async (xorb: BuiltXorb): Promise<boolean> =>
+    (await createStoreIndex({ store: plain, hasher, clock }).find(whole(xorb).hash)) !== null;
   for (const xorb of known.files) {
+    const registered = await isRegistered(xorb);
+    if (!known.removed.has(xorb)) expect(registered, `${where}: a registered file`).toBe(true);
+    if (!registered) continue;
     expect(await there(xorb), `${where}: a xorb of a registered file`).toBe(true);
   }
   if (graceMs > 0) {
     for (const xorb of known.told) expect(await there(xorb), `${where}: told`).toBe(true);
-    if (seed % 4 !== 1) return;
+    if (seed % 4 !== 1 && !dies) return;
     // What was promised outlives other runs for as long as the grace.
     await world.advance(graceMs - 10_000);
     await collectGarbage(plain, { hasher, clock, graceMs });
     for (const xorb of known.told) expect(await there(xorb), `${where}: told, later`).toBe(true);
   }
-  if (seed % 4 !== 1) return;
+  if (seed % 4 !== 1 && !dies) return;
   await world.advance(2 * HOUR);
   await collectGarbage(plain, { hasher, clock, graceMs: 0 });
-  const index = createStoreIndex({ store: plain, hasher, clock });
   for (const xorb of xorbs) {
-    const registered = await index.find(whole(xorb).hash);
-    if (registered === null) expect(await there(xorb), `${where}: garbage`).toBe(false);
+    const registered = await isRegistered(xorb);
+    if (!registered) expect(await there(xorb), `${where}: garbage`).toBe(false);
     else if (known.files.has(xorb) || xorb === C) expect(await there(xorb), where).toBe(true);
   }
 }
@@ -161,6 +183,16 @@ const register: Client = async (rig, xorb, known) => {
   const { status } = await putShard(rig, uploadShard({ files: [whole(xorb)], xorbs: [] }));
   if (status === 200) known.files.add(xorb);
   else expect([400, 503]).toContain(status);
+};
+
+/** As `store rm` and `repo prune` do it, in another process. */
+const remove: Client = async ({ store, clock }, xorb, known) => {
+  // That of C is registered from the start.
+  const [first, second] = xorb === A ? [A, C] : [xorb, xorb];
+  for (const each of [first, second]) known.removed.add(each);
+  await createStoreIndex({ store, hasher, clock }).remove(
+    [first, second].map((each) => whole(each).hash),
+  );
 };
 
 const ask: Client = async (rig, xorb, known) => {

@@ -20,9 +20,10 @@ describe('a gateway that is killed while it takes uploads', () => {
     const store = await createDiskStore(data);
     const serve = ['--data', data];
     const result = await killDrill({ serve, env: {}, store, kills: KILLS, seed: 7 });
-    const { acknowledged, ...faults } = result;
+    const { acknowledged, committed, ...faults } = result;
     expect(faults).toEqual({ lost: [], broken: [], left: [], missing: [] });
     expect(acknowledged).toBeGreaterThan(0);
+    expect(committed).toBeGreaterThan(0);
     // Of the processes that died nothing is left half written.
     expect(await readdir(join(data, 'tmp'))).toEqual([]);
     await store.close?.();

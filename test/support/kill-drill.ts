@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { createClient, type OrbweaverClient } from 'orbweaver';
-import { collectGarbage, listStoredFiles, type ObjectStore } from 'orbweaver/gateway';
+import { collectGarbage, hubRoots, listStoredFiles, type ObjectStore } from 'orbweaver/gateway';
 import { loadKernels } from '../../src/compose/chunk.js';
 import { decodeShard } from '../../src/shard/index.js';
 import { BINARY } from '../cli/run-binary.js';
@@ -28,9 +28,11 @@ export interface KillDrill {
 export interface DrillResult {
   /** Files that were acknowledged, in all runs together. */
   readonly acknowledged: number;
+  /** Commits that were. */
+  readonly committed: number;
   /** Of those: not there, or with other bytes. */
   readonly lost: readonly string[];
-  /** Registered files, acknowledged or not, that cannot be rebuilt. */
+  /** Registered or committed files, acknowledged or not, that cannot be rebuilt. */
   readonly broken: readonly string[];
   /** Objects that a collector with no grace leaves although no file needs them. */
   readonly left: readonly string[];
@@ -41,12 +43,16 @@ export interface DrillResult {
 const TOKEN = 'token-of-the-drill';
 const CLIENTS = 2;
 const UPLOADS_OF_A_CLIENT = 2;
+const REPO = 'org/drill';
+const COMMITS_OF_A_RUN = 8;
 const FILE_BYTES = 1_600_000;
 const LEAST_XORB_BYTES = 1024 * 1024;
 
 interface Ledger {
   /** Bytes of each acknowledged file. */
   readonly acknowledged: Map<string, Uint8Array>;
+  /** Paths of acknowledged commits: each puts one file. */
+  readonly committed: Set<string>;
   readonly lost: string[];
   readonly broken: Set<string>;
   readonly left: Set<string>;
@@ -59,6 +65,7 @@ export async function killDrill(drill: KillDrill): Promise<DrillResult> {
   const world = new Scheduler(drill.seed);
   const ledger: Ledger = {
     acknowledged: new Map(),
+    committed: new Set(),
     lost: [],
     broken: new Set(),
     left: new Set(),
@@ -68,6 +75,9 @@ export async function killDrill(drill: KillDrill): Promise<DrillResult> {
   const gate = await openGate();
   let gateway = await startProcess(drill, gate);
   try {
+    const repo = JSON.stringify({ name: 'drill', organization: 'org' });
+    const made = await ask(gate, '/api/repos/create', { method: 'POST', body: repo });
+    if (made.status !== 200) throw new Error(await made.text());
     // The first run is not killed: it says how many bytes one takes.
     await ingest(gate, { run: 0, ledger, killed: new Promise(() => {}) });
     const runBytes = gate.passedBytes();
@@ -87,9 +97,10 @@ export async function killDrill(drill: KillDrill): Promise<DrillResult> {
     gateway.kill('SIGKILL');
     await gate.close();
   }
-  const { acknowledged, lost, broken, left, missing } = ledger;
+  const { acknowledged, committed, lost, broken, left, missing } = ledger;
   return {
     acknowledged: acknowledged.size,
+    committed: committed.size,
     lost,
     broken: [...broken],
     left: [...left],
@@ -155,7 +166,7 @@ async function openGate(): Promise<Gate> {
 }
 
 async function startProcess({ serve, env }: KillDrill, gate: Gate): Promise<ChildProcess> {
-  const own = ['--port', '0', '--workers', '1', '--no-hub', '--json', '--quiet'];
+  const own = ['--port', '0', '--workers', '1', '--json', '--quiet'];
   const child = spawn(process.execPath, [BINARY, 'serve', ...serve, ...own], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, ...env, ORBWEAVER_TOKEN: TOKEN },
@@ -195,11 +206,51 @@ async function ingest(
       if (stop.signal.aborted) return;
     }
   };
-  await Promise.all(
-    Array.from({ length: CLIENTS }, (_, number) =>
+  await Promise.all([
+    commitFiles(gate, { run, ledger, stop: stop.signal }),
+    ...Array.from({ length: CLIENTS }, (_, number) =>
       withClient(gate, (client) => sender(client, number)),
     ),
-  );
+  ]);
+}
+
+/** One after another on one branch, a file each. */
+async function commitFiles(
+  gate: Gate,
+  { run, ledger, stop }: { run: number; ledger: Ledger; stop: AbortSignal },
+): Promise<void> {
+  for (let number = 0; number < COMMITS_OF_A_RUN; number++) {
+    const path = `run-${run}/${number}.txt`;
+    const content = Buffer.from(textOf(path)).toString('base64');
+    const body = [
+      { key: 'header', value: { summary: path, description: '' } },
+      { key: 'file', value: { path, content, encoding: 'base64' } },
+    ];
+    const lines = body.map((line) => JSON.stringify(line)).join('\n');
+    try {
+      const init = { method: 'POST', body: lines };
+      const response = await ask(gate, `/api/models/${REPO}/commit/main`, init);
+      const { success } = (await response.json()) as { readonly success?: boolean };
+      if (success !== true) throw new Error(`a commit was answered with ${response.status}`);
+    } catch (error) {
+      if (run === 0) throw error;
+      // Killed: it was made or not.
+      await new Promise<void>((resolve) => {
+        if (stop.aborted) resolve();
+        else stop.addEventListener('abort', () => resolve(), { once: true });
+      });
+      return;
+    }
+    ledger.committed.add(path);
+  }
+}
+
+/** Of some kilobytes, another one for each path. */
+const textOf = (path: string): string => `${path}\n`.repeat(500);
+
+function ask(gate: Gate, path: string, init: RequestInit = {}): Promise<Response> {
+  const headers = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' };
+  return fetch(gate.url + path, { ...init, headers });
 }
 
 function fileOf(first: number, second: number): Uint8Array {
@@ -237,6 +288,9 @@ async function check(gate: Gate, { store }: KillDrill, ledger: Ledger): Promise<
       else if (expected !== undefined && !bytes.equals(expected)) ledger.lost.push(hash);
     }
   });
+  await checkCommits(gate, ledger);
+  for await (const file of hubRoots(store))
+    if (!files.has(`${file}`)) ledger.missing.add(`${file}`);
   const needed = await xorbsOf(gate, files);
   const there = new Set<string>();
   for await (const { key } of store.list('xorbs/')) {
@@ -250,6 +304,27 @@ async function check(gate: Gate, { store }: KillDrill, ledger: Ledger): Promise<
       shard.files.some(({ hash }) => files.has(String(hash))) ||
       shard.xorbs.some(({ hash }) => needed.has(`xorbs/${hash}`));
     if (!isNeeded) ledger.left.add(key);
+  }
+}
+
+/** All commits that were acknowledged are in the history, and the branch has the file of each. */
+async function checkCommits(gate: Gate, ledger: Ledger): Promise<void> {
+  const list = async (what: string): Promise<readonly Readonly<Record<string, string>>[]> => {
+    const response = await ask(gate, `/api/models/${REPO}/${what}`);
+    if (response.status !== 200) throw new Error(`${what}: ${await response.text()}`);
+    return (await response.json()) as readonly Readonly<Record<string, string>>[];
+  };
+  const entries = await list('tree/main?recursive=true&limit=1000');
+  const paths = entries.flatMap(({ type, path = '' }) => (type === 'file' ? [path] : []));
+  const titles = (await list('commits/main?limit=1000')).map(({ title }) => title);
+  for (const path of ledger.committed) {
+    if (!paths.includes(path) || !titles.includes(path)) ledger.lost.push(path);
+  }
+  for (const path of paths) {
+    if (ledger.read.has(path) || path === '.gitattributes') continue;
+    ledger.read.add(path);
+    const response = await ask(gate, `/${REPO}/resolve/main/${path}`);
+    if ((await response.text()) !== textOf(path)) ledger.broken.add(path);
   }
 }
 
