@@ -2,6 +2,7 @@ import type { Clock } from '../flow/index.js';
 
 export { copyInto } from './copy.js';
 export { nextTurn } from './next-turn.js';
+export { nextPieces, reusedPieces, type StreamReader } from './stream-pieces.js';
 
 /** Time, chance and copies as the machine has them; everything above takes time and chance as ports. */
 

@@ -3,11 +3,12 @@
  * without anything of Node.
  */
 import type { CasClient } from '../client/ports.js';
+import { reusedPieces } from '../platform/index.js';
 import type { NameLookup } from './ports.js';
 import { checkStoreOptions, type StoreOptions } from './settings.js';
 import { storeClient } from './store-client.js';
 import { createFetchExchange } from './wires/fetch.js';
-import { pageBody, pagePieces } from './wires/page-body.js';
+import { pageBody } from './wires/page-body.js';
 
 export type { GrantPolicy } from './grants.js';
 export type { RetryEvent, TokenOption, TokenSource, TokenUrl } from './ports.js';
@@ -31,7 +32,7 @@ export function createFetchCasClient(
 ): CasClient {
   // Browsers send a name of their own, and would ask the server whether another one may be sent.
   const settings = checkStoreOptions({ ...options, userAgent: '' });
-  const exchange = createFetchExchange(fetch, pageBody, pagePieces);
+  const exchange = createFetchExchange(fetch, pageBody, reusedPieces);
   return storeClient(settings, {
     lookup: NO_LOOKUP,
     secrets: [],

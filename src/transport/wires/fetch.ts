@@ -1,4 +1,5 @@
 import type { Body, Exchange, HttpHeaders } from '../../http/index.js';
+import { nextPieces, type StreamReader } from '../../platform/index.js';
 import { FETCH_FAILED_CODE } from '../retry-table.js';
 import { bodyOfPieces, isBodiless, sizeOf } from './bodies.js';
 
@@ -47,24 +48,6 @@ export function createFetchExchange(
       },
     };
     return { status, headers: joined, body: bodyOfPieces(pieces, sizeOf(joined)) };
-  };
-}
-
-/** A body of `fetch`, piece by piece; each is good until the next one is asked for. Null is the end. */
-export interface StreamReader {
-  next(): Promise<Uint8Array | null>;
-  cancel(reason: unknown): Promise<void>;
-}
-
-/** Pieces as the stream makes them. */
-export function nextPieces(body: ReadableStream<Uint8Array>): StreamReader {
-  const reader = body.getReader();
-  return {
-    async next() {
-      const { done, value } = await reader.read();
-      return done ? null : value;
-    },
-    cancel: (reason) => reader.cancel(reason),
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Body } from '../../http/index.js';
-import { bytesOf, nextPieces, type StreamReader } from './fetch.js';
+import { bytesOf } from './fetch.js';
 
 /** Smaller bodies are given to `fetch` as they are. */
 const BLOB_LEAST_BYTES: number = 1024 * 1024;
@@ -34,42 +34,4 @@ async function fillAll(body: Body, into: Uint8Array): Promise<number> {
     filled += count;
   }
   return filled;
-}
-
-/** What is read of a response at a time. */
-const READ_BYTES: number = 256 * 1024;
-
-/**
- * Pieces of a response in memory that is used again and again, where the browser does that: with a new
- * piece of memory for each, gigabytes wait for the collector.
- */
-export function pagePieces(body: ReadableStream<Uint8Array>): StreamReader {
-  let reader: ByobReader;
-  try {
-    reader = (body as unknown as ByobStream).getReader({ mode: 'byob' });
-  } catch {
-    return nextPieces(body);
-  }
-  let buffer = new ArrayBuffer(READ_BYTES);
-  return {
-    async next() {
-      const { done, value } = await reader.read(new Uint8Array(buffer));
-      if (done || value === undefined) return null;
-      buffer = value.buffer;
-      return value;
-    },
-    cancel: (reason) => reader.cancel(reason),
-  };
-}
-
-interface ByobStream {
-  getReader(options: { readonly mode: 'byob' }): ByobReader;
-}
-
-interface ByobReader {
-  read(into: Uint8Array<ArrayBuffer>): Promise<{
-    readonly done: boolean;
-    readonly value?: Uint8Array<ArrayBuffer>;
-  }>;
-  cancel(reason: unknown): Promise<void>;
 }
