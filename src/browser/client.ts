@@ -15,7 +15,7 @@ import {
   pageThreads,
   type SpawnPageThread,
 } from '../workers/web.js';
-import { inputList, sizeOf } from './inputs.js';
+import { inputList, sizeOf, sourceOf } from './inputs.js';
 import { openPageMemory } from './memory.js';
 import {
   CLIENT_RULES,
@@ -29,8 +29,11 @@ import type {
   BrowserClient,
   BrowserClientOptions,
   BrowserDownloadOptions,
+  BrowserEditOptions,
+  BrowserSplice,
   BrowserStreamOptions,
   DownloadResult,
+  EditResult,
 } from './types.js';
 import { runPageUpload } from './upload.js';
 
@@ -114,8 +117,25 @@ export async function createClient(given: BrowserClientOptions = {}): Promise<Br
     );
     return { ...result, wallMs: performance.now() - startedAt };
   };
+  const runEdit = async (
+    fileHash: string,
+    splices: readonly BrowserSplice[],
+    options: BrowserEditOptions,
+  ): Promise<EditResult> => {
+    const { applySplices, checkEdit } = await import('../compose/splices.js');
+    checkEdit(fileHash, splices, options);
+    const inserts = splices.map(({ insert }) => (insert === undefined ? [] : inputList([insert])));
+    const parts = { cas: needCas(), pool, budget, concurrency, placement };
+    const change = [fileHash, splices.map(({ offset, deleteBytes }) => [offset, deleteBytes])];
+    const resume = (await memory?.resume(inserts.flat(), change)) ?? null;
+    const sources = splices.map(({ insert: _, ...splice }, i) => {
+      const [input] = inserts[i] ?? [];
+      return input === undefined ? splice : { ...splice, insert: sourceOf(input) };
+    });
+    return applySplices({ ...parts, memory: resume }, fileHash, sources, options);
+  };
 
-  return {
+  const client: BrowserClient = {
     threads: pool.threads,
     tier: pool.kernels.tier,
     fallbackReason: pool.kernels.fallbackReason,
@@ -140,6 +160,15 @@ export async function createClient(given: BrowserClientOptions = {}): Promise<Br
       checkOptions('stream', streamOptions, STREAM_RULES);
       return streamOf(fileHash, streamOptions, (sink, rest) => rebuild(fileHash, sink, rest));
     },
+    edit: (fileHash, splices, editOptions = {}) => runEdit(fileHash, splices, editOptions),
+    append: (fileHash, input, editOptions = {}) =>
+      runEdit(fileHash, [{ offset: 'end', insert: input }], editOptions),
+    async open(fileHash, openOptions) {
+      const { openFile } = await import('../compose/remote-file.js');
+      const stream = (offset: number, end: number, signal: AbortSignal) =>
+        client.stream(fileHash, { offset, length: end - offset, signal });
+      return openFile({ cas: needCas(), pool, budget, concurrency, stream }, fileHash, openOptions);
+    },
     close() {
       closing ??= (async () => {
         await cas?.close();
@@ -149,6 +178,7 @@ export async function createClient(given: BrowserClientOptions = {}): Promise<Br
       return closing;
     },
   };
+  return client;
 }
 
 function streamOf(

@@ -14,8 +14,11 @@ import type { BrowserNamedInput } from './types.js';
 /** What a client remembers in the database of its page. */
 export interface PageMemory {
   readonly cache: ShardCache;
-  /** Looks for an earlier run of an upload of these inputs. Never rejects. */
-  resume(inputs: readonly BrowserNamedInput[]): Promise<UploadResume>;
+  /**
+   * Looks for an earlier run of an upload of these inputs; `change`: of an edit that inserts them, and what
+   * it does where. Never rejects.
+   */
+  resume(inputs: readonly BrowserNamedInput[], change?: unknown): Promise<UploadResume>;
   close(): void;
 }
 
@@ -35,10 +38,10 @@ export async function openPageMemory(options: PageMemoryOptions): Promise<PageMe
     const journals = createPageJournals(database);
     return {
       cache: createPageShardCache(database, { endpoint, maxBytes: options.shardCacheBytes }),
-      resume: (inputs) =>
+      resume: (inputs, change) =>
         openUploadResume({
           ...{ journals, place: name, onProblem },
-          facts: factsOf(endpoint, inputs, hasher),
+          facts: factsOf(endpoint, inputs, hasher, change),
         }),
       close: () => database.close(),
     };
@@ -57,6 +60,7 @@ function factsOf(
   endpoint: string,
   inputs: readonly BrowserNamedInput[],
   hasher: Hasher,
+  change: unknown,
 ): ResumeFacts {
   const paths = inputs.map(nameOf);
   const key = (): string => {
@@ -65,7 +69,7 @@ function factsOf(
       const modified = 'lastModified' in data ? Number(data.lastModified) : null;
       return [paths[i], sizeOf(input) ?? null, modified];
     });
-    const bytes = new TextEncoder().encode(JSON.stringify([endpoint, texts]));
+    const bytes = new TextEncoder().encode(JSON.stringify([endpoint, texts, change]));
     const digest = new Uint8Array(32);
     hasher.keyed(new Uint8Array(32), bytes, digest, 0);
     return hexEncode(digest.subarray(0, 16));

@@ -11,10 +11,21 @@ import type {
 } from '../compose/client-types.js';
 import type { TransferLimits } from '../compose/limits.js';
 import type { ComputeOptions } from '../compose/options.js';
+import type { OpenOptions, RemoteFile } from '../compose/remote-file.js';
+import type { ClientEditOptions, EditResult, Splice } from '../compose/splices.js';
 import type { OrbweaverError } from '../errors.js';
 import type { KernelTier } from '../kernels/index.js';
 
-export type { DownloadProgress, DownloadResult, UploadedFile, UploadProgress, UploadResult };
+export type {
+  DownloadProgress,
+  DownloadResult,
+  EditResult,
+  OpenOptions,
+  RemoteFile,
+  UploadedFile,
+  UploadProgress,
+  UploadResult,
+};
 
 /** What {@link createClient} is told, as in Node where it says nothing else. */
 export interface BrowserClientOptions
@@ -113,6 +124,12 @@ export interface BrowserDownloadOptions
 /** Options of a stream, as in Node. */
 export type BrowserStreamOptions = ClientStreamOptions;
 
+/** One change of a stored file, as in Node. */
+export interface BrowserSplice extends Splice<BrowserInput> {}
+
+/** Options of an edit, as in Node. */
+export type BrowserEditOptions = ClientEditOptions;
+
 /** Uploads and downloads in a page, over one pool of web workers. */
 export interface BrowserClient {
   /** Web workers; 0: everything runs on the thread of the page. */
@@ -131,6 +148,19 @@ export interface BrowserClient {
   download(fileHash: string, options: BrowserDownloadOptions): Promise<DownloadResult>;
   /** The same as a stream, which fails when a check fails. Cancelling it ends the download. */
   stream(fileHash: string, options?: BrowserStreamOptions): ReadableStream<Uint8Array>;
+  /** Opens a stored file for reads anywhere, as in Node. @throws OrbweaverError, TypeError */
+  open(fileHash: string, options?: OpenOptions): Promise<RemoteFile>;
+  /**
+   * Changes a stored file, as in Node: only what is new is sent, and the result is another stored file.
+   * @throws OrbweaverError, TypeError
+   */
+  edit(
+    fileHash: string,
+    splices: readonly BrowserSplice[],
+    options?: BrowserEditOptions,
+  ): Promise<EditResult>;
+  /** Adds an input to the end of a stored file: an edit. */
+  append(fileHash: string, input: BrowserInput, options?: BrowserEditOptions): Promise<EditResult>;
   /** Caps of uploads and downloads, bytes per second; what is set holds at once. */
   readonly limits: TransferLimits;
   /** Ends workers; what still runs is cancelled. */

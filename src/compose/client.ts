@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
-import { PassThrough, type Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
+import type { ReadableStream } from 'node:stream/web';
 import type { CasClient, ShardCache } from '../client/ports.js';
 import { isOrbweaverError, OrbweaverError } from '../errors.js';
 import { Budget } from '../flow/index.js';
@@ -216,8 +217,10 @@ export async function createClient(given: ClientOptions = {}): Promise<Orbweaver
     open: async (fileHash, openOptions) => {
       const parts = { cas: needCas(), pool, budget, concurrency };
       const { openFile } = await import('./remote-file.js');
-      const stream = (offset: number, end: number, signal: AbortSignal): Readable =>
-        client.stream(fileHash, { offset, length: end - offset, signal });
+      const stream = (offset: number, end: number, signal: AbortSignal) =>
+        Readable.toWeb(
+          client.stream(fileHash, { offset, length: end - offset, signal }),
+        ) as ReadableStream<Uint8Array>;
       return openFile({ ...parts, stream }, fileHash, openOptions);
     },
     close: () => {

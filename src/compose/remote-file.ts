@@ -1,13 +1,13 @@
-import { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 import { FileReader, type VerifyRange } from '../client/downloads.js';
+import type { CasClient } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
 import { type Budget, Scope } from '../flow/index.js';
 import { MerkleHash } from '../hash/index.js';
-import { memorySink } from '../io/index.js';
+import { memorySink } from '../io/web.js';
 import { checkOptions, is, type OptionRules } from '../options/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
-import type { DownloadParts } from './download.js';
+import type { WorkerPool } from '../workers/web.js';
 
 /** What {@link OrbweaverClient.open} may be told. */
 export interface OpenOptions {
@@ -74,10 +74,15 @@ const RULES: OptionRules<OpenOptions> = {
 const READ_RULES: OptionRules<ReadOptions> = { signal: is.signal };
 
 /** What opening needs beside what a download does. */
-export interface OpenParts extends DownloadParts {
+export interface OpenParts {
+  readonly cas: CasClient;
+  readonly pool: WorkerPool;
+  /** What all downloads of a client may hold beside slabs. */
   readonly budget: Budget;
+  /** Ranges asked for at a time. @default what moves the most bytes */
+  readonly concurrency?: number | undefined;
   /** A stream of bytes `[start, end)`, which ends with an error when it cannot go on. */
-  readonly stream: (start: number, end: number, signal: AbortSignal) => Readable;
+  readonly stream: (start: number, end: number, signal: AbortSignal) => ReadableStream<Uint8Array>;
 }
 
 /** Opens a stored file. @throws what `OrbweaverClient.open` does */
@@ -130,7 +135,7 @@ export async function openFile(
       const { signal: own } = checkOptions('stream', given, READ_RULES);
       reader.checkOpen();
       const both = own === undefined ? closing.signal : AbortSignal.any([closing.signal, own]);
-      return Readable.toWeb(stream(start, end, both)) as ReadableStream<Uint8Array>;
+      return stream(start, end, both);
     },
   });
 

@@ -1,4 +1,5 @@
-/** Sources that a page can have, as an entry point of its own: without anything of Node. */
+/** Sources and sinks that a page can have, as an entry point of its own: without anything of Node. */
 export { blobSource } from './blob-source.js';
 export { bytesSource } from './bytes-source.js';
+export { type MemorySink, memorySink } from './memory-sink.js';
 export { streamSource } from './stream-source.js';

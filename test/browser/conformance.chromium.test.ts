@@ -3,9 +3,16 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createClient } from '../../dist/index.js';
 import { hexDecode } from '../../src/bytes/index.js';
+import { MerkleHash } from '../../src/hash/index.js';
 import { decodeShard, type Shard } from '../../src/shard/index.js';
 import { generate } from '../support/generators.js';
-import { type NativeFile, nativeBytes, nativeSessions } from '../support/vectors.js';
+import {
+  type NativeFile,
+  nativeBytes,
+  nativeSessions,
+  specOf,
+  vectorsOf,
+} from '../support/vectors.js';
 import { chromiumPath, launch, NO_CHROMIUM, openPage, type Site, serveSite } from './support.js';
 
 /**
@@ -108,17 +115,51 @@ describe.skipIf(chromiumPath() === null)(
 
     it('has sessions to meet', () => expect(sessions.length).toBeGreaterThan(8));
 
-    it.each(sessions)('$id', async ({ files }) => {
-      const inputs = files.map(({ name, spec }) => ({ name, data: generate(spec) }));
+    const inPage = (
+      inputs: readonly { readonly name: string; readonly data: Uint8Array }[],
+    ): Promise<Recorded> => {
       for (const { name, data } of inputs) site.files.set(`/in/${encodeURIComponent(name)}`, data);
-      const names = files.map(({ name }) => name);
-      const here = await page.evaluate<Recorded>(`(async () => {
+      const names = inputs.map(({ name }) => name);
+      return page.evaluate<Recorded>(`(async () => {
         const inputs = await Promise.all(${JSON.stringify(names)}.map(async (name) => {
           const response = await fetch('/in/' + encodeURIComponent(name));
           return { name, data: await response.blob() };
         }));
         return (${record})(orbweaver.createClient, inputs);
       })()`);
+    };
+
+    it('cuts and hashes the known answers as they are', async () => {
+      const vectors = ['chunking', 'chunking_trigger', 'hash']
+        .flatMap((group) => vectorsOf(group))
+        .filter(({ input }) => input?.generator !== undefined);
+      expect(vectors.length).toBeGreaterThan(100);
+      const inputs = vectors.map(({ group, id, input }) => ({
+        name: `${group}/${id}`,
+        data: generate(specOf(input)),
+      }));
+      const { files, shards } = await inPage(inputs);
+      const decoded = shards.map((text) => decodeShard(hexDecode(text)));
+      for (const [i, { expected }] of vectors.entries()) {
+        const { lengths, hashes } = chunksOf(decoded, files[i]?.fileHash as string);
+        let end = 0;
+        const ends = lengths.map((length) => {
+          end += length;
+          return end;
+        });
+        const name = inputs[i]?.name;
+        if (expected.cuts !== undefined) expect([name, ends]).toEqual([name, expected.cuts]);
+        if (expected.chunk_hashes === undefined) continue;
+        const texts = ends.map((_, n) =>
+          new MerkleHash(hashes.subarray(32 * n, 32 * n + 32)).toString(),
+        );
+        expect([name, texts]).toEqual([name, expected.chunk_hashes]);
+      }
+    });
+
+    it.each(sessions)('$id', async ({ files }) => {
+      const inputs = files.map(({ name, spec }) => ({ name, data: generate(spec) }));
+      const here = await inPage(inputs);
       const node = await record(createClient as unknown as MakeClient, inputs);
       expect(here).toEqual(node);
       const shards = here.shards.map((text) => decodeShard(hexDecode(text)));

@@ -157,6 +157,53 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_CHROMIUM :
     expect(found.failure).toBe('NOT_FOUND');
   });
 
+  it('changes a stored file, adds to its end and reads it anywhere, as in Node', async () => {
+    site.files.set('/data', mixedBytes(FILE_BYTES, 6));
+    const found = await page.evaluate(async ({ endpoint, token }) => {
+      const { orbweaver } = globalThis as unknown as PageGlobals;
+      const client = await orbweaver.createClient({ endpoint, token, database: 'orbweaver' });
+      const original = new Uint8Array(await (await fetch('/data')).arrayBuffer());
+      const insert = original.slice(1000, 31_000);
+      const { files } = await client.upload(original);
+      const fileHash = files[0]?.fileHash as string;
+      const splices = [{ offset: 2_000_000, deleteBytes: 500, insert: new Blob([insert]) }];
+      const edited = await client.edit(fileHash, splices);
+      const longer = await client.append(edited.fileHash, insert);
+      const whole = await new Blob([
+        ...[original.subarray(0, 2_000_000), insert, original.subarray(2_000_500), insert],
+      ]).arrayBuffer();
+      const { files: fresh } = await client.upload(new Uint8Array(whole), { dryRun: true });
+      const file = await client.open(longer.fileHash);
+      const read = [
+        await file.read(1_999_000, 3000),
+        await file.slice(-100).bytes(),
+        new Uint8Array(await new Response(file.slice(0, 500_000).stream()).arrayBuffer()),
+      ];
+      const expected = [whole.slice(1_999_000, 2_002_000), whole.slice(-100)];
+      expected.push(whole.slice(0, 500_000));
+      const same = expected.map((bytes, i) => {
+        const got = read[i] as Uint8Array;
+        const want = new Uint8Array(bytes);
+        return got.length === want.length && got.every((byte, n) => byte === want[n]);
+      });
+      const wrong = await client
+        .edit(fileHash, [{ offset: 0, insert: 'path' as unknown as Blob }])
+        .catch((error: Error) => error.message);
+      await file.close();
+      const closed = await file.read(0, 1).catch((error: { code: string }) => error.code);
+      await client.close();
+      const { size } = file;
+      return { edited, longer, size, fresh: fresh[0]?.fileHash, same, wrong, closed };
+    }, at);
+    expect(found.longer.fileHash).toBe(found.fresh);
+    expect(found.longer.sizeBytes).toBe(FILE_BYTES + 59_500);
+    expect(found.size).toBe(FILE_BYTES + 59_500);
+    expect(found.edited.sentBytes).toBeLessThan(500_000);
+    expect(found.same).toEqual([true, true, true]);
+    expect(found.wrong).toMatch(/^"inputs\[0\]" expected a File, Blob/);
+    expect(found.closed).toBe('CLOSED');
+  });
+
   it('stops when it is told to, and says what is wrong with what it is given', async () => {
     site.files.set('/data', mixedBytes(FILE_BYTES, 5));
     const found = await page.evaluate(async ({ endpoint, token }) => {
