@@ -1,13 +1,16 @@
 // How fast does a file go up from a page and come back, and what does the page take for it? Chromium against
 // `orbweaver serve` in a process of its own; with --hub, `@huggingface/hub` in the same page in turns.
 //
-//     node bench/browser.mjs [--size 1024] [--rounds 1] [--plain] [--hub DIR] [--only upload]
+//     node bench/browser.mjs [--size 1024] [--rounds 1] [--plain] [--hub DIR] [--only upload] [--live]
+//                            [--memory MiB]
 //
 // --size MiB of seeded bytes, half of them random, half numbers that compress; --plain: without the headers of
 // isolation; --hub: the folder of an installed @huggingface/hub, which is bundled by esbuild. The file is one of
 // the disk that the page is given as a user would. The download goes into a file of the page's own storage, is
 // compared with the original byte by byte, and is not timed while it is. Memory: the largest of 10 looks a second
-// at the heap of the page, buffers included, and at the memory of its process, workers included.
+// at the heap of the page, buffers included, and at the memory of its process, workers included; --live: once a
+// second, after the collector has run, so that what nobody uses any more does not count. The data, the store and the
+// profile of the browser lie in TMPDIR, and take three to four times --size.
 import { spawn } from 'node:child_process';
 import { createCipheriv } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -30,6 +33,7 @@ const { values } = parseArgs({
     hub: { type: 'string' },
     only: { type: 'string' },
     memory: { type: 'string' },
+    live: { type: 'boolean', default: false },
   },
 });
 const MIB = 1024 * 1024;
@@ -96,16 +100,20 @@ function startStore(folder) {
       const token = /write token\S*\s+(\S+)/i.exec(said)?.[1];
       if (endpoint !== undefined && token !== undefined) {
         child.stdout.removeAllListeners('data').resume();
-        resolve({ endpoint, token, stop: () => child.kill('SIGTERM') });
+        resolve({ endpoint, token, pid: child.pid, stop: () => child.kill('SIGTERM') });
       }
     });
   });
 }
 
-/** Of all processes of the browser, since they began. On a busy machine it says more than the clock. */
-async function cpuSeconds(page) {
-  const { processInfo } = await page.askBrowser('SystemInfo.getProcessInfo');
-  return processInfo.reduce((sum, { cpuTime }) => sum + cpuTime, 0);
+/** Seconds of a process, with its threads. */
+function cpuOf(pid) {
+  const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const [user, system] = text
+    .slice(text.lastIndexOf(')') + 2)
+    .split(' ')
+    .slice(11, 13);
+  return (Number(user) + Number(system)) / 100;
 }
 
 /** The largest of what is seen until it is stopped, MiB. */
@@ -114,6 +122,7 @@ async function watchMemory(page) {
   const renderers = processInfo.filter(({ type }) => type === 'renderer').map(({ id }) => id);
   const most = { heapMiB: 0, processMiB: 0 };
   const look = async () => {
+    if (values.live) await page.ask('HeapProfiler.collectGarbage');
     const { usedSize, backingStorageSize = 0 } = await page.ask('Runtime.getHeapUsage');
     most.heapMiB = Math.max(most.heapMiB, Math.round((usedSize + backingStorageSize) / MIB));
     for (const id of renderers) {
@@ -123,7 +132,7 @@ async function watchMemory(page) {
       most.processMiB = Math.max(most.processMiB, Math.round((anonymous + shared) / 1024));
     }
   };
-  const timer = setInterval(() => look().catch(() => {}), 100);
+  const timer = setInterval(() => look().catch(() => {}), values.live ? 1000 : 100);
   return () => {
     clearInterval(timer);
     return most;
@@ -229,6 +238,7 @@ try {
       const isReady = () => page.evaluate('globalThis.orbweaver !== undefined').catch(() => false);
       while (!(await isReady())) await sleep(50);
       await page.pick('input', join(work, 'data.bin'));
+      await page.settled();
       const facts = { endpoint: store.endpoint, token: store.token, name: `bench/r${round}` };
       const memory = values.memory === undefined ? undefined : Number(values.memory) * MIB;
       const options = { ...facts, memory };
@@ -236,12 +246,14 @@ try {
       for (const [what, work] of who === 'orbweaver' ? OURS : THEIRS) {
         if (values.only !== undefined && !what.startsWith(values.only)) continue;
         const stop = await watchMemory(page);
-        const before = await cpuSeconds(page);
+        const before = await page.cpuSeconds();
+        const storeBefore = cpuOf(store.pid);
         const { ms, ...said } = await page.run(work, options);
-        const cpu = (await cpuSeconds(page)) - before;
+        const cpu = (await page.cpuSeconds()) - before;
+        const storeCpu = cpuOf(store.pid) - storeBefore;
         const { heapMiB, processMiB } = stop();
         shown.push(
-          `${what} ${Math.round(sizeBytes / MIB / (ms / 1000))} MiB/s (${Math.round(ms)} ms, ${cpu.toFixed(1)} s of processor time, heap ${heapMiB} MiB, process ${processMiB} MiB) ${Object.values(said).join(' ')}`,
+          `${what} ${Math.round(sizeBytes / MIB / (ms / 1000))} MiB/s (${Math.round(ms)} ms, processor time: browser ${cpu.toFixed(1)} s, store ${storeCpu.toFixed(1)} s; heap ${heapMiB} MiB, process ${processMiB} MiB) ${Object.values(said).join(' ')}`,
         );
       }
       console.log(shown.join('\n    '));
