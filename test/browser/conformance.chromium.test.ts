@@ -132,8 +132,9 @@ describe.skipIf(chromiumPath() === null)(
     it('cuts and hashes the known answers as they are', async () => {
       const vectors = ['chunking', 'chunking_trigger', 'hash']
         .flatMap((group) => vectorsOf(group))
-        .filter(({ input }) => input?.generator !== undefined);
-      expect(vectors.length).toBeGreaterThan(100);
+        // Of the 128 patterns that differ in their padding only, some.
+        .filter(({ group, input }) => group !== 'chunking_trigger' || input.padding % 8 === 0);
+      expect(vectors.length).toBeGreaterThan(25);
       const inputs = vectors.map(({ group, id, input }) => ({
         name: `${group}/${id}`,
         data: generate(specOf(input)),
@@ -150,9 +151,7 @@ describe.skipIf(chromiumPath() === null)(
         const name = inputs[i]?.name;
         if (expected.cuts !== undefined) expect([name, ends]).toEqual([name, expected.cuts]);
         if (expected.chunk_hashes === undefined) continue;
-        const texts = ends.map((_, n) =>
-          new MerkleHash(hashes.subarray(32 * n, 32 * n + 32)).toString(),
-        );
+        const texts = ends.map((_, n) => MerkleHash.from(hashes, 32 * n).toString());
         expect([name, texts]).toEqual([name, expected.chunk_hashes]);
       }
     });

@@ -269,6 +269,34 @@ describe('streamSource', () => {
 });
 
 describe('blobSource', () => {
+  it('reads one stream, of whatever kind the blob has, and leaves it when it is closed', async () => {
+    for (const type of ['bytes', undefined] as const) {
+      const blob = new Blob([CONTENT]);
+      let opened = 0;
+      let cancelled = false;
+      blob.stream = () => {
+        opened++;
+        const source = {
+          ...(type === undefined ? {} : { type }),
+          pull: (controller: { enqueue(piece: Uint8Array): void }) => {
+            controller.enqueue(CONTENT.slice(0, 1000));
+          },
+          cancel: () => {
+            cancelled = true;
+          },
+        };
+        return new ReadableStream(source as object) as ReturnType<Blob['stream']>;
+      };
+      const reader = await blobSource(blob).open();
+      const into = new Uint8Array(1500);
+      expect(await reader.read(into)).toBe(1000);
+      expect(Buffer.compare(into.subarray(0, 1000), CONTENT.subarray(0, 1000))).toBe(0);
+      expect(await reader.read(into)).toBe(1000);
+      await reader.close();
+      expect([opened, cancelled]).toEqual([1, true]);
+    }
+  });
+
   it('notices a file behind a blob that changed', async () => {
     await writeFile(at('blob'), CONTENT);
     const source = blobSource(await openAsBlob(at('blob')));
