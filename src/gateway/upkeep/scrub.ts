@@ -119,7 +119,7 @@ export async function scrubStore(store: ObjectStore, options: ScrubOptions): Pro
       } else damage.set(key, found);
       state = advanced(state, { key, sizeBytes: info.sizeBytes, damage, repaired });
       const isDue = clock.now() - notedMs >= NOTE_MS;
-      if (found !== 'none' || isDue || state.checkedBytes - notedBytes >= NOTE_BYTES) {
+      if (isDue || state.checkedBytes - notedBytes >= NOTE_BYTES) {
         await writeScrubState(store.values, state);
         notedMs = clock.now();
         notedBytes = state.checkedBytes;

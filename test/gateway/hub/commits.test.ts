@@ -118,6 +118,24 @@ describe('a commit', () => {
     expect(await (await rig.send('GET', `/${name}/resolve/main/a`)).text()).toBe('2');
   });
 
+  it('of several at a time with the same parent is one; the others get 412', async () => {
+    const store = createMemoryStore();
+    const engine = createEngine();
+    const rigs = await Promise.all([0, 1].map(() => createHubRig({ store, engine })));
+    const [one] = rigs as [HubRig];
+    await one.json('POST', '/api/repos/create', { name: 'same', organization: 'org' });
+    const { sha } = await one.json('GET', '/api/models/org/same');
+    const made = await Promise.all(
+      Array.from({ length: 6 }, (_, i) =>
+        (rigs[i % 2] as HubRig).commit('org/same', [header(`c${i}`, sha), inline(`f${i}`, 'x')]),
+      ),
+    );
+    expect(made.map(({ status }) => status).sort()).toEqual([200, 412, 412, 412, 412, 412]);
+    expect(await one.json('GET', '/api/models/org/same/tree/main')).toHaveLength(2);
+    for (const each of rigs) await each.close();
+    await engine.close();
+  });
+
   it.each([
     ['../x', 400],
     ['a//b', 400],
