@@ -25,6 +25,7 @@ export type {
   FailedDownload,
   Hub,
   HubCommitOptions,
+  HubCopy,
   HubCreatedRepo,
   HubCreateOptions,
   HubDownloadedFile,

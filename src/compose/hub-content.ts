@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import type { Source } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
 import { SAMPLE_BYTES } from '../hub/index.js';
@@ -32,6 +33,13 @@ function dataOf(content: UploadInput): Exclude<UploadInput, { readonly data: unk
     throw new TypeError('"content" expected a path, bytes, a Blob or a Source, got { data }');
   }
   return content as Exclude<UploadInput, { readonly data: unknown }>;
+}
+
+/** When a file was changed, as far as anybody says. */
+export async function changedMs({ content, mtimeMs }: HubFile): Promise<number | undefined> {
+  if (mtimeMs !== undefined) return mtimeMs;
+  if (typeof content === 'string' || content instanceof URL) return (await stat(content)).mtimeMs;
+  return content instanceof File ? content.lastModified : undefined;
 }
 
 /** The first `count` bytes of a source, which are all of it without `isPart`. */

@@ -8,6 +8,7 @@ import { createHubParts } from './hub-parts.js';
 import { FUNCTION_RULES } from './hub-rules.js';
 import type {
   Hub,
+  HubCopy,
   HubFile,
   HubFolderDownloadOptions,
   HubFolderDownloadResult,
@@ -117,7 +118,15 @@ export type CommitFileOperation =
       readonly path: string;
       readonly content: UploadInput;
     }
-  | { readonly operation: 'delete'; readonly path: string };
+  | { readonly operation: 'delete'; readonly path: string }
+  /** A file of the store under another path, without its bytes; into buckets only. */
+  | {
+      readonly operation: 'copy';
+      readonly path: string;
+      /** As listings tell it. */
+      readonly sourceXetHash: string;
+      readonly sourceRepo: RepoDesignation;
+    };
 
 /**
  * Makes one change of several operations, which count in their order: what is added and deleted after that
@@ -134,18 +143,25 @@ export async function commit(
   checkOptions('commit', params, FUNCTION_RULES.commit);
   const { title: commitTitle, description: commitDescription, operations, ...rest } = params;
   const files: HubFile[] = [];
+  const copies: HubCopy[] = [];
   const deletePaths: string[] = [];
   // From the last one on, so that what is deleted later is known.
   for (const one of operations.toReversed()) {
-    if (one.operation === 'delete') deletePaths.push(one.path);
-    else if (one.operation !== 'addOrUpdate') throw unknownOperation(one);
-    else if (!deletePaths.some((path) => covers(path, one.path))) {
-      files.push({ path: one.path, content: one.content });
-    }
+    const { path } = one;
+    if (one.operation === 'delete') deletePaths.push(path);
+    else if (deletePaths.some((deleted) => covers(deleted, path))) continue;
+    else if (one.operation === 'addOrUpdate') files.push({ path, content: one.content });
+    else if (one.operation === 'copy') {
+      copies.push({ path, fileHash: one.sourceXetHash, from: one.sourceRepo });
+    } else throw unknownOperation(one);
   }
   const change = changeOf({ ...rest, commitTitle, commitDescription });
   const result = await withHub(rest, (hub) =>
-    hub.uploadFiles(files.reverse(), { ...change, deletePaths: deletePaths.reverse() }),
+    hub.uploadFiles(files.reverse(), {
+      ...change,
+      copies: copies.reverse(),
+      deletePaths: deletePaths.reverse(),
+    }),
   );
   return outputOf(result);
 }
@@ -156,7 +172,9 @@ function covers(deleted: string, path: string): boolean {
 }
 
 function unknownOperation({ operation }: { readonly operation: unknown }): TypeError {
-  return new TypeError(`"operation" expected addOrUpdate or delete, got "${String(operation)}"`);
+  return new TypeError(
+    `"operation" expected addOrUpdate, copy or delete, got "${String(operation)}"`,
+  );
 }
 
 /** Deletes one file. */

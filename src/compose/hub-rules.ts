@@ -47,6 +47,7 @@ const COMMIT: OptionRules<HubCommitOptions> = {
 const UPLOAD: OptionRules<HubUploadOptions> = {
   ...COMMIT,
   deletePaths: is.texts,
+  copies: is.object,
   dryRun: is.flag,
   base: UPLOAD_RULES.base,
   rehash: UPLOAD_RULES.rehash,

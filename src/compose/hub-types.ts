@@ -41,6 +41,20 @@ export interface HubFile {
   readonly content: UploadInput;
   /** 64 hexadecimal digits, when it is known: nothing is hashed then. */
   readonly sha256?: string | undefined;
+  /**
+   * When it was changed, milliseconds since 1970; buckets keep it. @default that of the file on disk or of the
+   * `File`, else the time of the upload
+   */
+  readonly mtimeMs?: number | undefined;
+}
+
+/** A file of the store that a bucket gets under a path, without its bytes. */
+export interface HubCopy {
+  readonly path: string;
+  /** 64 digits, as listings tell it. */
+  readonly fileHash: string;
+  /** Repository or bucket that has it. */
+  readonly from: RepoDesignation;
 }
 
 /** What all operations on a repository are told. */
@@ -71,6 +85,8 @@ export interface HubUploadOptions
    * that is named in both, or lies in such a folder, is there in the end. @default none
    */
   readonly deletePaths?: readonly string[] | undefined;
+  /** Files that are copied in the same change; into buckets only. @default none */
+  readonly copies?: readonly HubCopy[] | undefined;
   /**
    * Do everything but send and commit: the result says what would be, `sentBytes` included, and has no
    * `commits`. @default false

@@ -10,16 +10,18 @@ import {
   pathsInfo,
   preupload,
   pullRequestBranch,
+  repoOf,
 } from '../hub/index.js';
 import { gitBlobId, pathFilter, walkFolder } from '../io/index.js';
 import { SYSTEM_CLOCK, systemRandom } from '../platform/index.js';
 import type { FailedUpload, OrbweaverClient, UploadBase, UploadedFile } from './client-types.js';
 import { walkTreeOf } from './folder-inputs.js';
 import type { SkippedEntry } from './folder-types.js';
-import { bytesOf, type LookedAt, lookAt } from './hub-content.js';
+import { bytesOf, changedMs, type LookedAt, lookAt } from './hub-content.js';
 import { failedFile } from './hub-failures.js';
 import { type HubParts, repoAt } from './hub-parts.js';
 import type {
+  HubCopy,
   HubFile,
   HubFolderUploadOptions,
   HubMadeCommit,
@@ -53,8 +55,8 @@ const PARALLEL_WHOLE = 4;
  *     look at each ─► ask how it is to be sent ─► stored ones to the store, in one session ─► commit
  *
  * SHA-256 is computed in the pass that cuts. Files whose SHA-256 is known are asked about before, and those
- * that the Hub has are not sent; where there is no store, that of every file is. A file that the repository has under that path already is
- * the base of the new one, and in no commit when nothing differs.
+ * that the Hub has are not sent; where there is no store, that of every file is. A file that the repository
+ * has under that path already is the base of the new one, and in no commit when nothing differs.
  */
 export async function hubUpload(
   parts: HubParts,
@@ -64,9 +66,10 @@ export async function hubUpload(
   const startedAt = performance.now();
   checkFiles(files);
   return parts.run(options.signal, async (signal) => {
-    const deletions = splitDeletions(files, options.deletePaths ?? []);
+    const copies = (options.copies ?? []).map(copyOf);
+    const deletions = splitDeletions([...files, ...copies], options.deletePaths ?? []);
     const run = new HubUploadRun(parts, repoAt(options), files.length, options, signal);
-    await run.upload(files, deletions);
+    await run.upload(files, copies, deletions);
     return run.result(performance.now() - startedAt);
   });
 }
@@ -105,7 +108,8 @@ export async function hubUploadFolder(
   for await (const some of walk) {
     for (const found of some) {
       if (found.type === 'file' && 'source' in found && isIncluded(found.path, false)) {
-        files.push({ path: prefix + found.path, content: found.source });
+        const { source: content, mtimeMs } = found;
+        files.push({ path: prefix + found.path, content, mtimeMs });
       } else if (found.type === 'problem') failed.push(failedFile(found.path, found.error));
       else if (found.type === 'skipped') skipped.push({ path: found.path, reason: found.reason });
     }
@@ -150,7 +154,10 @@ interface Deletions {
  * A file counts after a deletion, so what makes room for one goes first: its folder, a file where its folder
  * is to be. A deletion of the file itself is none. All others wait until every file is there.
  */
-function splitDeletions(files: readonly HubFile[], deletePaths: readonly string[]): Deletions {
+function splitDeletions(
+  files: readonly { readonly path: string }[],
+  deletePaths: readonly string[],
+): Deletions {
   if (deletePaths.length === 0) return { first: [], last: [] };
   const paths = new Set(files.map(({ path }) => path));
   const folders = new Set([...paths].flatMap(foldersOf));
@@ -160,6 +167,13 @@ function splitDeletions(files: readonly HubFile[], deletePaths: readonly string[
     return folders.has(bare) || paths.has(bare) || foldersOf(bare).some((each) => paths.has(each));
   };
   return { first: left.filter(isFirst), last: left.filter((path) => !isFirst(path)) };
+}
+
+function copyOf({ path, fileHash, from }: HubCopy): CommitOperation {
+  if (!/^[0-9a-f]{64}$/.test(fileHash)) {
+    throw new TypeError(`"fileHash" of "${path}" expected 64 hexadecimal digits`);
+  }
+  return { operation: 'copy', path: checkRepoPath(path), fileHash, from: repoOf(from) };
 }
 
 /** The folders on the way to a path. */
@@ -180,6 +194,8 @@ class HubUploadRun {
   /** What became of each base, as the first session has it. */
   readonly #bases = new Map<string, UploadBase>();
   readonly #fileCount: number;
+  /** Not made yet. */
+  #copies: readonly CommitOperation[] = [];
   #cleared: readonly string[] = [];
   /** Large files go whole: that was asked for, or there is no store. */
   #isWhole: boolean;
@@ -206,8 +222,13 @@ class HubUploadRun {
     this.#progress = { doneBytes: 0, totalBytes: 0, wireBytes: 0, doneFileCount: 0, fileCount };
   }
 
-  async upload(files: readonly HubFile[], { first, last }: Deletions): Promise<void> {
+  async upload(
+    files: readonly HubFile[],
+    copies: readonly CommitOperation[],
+    { first, last }: Deletions,
+  ): Promise<void> {
     this.#cleared = first;
+    this.#copies = copies;
     if (files.length === 0) await this.#commitRest([], { first, last });
     for (let start = 0; start < files.length; start += COMMIT_FILES) {
       const end = start + COMMIT_FILES;
@@ -240,7 +261,9 @@ class HubUploadRun {
     deletions: Deletions,
     inlined: AsyncIterable<Extract<CommitOperation, { operation: 'inline' }>> = none(),
   ): Promise<void> {
-    let open: CommitOperation[] = [...this.#deletionsOf(deletions.first), ...stored];
+    const before = this.#deletionsOf(deletions.first);
+    let open: CommitOperation[] = [...before, ...stored, ...this.#copies];
+    this.#copies = [];
     let bytes = 0;
     for await (const operation of inlined) {
       if (bytes > 0 && bytes + operation.bytes.length > INLINE_BYTES) {
@@ -442,7 +465,9 @@ class HubUploadRun {
       const isThere = isSame && this.#stays(path);
       const how = isThere ? 'unchanged' : 'stored';
       this.#done({ path, sizeBytes, how, fileHash, sha256, newBytes });
-      if (!isThere) operations.push({ operation: 'stored', path, sha256, fileHash, sizeBytes });
+      if (isThere) continue;
+      const mtimeMs = isBucket ? await changedMs(one.file) : undefined;
+      operations.push({ operation: 'stored', path, sha256, fileHash, sizeBytes, mtimeMs });
     }
     this.#tell({
       doneBytes: before.doneBytes + open.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),

@@ -24,12 +24,14 @@ export type CommitOperation =
   /** A small file that the Hub keeps itself. */
   | { readonly operation: 'inline'; readonly path: string; readonly bytes: Uint8Array }
   | { readonly operation: 'delete'; readonly path: string; readonly isFolder?: boolean | undefined }
-  /** A file of large-file storage under another path, without its bytes. */
+  /** A file of the store under another path, without its bytes; buckets only. */
   | {
       readonly operation: 'copy';
       readonly path: string;
-      readonly fromPath: string;
-      readonly fromRevision?: string | undefined;
+      /** 64 hexadecimal digits. */
+      readonly fileHash: string;
+      /** Where it is now. */
+      readonly from: RepoId;
     };
 
 /** What a commit is made with. */
@@ -186,8 +188,7 @@ function gitLine(operation: CommitOperation): object {
     return { key: 'file', value: { path, content, encoding: 'base64' } };
   }
   if (operation.operation === 'copy') {
-    const { fromPath: srcPath, fromRevision: srcRevision } = operation;
-    return { key: 'copyFile', value: { path, srcPath, ...(srcRevision ? { srcRevision } : {}) } };
+    throw new OrbweaverError('USAGE', `"${path}" expected a bucket to copy into`, { path });
   }
   return { key: operation.isFolder === true ? 'deletedFolder' : 'deletedFile', value: { path } };
 }
@@ -201,6 +202,10 @@ function bucketLine(operation: CommitOperation): object {
     return { type: 'addFile', path, xetHash, ...mtime };
   }
   if (operation.operation === 'delete') return { type: 'deleteFile', path };
+  if (operation.operation === 'copy') {
+    const { fileHash: xetHash, from } = operation;
+    return { type: 'copyFile', path, xetHash, sourceRepoType: from.type, sourceRepoId: from.name };
+  }
   throw new OrbweaverError('USAGE', `a bucket takes no "${operation.operation}" of "${path}"`);
 }
 

@@ -17,6 +17,9 @@ export interface HubEntry {
   readonly xetHash?: string;
   /** With `expand`: the commit that changed it last. */
   readonly lastCommit?: { readonly id: string; readonly title: string; readonly date: string };
+  /** Of files of buckets: when it was changed, as its sender said, and when it came; ISO 8601. */
+  readonly mtime?: string;
+  readonly uploadedAt?: string;
 }
 
 /** What of a repository is listed. */
@@ -208,6 +211,7 @@ function entryOf(entry: JsonObject, what: string): HubEntry {
           },
         }),
     ...(xetHash === null ? {} : { xetHash }),
+    ...timesOf(entry),
     ...(last === null
       ? {}
       : {
@@ -217,6 +221,13 @@ function entryOf(entry: JsonObject, what: string): HubEntry {
             date: String(last['date'] ?? ''),
           },
         }),
+  };
+}
+
+function timesOf({ mtime, uploadedAt }: JsonObject): Pick<HubEntry, 'mtime' | 'uploadedAt'> {
+  return {
+    ...(typeof mtime === 'string' ? { mtime } : {}),
+    ...(typeof uploadedAt === 'string' ? { uploadedAt } : {}),
   };
 }
 

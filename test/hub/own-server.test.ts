@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type RunningGateway, startGateway } from 'orbweaver/gateway';
-import { createHub, type Hub } from 'orbweaver/hub';
+import { commit, createHub, type Hub } from 'orbweaver/hub';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { generate } from '../support/generators.js';
 
@@ -74,8 +74,28 @@ describe('a repository of our own server', () => {
     await mkdir(join(source, 'logs'), { recursive: true });
     await writeFile(join(source, 'weights.bin'), old);
     await writeFile(join(source, 'logs', 'one.txt'), 'one');
+    const changed = new Date('2020-02-03T04:05:06.789Z');
+    await utimes(join(source, 'logs', 'one.txt'), changed, changed);
     const first = await hub.uploadFolder({ repo: bucket, folder: source, path: 'run' });
     expect([first.failed, first.commits]).toEqual([[], [{ ...NO_COMMIT }]]);
+    const one = await hub.listFiles({ repo: bucket, path: 'run/logs/one.txt' }).next();
+    expect(one.value).toMatchObject({ mtime: changed.toISOString(), xetHash: expect.any(String) });
+    // A copy costs no bytes, wherever the file is.
+    await commit({
+      ...{ hubUrl: gateway.url, accessToken: gateway.writeToken, repo: bucket, title: 'Copy' },
+      operations: [
+        {
+          ...{ operation: 'copy', path: 'copied/one.txt', sourceRepo: bucket },
+          sourceXetHash: one.value?.xetHash ?? '',
+        },
+      ],
+    });
+    const copied = { repo: bucket, path: 'copied/one.txt', to: join(top, 'one.txt') };
+    await hub.downloadFile(copied);
+    expect(await readFile(copied.to, 'utf8')).toBe('one');
+    await hub.deleteFiles(['copied/'], { repo: bucket });
+    const copies = [{ path: 'x', fileHash: one.value?.xetHash ?? '', from: bucket }];
+    await expect(hub.uploadFiles([], { repo, copies })).rejects.toMatchObject({ code: 'USAGE' });
     old.fill(7, 0, 100);
     await writeFile(join(source, 'weights.bin'), old);
     await rm(join(source, 'logs'), { recursive: true });
@@ -217,6 +237,31 @@ describe('a repository of our own server', () => {
     await behind.close();
     proxy.closeAllConnections();
     proxy.close();
+  });
+
+  it('makes one of two changes that both know the same commit', async () => {
+    const [{ oid = null } = {}] = (
+      await hub.uploadFiles([{ path: 'both', content: new Uint8Array(1) }], { repo })
+    ).commits;
+    const parentCommit = oid ?? '';
+    const results = await Promise.allSettled(
+      [2, 3].map((length) =>
+        hub.uploadFiles([{ path: 'both', content: new Uint8Array(length) }], {
+          repo,
+          parentCommit,
+        }),
+      ),
+    );
+    const refused = results.filter(({ status }) => status === 'rejected');
+    expect(refused).toMatchObject([{ reason: { code: 'CONFLICT' } }]);
+    const won = results.findIndex(({ status }) => status === 'fulfilled');
+    const now = await hub
+      .listFiles({ repo, path: 'both' })
+      .next()
+      .catch(() => null);
+    const files = hub.listFiles({ repo });
+    for await (const { path, size } of files) if (path === 'both') expect(size).toBe(won + 2);
+    expect(now === null || now.value?.size === won + 2).toBe(true);
   });
 
   it('has every change of eight who commit at the same time', async () => {
