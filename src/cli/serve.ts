@@ -18,6 +18,7 @@ import {
 import { defineCommand, type ParsedArgs, parseBytes, usage } from './command.js';
 import { asUsage } from './compute.js';
 import type { CliContext, Command } from './context.js';
+import { type LogFile, openLogFile } from './log-file.js';
 import { writeJson } from './output.js';
 import { placeOf, S3_OPTIONS, s3Of } from './place.js';
 import { tokenUrlOf } from './settings.js';
@@ -186,9 +187,16 @@ scope, then serves until SIGINT or SIGTERM, which let requests in flight finish.
     {
       name: 'log-format',
       value: 'F',
-      help: 'text or json, on standard error',
+      help: 'text or json',
       fallback: 'text',
       choices: ['text', 'json'],
+    },
+    { name: 'log-file', value: 'FILE', help: 'where to, appended', fallback: 'standard error' },
+    {
+      name: 'log-file-size',
+      value: 'BYTES',
+      help: 'what would make it larger begins it anew, and the old one becomes FILE.1',
+      fallback: '64MiB',
     },
   ],
   notes: `Tokens come from --token or --token-file, else from $ORBWEAVER_READ_TOKEN and
@@ -216,8 +224,9 @@ async function serve(args: ParsedArgs, context: CliContext): Promise<number> {
   const downloads = args.text('downloads');
   const tokens = await tokensOf(args, context);
   const secret = await secretOf(context);
+  const logFile = await logFileOf(args, context);
   const log = createGatewayLog({
-    write: (lines) => context.stderr.write(lines),
+    write: (lines) => (logFile ?? context.stderr).write(lines),
     format: args.text('log-format') === 'json' ? 'json' : 'text',
     level:
       (args.text('log-level') as LogLevel | undefined) ?? (args.flag('quiet') ? 'warn' : 'info'),
@@ -276,7 +285,24 @@ async function serve(args: ParsedArgs, context: CliContext): Promise<number> {
   await aborted(context.signal);
   await gateway.close();
   log.flush();
+  await logFile?.close();
   return EXIT.ok;
+}
+
+const LOG_FILE_BYTES = 64 * 1024 * 1024;
+
+/** Null: the log goes to standard error. */
+async function logFileOf(args: ParsedArgs, { cwd, stderr }: CliContext): Promise<LogFile | null> {
+  const file = args.text('log-file');
+  const limitBytes = args.bytes('log-file-size');
+  if (file === undefined) {
+    if (limitBytes !== undefined) throw usage('--log-file-size needs --log-file');
+    return null;
+  }
+  return openLogFile(resolve(cwd, file), {
+    limitBytes: limitBytes ?? LOG_FILE_BYTES,
+    onProblem: (message) => stderr.write(`${message}\n`),
+  });
 }
 
 async function upstreamOf(

@@ -4,6 +4,7 @@ import {
   open,
   readdir,
   readFile,
+  rename,
   rm,
   stat,
   symlink,
@@ -338,6 +339,46 @@ describe('the log', () => {
         /Z info {2}[0-9a-f]{16} HEAD \/v1\/files\/\w+ 404 0 B \S+ ms read token 127\.0\.0\.1$/,
       );
     }
+  });
+
+  it('goes to a file of at most so many bytes, and the one before it is kept', async () => {
+    const path = join(folder, 'requests.log');
+    await writeFile(path, 'as it was left\n');
+    const to = ['--log-file', 'requests.log', '--log-file-size', '2kB'];
+    const run = serve('--data', 'logged', '--json', '--log-level', 'debug', ...to);
+    const { url } = JSON.parse(await run.firstLine) as { url: string };
+    for (let round = 0; round < 3; round++) {
+      // As another program does that rotates logs.
+      if (round === 1) await rename(path, `${path}.moved`);
+      const asked = Array.from({ length: 15 }, (_, at) => fetch(`${url}/nowhere/${round}-${at}`));
+      for (const response of await Promise.all(asked)) await response.text();
+      // What comes within 100 ms is written together.
+      const last = new RegExp(`/nowhere/${round}-14 `);
+      const logged = async (): Promise<string> => {
+        const files = [path, `${path}.1`, `${path}.moved`];
+        return (
+          await Promise.all(files.map((each) => readFile(each, 'utf8').catch(() => '')))
+        ).join();
+      };
+      await vi.waitFor(async () => expect(await logged()).toMatch(last), 5000);
+    }
+    run.stop();
+    await run.status;
+    expect(run.stderr()).toBe('');
+    const [now, before] = [await readFile(path, 'utf8'), await readFile(`${path}.1`, 'utf8')];
+    expect([now, before].map((text) => text.endsWith('\n'))).toEqual([true, true]);
+    for (let at = 0; at < 15; at++) {
+      expect(before + now).toContain(` /nowhere/2-${at} `);
+      expect(before + now).not.toContain(` /nowhere/0-${at} `);
+    }
+    if (process.platform !== 'win32') expect((await stat(path)).mode & 0o027).toBe(0);
+    await expect(serve('--data', 'x', '--log-file', 'no/such').status).rejects.toMatchObject({
+      code: 'USAGE',
+      message: expect.stringMatching(/--log-file expected a file .*ENOENT/),
+    });
+    await expect(serve('--data', 'x', '--log-file-size', '2kB').status).rejects.toMatchObject({
+      code: 'USAGE',
+    });
   });
 
   it('says less when it is asked to', async () => {
