@@ -13,6 +13,7 @@ export {
   hexDecode,
   hexEncode,
   isZero,
+  MAX_CHUNK_BYTES,
   xetHexDecode,
   xetHexEncode,
 } from './bytes/index.js';
@@ -66,7 +67,6 @@ export {
   LZ4_FRAME_OVERHEAD_BYTES,
   lz4FrameDecode,
   lz4FrameEncode,
-  MAX_CHUNK_BYTES,
   SCHEME_BG4_LZ4,
   SCHEME_LZ4,
   SCHEME_NONE,

@@ -42,6 +42,7 @@ export { createLimits, type TransferLimits } from './compose/limits.js';
 export type { ComputeOptions } from './compose/options.js';
 export type { OpenOptions, ReadOptions, RemoteFile, RemoteSlice } from './compose/remote-file.js';
 export { defaultJournalFolder } from './compose/state-folder.js';
+export type { TokenFile } from './compose/token-file.js';
 export type { CompressionPolicy } from './compress/index.js';
 export {
   ERROR_CODES,

@@ -13,12 +13,6 @@ export function takeInto(into: Uint8Array, ready: Uint8Array[]): number {
   return length;
 }
 
-export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) {
-    throw new OrbweaverError('ABORTED', 'transfer was cancelled', {}, signal.reason);
-  }
-}
-
 export function checkLimit(archive: string, what: string, limit: number, got: number): void {
   if (got <= limit) return;
   throw new OrbweaverError(

@@ -1,8 +1,9 @@
 import type { RandomAccess, SourceReader } from '../client/ports.js';
+import { throwIfAborted } from '../flow/index.js';
 import { createEntryCheck } from './entry-check.js';
 import type { DirectoryRecord } from './entry-record.js';
 import { createInflater, INFLATE_STEP_BYTES } from './inflater.js';
-import { takeInto, throwIfAborted } from './read-helpers.js';
+import { takeInto } from './read-helpers.js';
 import { zipInvalid } from './zip-error.js';
 
 /** A stored entry: read straight into the caller's view. */

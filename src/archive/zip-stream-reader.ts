@@ -1,5 +1,6 @@
 import type { Source, SourceReader } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
+import { throwIfAborted } from '../flow/index.js';
 import { type ByteQueue, createByteQueue } from './byte-queue.js';
 import {
   checkSamePlace,
@@ -27,7 +28,7 @@ import {
   viewOf,
 } from './entry-record.js';
 import { DEFAULT_ZIP_LIMITS, type ZipLimits } from './limits.js';
-import { checkLimit, throwIfAborted } from './read-helpers.js';
+import { checkLimit } from './read-helpers.js';
 import { createStreamEntryReader, type EntryEnd } from './stream-entry.js';
 import { zipInvalid } from './zip-error.js';
 

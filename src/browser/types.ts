@@ -15,6 +15,7 @@ import type { OpenOptions, RemoteFile } from '../compose/remote-file.js';
 import type { ClientEditOptions, EditResult, Splice } from '../compose/splices.js';
 import type { OrbweaverError } from '../errors.js';
 import type { KernelTier } from '../kernels/index.js';
+import type { TokenOption } from '../transport/web.js';
 
 export type {
   DownloadProgress,
@@ -33,7 +34,6 @@ export interface BrowserClientOptions
     Pick<
       ClientOptions,
       | 'endpoint'
-      | 'token'
       | 'placement'
       | 'retry'
       | 'stallTimeoutMs'
@@ -49,6 +49,8 @@ export interface BrowserClientOptions
       | 'fetch'
       | 'onRetry'
     > {
+  /** As in Node, without files. @default none is sent */
+  readonly token?: TokenOption | undefined;
   /**
    * As in Node. A page cannot tell a server that knows no grants from a broken connection, so they have to
    * be asked for. @default 'never'

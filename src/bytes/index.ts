@@ -1,3 +1,4 @@
+export { MAX_CHUNK_BYTES } from './chunk-limit.js';
 export { bytesEqual, concatBytes, isZero } from './compare.js';
 export { GrowableBytes, GrowableU32, withRoom } from './growable.js';
 export { hexDecode, hexEncode, xetHexDecode, xetHexEncode } from './hex.js';

@@ -38,7 +38,6 @@ export type {
   RangeReader,
   RangeSource,
   ReadRangesOptions,
-  ReconstructionOptions,
   Reconstructions,
   SendTurn,
   ShardRegistry,

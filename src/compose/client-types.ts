@@ -17,6 +17,7 @@ import type { UploadInput } from './input.js';
 import type { TransferLimits } from './limits.js';
 import type { ComputeOptions } from './options.js';
 import type { OpenOptions, RemoteFile } from './remote-file.js';
+import type { TokenFile } from './token-file.js';
 
 /**
  * When a chunk that the store has is referred to instead of stored again. Referring saves storage and
@@ -33,10 +34,11 @@ export interface ClientOptions extends ComputeOptions {
    */
   readonly endpoint?: string | null;
   /**
-   * Bearer token, or where to get one: a function, an object with `get` and `refresh`, or the URL of
-   * tokens that end, `{ refreshUrl, headers }`. @default none is sent
+   * Bearer token, or where to get one: a function, an object with `get` and `refresh`, `{ file }` for a file that is
+   * read again when its token is refused, or the URL of tokens that end, `{ refreshUrl, headers }`.
+   * @default none is sent
    */
-  readonly token?: TokenOption | undefined;
+  readonly token?: TokenOption | TokenFile | undefined;
   /** Known chunks: refer to them or store them again. @default 'balanced' */
   readonly placement?: PlacementName | undefined;
   /**

@@ -22,6 +22,7 @@ import { folderMethods } from './folder-client.js';
 import { LEAST_XORB_BYTES } from './least-xorb.js';
 import { createLimits, ratesOf, type TransferLimits } from './limits.js';
 import { COMPUTE_RULES, poolOf } from './options.js';
+import { tokenOptionOf } from './token-file.js';
 import type { UploadState } from './upload.js';
 import { withoutUndefined } from './without-undefined.js';
 
@@ -283,7 +284,7 @@ export function connectionOf(endpoint: string, options: ClientOptions): CasClien
   const { grants, noProxy, addressTimeoutMs } = options;
   const given = {
     endpoint,
-    token: options.token ?? '',
+    token: tokenOptionOf(options.token ?? ''),
     retry: retry === undefined ? undefined : withoutUndefined(retry),
     ...{
       stallTimeoutMs,

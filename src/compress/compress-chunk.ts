@@ -1,3 +1,4 @@
+import { MAX_CHUNK_BYTES } from '../bytes/index.js';
 import { createBg4Probe } from './bg4-probe.js';
 import { LZ4_FRAME_OVERHEAD_BYTES, lz4FrameEncode } from './lz4-frame.js';
 import type { BlockCodec } from './ports.js';
@@ -6,7 +7,6 @@ import {
   type CompressionScheme,
   checkCompressionPolicy,
   DEFAULT_COMPRESSION_POLICY,
-  MAX_CHUNK_BYTES,
   SCHEME_BG4_LZ4,
   SCHEME_LZ4,
   SCHEME_NONE,

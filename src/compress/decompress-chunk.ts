@@ -1,14 +1,9 @@
+import { MAX_CHUNK_BYTES } from '../bytes/index.js';
 import { OrbweaverError } from '../errors.js';
 import { copyBytes } from './copy-bytes.js';
 import { lz4FrameDecode } from './lz4-frame.js';
 import type { BlockCodec } from './ports.js';
-import {
-  type CompressionScheme,
-  MAX_CHUNK_BYTES,
-  SCHEME_BG4_LZ4,
-  SCHEME_LZ4,
-  SCHEME_NONE,
-} from './schemes.js';
+import { type CompressionScheme, SCHEME_BG4_LZ4, SCHEME_LZ4, SCHEME_NONE } from './schemes.js';
 
 /**
  * Decodes the payload of a chunk record into `out`, filling exactly all of it. `payload` is

@@ -17,7 +17,6 @@ export {
   type CompressionScheme,
   checkCompressionPolicy,
   DEFAULT_COMPRESSION_POLICY,
-  MAX_CHUNK_BYTES,
   SCHEME_BG4_LZ4,
   SCHEME_LZ4,
   SCHEME_NONE,

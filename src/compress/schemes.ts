@@ -1,6 +1,5 @@
 /**
- * Compression schemes of a chunk record, the policies that choose among them, and the one limit
- * that both modules (compress, xorb) check before they allocate.
+ * Compression schemes of a chunk record, and the policies that choose among them.
  */
 
 /** Payload is the chunk itself. */
@@ -15,9 +14,6 @@ export const SCHEME_BG4_LZ4 = 2;
  * and read by nobody else; 99 is a configuration value of the reference client. Both are refused.
  */
 export type CompressionScheme = 0 | 1 | 2;
-
-/** Largest uncompressed chunk, in bytes: twice the target of 65536, the protocol's maximum. */
-export const MAX_CHUNK_BYTES = 131072;
 
 /**
  * How a writer picks the scheme of each chunk. Whatever the policy, a chunk that would not get

@@ -1,4 +1,4 @@
-import { MAX_CHUNK_BYTES } from '../compress/index.js';
+import { MAX_CHUNK_BYTES } from '../bytes/index.js';
 import { OrbweaverError } from '../errors.js';
 import { HASH_BYTES } from '../hash/index.js';
 import { RECORD_HEADER_BYTES, XORB_MAX_BYTES, XORB_MAX_CHUNKS } from '../xorb/index.js';

@@ -2,6 +2,7 @@
  * How bytes move through stages: cancellation, ownership, order, memory and time as a few shared
  * primitives. Pure: no I/O, nothing of Node.
  */
+export { abortedError, raceAbort, throwIfAborted } from './abort.js';
 export { Budget, type BudgetOptions, type Reservation } from './budget.js';
 export type { Clock, TimerOptions } from './clock.js';
 export { Deferred } from './deferred.js';

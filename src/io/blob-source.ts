@@ -1,6 +1,6 @@
 import type { Source } from '../client/ports.js';
+import { raceAbort, throwIfAborted } from '../flow/index.js';
 import { copyInto, reusedPieces, type StreamReader } from '../platform/index.js';
-import { raceAbort, throwIfAborted } from './abort.js';
 import { inputError } from './errno.js';
 import { inputChanged } from './input-size.js';
 

@@ -1,6 +1,6 @@
 import type { RandomAccess, Source } from '../client/ports.js';
+import { throwIfAborted } from '../flow/index.js';
 import { copyInto } from '../platform/index.js';
-import { throwIfAborted } from './abort.js';
 import { inputChanged } from './input-size.js';
 
 /**

@@ -1,4 +1,5 @@
 import { type FileHandle, open, rename } from 'node:fs/promises';
+import { MAX_CHUNK_BYTES } from '../bytes/index.js';
 import type { ChunkRun, KeptRun } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
 
@@ -18,8 +19,6 @@ const LENGTH_BYTES = 4;
 const CHUNK_BYTES: number = LENGTH_BYTES + HASH_BYTES;
 /** Far more than a slab has, and no more than a xorb. */
 const MAX_RUN_CHUNKS = 8192;
-/** Longest chunk of the protocol. */
-const MAX_LENGTH = 131_072;
 /** Bytes that are read at a time. */
 const BLOCK_BYTES = 1 << 20;
 
@@ -96,7 +95,7 @@ async function runAt(file: FileHandle, position: number, size: number): Promise<
   const { lengths } = await chunksOf(file, run);
   let sizeBytes = 0;
   for (const length of lengths) {
-    if (length === 0 || length > MAX_LENGTH) return null;
+    if (length === 0 || length > MAX_CHUNK_BYTES) return null;
     sizeBytes += length;
   }
   return Number.isSafeInteger(offset + sizeBytes) ? { ...run, sizeBytes } : null;

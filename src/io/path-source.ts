@@ -11,8 +11,8 @@ import {
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import type { Source, SourceReader } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
+import { raceAbort, throwIfAborted } from '../flow/index.js';
 import { copyInto } from '../platform/index.js';
-import { raceAbort, throwIfAborted } from './abort.js';
 import type { DiskLatency } from './disk-latency.js';
 import { inputError } from './errno.js';
 import { fileIdentity } from './file-identity.js';

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import type { Source } from '../client/ports.js';
-import { throwIfAborted } from './abort.js';
+import { throwIfAborted } from '../flow/index.js';
 import { inputError } from './errno.js';
 import { fsPath } from './fs-path.js';
 import { checkUnchanged, inputChanged } from './input-size.js';

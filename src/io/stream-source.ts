@@ -2,8 +2,8 @@ import type { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 import type { Source, SourceReader } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
+import { raceAbort, throwIfAborted } from '../flow/index.js';
 import { copyInto } from '../platform/index.js';
-import { raceAbort, throwIfAborted } from './abort.js';
 import { inputError } from './errno.js';
 import { inputChanged } from './input-size.js';
 

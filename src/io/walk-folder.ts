@@ -1,6 +1,7 @@
 import { lstatSync, type Stats } from 'node:fs';
 import { lstat, readdir, readlink, stat } from 'node:fs/promises';
 import { OrbweaverError } from '../errors.js';
+import { throwIfAborted } from '../flow/index.js';
 import {
   checkLinkTarget,
   checkPath,
@@ -11,7 +12,6 @@ import {
   type NameRules,
   nameKey,
 } from '../folder/index.js';
-import { throwIfAborted } from './abort.js';
 import { createDiskLatency, type DiskLatency } from './disk-latency.js';
 import { inputError } from './errno.js';
 import { fsPath } from './fs-path.js';

@@ -1,3 +1,4 @@
+import { MAX_CHUNK_BYTES } from '../bytes/index.js';
 import { MerkleHash } from '../hash/index.js';
 import { RECORD_HEADER_BYTES, XORB_ACCEPT_MAX_BYTES, XORB_MAX_CHUNKS } from '../xorb/index.js';
 import { arrayField, integerField, objectField, stringField, unexpected } from './json-fields.js';
@@ -22,8 +23,6 @@ const MAX_LIST_LENGTH = 1 << 22;
 /** Signed URLs are cut at about 8 KiB by servers; tokens and URLs of the Hub at 64,000. */
 const MAX_URL_LENGTH = 65_536;
 const MAX_U32 = 0xffff_ffff;
-/** A record that decodes to more is refused by every reader (chunk format of the protocol). */
-const MAX_CHUNK_BYTES = 131_072;
 
 /** `{start, end}` as JSON; whether `end` is inclusive depends on the field. */
 export interface JsonRange {

@@ -35,8 +35,6 @@ export const SHARD_TAG: Uint8Array = new Uint8Array([
   0x69, 0x67, 0x45, 0x6a, 0x7b, 0x81, 0x57, 0x83, 0xa5, 0xbd, 0xd9, 0x5c, 0xcd, 0xd1, 0x4a, 0xa9,
 ]);
 
-/** Largest chunk: twice the largest target for xorbs (protocol reference: xorb, reader checks). */
-export const CHUNK_MAX_BYTES = 131072;
 /**
  * Most chunks of one xorb that a reader takes. Writers stop at 8192; the lookup tables of the
  * reference client hold 16-bit chunk numbers, so nobody can refer to more than this.

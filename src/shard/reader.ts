@@ -1,3 +1,4 @@
+import { withRoom } from '../bytes/index.js';
 import { OrbweaverError } from '../errors.js';
 import { MerkleHash } from '../hash/index.js';
 import { FOOTER_BYTES, RECORD_BYTES, SHARD_MAX_BYTES } from './constants.js';
@@ -145,11 +146,7 @@ export function createShardReader(options: ShardReaderOptions = {}): ShardReader
   }
 
   function keep(bytes: Uint8Array): void {
-    if (pendingLength + bytes.length > pending.length) {
-      const grown = new Uint8Array(Math.max(pendingLength + bytes.length, pendingLength * 2));
-      grown.set(pending.subarray(0, pendingLength));
-      pending = grown;
-    }
+    pending = withRoom(pending, pendingLength + bytes.length, pendingLength);
     pending.set(bytes, pendingLength);
     pendingLength += bytes.length;
   }

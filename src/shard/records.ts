@@ -1,8 +1,7 @@
-import { ByteReader, type ByteWriter } from '../bytes/index.js';
+import { ByteReader, type ByteWriter, MAX_CHUNK_BYTES } from '../bytes/index.js';
 import { OrbweaverError } from '../errors.js';
 import { HASH_BYTES, MerkleHash, sha256ToShardBytes, shardBytesToSha256 } from '../hash/index.js';
 import {
-  CHUNK_MAX_BYTES,
   FILE_FLAG_METADATA,
   FILE_FLAG_VERIFICATION,
   RECORD_BYTES,
@@ -265,10 +264,10 @@ export function readXorb(bytes: Uint8Array, offset: number): ShardXorb {
     chunkHashes.set(reader.view(HASH_BYTES, 'chunk hash'), i * HASH_BYTES);
     chunkStarts[i] = reader.u32('chunk offset');
     const length = reader.u32('chunk length');
-    if (length === 0 || length > CHUNK_MAX_BYTES) {
+    if (length === 0 || length > MAX_CHUNK_BYTES) {
       throw new OrbweaverError(
         'LIMIT_EXCEEDED',
-        `"chunk length" expected 1 to ${CHUNK_MAX_BYTES} at offset ${at}, got ${length}`,
+        `"chunk length" expected 1 to ${MAX_CHUNK_BYTES} at offset ${at}, got ${length}`,
         { field: 'chunk length', offset: at, chunk: i },
       );
     }

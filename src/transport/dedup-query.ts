@@ -26,6 +26,13 @@ const FAILURES_UNTIL_QUIET = 3;
 const FIRST_QUIET_MS = 30_000;
 const LONGEST_QUIET_MS = 600_000;
 
+/**
+ * What stands before a hash. Servers have the one or the other, and a miss does not tell which: the other one is
+ * asked, too, for the first few misses, and the one that brought something is asked from then on.
+ */
+const PREFIXES = ['default-merkledb', 'default'] as const;
+const MOST_LOOKS = 8;
+
 /** Says whether there is memory for so many bytes of a response in all. */
 type Admit = (totalBytes: number) => boolean;
 
@@ -38,10 +45,43 @@ export interface DedupQuerying {
 /** The caller has no memory for the response: a miss, and nobody's failure. */
 class NotAdmitted extends Error {}
 
+/** A server that does not know what stands before the hash says so; that is no failure. */
+function isNoPrefix(exception: unknown): boolean {
+  const status = exception instanceof AttemptFailure ? exception.status : null;
+  return status !== null && [400, 403, 405, 422].includes(status);
+}
+
 export function createDedupQueries(context: Context, timeoutMs: number): DedupQuerying {
   let failuresInRow = 0;
   let quietMs = FIRST_QUIET_MS;
   let quietUntil = Number.NEGATIVE_INFINITY;
+
+  let prefix: (typeof PREFIXES)[number] | null = null;
+  let looks = 0;
+  /** `GET` under each prefix that may be the right one. */
+  const askOne = async (
+    chunk: MerkleHash,
+    scope: Scope,
+    admit: Admit | undefined,
+  ): Promise<Uint8Array | null> => {
+    const [first, second] = PREFIXES;
+    const isOpen = prefix === null && looks < MOST_LOOKS;
+    for (const asked of isOpen ? PREFIXES : [prefix ?? first]) {
+      const isLook = isOpen && asked === second;
+      if (isLook) looks++;
+      const path = `v1/chunks/${asked}/${chunk}`;
+      const facts = { method: 'GET', path, label: 'v1/chunks' } as const;
+      const found = await ask(facts, null, scope, admit).catch((exception: unknown) => {
+        if (!isLook || !isNoPrefix(exception)) throw exception;
+        looks = MOST_LOOKS;
+        return null;
+      });
+      if (found === null) continue;
+      prefix = asked;
+      return found;
+    }
+    return null;
+  };
 
   const succeeded = (): void => {
     failuresInRow = 0;
@@ -112,11 +152,7 @@ export function createDedupQueries(context: Context, timeoutMs: number): DedupQu
   };
 
   return {
-    one: (chunk, scope, admit) => {
-      const path = `v1/chunks/default-merkledb/${chunk}`;
-      const facts = { method: 'GET', path, label: 'v1/chunks' } as const;
-      return tolerant(scope, (limited) => ask(facts, null, limited, admit));
-    },
+    one: (chunk, scope, admit) => tolerant(scope, (limited) => askOne(chunk, limited, admit)),
     many: ({ chunks, files = [] }, scope, admit) => {
       const path = 'v1/chunks/default-merkledb';
       const facts = { method: 'POST', path, label: 'v1/chunks' } as const;

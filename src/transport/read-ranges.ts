@@ -49,6 +49,10 @@ const XORB_DATA: ReadObject = {
   maxBytes: XORB_ACCEPT_MAX_BYTES,
 };
 
+/** Behind a proxy that takes a path away a gateway does not know what its URLs begin with. */
+const PUBLIC_URL_HINT =
+  'The server named a URL without the path of the endpoint: it has to be told its public URL (serve --public-url, "publicUrl").';
+
 /** What the readers of one client have learned. */
 interface Hosts {
   /** Hosts that did not respond to several ranges with several ranges. */
@@ -231,12 +235,23 @@ class Reader implements RangeReader {
     const response = await send({ method: 'GET', url: call.url, headers, body: null, call });
     const received = { call, response };
     if (response.status === 200 || response.status === 206) return received;
+    if (response.status === 404 && this.#isBesideEndpoint(call.url)) {
+      throw await statusFailure(this.#context, received, {
+        fields: () => ({ hint: PUBLIC_URL_HINT }),
+      });
+    }
     if (response.status !== 403) throw await statusFailure(this.#context, received);
     const serverDate = Date.parse(response.headers['date'] ?? '');
     const unixMs = Number.isFinite(serverDate) ? serverDate : clock.unixMs();
     throw await statusFailure(this.#context, received, {
       fields: (bodyText) => ({ expired: isExpired(call.url, bodyText, unixMs) }),
     });
+  }
+
+  /** A URL that the endpoint's own host named, without the path that the endpoint lies below. */
+  #isBesideEndpoint({ host, pathname }: URL): boolean {
+    const { endpoint } = this.#context;
+    return host === endpoint.host && !pathname.startsWith(endpoint.pathname);
   }
 
   /** The body ended in good order and something is missing. */

@@ -1,4 +1,4 @@
-import type { ByteRange, ReconstructionOptions } from '../client/ports.js';
+import type { ByteRange } from '../client/ports.js';
 import { isOrbweaverError, OrbweaverError } from '../errors.js';
 import type { Scope } from '../flow/index.js';
 import type { MerkleHash } from '../hash/index.js';
@@ -23,7 +23,6 @@ export type ReconstructionQuery = (
   file: MerkleHash,
   range: ByteRange | undefined,
   scope: Scope,
-  options?: ReconstructionOptions,
 ) => Promise<Reconstruction | null>;
 
 /**
@@ -34,12 +33,11 @@ export type ReconstructionQuery = (
 export function createReconstructionQuery(context: Context): ReconstructionQuery {
   let version: 1 | 2 | null = null;
 
-  return async (file, range, scope, { chunkBytes = false } = {}) => {
+  return async (file, range, scope) => {
     const headers = rangeHeader(range);
-    const query = chunkBytes ? '?chunk_byte_sizes=true' : '';
     const callOf = (asked: 1 | 2): Call => {
       const label = `v${asked}/reconstructions`;
-      return casCall(context, { method: 'GET', path: `${label}/${file}${query}`, label, scope });
+      return casCall(context, { method: 'GET', path: `${label}/${file}`, label, scope });
     };
     const [v1, v2] = [callOf(1), callOf(2)];
     // One call, whatever the version: the token is refreshed once.

@@ -72,10 +72,8 @@ export function storeClient(checked: StoreSettings, outside: StoreOutside): CasC
     hasXorb: (xorb, signal) => within(scopes, signal, (scope) => hasXorb(context, xorb, scope)),
     putShard: (shard, { signal, onProgress } = {}) =>
       within(scopes, signal, (scope) => putShard(shard, { scope, onProgress })),
-    getReconstruction: (file, range, signal, reconstructionOptions = {}) =>
-      within(scopes, signal, (scope) =>
-        getReconstruction(file, range, scope, reconstructionOptions),
-      ),
+    getReconstruction: (file, range, signal) =>
+      within(scopes, signal, (scope) => getReconstruction(file, range, scope)),
     getChunkHashes: (file, dirty, signal) =>
       within(scopes, signal, (scope) => getChunkHashes(file, dirty, scope)),
     getReconstructions: (files, signal) =>

@@ -1,9 +1,8 @@
-import { withRoom } from '../bytes/index.js';
+import { MAX_CHUNK_BYTES, withRoom } from '../bytes/index.js';
 import {
   type ChunkCompressor,
   type CompressionPolicy,
   createChunkCompressor,
-  MAX_CHUNK_BYTES,
 } from '../compress/index.js';
 import type { BlockCodec } from '../compress/ports.js';
 import {

@@ -1,5 +1,4 @@
-import { ByteReader, ByteWriter } from '../bytes/index.js';
-import { MAX_CHUNK_BYTES } from '../compress/index.js';
+import { ByteReader, ByteWriter, MAX_CHUNK_BYTES } from '../bytes/index.js';
 import { type ErrorCode, OrbweaverError } from '../errors.js';
 import { HASH_BYTES, MerkleHash } from '../hash/index.js';
 import type { XorbInfo } from './info.js';

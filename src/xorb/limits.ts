@@ -1,4 +1,4 @@
-import { MAX_CHUNK_BYTES } from '../compress/index.js';
+import { MAX_CHUNK_BYTES } from '../bytes/index.js';
 
 /** Limits of xorbs: what we write obeys the strictest known server, what we read the widest client. */
 

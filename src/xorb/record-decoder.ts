@@ -1,4 +1,5 @@
-import { MAX_CHUNK_BYTES, SCHEME_NONE } from '../compress/index.js';
+import { MAX_CHUNK_BYTES } from '../bytes/index.js';
+import { SCHEME_NONE } from '../compress/index.js';
 import type { BlockCodec } from '../compress/ports.js';
 import { OrbweaverError } from '../errors.js';
 import { DATA_KEY, HASH_BYTES } from '../hash/index.js';

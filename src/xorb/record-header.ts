@@ -1,4 +1,5 @@
-import { type CompressionScheme, MAX_CHUNK_BYTES, SCHEME_NONE } from '../compress/index.js';
+import { MAX_CHUNK_BYTES } from '../bytes/index.js';
+import { type CompressionScheme, SCHEME_NONE } from '../compress/index.js';
 import { OrbweaverError } from '../errors.js';
 import { RECORD_HEADER_BYTES, RECORD_MAX_PAYLOAD_BYTES } from './limits.js';
 

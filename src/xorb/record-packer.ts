@@ -1,3 +1,4 @@
+import { MAX_CHUNK_BYTES } from '../bytes/index.js';
 import {
   type ChunkCompressor,
   type ChunkCompressorOptions,
@@ -5,7 +6,6 @@ import {
   copyBytes,
   createChunkCompressor,
   DEFAULT_COMPRESSION_POLICY,
-  MAX_CHUNK_BYTES,
 } from '../compress/index.js';
 import { RECORD_HEADER_BYTES } from './limits.js';
 import type { RecordKernels } from './ports.js';

@@ -1,5 +1,5 @@
-import { bytesEqual } from '../bytes/index.js';
-import { MAX_CHUNK_BYTES, SCHEME_NONE } from '../compress/index.js';
+import { bytesEqual, MAX_CHUNK_BYTES } from '../bytes/index.js';
+import { SCHEME_NONE } from '../compress/index.js';
 import type { BlockCodec } from '../compress/ports.js';
 import { OrbweaverError } from '../errors.js';
 import { DATA_KEY, HASH_BYTES, type MerkleHash } from '../hash/index.js';

@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createGateway, createMemoryStore } from '../../src/gateway.js';
 import type { Exchange } from '../../src/http/index.js';
@@ -39,6 +42,33 @@ describe('caps of a client', () => {
     ['two answers to one question', { limits: createLimits(), limitDownload: 5 }],
   ])('are refused: %s', async (_, options) => {
     await expect(createClient({ endpoint: null, ...options })).rejects.toThrow(/limit/);
+  });
+});
+
+describe('a token of a file', () => {
+  it('is read again when the server refuses it, and said to be missing with its name', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'orbweaver-token-'));
+    const file = join(folder, 'token');
+    const seen: unknown[] = [];
+    const exchange: Exchange = async ({ headers }) => {
+      seen.push(headers['authorization']);
+      const status = headers['authorization'] === 'Bearer second' ? 404 : 401;
+      return { status, headers: {}, body: null };
+    };
+    const options = { endpoint: 'http://127.0.0.1', workers: 0, exchange };
+    const client = await createClient({ ...options, token: { file } });
+    const ask = () => client.isFolder('ab'.repeat(32));
+    await expect(ask()).rejects.toMatchObject({ code: 'INPUT_NOT_FOUND', fields: { path: file } });
+    await writeFile(file, 'first\n');
+    const refused = ask();
+    await expect(refused).rejects.toMatchObject({ code: 'AUTH_REQUIRED' });
+    await writeFile(file, 'second\n');
+    await expect(ask()).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect(seen.at(0)).toBe('Bearer first');
+    expect(seen.at(-1)).toBe('Bearer second');
+    await client.close();
+    await expect(createClient({ ...options, token: { file: '' } })).rejects.toThrow('token.file');
+    await rm(folder, { recursive: true });
   });
 });
 

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { MAX_CHUNK_BYTES } from '../../src/bytes/index.js';
 import {
   COMPRESS_SCRATCH_BYTES,
   COMPRESSION_POLICIES,
@@ -9,7 +10,6 @@ import {
   createChunkCompressor,
   createReadableCodec,
   decompressChunk,
-  MAX_CHUNK_BYTES,
   SCHEME_BG4_LZ4,
   SCHEME_LZ4,
   SCHEME_NONE,

@@ -234,6 +234,33 @@ describe('dedup queries', () => {
     expect(rig.server.seen[0]?.path).toBe(`/v1/chunks/default-merkledb/${chunk}`);
   });
 
+  it('go under the prefix that brings something, once that is known', async () => {
+    let served = 'default';
+    rig = await startRig(({ path }, response) => {
+      if (path.startsWith(`/v1/chunks/${served}/`)) response.end('shard');
+      else response.writeHead(404).end();
+    });
+    const prefixes = (): unknown[] => rig.server.seen.map(({ path }) => path.split('/')[3]);
+    for (let i = 0; i < 3; i++) expect(await rig.cas.queryDedup(chunk)).not.toBeNull();
+    expect(prefixes()).toEqual(['default-merkledb', 'default', 'default', 'default']);
+    // It stays, and a store that has nothing is not asked twice about everything.
+    served = 'none';
+    expect(await rig.cas.queryDedup(chunk)).toBeNull();
+    expect(prefixes()).toHaveLength(5);
+    const other = createCasClient({ endpoint: rig.server.url, token: '' });
+    for (let i = 0; i < 20; i++) expect(await other.queryDedup(chunk)).toBeNull();
+    expect(prefixes()).toHaveLength(5 + 20 + 8);
+    await other.close();
+  });
+
+  it('are not held back by a server that refuses the other prefix', async () => {
+    rig = await startRig(({ path }, response) => {
+      response.writeHead(path.startsWith('/v1/chunks/default-merkledb/') ? 404 : 400).end();
+    });
+    for (let i = 0; i < 20; i++) expect(await rig.cas.queryDedup(chunk)).toBeNull();
+    expect(rig.server.seen).toHaveLength(20 + 1);
+  });
+
   it.each([
     ['500', (_: unknown, response) => response.writeHead(500).end()],
     ['429', (_: unknown, response) => response.writeHead(429, { 'retry-after': '900' }).end()],
@@ -291,7 +318,8 @@ describe('dedup queries', () => {
     expect(await askTimes(10)).toBe(0);
     rig.clock.advance(30_000);
     broken = false;
-    expect(await askTimes(10)).toBe(10);
+    // Each a miss, of which the first few look at the other prefix, too.
+    expect(await askTimes(10)).toBe(10 + 8);
   });
 
   it('throws ABORTED when the caller gives up, and is a miss when the client is closed', async () => {
@@ -348,37 +376,6 @@ describe('the limiter over real calls', () => {
     await Promise.all([first, ...others]);
     expect(rig.server.seen).toHaveLength(4);
   });
-});
-
-describe('asking for chunk sizes', () => {
-  it.each([1, 2] as const)(
-    'puts it into the query of version %i, and reads them',
-    async (version) => {
-      rig = await startRig((request, response) => {
-        if (!request.path.startsWith(`/v${version}`)) return response.writeHead(404).end();
-        const sample = sampleReconstruction();
-        const terms = sample.terms.map((term) => ({
-          ...term,
-          chunkBytes: Uint32Array.from({ length: term.chunkEnd - term.chunkStart }, (_, i) =>
-            i === 0 ? term.unpackedBytes - (term.chunkEnd - term.chunkStart - 1) : 1,
-          ),
-        }));
-        const encode = version === 1 ? encodeReconstructionV1 : encodeReconstructionV2;
-        return sendJson(response, 200, encode({ ...sample, terms }));
-      });
-      const asked = { chunkBytes: true };
-      const answer = await rig.cas.getReconstruction(file, undefined, undefined, asked);
-      expect(rig.server.seen.at(-1)?.path).toBe(
-        `/v${version}/reconstructions/${file}?chunk_byte_sizes=true`,
-      );
-      expect(answer?.terms.map(({ chunkBytes }) => [...(chunkBytes ?? [])])).toEqual([
-        [299, 1],
-        [50],
-        [400],
-        [100],
-      ]);
-    },
-  );
 });
 
 describe('asking for chunk hashes', () => {

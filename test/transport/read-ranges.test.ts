@@ -1,13 +1,14 @@
 import type { ServerResponse } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ByteRange } from '../../src/client/ports.js';
-import type { CasClientOptions } from '../../src/transport/index.js';
+import { type CasClientOptions, createCasClient } from '../../src/transport/index.js';
 import { rangeParts } from '../support/range-parts.js';
 import {
   failureOf,
   type Handler,
   pattern,
   type Rig,
+  readFailure,
   type SeenRequest,
   startRig,
   startServer,
@@ -366,6 +367,19 @@ describe('refusals of data URLs', () => {
     expect(error).toMatchObject({ code: 'FORBIDDEN', fields: { status: 403, expired } });
     expect(rig.server.seen).toHaveLength(1);
     expect(JSON.stringify([error.message, error.fields])).not.toContain('sig=1');
+  });
+
+  it('names the public URL where a URL of the server lacks the path that a proxy takes away', async () => {
+    await start((_request, response) => response.writeHead(404).end());
+    const { url } = rig.server;
+    const below = createCasClient({ endpoint: `${url}/store`, token: '' });
+    const range = [{ start: 0, end: 10 }];
+    const missing = await readFailure(below, `${url}/v1/fetch/x`, range);
+    expect(missing.code).toBe('NOT_FOUND');
+    expect(missing.fields['hint']).toMatch(/--public-url/);
+    const known = await readFailure(below, `${url}/store/v1/fetch/x`, range);
+    expect([known.code, known.fields['hint']]).toEqual(['NOT_FOUND', undefined]);
+    await below.close();
   });
 
   it('gives up on a range that never comes', async () => {

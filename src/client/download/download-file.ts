@@ -1,4 +1,4 @@
-import { MAX_CHUNK_BYTES } from '../../compress/index.js';
+import { MAX_CHUNK_BYTES } from '../../bytes/index.js';
 import { isOrbweaverError, OrbweaverError } from '../../errors.js';
 import { Budget, Goodput, Scope } from '../../flow/index.js';
 import { createMerkleTree } from '../../hash/index.js';

@@ -1,4 +1,4 @@
-import { MAX_CHUNK_BYTES } from '../../compress/index.js';
+import { MAX_CHUNK_BYTES } from '../../bytes/index.js';
 import { DATA_KEY, HASH_BYTES, type Hasher } from '../../hash/index.js';
 import type { DecodeResult } from '../ports.js';
 

@@ -98,7 +98,6 @@ export interface Reconstructions {
     file: MerkleHash,
     range?: ByteRange,
     signal?: AbortSignal,
-    options?: ReconstructionOptions,
   ): Promise<Reconstruction | null>;
 }
 
@@ -106,15 +105,6 @@ export interface Reconstructions {
 export interface FileSizes {
   /** Null when the server has no such file, or does not say. */
   getFileSize?(file: MerkleHash, signal?: AbortSignal): Promise<number | null>;
-}
-
-/** What a reconstruction is asked for beside its terms. */
-export interface ReconstructionOptions {
-  /**
-   * The size of each chunk of each term. Servers that do not know this, and those that are asked for
-   * more than 1 GiB, leave it out. @default false
-   */
-  readonly chunkBytes?: boolean | undefined;
 }
 
 /** Says which hashes the chunks of a file have, without their bytes. */

@@ -1,4 +1,4 @@
-import { MAX_CHUNK_BYTES } from '../../compress/index.js';
+import { MAX_CHUNK_BYTES } from '../../bytes/index.js';
 import { OrbweaverError } from '../../errors.js';
 import { type Budget, type Clock, Deferred, Scope } from '../../flow/index.js';
 import type { Hasher, MerkleHash } from '../../hash/index.js';

@@ -1,5 +1,5 @@
 import type { GetObjectCommandOutput } from '@aws-sdk/client-s3';
-import { OrbweaverError } from '../../errors.js';
+import { isOrbweaverError, OrbweaverError } from '../../errors.js';
 import type { ObjectInfo, ObjectReader, ObjectTail } from '../ports.js';
 import { asked, type S3Place } from './s3-client.js';
 import { isNoObject, isOtherVersion, s3Status } from './s3-errors.js';
@@ -170,17 +170,13 @@ export async function readRange(
           if (info === null) return throwGone(key);
           throw truncated(key, info.sizeBytes, start + into.length);
         }
-        if (s3Status(error) !== 0 || isCoded(error)) throw error;
+        if (s3Status(error) !== 0 || isOrbweaverError(error)) throw error;
         emptyTries = at === before ? emptyTries + 1 : 0;
         if (emptyTries === MAX_EMPTY_TRIES) throw error;
       }
     }
     return into;
   });
-}
-
-function isCoded(error: unknown): boolean {
-  return error instanceof OrbweaverError;
 }
 
 export function truncated(key: string, sizeBytes: number, expected: number): OrbweaverError {
@@ -270,7 +266,7 @@ export async function openObject(place: S3Place, key: string): Promise<ObjectRea
         run.position += piece.length;
       } catch (error) {
         run = null;
-        if (s3Status(error) !== 0 || isCoded(error)) throw error;
+        if (s3Status(error) !== 0 || isOrbweaverError(error)) throw error;
         emptyTries = at === before ? emptyTries + 1 : 0;
         if (emptyTries === MAX_EMPTY_TRIES) throw error;
       }

@@ -1,5 +1,4 @@
-import { bytesEqual, concatBytes } from '../../bytes/index.js';
-import { MAX_CHUNK_BYTES } from '../../compress/index.js';
+import { bytesEqual, concatBytes, MAX_CHUNK_BYTES } from '../../bytes/index.js';
 import type { BlockCodec } from '../../compress/ports.js';
 import { chunkHash, HASH_BYTES, type MerkleHash, xorbHash } from '../../hash/index.js';
 import type { Hasher } from '../../hash/ports.js';
