@@ -1,6 +1,6 @@
 /** Entry point `orbweaver`: the client. Gateway, formats and benchmarks have entries of their own. */
 
-export type { DownloadProgress, UploadProgress, VerifyRange } from './client/index.js';
+export type { DownloadProgress, FilePlan, UploadProgress, VerifyRange } from './client/index.js';
 export type { RandomAccess, Source, SourceReader } from './client/ports.js';
 export {
   type ChunkInputOptions,
@@ -19,6 +19,7 @@ export type {
   FailedUpload,
   OrbweaverClient,
   PlacementName,
+  PlanDownloadOptions,
   UploadBase,
   UploadedFile,
   UploadResult,

@@ -63,8 +63,8 @@ const FETCHED = [...REACHED, ...STATE_NAMES, TOKEN_URL.name];
 export type DownloadKind = 'whole files' | 'ranges' | '--zip' | 'folders' | 'hf://';
 
 export const DOWNLOADS: Destinations<DownloadKind> = {
-  'whole files': [...FETCHED, 'output', 'seed'],
-  ranges: [...FETCHED, 'output', 'offset', 'length', 'verify-range'],
+  'whole files': [...FETCHED, 'output', 'seed', 'dry-run'],
+  ranges: [...FETCHED, 'output', 'offset', 'length', 'verify-range', 'dry-run'],
   '--zip': [...FETCHED, 'zip'],
   folders: [...FETCHED, 'output', 'seed', ...names(FOLDER_DOWNLOAD)],
   'hf://': [...REACHED, ...STATE_NAMES, 'output', 'names', ...names(HUB_DOWNLOAD)],

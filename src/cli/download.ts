@@ -1,7 +1,14 @@
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { EXIT, isOrbweaverError, type OrbweaverError } from '../errors.js';
-import type { DownloadProgress, DownloadResult, VerifyRange, ZipEntryRequest } from '../index.js';
+import type {
+  DownloadProgress,
+  DownloadResult,
+  FilePlan,
+  OrbweaverClient,
+  VerifyRange,
+  ZipEntryRequest,
+} from '../index.js';
 import {
   COMPUTE,
   defineCommand,
@@ -19,7 +26,7 @@ import { FOLDER_DOWNLOAD } from './folder-options.js';
 import { HUB_DOWNLOAD } from './hub-options.js';
 import { type FailedFile, failureOf, reportFailed, writeJson } from './output.js';
 import { downloadState } from './reporter.js';
-import { type ServerRun, withServer } from './server-client.js';
+import { withServer } from './server-client.js';
 import { serverSettingsOf } from './settings.js';
 import { STATE } from './state.js';
 import { bytesText, pluralText, printable, rateText } from './text.js';
@@ -67,6 +74,10 @@ right is not fetched again.`,
       help: 'hold a range against the file hash: auto (where the store offers that), require, off',
       fallback: 'auto',
       choices: ['auto', 'require', 'off'],
+    },
+    {
+      name: 'dry-run',
+      help: 'fetch nothing; say what would be fetched, from where, and what need not be',
     },
     { name: 'zip', value: 'OUT.zip', help: 'stream several files into one ZIP archive' },
     ...FOLDER_DOWNLOAD,
@@ -119,46 +130,60 @@ async function download(args: ParsedArgs, context: CliContext): Promise<number> 
     ...{ command: 'download', label: 'downloading', wireLabel: 'fetched', settings },
     ...{ events: toStdout ? context.stderr : context.stdout, remembers: true },
   };
+  const range = {
+    ...(offset === undefined ? {} : { offset }),
+    ...(length === undefined ? {} : { length }),
+  };
+  const resume = !args.flag('no-resume');
+  const { signal } = context;
+  const dryRun = args.flag('dry-run');
+  /** Downloads one; what it returns tells the result. */
   const one = async (
-    { client, reporter }: ServerRun,
-    entry: ZipEntryRequest,
-    out: string,
-  ): Promise<void> => {
-    const to = toStdout ? context.stdout : resolve(context.cwd, out);
-    const common = {
-      to,
-      signal: context.signal,
-      onProgress: (progress: DownloadProgress) => reporter.update(downloadState(progress)),
-    };
+    client: OrbweaverClient,
+    { entry, out, onProgress }: OneDownload,
+  ): Promise<() => void> => {
+    const path = resolve(context.cwd, out);
+    const common = { signal, onProgress };
     try {
+      if (dryRun) {
+        const to = toStdout ? undefined : path;
+        const plan = await client.planDownload(entry.hash, {
+          ...{ ...common, ...range, to, resume, seeds },
+        });
+        return () => {
+          if (json) writeJson(toStdout ? context.stderr : context.stdout, planLineOf(out, plan));
+          else context.stderr.write(planSentenceOf(out, plan));
+        };
+      }
+      const to = toStdout ? context.stdout : path;
       const result =
         zip === undefined
           ? await client.download(entry.hash, {
-              ...common,
-              resume: !args.flag('no-resume'),
-              seeds,
-              ...(offset === undefined ? {} : { offset }),
-              ...(length === undefined ? {} : { length }),
+              ...{ ...common, ...range, to, resume, seeds },
               verifyRange: args.text('verify-range') as VerifyRange | undefined,
             })
-          : await client.downloadZip(entries, common);
-      reporter.clear();
-      const { seedNote } = result;
-      // The old OUT is a seed that nobody asked for.
-      if (seeds.length > 0 && seedNote !== null && !json && !args.flag('quiet')) {
-        context.stderr.write(`--seed: ${printable(seedNote)}\n`);
-      }
-      if (json) writeJson(toStdout ? context.stderr : context.stdout, lineOf(out, result));
-      else if (!args.flag('quiet')) context.stderr.write(sentenceOf(out, result));
+          : await client.downloadZip(entries, { ...common, to });
+      return () => {
+        const { seedNote } = result;
+        // The old OUT is a seed that nobody asked for.
+        if (seeds.length > 0 && seedNote !== null && !json && !args.flag('quiet')) {
+          context.stderr.write(`--seed: ${printable(seedNote)}\n`);
+        }
+        if (json) writeJson(toStdout ? context.stderr : context.stdout, lineOf(out, result));
+        else if (!args.flag('quiet')) context.stderr.write(sentenceOf(out, result));
+      };
     } catch (error) {
-      reporter.clear();
       const isKept = isOrbweaverError(error) && Number(error.fields['keptBytes'] ?? 0) > 0;
       const name = entry.name === entry.hash ? entry.hash : `${entry.hash}=${entry.name}`;
       const ownOut = isMany ? (args.text('output') ?? out) : out;
-      if (isKept && !json) context.stderr.write(goOnText(args, name, ownOut));
+      if (isKept && !json) {
+        onFailed.push(() => context.stderr.write(goOnText(args, name, ownOut)));
+      }
       throw error;
     }
   };
+  /** What is told when nothing is drawn any more. */
+  const onFailed: (() => void)[] = [];
   return withServer(args, context, command, async (opened) => {
     const { client, reporter } = opened;
     if (!isMany) {
@@ -172,28 +197,70 @@ async function download(args: ParsedArgs, context: CliContext): Promise<number> 
       }
       if (place.kind === 'folder') throw nameless(place.path, first.hash);
       checkDestination(args, DOWNLOADS, ...kinds.filter((kind) => kind !== 'folders'));
-      await one(opened, first, place.path);
+      const onProgress = (progress: DownloadProgress): void =>
+        reporter.update(downloadState(progress));
+      try {
+        const tell = await one(client, { entry: first, out: place.path, onProgress });
+        reporter.clear();
+        tell();
+      } finally {
+        reporter.clear();
+        for (const tell of onFailed) tell();
+      }
       return EXIT.ok;
     }
+    const { downloadMany } = await import('./download-many.js');
+    const outcomes = await downloadMany(client, { entries, reporter, signal }, (i, onProgress) =>
+      one(client, { entry: entries[i] as ZipEntryRequest, out: outputs[i] as string, onProgress }),
+    );
+    reporter.clear();
+    for (const tell of onFailed) tell();
     const failed: FailedFile[] = [];
-    for (const [i, entry] of entries.entries()) {
-      const path = outputs[i] as string;
-      try {
-        await one(opened, entry, path);
-      } catch (error) {
-        // Of an interrupted command the rest is not begun.
-        if (context.signal.aborted) throw error;
-        const failure = failureOf(error, 'download');
-        failed.push({ path, ...failure });
-        const { exitCode: _, ...told } = failure;
-        if (json) writeJson(context.stderr, { type: 'error', path, ...told });
+    let interruption: unknown = null;
+    for (const [i, outcome] of outcomes.entries()) {
+      if (outcome === null) continue;
+      if ('tell' in outcome) {
+        outcome.tell();
+        continue;
       }
+      if (signal.aborted) {
+        interruption ??= outcome.error;
+        continue;
+      }
+      const path = outputs[i] as string;
+      const failure = failureOf(outcome.error, 'download');
+      failed.push({ path, ...failure });
+      const { exitCode: _, ...told } = failure;
+      if (json) writeJson(context.stderr, { type: 'error', path, ...told });
     }
+    if (interruption !== null) throw interruption;
     return reportFailed(context.stderr, failed, {
       json,
       doneCount: entries.length - failed.length,
     });
   });
+}
+
+interface OneDownload {
+  readonly entry: ZipEntryRequest;
+  readonly out: string;
+  readonly onProgress: (progress: DownloadProgress) => void;
+}
+
+/** The contract of docs/cli.md. */
+function planLineOf(path: string, plan: FilePlan): object {
+  const { sizeBytes, fetchBytes, rangeCount, hosts, resumedBytes, seededBytes, seedNote } = plan;
+  const counts = { sizeBytes, fetchBytes, rangeCount, hosts, resumedBytes, seededBytes, seedNote };
+  return { type: 'result', path, ...counts };
+}
+
+function planSentenceOf(path: string, plan: FilePlan): string {
+  const { sizeBytes, fetchBytes, rangeCount, hosts } = plan;
+  const from = hosts.map(({ host }) => host).join(', ');
+  return (
+    `${printable(path)}: ${bytesText(sizeBytes)}, would fetch ${bytesText(fetchBytes)} in ` +
+    `${pluralText(rangeCount, 'range')}${from === '' ? '' : ` from ${from}`}${localText(plan)}\n`
+  );
 }
 
 /** What this may turn out to be: whether a hash is that of a manifest only the store can tell. */
@@ -224,15 +291,20 @@ function lineOf(path: string, result: DownloadResult): object {
 }
 
 function sentenceOf(path: string, result: DownloadResult): string {
-  const { resumedBytes, seededBytes, sizeBytes } = result;
-  const resumed =
-    (resumedBytes > 0 ? `, ${bytesText(resumedBytes)} were there already` : '') +
-    (seededBytes > 0 ? `, ${bytesText(seededBytes)} came from local files` : '');
+  const { sizeBytes } = result;
   const unchecked = result.verified ? '' : '; a range, so not held against the file hash';
   return (
     `${printable(path)}: ${bytesText(sizeBytes)}, fetched ${bytesText(result.fetchedBytes)} in ` +
-    `${pluralText(result.requestCount, 'request')}, ${rateText(sizeBytes, result.wallMs)}${resumed}${unchecked}\n`
+    `${pluralText(result.requestCount, 'request')}, ${rateText(sizeBytes, result.wallMs)}${localText(result)}${unchecked}\n`
   );
+}
+
+function localText({
+  resumedBytes,
+  seededBytes,
+}: Pick<FilePlan, 'resumedBytes' | 'seededBytes'>): string {
+  const resumed = resumedBytes > 0 ? `, ${bytesText(resumedBytes)} were there already` : '';
+  return seededBytes > 0 ? `${resumed}, ${bytesText(seededBytes)} came from local files` : resumed;
 }
 
 /** The command that goes on with a download, as a shell takes it. The token is not repeated. */

@@ -9,6 +9,8 @@ export {
   downloadBatch,
   downloadFile,
   downloadVerified,
+  type FilePlan,
+  planFile,
   type VerifyRange,
 } from './download/index.js';
 export { FileReader } from './reading/index.js';

@@ -8,6 +8,7 @@ export {
   type DownloadSummary,
   downloadFile,
   downloadVerified,
+  type FilePlan,
   type KnownChunkHashes,
   type VerifyRange,
 } from './download/index.js';

@@ -1,5 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
-import type { DownloadProgress, UploadProgress, VerifyRange } from '../client/index.js';
+import type { DownloadProgress, FilePlan, UploadProgress, VerifyRange } from '../client/index.js';
 import type { ErrorCode, OrbweaverError } from '../errors.js';
 import type { Exchange } from '../http/index.js';
 import type { KernelTier } from '../kernels/index.js';
@@ -247,6 +247,12 @@ export interface ClientDownloadOptions {
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
 }
 
+/** As for the download itself. */
+export interface PlanDownloadOptions extends Omit<ClientDownloadOptions, 'to' | 'verifyRange'> {
+  /** The path that it would have. @default a stream: nothing that is there is of use */
+  readonly to?: string | undefined;
+}
+
 export interface ClientStreamOptions
   extends Omit<ClientDownloadOptions, 'to' | 'resume' | 'seeds'> {
   /** Told what {@link OrbweaverClient.download} would return, when all is checked, just before the stream ends. */
@@ -304,6 +310,12 @@ export interface OrbweaverClient extends FolderMethods {
    * @throws OrbweaverError `HASH_INVALID`, `NOT_FOUND`, `INTEGRITY`, `RANGE_INVALID`, `DISK_FULL`…
    */
   download(fileHash: string, options: ClientDownloadOptions): Promise<DownloadResult>;
+  /**
+   * Says what {@link download} would fetch and from where, and what need not be: it reads back what an earlier
+   * call left and cuts the seeds, and changes nothing.
+   * @throws OrbweaverError `HASH_INVALID`, `NOT_FOUND`, `RANGE_INVALID`…
+   */
+  planDownload(fileHash: string, options?: PlanDownloadOptions): Promise<FilePlan>;
   /**
    * Opens a file for reading anywhere in it: small reads cost what they read, and what is read again or by
    * several at a time is fetched once.

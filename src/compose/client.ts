@@ -16,6 +16,7 @@ import type {
   ClientStreamOptions,
   ClientUploadOptions,
   OrbweaverClient,
+  PlanDownloadOptions,
 } from './client-types.js';
 import { crc64 } from './crc64.js';
 import { folderMethods } from './folder-client.js';
@@ -96,6 +97,16 @@ const DOWNLOAD_RULES: OptionRules<ClientDownloadOptions> = {
   resume: is.flag,
   seeds: is.texts,
   ...RANGE_RULES,
+};
+
+const PLAN_RULES: OptionRules<PlanDownloadOptions> = {
+  to: is.text,
+  resume: is.flag,
+  seeds: is.texts,
+  offset: RANGE_RULES.offset,
+  length: RANGE_RULES.length,
+  signal: is.signal,
+  onProgress: is.callback,
 };
 
 const STREAM_RULES: OptionRules<ClientStreamOptions> = {
@@ -180,6 +191,13 @@ export async function createClient(given: ClientOptions = {}): Promise<Orbweaver
       const parts = { cas: needCas(), pool, budget, state, concurrency };
       const { runFileDownload } = await import('./download.js');
       return runFileDownload(parts, fileHash, downloadOptions);
+    },
+    planDownload: async (fileHash, planOptions = {}) => {
+      checkOptions('planDownload', planOptions, PLAN_RULES);
+      MerkleHash.parse(fileHash);
+      const parts = { cas: needCas(), pool, budget, concurrency };
+      const { runPlan } = await import('./plan-download.js');
+      return runPlan(parts, fileHash, planOptions);
     },
     stream: (fileHash, streamOptions = {}) => {
       checkOptions('stream', streamOptions, STREAM_RULES);

@@ -13,6 +13,7 @@ export { outputSink } from './output-sink.js';
 export { removeKeptParts } from './part-name.js';
 export { type Glob, type PathFilter, parseGlob, pathFilter } from './path-filter.js';
 export { type PathSourceOptions, pathSource } from './path-source.js';
+export { type PlanSink, planSink } from './plan-sink.js';
 export { isRunning } from './process-id.js';
 export { openRandomAccess } from './random-access.js';
 export { rawPathSource } from './raw-path-source.js';

@@ -81,11 +81,17 @@ export interface LeftPart {
  * Lists the folder of `path` once: removes what killed processes left of `path`, and parts of
  * anything that nobody touched for a week; finds those that a later run may go on with. Never throws: a
  * folder that cannot be listed is the next step's error to report.
+ *
+ * @param options `removes`: false only looks
  */
 export async function sweepParts(
   path: string,
   nowMs: number = Date.now(),
+  { removes = true }: { readonly removes?: boolean } = {},
 ): Promise<readonly LeftPart[]> {
+  const drop = async (file: string): Promise<void> => {
+    if (removes) await remove(file);
+  };
   const folder = dirname(path);
   const prefix = partPrefix(path);
   const names = await readdir(folder).catch((): string[] => []);
@@ -97,7 +103,7 @@ export async function sweepParts(
     const kept = KEPT.exec(tag);
     const file = join(folder, name);
     if (kept === null) {
-      if (isOurs && (await isLeftover(file, tag, nowMs))) await remove(file);
+      if (isOurs && (await isLeftover(file, tag, nowMs))) await drop(file);
       continue;
     }
     if (isBusy(kept)) continue;
@@ -107,8 +113,8 @@ export async function sweepParts(
     // Without a ledger nobody can tell what is written in it.
     const isUseless = isOurs && isHere(kept) && !names.includes(base + LEDGER_SUFFIX);
     if (isOld || isUseless) {
-      await remove(file);
-      for (const suffix of [LEDGER_SUFFIX, DRAFT_SUFFIX]) await remove(join(folder, base + suffix));
+      await drop(file);
+      for (const suffix of [LEDGER_SUFFIX, DRAFT_SUFFIX]) await drop(join(folder, base + suffix));
     } else if (isOurs && isHere(kept)) found.push({ path: file, id, content: of });
   }
   for (const name of names) {
@@ -117,7 +123,7 @@ export async function sweepParts(
     const base = name.slice(0, -suffix.length);
     if (parts.some((part) => part.startsWith(`${base}.`))) continue;
     const file = join(folder, name);
-    if ((await ageOf(file, nowMs)) > LONE_LEDGER_MS) await remove(file);
+    if ((await ageOf(file, nowMs)) > LONE_LEDGER_MS) await drop(file);
   }
   return found;
 }

@@ -47,6 +47,51 @@ describe('several files, and none at all', () => {
     expect((await readFile(join(at('out'), second))).equals(bytes[1] as Uint8Array)).toBe(true);
   });
 
+  it('come side by side, with one progress for all', async () => {
+    const names = [...hashes.map((hash, i) => `${hash}=many-${i}`), `${hashes[0]}=again`];
+    const args = ['download', ...names, '-o', at('many'), ...server()];
+    const run = await inProcess([...args, '--json=stream']);
+    expect(run.status).toBe(0);
+    const events = run.stdout
+      .toString()
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    const progress = events.filter(({ type }) => type === 'progress');
+    const sizeBytes = 30_001 + 30_002 + 30_001;
+    expect(progress.at(-1)).toMatchObject({
+      ...{ phase: 'done', doneBytes: sizeBytes, totalBytes: sizeBytes, secondsLeft: 0 },
+      ...{ doneFileCount: 3, fileCount: 3 },
+    });
+    expect(events.slice(-3).map(({ path }) => path)).toEqual(
+      ['many-0', 'many-1', 'again'].map((name) => join(at('many'), name)),
+    );
+    const dry = await inProcess([...args, '--dry-run']);
+    expect(dry.stderr.match(/would fetch [\d.]+ KiB in 1 range from 127\.0\.0\.1/g)).toHaveLength(
+      3,
+    );
+  });
+
+  it('of a dry run are looked at and not fetched, and it says within 1 % what a download fetches', async () => {
+    const content = generate({ kind: 'splitmix64', seed: 9, bytes: 6_000_000 });
+    await writeFile(at('whole'), content);
+    await writeFile(at('seed'), content.subarray(0, 4_500_000));
+    const sent = await inProcess(['upload', at('whole'), ...server(), '--no-cache', '--json']);
+    const { files } = sent.json() as unknown as { files: { fileHash: string }[] };
+    const args = ['download', files[0]?.fileHash ?? '', '-o', at('got'), ...server(), '--json'];
+    const plan = (await inProcess([...args, '--seed', at('seed'), '--dry-run'])).json();
+    await expect(readFile(at('got'))).rejects.toMatchObject({ code: 'ENOENT' });
+    const done = (await inProcess([...args, '--seed', at('seed')])).json();
+    expect(Number(plan['seededBytes'])).toBeGreaterThan(4_000_000);
+    const same = { sizeBytes: content.length, seededBytes: done['seededBytes'], seedNote: null };
+    expect(plan).toMatchObject({ type: 'result', path: at('got'), ...same });
+    expect(Math.abs(Number(plan['fetchBytes']) / Number(done['fetchedBytes']) - 1)).toBeLessThan(
+      0.01,
+    );
+    const range = await inProcess([...args, '--offset', '100', '--length', '50', '--dry-run']);
+    expect(range.json()).toMatchObject({ sizeBytes: 50, rangeCount: 1 });
+  });
+
   it('are refused where they would meet, or have no folder', async () => {
     const [first, second] = hashes as [string, string];
     for (const args of [

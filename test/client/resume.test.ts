@@ -15,9 +15,11 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { planFile } from '../../src/client/downloads.js';
 import type { DownloadProgress, DownloadSummary } from '../../src/client/index.js';
 import type { ChunkRun, SinkPart } from '../../src/client/ports.js';
-import { fileSink } from '../../src/io/index.js';
+import { fileSink, planSink } from '../../src/io/index.js';
+import { SYSTEM_CLOCK } from '../../src/platform/index.js';
 import { createComputePool } from '../../src/workers/index.js';
 import {
   downloadFile,
@@ -215,6 +217,24 @@ describe('a download that was interrupted', () => {
       expect(totalBytes).toBe(sizeBytes);
     }
     expect(seen.at(-1)).toMatchObject({ writtenBytes: sizeBytes, resumedBytes, secondsLeft: 0 });
+  });
+
+  it('is planned without being touched: what is there, what would be fetched, and from where', async () => {
+    await interrupt(stored, 48);
+    const before = await readdir(dir);
+    const { file, xorbs } = stored;
+    const plan = await planFile({
+      ...{ cas: fakeCas([file], xorbs), pool, hasher: pool.kernels.hasher, clock: SYSTEM_CLOCK },
+      ...{
+        fileHash: file.hash,
+        sink: planSink(at('out'), { keepAs: file.hash.toString(), anew: false }),
+      },
+    });
+    expect(await readdir(dir)).toEqual(before);
+    const done = await download(stored);
+    expect(plan).toMatchObject({ sizeBytes, resumedBytes: done.resumedBytes, seededBytes: 0 });
+    expect(plan.fetchBytes).toBe(done.fetchedBytes);
+    expect(plan.hosts.map(({ fetchBytes }) => fetchBytes)).toEqual([done.fetchedBytes]);
   });
 
   it('says how much is kept, and keeps the old file until the end', async () => {

@@ -211,7 +211,7 @@ async function transferAll(transfer: Transfer): Promise<boolean> {
 }
 
 /** What need not be fetched: chunks that an earlier run left, and those of seeds. */
-async function localRuns(transfer: Transfer, part: SinkPart): Promise<readonly KeptRun[]> {
+export async function localRuns(transfer: Transfer, part: SinkPart): Promise<readonly KeptRun[]> {
   const { counters, options } = transfer;
   const claims = await transfer.scope.race(part.claims());
   const hasSeeds = (options.seeds ?? []).length > 0;
@@ -419,7 +419,7 @@ function behindEnd({ options }: Transfer): OrbweaverError {
   );
 }
 
-function checkOptions({ range, concurrency, blockBytes, pool }: DownloadOptions): void {
+export function checkOptions({ range, concurrency, blockBytes, pool }: DownloadOptions): void {
   const checks: readonly (readonly [string, number | undefined, number])[] = [
     ['range.offset', range?.offset, 0],
     ['range.length', range?.length, 0],

@@ -11,11 +11,13 @@ export {
   downloadFile,
 } from './download-file.js';
 export type { KnownChunkHashes } from './known-chunks.js';
+export { planFile } from './plan-file.js';
 export type {
   DownloadOptions,
   DownloadProgress,
   DownloadRange,
   DownloadSummary,
+  FilePlan,
   HashTree,
 } from './types.js';
 export { downloadVerified, type VerifyRange } from './verified-range.js';

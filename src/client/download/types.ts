@@ -122,6 +122,23 @@ export interface DownloadOptions {
   readonly budget?: Budget | undefined;
 }
 
+/** What a download would do. */
+export interface FilePlan {
+  /** Bytes that would be written. */
+  readonly sizeBytes: number;
+  /** Bytes of xorbs to fetch, and the ranges that they are in. */
+  readonly fetchBytes: number;
+  readonly rangeCount: number;
+  /** Where from; a store behind the server by its own name. */
+  readonly hosts: readonly { readonly host: string; readonly fetchBytes: number }[];
+  /** Bytes of the file that an earlier run has written, read back and found right. */
+  readonly resumedBytes: number;
+  /** Bytes of the file that seeds have. */
+  readonly seededBytes: number;
+  /** Why seeds bring nothing, or less than they could; null: nothing is wrong with them. */
+  readonly seedNote: string | null;
+}
+
 /** What a finished download cost. */
 export interface DownloadSummary {
   /** Bytes written. */

@@ -1,0 +1,69 @@
+import type { PlannedFetch } from '../../plan/index.js';
+import { openBlock, type Transfer } from './block.js';
+import { checkOptions, localRuns, transferOf } from './download-file.js';
+import { gapsOf } from './rest.js';
+import type { Gap } from './seeds/take.js';
+import type { DownloadOptions, FilePlan } from './types.js';
+
+/**
+ * Looks at all that `downloadFile` would use, and fetches nothing: what an earlier run left is read back, seeds
+ * are cut, and the store is asked where the rest is. To the sink is written only what seeds have.
+ *
+ * @throws what `downloadFile` throws before it fetches
+ */
+export async function planFile(options: DownloadOptions): Promise<FilePlan> {
+  checkOptions(options);
+  const transfer = transferOf(options);
+  const { scope, counters, part } = transfer;
+  try {
+    scope.check();
+    const held = part === null ? [] : await localRuns(transfer, part);
+    const { offset = 0, length = Number.POSITIVE_INFINITY } = options.range ?? {};
+    const isRange = options.range !== undefined;
+    const gaps = isRange ? [{ offset, end: offset + length }] : gapsOf(held);
+    const plan = { sizeBytes: 0, fetchBytes: 0, rangeCount: 0 };
+    const hosts = new Map<string, number>();
+    let end = offset;
+    for (const gap of options.fileHash.isZero() || length === 0 ? [] : gaps) {
+      end = await planGap(transfer, gap, ({ url, ranges }) => {
+        const bytes = ranges.reduce((sum, { byteStart, byteEnd }) => sum + byteEnd - byteStart, 0);
+        plan.fetchBytes += bytes;
+        plan.rangeCount += ranges.length;
+        const { host } = new URL(url);
+        hosts.set(host, (hosts.get(host) ?? 0) + bytes);
+      });
+    }
+    const { resumedBytes, seededBytes } = counters;
+    return {
+      ...plan,
+      sizeBytes: end - offset,
+      ...{ resumedBytes, seededBytes, seedNote: transfer.seedNote },
+      hosts: [...hosts].map(([host, fetchBytes]) => ({ host, fetchBytes })),
+    };
+  } catch (error) {
+    scope.end(error);
+    await scope.settled();
+    throw scope.reason;
+  } finally {
+    scope.close();
+  }
+}
+
+/** @returns where the gap or the file ends */
+async function planGap(
+  transfer: Transfer,
+  { offset, end }: Gap,
+  onFetch: (fetch: PlannedFetch) => void,
+): Promise<number> {
+  const { blockBytes } = transfer;
+  let fileStart = offset;
+  for (;;) {
+    const request = { fileStart, skipBytes: 0, blockBytes, end, keepHashes: false };
+    const block = await openBlock(transfer, { ...request, previous: undefined });
+    if (block === null) return fileStart;
+    block.memory.release();
+    for (const { fetches } of block.plan.windows) for (const fetch of fetches) onFetch(fetch);
+    fileStart += block.plan.outputBytes;
+    if (block.isLast) return fileStart;
+  }
+}
