@@ -19,6 +19,8 @@ export interface Said {
 /** Hints that say more than the table can, for those who sit at a command line. */
 const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
   AUTH_REQUIRED: 'Pass a valid token with --token T, or in ORBWEAVER_TOKEN.',
+  PROTOCOL:
+    'Check that --endpoint is a content-addressed store, and that nothing in between changes what it says.',
   NETWORK: 'Check the endpoint (--endpoint, ORBWEAVER_ENDPOINT) and the network, then try again.',
   INPUT_IS_DIRECTORY: 'Name the files inside it, as in DIR/*.',
   OUTPUT_UNWRITABLE: 'Check that the folder is there and may be written, or choose another one.',
@@ -37,7 +39,9 @@ const SYSTEM_WORDS: Readonly<Record<string, string>> = {
 /** `"status" of POST /v1/xorbs at host expected success, got 401: {"error":"…"}` */
 const STATUS = /^"status" of (.+) at (\S+) expected success, got (\d{3})(?:: (.*))?$/;
 /** `POST /v1/xorbs at host expected a response, got ECONNREFUSED: connect …` */
-const NO_RESPONSE = /^(.+) at (\S+) expected a response, got ([A-Z_]+): .*$/;
+const NO_RESPONSE = /^(.+) at (\S+) expected a response, got ([A-Z_]+): (.*)$/;
+/** `POST /v1/xorbs at host expected a byte in time, got none while waiting for the response` */
+const SILENT = /^(.+) at (\S+) expected a byte in time, got none while (.+)$/;
 
 /** The sentence and the next step for a failure of `command`, which is undefined before it is known. */
 export function sayingOf({ code, message, fields }: Said, command: string | undefined): Saying {
@@ -57,17 +61,28 @@ function sentenceOf(said: string, fields: ErrorFields | undefined): string {
   const refused = STATUS.exec(message);
   if (refused !== null) {
     const [, operation, host, status, body] = refused;
-    const said = body === undefined ? '' : `: ${serverText(body, fields)}`;
-    return `${host} refused ${operation} with status ${status}${said}`;
+    const said = body === undefined ? '' : serverText(body, fields);
+    if (status?.startsWith('3'))
+      return `${host} redirects ${operation} elsewhere (status ${status})`;
+    return `${host} refused ${operation} with status ${status}${said === '' ? '' : `: ${said}`}`;
+  }
+  const stalled = SILENT.exec(message);
+  if (stalled !== null) {
+    return `${stalled[2]} was silent for too long in ${stalled[1]}, while ${stalled[3]}`;
   }
   const silent = NO_RESPONSE.exec(message);
-  const words = silent === null ? undefined : SYSTEM_WORDS[silent[3] as string];
-  return silent === null || words === undefined
+  if (silent === null) return message;
+  const [, operation, host, code = '', text] = silent;
+  if (/CERT|SIGNATURE|ISSUER/.test(code)) {
+    return `the certificate of ${host} is not trusted: ${text} (${code})`;
+  }
+  const words = SYSTEM_WORDS[code];
+  return words === undefined
     ? message
-    : `no response from ${silent[2]} to ${silent[1]}: ${words} (${silent[3]})`;
+    : `no response from ${host} to ${operation}: ${words} (${code})`;
 }
 
-/** What a server said, without the JSON around it. */
+/** What a server said, without the JSON or the page around it. */
 function serverText(body: string, fields: ErrorFields | undefined): string {
   const whole = fields?.['body'];
   try {
@@ -77,9 +92,12 @@ function serverText(body: string, fields: ErrorFields | undefined): string {
       for (const text of [error, message]) if (typeof text === 'string') return text;
     }
   } catch {
-    // Not ours; as it is.
+    // Not ours; as it is, but for the tags of a page.
   }
-  return body;
+  return body
+    .replace(/<[^>]*>/g, ' ')
+    .replace(/\s+/g, ' ')
+    .trim();
 }
 
 interface HintFacts {
@@ -105,6 +123,8 @@ function ownHintOf(code: ErrorCode, { message, fields, command }: HintFacts): st
   if (code === 'AUTH_REQUIRED' && typeof target === 'string') {
     return `Pass a valid token for ${target} in ORBWEAVER_${target.toUpperCase()}_TOKEN, or with --token-file FILE.`;
   }
+  const ofResponse = responseHintOf(code, { message, fields, command });
+  if (ofResponse !== null) return ofResponse;
   if (message.startsWith('"acceptCost" expected')) {
     return 'Nothing was sent. Add --accept-cost if that may be.';
   }
@@ -112,6 +132,31 @@ function ownHintOf(code: ErrorCode, { message, fields, command }: HintFacts): st
     return 'Its reader ended before all was written: only exit code 0 means that all is there.';
   }
   return HINTS[code] ?? ERROR_CODES[code].hint;
+}
+
+/** What the response says about the next step; null: no more than the code does. */
+function responseHintOf(code: ErrorCode, { message, fields, command }: HintFacts): string | null {
+  const status = fields?.['status'];
+  if (typeof status !== 'number') return null;
+  if (status === 413 && code === 'REJECTED') {
+    return 'Something in between may limit bodies: try --max-xorb-bytes 8MiB.';
+  }
+  if (status === 429) {
+    const waitMs = fields?.['retryAfterMs'];
+    const when = typeof waitMs === 'number' ? `in ${Math.ceil(waitMs / 1000)} s` : 'later';
+    return `Try again ${when}; --concurrency 1 asks for less at a time.`;
+  }
+  if (status === 507) return 'The server has no room left: whoever runs it has to make some.';
+  if (status >= 300 && status < 400) {
+    return 'Redirects are not followed, because the token would go along: give --endpoint the URL at their end.';
+  }
+  if (status === 403 && message.includes('GET of xorb data')) {
+    return 'The URLs of the store may have expired too soon: check the clock of this machine, then try again.';
+  }
+  if (status === 404 && command === 'upload') {
+    return 'Check the endpoint (--endpoint): it is not that of a content-addressed store.';
+  }
+  return null;
 }
 
 /** The name that was most likely meant; undefined: none is near. */
