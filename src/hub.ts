@@ -1,7 +1,7 @@
 /** Entry point `orbweaver/hub`: repositories of a Hub by name. */
 
 export { createHub } from './compose/hub.js';
-
+export type { HubEdit } from './compose/hub-edit.js';
 export {
   type CommitFileOperation,
   type CommitOutput,
@@ -20,6 +20,7 @@ export {
   uploadFiles,
   uploadFolder,
 } from './compose/hub-functions.js';
+
 export { defaultHubCache, hubHome } from './compose/hub-home.js';
 export type {
   FailedDownload,

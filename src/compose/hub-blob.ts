@@ -3,6 +3,7 @@ import type { ReadableStream } from 'node:stream/web';
 import { OrbweaverError } from '../errors.js';
 import type { HubFileInfo } from '../hub/index.js';
 import { memorySink } from '../io/index.js';
+import { withStored } from './hub-edit.js';
 import type { HubBlob } from './hub-functions.js';
 import { createHubParts, type HubParts } from './hub-parts.js';
 import { plainDownload } from './hub-plain.js';
@@ -33,7 +34,7 @@ function blobOf(of: LazyBlobOptions, start: number, end: number): HubBlob {
       await parts.close();
     }
   };
-  return {
+  const blob: HubBlob = {
     size,
     etag: info.etag,
     slice: (from = 0, to = size) => {
@@ -48,6 +49,8 @@ function blobOf(of: LazyBlobOptions, start: number, end: number): HubBlob {
         Readable.from(streamed(of, start, end, options?.signal)),
       ) as ReadableStream<Uint8Array>,
   };
+  const isStored = of.options.transport !== 'http' && size === info.size;
+  return isStored && info.xetHash !== null ? withStored(blob, info.xetHash) : blob;
 }
 
 async function read(

@@ -1,7 +1,6 @@
 import { stat } from 'node:fs/promises';
 import type { Source } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
-import { SAMPLE_BYTES } from '../hub/index.js';
 import type { HubFile } from './hub-types.js';
 import { toSource, type UploadInput } from './input.js';
 
@@ -13,8 +12,16 @@ export interface LookedAt {
   readonly sample: Uint8Array;
 }
 
-/** Opens a file that is to be committed. @throws OrbweaverError `INPUT_*`; `USAGE` without a size */
-export async function lookAt(file: HubFile, signal: AbortSignal): Promise<LookedAt> {
+/**
+ * Looks at a file that is to be committed.
+ * @param sampleBytes how much of its begin is read; 0: it is not opened
+ * @throws OrbweaverError `INPUT_*`; `USAGE` without a size
+ */
+export async function lookAt(
+  file: HubFile,
+  sampleBytes: number,
+  signal: AbortSignal,
+): Promise<LookedAt> {
   const source = await toSource({ name: file.path, data: dataOf(file.content) });
   const { sizeBytes } = source;
   if (sizeBytes === undefined || !source.reopenable) {
@@ -23,7 +30,8 @@ export async function lookAt(file: HubFile, signal: AbortSignal): Promise<Looked
       `"${file.path}" expected content of known size that can be read twice, such as a path or a Blob`,
     );
   }
-  const sample = await bytesOf(source, Math.min(SAMPLE_BYTES, sizeBytes), signal, true);
+  const count = Math.min(sampleBytes, sizeBytes);
+  const sample = count === 0 ? new Uint8Array(0) : await bytesOf(source, count, signal, true);
   const sha256 = file.sha256?.toLowerCase();
   return { file: { ...file, sha256 }, source, sizeBytes, sample };
 }

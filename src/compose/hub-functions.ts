@@ -4,6 +4,7 @@ import { fileInfo, repoOf } from '../hub/index.js';
 import { checkOptions } from '../options/index.js';
 import type { TokenSource } from '../transport/index.js';
 import { createHub } from './hub.js';
+import { editedFile, type HubEdit } from './hub-edit.js';
 import { createHubParts } from './hub-parts.js';
 import { FUNCTION_RULES } from './hub-rules.js';
 import type {
@@ -77,6 +78,11 @@ export interface CommitOutput {
 /** A path or bytes with their path in the repository; a `File` brings its name along. */
 export type FileInput =
   | { readonly path: string; readonly content: UploadInput; readonly sha256?: string | undefined }
+  | {
+      readonly path: string;
+      readonly originalContent: Blob | HubBlob;
+      readonly edits: readonly HubEdit[];
+    }
   | File
   | URL;
 
@@ -119,6 +125,16 @@ export type CommitFileOperation =
       readonly content: UploadInput;
     }
   | { readonly operation: 'delete'; readonly path: string }
+  /**
+   * Another file with some bytes replaced: one of {@link downloadFile}, or any `Blob`. What is the same is
+   * not sent; of a file of the store a bucket wants it not even read.
+   */
+  | {
+      readonly operation: 'edit';
+      readonly path: string;
+      readonly originalContent: Blob | HubBlob;
+      readonly edits: readonly HubEdit[];
+    }
   /** A file of the store under another path, without its bytes; into buckets only. */
   | {
       readonly operation: 'copy';
@@ -151,7 +167,9 @@ export async function commit(
     if (one.operation === 'delete') deletePaths.push(path);
     else if (deletePaths.some((deleted) => covers(deleted, path))) continue;
     else if (one.operation === 'addOrUpdate') files.push({ path, content: one.content });
-    else if (one.operation === 'copy') {
+    else if (one.operation === 'edit') {
+      files.push(editedFile(path, one.originalContent, one.edits));
+    } else if (one.operation === 'copy') {
       copies.push({ path, fileHash: one.sourceXetHash, from: one.sourceRepo });
     } else throw unknownOperation(one);
   }
@@ -173,7 +191,7 @@ function covers(deleted: string, path: string): boolean {
 
 function unknownOperation({ operation }: { readonly operation: unknown }): TypeError {
   return new TypeError(
-    `"operation" expected addOrUpdate, copy or delete, got "${String(operation)}"`,
+    `"operation" expected addOrUpdate, edit, copy or delete, got "${String(operation)}"`,
   );
 }
 
@@ -337,6 +355,7 @@ function hubFileOf(input: FileInput): HubFile {
   if (input instanceof URL) {
     return { path: decodeURIComponent(input.pathname.split('/').pop() ?? ''), content: input };
   }
+  if ('edits' in input) return editedFile(input.path, input.originalContent, input.edits);
   return 'path' in input ? input : { path: input.name, content: input };
 }
 

@@ -11,6 +11,7 @@ import {
   preupload,
   pullRequestBranch,
   repoOf,
+  SAMPLE_BYTES,
 } from '../hub/index.js';
 import { gitBlobId, pathFilter, walkFolder } from '../io/index.js';
 import { SYSTEM_CLOCK, systemRandom } from '../platform/index.js';
@@ -18,6 +19,7 @@ import type { FailedUpload, OrbweaverClient, UploadBase, UploadedFile } from './
 import { walkTreeOf } from './folder-inputs.js';
 import type { SkippedEntry } from './folder-types.js';
 import { bytesOf, changedMs, type LookedAt, lookAt } from './hub-content.js';
+import { editOf } from './hub-edit.js';
 import { failedFile } from './hub-failures.js';
 import { type HubParts, repoAt } from './hub-parts.js';
 import type {
@@ -304,10 +306,14 @@ class HubUploadRun {
 
   async #lookAt(files: readonly HubFile[]): Promise<LookedAt[]> {
     const looked: LookedAt[] = [];
+    // A bucket is not asked how it wants them.
+    const sampleBytes = this.#at.repo.type === 'bucket' ? 0 : SAMPLE_BYTES;
     for (let start = 0; start < files.length; start += LOOK_AHEAD) {
       const some = files.slice(start, start + LOOK_AHEAD);
       const found = await Promise.all(
-        some.map((file) => lookAt(file, this.#signal).catch((error: unknown) => ({ error }))),
+        some.map((file) =>
+          lookAt(file, sampleBytes, this.#signal).catch((error: unknown) => ({ error })),
+        ),
       );
       for (const [i, one] of found.entries()) {
         if ('error' in one) this.#fail((some[i] as HubFile).path, one.error);
@@ -356,7 +362,7 @@ class HubUploadRun {
       return false;
     });
     if (open.length === 0) return [];
-    if (this.#at.repo.type === 'bucket') return this.#sendChunks(open, answers);
+    if (this.#at.repo.type === 'bucket') return this.#sendToBucket(open);
     const said = await askLfs(this.#parts, this.#at.repo, open, {
       isWhole: this.#isWhole,
       branch: this.#branch(),
@@ -474,6 +480,42 @@ class HubUploadRun {
       wireBytes: before.wireBytes + result.sentBytes,
     });
     return operations;
+  }
+
+  /** Of a change to a file of the store a bucket wants no SHA-256, so that only what changes is read and sent. */
+  async #sendToBucket(open: readonly LookedAt[]): Promise<CommitOperation[]> {
+    const operations: CommitOperation[] = [];
+    const rest: LookedAt[] = [];
+    for (const one of open) {
+      const { path } = one.file;
+      const edit = this.#options.dryRun === true ? null : editOf(one.file);
+      const client = edit === null ? null : await this.#storeClient();
+      try {
+        if (edit === null || client === null) rest.push(one);
+        else {
+          const { fileHash, splices } = edit;
+          const done = await client.edit(fileHash, splices, { signal: this.#signal });
+          const { sizeBytes, sentBytes: newBytes } = done;
+          this.#sentBytes += newBytes;
+          const { doneBytes, wireBytes, doneFileCount } = this.#progress;
+          this.#tell({
+            doneBytes: doneBytes + sizeBytes,
+            wireBytes: wireBytes + newBytes,
+            doneFileCount: doneFileCount + 1,
+          });
+          const what = { path, sizeBytes, fileHash: done.fileHash, sha256: null };
+          this.#done({ ...what, how: 'stored', newBytes });
+          operations.push({ operation: 'stored', ...what });
+        }
+      } catch (error) {
+        if (this.#signal.aborted) throw error;
+        // Such as a file that this bucket's token does not show: it is read where it is, and sent.
+        rest.push(one);
+      }
+    }
+    return rest.length === 0
+      ? operations
+      : [...operations, ...(await this.#sendChunks(rest, new Map()))];
   }
 
   /** Null: this Hub has no store for the repository, whose large files go whole from now on. */
