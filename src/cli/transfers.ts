@@ -115,7 +115,16 @@ async function transfers(args: ParsedArgs, context: CliContext): Promise<number>
     return uploadTo(args, context, { to: found.to, paths: [found.path] });
   }
   const argv = [...argvOf(found, args), '--state-dir', folder, ...handedOn(args)];
-  return (await commandOf(found)).run(argv, context);
+  return (await commandOf(found)).run(argv, {
+    ...context,
+    env: { ...context.env, ...envOf(found) },
+  });
+}
+
+/** What of the environment it depends on. */
+function envOf(found: StoredAtStore): Readonly<Record<string, string>> {
+  const cache = found.kind === 'download' ? found.hub?.cache : undefined;
+  return cache === undefined ? {} : { HF_HUB_CACHE: cache };
 }
 
 type StoredAtStore = Exclude<StoredTransfer, StoredTargetUpload>;
@@ -128,11 +137,23 @@ async function commandOf({ kind }: StoredAtStore): Promise<Command> {
 
 /** The command line that began a transfer, without what it read from elsewhere. @throws USAGE */
 function argvOf(found: StoredAtStore, args: ParsedArgs): readonly string[] {
-  const { endpoint, path } = found;
+  const { path } = found;
+  const hub = found.kind === 'edit' ? undefined : found.hub;
+  if (hub?.address === null) {
+    throw usage(
+      `the transfer "${found.id}" was begun by a program, with more than a command line can say: run that again`,
+    );
+  }
+  // The store of a repository is nothing that a command line could name.
+  const endpoint = hub?.url ?? found.endpoint;
+  const place = hub === undefined ? [] : [hub.address];
   const options = found.options.filter((option) => !isReplaced(option, args));
   if (found.kind === 'edit') {
     const splices = found.splices.map((splice) => `--splice=${splice}`);
     return [found.fileHash, ...splices, '--endpoint', endpoint, ...options];
+  }
+  if (found.kind === 'download' && hub !== undefined) {
+    return [...place, '--endpoint', endpoint, ...options];
   }
   if (found.kind === 'download') {
     return [found.fileHash, '--output', path, '--endpoint', endpoint, ...options];
@@ -150,7 +171,7 @@ function argvOf(found: StoredAtStore, args: ParsedArgs): readonly string[] {
   }
   const listed = list === undefined ? [] : [`--files-from=${list.path}`];
   // A path may begin with a dash only when it is relative, and these are not.
-  return [...found.paths, ...listed, '--endpoint', endpoint, ...options];
+  return [...found.paths, ...place, ...listed, '--endpoint', endpoint, ...options];
 }
 
 /** Whether this command line says something else instead; of the cache all options are one. */
@@ -221,6 +242,9 @@ function othersOf(transfer: StoredTransfer): string {
 }
 
 function placesOf(transfer: StoredTransfer): readonly string[] {
+  if ('hub' in transfer && transfer.hub !== undefined) {
+    return [transfer.hub.url, ...(transfer.hub.address === null ? [] : [transfer.hub.address])];
+  }
   if (transfer.kind === 'upload') return [transfer.endpoint];
   if (transfer.kind !== 'upload-to') return [transfer.endpoint, transfer.fileHash];
   const { to, ids } = transfer;

@@ -4,6 +4,7 @@ import { isOrbweaverError, OrbweaverError } from '../errors.js';
 import { createJournals } from '../io/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import { downloadBegin } from './transfer-begin.js';
+import type { HubPlace } from './transfer-command.js';
 
 /**
  * What the list of unfinished transfers shows of a download. The bytes themselves, and what is known of
@@ -26,6 +27,8 @@ export interface DownloadMemoryOptions {
   readonly path: string;
   /** Options of the command that began it. */
   readonly options: readonly string[];
+  /** The repository that it is from. @default none */
+  readonly hub?: HubPlace | undefined;
   readonly onProblem: (error: OrbweaverError) => void;
 }
 
@@ -39,7 +42,7 @@ export interface DownloadMemory {
 }
 
 export function rememberDownload(options: DownloadMemoryOptions): DownloadMemory {
-  const { stateFolder, endpoint, fileHash, onProblem } = options;
+  const { stateFolder, endpoint, fileHash, hub, onProblem } = options;
   const path = resolve(options.path);
   const journals = createJournals(stateFolder);
   let opening: Promise<TransferJournal | null> | null = null;
@@ -74,7 +77,8 @@ export function rememberDownload(options: DownloadMemoryOptions): DownloadMemory
     }
     if (found === null) {
       const facts = { endpoint, fileHash, path, sizeBytes, options: options.options };
-      return journals.create(downloadBegin(facts), { durable: false });
+      const place = hub === undefined ? {} : { hub };
+      return journals.create(downloadBegin({ ...facts, ...place }), { durable: false });
     }
     for (const { type, bytes } of found.entries) {
       if (type === 'ack' && typeof bytes === 'number') listedBytes += bytes;

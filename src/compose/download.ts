@@ -13,6 +13,7 @@ import type { DownloadMemoryOptions } from './download-memory.js';
 import { resumable } from './resumable.js';
 import { closeAll, openSeeds } from './seeds.js';
 import { totalSize } from './total-size.js';
+import { commandOf } from './transfer-command.js';
 import type { UploadState } from './upload.js';
 
 /** What a download works with. */
@@ -96,8 +97,9 @@ async function remembered(
 ): Promise<DownloadResult> {
   const { onProgress, seeds = [] } = facts.options;
   const { rememberDownload } = await import('./download-memory.js');
-  const options = seeds.flatMap((path) => ['--seed', resolve(path)]);
-  const memory = rememberDownload({ ...facts, options });
+  const command = commandOf(facts.options);
+  const options = command?.options ?? seeds.flatMap((path) => ['--seed', resolve(path)]);
+  const memory = rememberDownload({ ...facts, options, hub: command?.hub });
   try {
     const result = await run((progress) => {
       memory.written(progress.writtenBytes, progress.totalBytes);

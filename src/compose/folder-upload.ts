@@ -22,7 +22,7 @@ import type {
 import { walkTreeOf } from './folder-inputs.js';
 import type { FolderUploadOptions, FolderUploadResult, SkippedEntry } from './folder-types.js';
 import type { UploadInput } from './input.js';
-import { type PathList, pathList, type TransferCommand } from './resume-facts.js';
+import { type PathList, pathList, type TransferCommand } from './transfer-command.js';
 import { runUpload, type UploadParts } from './upload.js';
 
 /**

@@ -3,7 +3,9 @@ import { isOrbweaverError, OrbweaverError } from '../errors.js';
 import { checkPath, type NameRules } from '../folder/index.js';
 import { fileInfo, type HubEntry, type HubFileInfo, listTree, resolvePath } from '../hub/index.js';
 import { makeFolder, outputSink, pathFilter } from '../io/index.js';
+import type { ClientDownloadOptions } from './client-types.js';
 import { type HubCache, openHubCache } from './hub-cache.js';
+import { fileDownloadCommand, folderDownloadCommand } from './hub-command.js';
 import { failedFile } from './hub-failures.js';
 import { type HubParts, repoAt } from './hub-parts.js';
 import { plainContent, plainDownload } from './hub-plain.js';
@@ -17,7 +19,8 @@ import type {
   HubProgress,
   RepoAt,
 } from './hub-types.js';
-import { inLanes } from './in-lanes.js';
+import { allEnded, inLanes } from './in-lanes.js';
+import { partOf, type TransferCommand } from './transfer-command.js';
 
 /** Files at a time: a small one waits for the network most of its time. */
 const PARALLEL_FILES = 8;
@@ -39,7 +42,8 @@ export async function hubDownloadFile(
       throw new OrbweaverError('NOT_FOUND', `${at.repo.name} has no file "${path}"`, { path });
     }
     const tell = teller(options.onProgress, { fileCount: 1, totalBytes: info.size });
-    const file = await one(parts, at, { path, to, info }, signal, tell);
+    const command = fileDownloadCommand(parts, options);
+    const file = await one(parts, at, { path, to, info, command }, signal, tell);
     tell.fileDone();
     return file;
   });
@@ -54,6 +58,7 @@ export async function hubDownloadFolder(
   const at = repoAt(options);
   const { path = '', include = [], exclude = [], cache = false } = options;
   const { names = 'portable', resume } = options;
+  const command = folderDownloadCommand(parts, options);
   const isIncluded = include.length === 0 ? () => true : pathFilter(include);
   const isExcluded = pathFilter(exclude);
   return parts.run(options.signal, async (signal) => {
@@ -108,7 +113,7 @@ export async function hubDownloadFolder(
     const lanes = Math.max(1, Math.min(PARALLEL_FILES, fixed, targets.length));
     const single = (target: Target): Promise<void> =>
       attempt(target, async () => {
-        const wanted = { ...target, sharedBy: lanes, resume };
+        const wanted = { ...target, sharedBy: lanes, resume, command };
         await done(target, await one(parts, place.at, wanted, signal, tell));
       });
     const { batches, others } =
@@ -129,7 +134,7 @@ export async function hubDownloadFolder(
         if (signal.aborted) throw error;
       }
     };
-    await Promise.all([
+    await allEnded([
       inLanes(batches, { lanes: PARALLEL_BATCHES, signal }, batch),
       inLanes(others, { lanes, signal }, single),
     ]);
@@ -233,13 +238,15 @@ interface Wanted {
   readonly sharedBy?: number | undefined;
   /** @default true */
   readonly resume?: boolean | undefined;
+  /** What goes on with it. */
+  readonly command: TransferCommand;
 }
 
 /** One file, by the way that works. */
 async function one(
   parts: HubParts,
   at: RepoAt,
-  { path, to, info, sharedBy, resume }: Wanted,
+  { path, to, info, sharedBy, resume, command }: Wanted,
   signal: AbortSignal,
   tell: Teller,
 ): Promise<HubDownloadedFile> {
@@ -248,12 +255,13 @@ async function one(
     try {
       const client = await parts.clientOf(at, 'read', { sharedBy });
       const progress = tell.file();
-      const result = await client.download(xetHash, {
+      const downloading: ClientDownloadOptions = {
         to,
         resume,
         signal,
         onProgress: ({ writtenBytes, fetchedBytes }) => progress(writtenBytes, fetchedBytes),
-      });
+      };
+      const result = await client.download(xetHash, partOf(downloading, command));
       const { fetchedBytes, requestCount, verified } = result;
       if (result.sizeBytes !== sizeBytes) {
         throw new OrbweaverError(

@@ -1,4 +1,4 @@
-import { OrbweaverError } from '../errors.js';
+import { isOrbweaverError, OrbweaverError } from '../errors.js';
 import { Scope } from '../flow/index.js';
 import type { Exchange } from '../http/index.js';
 import { createHubHttp, type HubHttp, repoOf, xetAccess } from '../hub/index.js';
@@ -111,8 +111,19 @@ export function createHubParts(options: HubOptions): HubParts {
         signal === undefined ? closing.signal : AbortSignal.any([signal, closing.signal]);
       const scope = new Scope({ clock: SYSTEM_CLOCK, signal: both, what: 'the transfer' });
       running++;
+      let inner: Promise<unknown> = Promise.resolve();
       try {
-        return await scope.call(work);
+        return await scope.call((signal) => {
+          const running = work(signal);
+          inner = running;
+          return running;
+        });
+      } catch (error) {
+        // What was cancelled says by which name it can be gone on with, a moment later.
+        await inner.catch((reason: unknown) => {
+          if (isOrbweaverError(reason) && reason.code === 'ABORTED') throw reason;
+        });
+        throw error;
       } finally {
         scope.close();
         if (--running === 0) await closeAllBut(lastKey);

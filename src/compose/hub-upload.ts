@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import type { UploadProgress } from '../client/index.js';
 import { isOrbweaverError, OrbweaverError } from '../errors.js';
 import {
   type CommitOperation,
@@ -18,6 +19,7 @@ import { SYSTEM_CLOCK, systemRandom } from '../platform/index.js';
 import type { FailedUpload, OrbweaverClient, UploadBase, UploadedFile } from './client-types.js';
 import { walkTreeOf } from './folder-inputs.js';
 import type { SkippedEntry } from './folder-types.js';
+import { filesCommand, folderCommand, type HubUploadCommand } from './hub-command.js';
 import { bytesOf, changedMs, type LookedAt, lookAt } from './hub-content.js';
 import { editOf } from './hub-edit.js';
 import { failedFile } from './hub-failures.js';
@@ -36,6 +38,7 @@ import type {
 import { askLfs, sendWhole, sha256Of, type WantedFile } from './hub-whole.js';
 import { inLanes } from './in-lanes.js';
 import type { UploadInput } from './input.js';
+import { partOf } from './transfer-command.js';
 
 /**
  * Files of one commit. Of what is uploaded half a kilobyte each is remembered until it is committed;
@@ -65,12 +68,23 @@ export async function hubUpload(
   files: readonly HubFile[],
   options: HubUploadOptions,
 ): Promise<HubUploadResult> {
+  return uploadAs(parts, files, options, filesCommand(parts, files, options));
+}
+
+/** @param command what goes on with it */
+async function uploadAs(
+  parts: HubParts,
+  files: readonly HubFile[],
+  options: HubUploadOptions,
+  command: HubUploadCommand,
+): Promise<HubUploadResult> {
   const startedAt = performance.now();
   checkFiles(files);
   return parts.run(options.signal, async (signal) => {
     const copies = (options.copies ?? []).map(copyOf);
     const deletions = splitDeletions([...files, ...copies], options.deletePaths ?? []);
-    const run = new HubUploadRun(parts, repoAt(options), files.length, options, signal);
+    const about = { at: repoAt(options), fileCount: files.length, command };
+    const run = new HubUploadRun(parts, about, options, signal);
     await run.upload(files, copies, deletions);
     return run.result(performance.now() - startedAt);
   });
@@ -118,7 +132,8 @@ export async function hubUploadFolder(
   }
   const gone = deleteRemoved ? await removedPaths(parts, options, prefix, files) : [];
   const deletePaths = [...(rest.deletePaths ?? []), ...gone];
-  const result = await hubUpload(parts, files, { ...rest, deletePaths });
+  const command = folderCommand(parts, options);
+  const result = await uploadAs(parts, files, { ...rest, deletePaths }, command);
   return { ...result, failed: [...failed, ...result.failed], skipped };
 }
 
@@ -196,6 +211,9 @@ class HubUploadRun {
   /** What became of each base, as the first session has it. */
   readonly #bases = new Map<string, UploadBase>();
   readonly #fileCount: number;
+  readonly #command: HubUploadCommand;
+  /** Which of its uploads to the store is next. */
+  #part = 0;
   /** Not made yet. */
   #copies: readonly CommitOperation[] = [];
   #cleared: readonly string[] = [];
@@ -209,8 +227,11 @@ class HubUploadRun {
 
   constructor(
     parts: HubParts,
-    at: RepoAt,
-    fileCount: number,
+    {
+      at,
+      fileCount,
+      command,
+    }: { readonly at: RepoAt; readonly fileCount: number; readonly command: HubUploadCommand },
     options: HubUploadOptions,
     signal: AbortSignal,
   ) {
@@ -219,6 +240,7 @@ class HubUploadRun {
     this.#options = options;
     this.#signal = signal;
     this.#fileCount = fileCount;
+    this.#command = command;
     this.#head = options.parentCommit;
     this.#isWhole = parts.options.transport === 'http' && at.repo.type !== 'bucket';
     this.#progress = { doneBytes: 0, totalBytes: 0, wireBytes: 0, doneFileCount: 0, fileCount };
@@ -564,21 +586,23 @@ class HubUploadRun {
     const present = new Set(bases.values());
     const files: { file: UploadedFile; looked: LookedAt }[] = [];
     const { base, rehash, maxXorbBytes, dryRun } = this.#options;
-    const result = await client.upload(inputs, {
+    const uploading = {
       ...{ base, rehash, maxXorbBytes, dryRun },
       sha256: this.#at.repo.type !== 'bucket',
       signal: this.#signal,
-      onFile: (file) => {
+      onFile: (file: UploadedFile) => {
         const looked = byPath.get(file.path);
         if (looked !== undefined) files.push({ file, looked });
       },
-      onProgress: ({ doneBytes, sentBytes, doneFileCount }) =>
+      onProgress: ({ doneBytes, sentBytes, doneFileCount }: UploadProgress) =>
         this.#tell({
           doneBytes: before.doneBytes + doneBytes,
           wireBytes: before.wireBytes + sentBytes,
           doneFileCount: before.doneFileCount + doneFileCount,
         }),
-    });
+    };
+    const command = { ...this.#command, part: this.#part++ };
+    const result = await client.upload(inputs, partOf(uploading, command));
     this.#failed.push(...result.failed);
     for (const each of result.bases ?? []) {
       if (!present.has(each.base) && !this.#bases.has(each.base)) this.#bases.set(each.base, each);

@@ -1,3 +1,5 @@
+import { isOrbweaverError } from '../errors.js';
+
 /** Runs some at a time, in their order, until the signal ends or one of them throws. */
 export async function inLanes<T>(
   items: readonly T[],
@@ -17,5 +19,19 @@ export async function inLanes<T>(
       }
     }
   };
-  await Promise.all(Array.from({ length: Math.min(lanes, items.length) }, lane));
+  await allEnded(Array.from({ length: Math.min(lanes, items.length) }, lane));
+}
+
+/**
+ * Waits until all have ended, so that each has put away what it keeps. Of several failures the one that says by which
+ * name a transfer can be gone on with is thrown, else the first.
+ */
+export async function allEnded(running: readonly Promise<void>[]): Promise<void> {
+  const ended = await Promise.allSettled(running);
+  const reasons = ended.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
+  if (reasons.length > 0) throw reasons.find(isKept) ?? reasons[0];
+}
+
+function isKept(error: unknown): boolean {
+  return isOrbweaverError(error) && typeof error.fields['transferId'] === 'string';
 }

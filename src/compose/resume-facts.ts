@@ -4,6 +4,7 @@ import type { JournalEntry } from '../client/ports.js';
 import { isPath, pathOf } from '../io/index.js';
 import { inputName, isNamed, type UploadInput } from './input.js';
 import { editBegin, uploadBegin } from './transfer-begin.js';
+import type { TransferCommand } from './transfer-command.js';
 
 /** What makes a transfer the same transfer, and how its journal begins. */
 export interface ResumeFacts {
@@ -14,43 +15,6 @@ export interface ResumeFacts {
   /** A list of paths that belongs to it, as `upload --files-from` takes it; undefined: none does. */
   list?(): Uint8Array;
 }
-
-/** The command that a transfer is part of, as the list of unfinished ones gives it again. */
-export interface TransferCommand {
-  /** Absolute paths that it was given. */
-  readonly paths: readonly string[];
-  /** A list of paths that it was given besides; null: it was given none. */
-  readonly list: PathList | null;
-  /** Options of the command line. */
-  readonly options: readonly string[];
-  /** Which of the uploads that the command consists of. */
-  readonly part: number;
-}
-
-/** A list of paths, such as `--files-from` reads. */
-export interface PathList {
-  readonly count: number;
-  /** What tells the same list again. */
-  digest(): string;
-  /** Ended by NUL each, as a path may hold anything else. */
-  encode(): Uint8Array;
-}
-
-/** The digest of a list is made once: each part of an upload of many thousands of files asks for it. */
-export function pathList(paths: readonly string[]): PathList {
-  const encode = (): Uint8Array => ENCODER.encode(paths.map((path) => `${path}\0`).join(''));
-  let known: string | null = null;
-  return {
-    count: paths.length,
-    encode,
-    digest() {
-      known ??= createHash('sha256').update(encode()).digest('hex');
-      return known;
-    },
-  };
-}
-
-const ENCODER = new TextEncoder();
 
 interface UploadFacts {
   readonly endpoint: string;
@@ -96,16 +60,17 @@ export function uploadFacts({ endpoint, inputs, options, sizeBytes }: UploadFact
 }
 
 /**
- * A part of an upload of folders: the same folders tell it again, whatever is in them by then.
+ * A part of an upload of folders, or to a repository: the same paths tell it again, whatever is in them by then.
  * `more`: options of the command that do not make it another upload.
  */
 export function folderFacts(
   endpoint: string,
-  { part, paths, options, list }: TransferCommand,
+  { part, paths, options, list, hub }: TransferCommand,
   more: readonly string[],
   sizeBytes: () => number | null,
 ): ResumeFacts {
-  const key = keptKey([endpoint, 'folder', part], () => [
+  const what = hub === undefined ? ['folder'] : ['hub', hub.url, hub.address];
+  const key = keptKey([endpoint, ...what, part], () => [
     ...paths,
     '',
     ...options,
@@ -118,7 +83,8 @@ export function folderFacts(
       const all = [...options, ...more];
       const facts = { endpoint, key: key(), paths, pathCount: paths.length, options: all };
       const listed = list === null ? {} : { listedCount: list.count };
-      return uploadBegin({ ...facts, ...listed, sizeBytes: sizeBytes() });
+      const place = hub === undefined ? {} : { hub };
+      return uploadBegin({ ...facts, ...listed, ...place, sizeBytes: sizeBytes() });
     },
     ...(list === null ? {} : { list: () => list.encode() }),
   };

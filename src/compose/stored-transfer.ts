@@ -1,5 +1,6 @@
 import type { JournalEntry, JournalSummary } from '../client/ports.js';
 import { replay, type TargetIds } from '../transport/targets.js';
+import type { HubPlace } from './transfer-command.js';
 
 /** What the list of unfinished transfers shows of a journal; `transfer-begin.ts` says how one begins. */
 
@@ -27,6 +28,8 @@ export interface StoredUpload extends Stored {
   readonly pathCount: number;
   /** The list of paths below the one in `paths` that is meant; absent: all of it is. */
   readonly list?: StoredList;
+  /** The repository that it is for; absent: none, the store is all. */
+  readonly hub?: HubPlace;
   /** Bytes of xorbs that the store has acknowledged. */
   readonly doneBytes: number;
   /** What else the command line said, as options of the command. */
@@ -59,6 +62,8 @@ export interface StoredDownload extends Stored {
   readonly kind: 'download';
   readonly endpoint: string;
   readonly fileHash: string;
+  /** The repository that it is from; absent: none, the store is all. */
+  readonly hub?: HubPlace;
   /** Bytes of the file that are verified on disk. */
   readonly doneBytes: number;
   readonly options: readonly string[];
@@ -103,6 +108,7 @@ function storedUploadOf(summary: JournalSummary, first: JournalEntry): StoredUpl
     ...(typeof listedCount === 'number'
       ? { list: { count: listedCount, path: summary.listPath ?? null } }
       : {}),
+    ...hubOf(first),
   };
 }
 
@@ -132,7 +138,15 @@ function storedDownloadOf(summary: JournalSummary, first: JournalEntry): StoredD
     ...{ kind: 'download', id, endpoint, fileHash, path },
     ...{ sizeBytes: sizeOf(first), doneBytes: doneBytesOf(entries), changedMs, busy },
     options: textsOf(first['options']),
+    ...hubOf(first),
   };
+}
+
+function hubOf({ hub }: JournalEntry): { readonly hub?: HubPlace } {
+  if (typeof hub !== 'object' || hub === null) return {};
+  const { url, address, cache } = hub as Readonly<Record<string, unknown>>;
+  if (typeof url !== 'string' || (typeof address !== 'string' && address !== null)) return {};
+  return { hub: { url, address, ...(typeof cache === 'string' ? { cache } : {}) } };
 }
 
 function storedTargetUploadOf(

@@ -1,4 +1,5 @@
 import type { JournalEntry } from '../client/ports.js';
+import type { HubPlace } from './transfer-command.js';
 
 /**
  * First entries of journals. Four kinds of transfers share one folder:
@@ -24,6 +25,8 @@ export function uploadBegin(facts: {
   readonly pathCount: number;
   /** Paths of a list that lies beside the journal. */
   readonly listedCount?: number;
+  /** The repository that it is for. */
+  readonly hub?: HubPlace;
   readonly sizeBytes: number | null;
   readonly options: readonly string[];
 }): JournalEntry {
@@ -54,6 +57,8 @@ export function downloadBegin(facts: {
   readonly path: string;
   readonly sizeBytes: number | null;
   readonly options: readonly string[];
+  /** The repository that it is from. */
+  readonly hub?: HubPlace;
 }): JournalEntry {
   return { type: 'begin', kind: 'download', ...facts };
 }

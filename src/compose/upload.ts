@@ -26,7 +26,7 @@ import {
 } from './input.js';
 import { PLACEMENTS } from './placements.js';
 import { resumable } from './resumable.js';
-import type { TransferCommand } from './resume-facts.js';
+import { commandOf, type TransferCommand } from './transfer-command.js';
 import type { UploadMemory } from './upload-memory.js';
 import { failedUpload, uploadedFile } from './upload-results.js';
 
@@ -177,9 +177,10 @@ export async function runUpload(
 async function memoryOf(
   { state, placement }: UploadParts,
   inputs: readonly UploadInput[],
-  { dryRun, sha256, expand, upToStartSize, maxXorbBytes, base }: ClientUploadOptions,
+  uploadOptions: ClientUploadOptions,
   added: { readonly count: number; readonly bytes: number | null },
 ): Promise<UploadMemory | null> {
+  const { dryRun, sha256, expand, upToStartSize, maxXorbBytes, base } = uploadOptions;
   if (state === null || dryRun === true) return null;
   const { openUploadMemory } = await import('./upload-memory.js');
   const { folderFacts, optionsAgain, uploadFacts } = await import('./resume-facts.js');
@@ -191,7 +192,8 @@ async function memoryOf(
   ];
   const more = [...optionsAgain({ maxXorbBytes, base }), ...(state.options ?? [])];
   const sizeBytes = (): number | null => (added.count === inputs.length ? added.bytes : null);
-  const { endpoint, command } = state;
+  const { endpoint } = state;
+  const command = state.command ?? commandOf(uploadOptions);
   const facts =
     command === undefined
       ? uploadFacts({ endpoint, inputs, options: [...options, ...more], sizeBytes })

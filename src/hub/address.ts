@@ -67,6 +67,12 @@ export function parseHubAddress(text: string): HubAddress {
   };
 }
 
+/** The address that {@link parseHubAddress} reads so. */
+export function hubAddressText({ repo: { type, name }, revision, path }: HubAddress): string {
+  const at = revision === null ? '' : `@${encodeURIComponent(revision)}`;
+  return `${HUB_SCHEME}${type}s/${name}${at}${path === '' ? '' : `/${path}`}`;
+}
+
 /** The repository that a designation means. @throws OrbweaverError `USAGE` */
 export function repoOf(repo: RepoDesignation): RepoId {
   if (typeof repo === 'object') {

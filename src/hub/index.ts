@@ -1,6 +1,7 @@
 export {
   checkRepoPath,
   type HubAddress,
+  hubAddressText,
   isHubAddress,
   parseHubAddress,
   type RepoDesignation,

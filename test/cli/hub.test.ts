@@ -8,6 +8,7 @@ import { createGateway, createMemoryStore, type Gateway } from '../../src/gatewa
 import { bytesBody } from '../../src/http/index.js';
 import { chunkInput, loadKernels } from '../../src/index.js';
 import { type ListeningServer, listen } from '../../src/target-servers/index.js';
+import { listTransfers, type StoredUpload } from '../../src/targets.js';
 import { createFakeHub, type FakeHub, HUB_TOKEN } from '../hub/support/fake-hub.js';
 import { generate } from '../support/generators.js';
 import { inProcess } from './in-process.js';
@@ -24,6 +25,11 @@ let server: ListeningServer;
 let env: Record<string, string>;
 /** Bytes of each xorb that the store was sent. */
 let sentXorbs: number[] = [];
+/** The same xorbs by name. */
+let namedXorbs: string[] = [];
+/** Requests for data, and sent xorbs, that get through; the others have to wait. */
+let passes = Number.POSITIVE_INFINITY;
+const held: (() => void)[] = [];
 /** Hashes in the store by SHA-256, as the real Hub learns them. */
 const stored = new Map<string, string>();
 const model = generate({ kind: 'splitmix64', seed: 61, bytes: 3_000_000 });
@@ -37,8 +43,10 @@ beforeAll(async () => {
   fake = createFakeHub({
     store: async (request) => {
       if (request.method === 'POST' && request.url.pathname.startsWith('/v1/xorbs')) {
+        await turn();
         sentXorbs.push(request.body?.sizeBytes ?? 0);
-      }
+        namedXorbs.push(request.url.pathname);
+      } else if (request.url.pathname.startsWith('/v1/fetch/')) await turn();
       return gate.exchange(request);
     },
     storeToken: 'store',
@@ -66,8 +74,35 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
+async function turn(): Promise<void> {
+  if (passes-- <= 0) await new Promise<void>((resolve) => held.push(resolve));
+}
+
+/** Runs a command until so many requests got through and something is listed as unfinished, and cancels it. */
+async function cutOff(args: readonly string[], requests: number) {
+  const state = ['--state-dir', 'state'];
+  const stop = new AbortController();
+  passes = requests;
+  const running = inProcess([...args, ...state, '--workers', '0'], {
+    ...{ env, cwd: folder, signal: stop.signal },
+  });
+  const listed = async () => (await listTransfers(join(folder, 'state'))) as StoredUpload[];
+  const isWaiting = async () =>
+    held.length > 0 && (await listed()).some((each) => each.doneBytes > 0);
+  while (!(await isWaiting())) await new Promise((resolve) => setTimeout(resolve, 2));
+  stop.abort();
+  const { stderr } = await running;
+  passes = Number.POSITIVE_INFINITY;
+  for (const release of held.splice(0)) release();
+  const [found] = await listed();
+  expect(stderr).toContain(`so does orbweaver transfers resume ${found?.id}.`);
+  const resume = ['transfers', 'resume', found?.id ?? '', ...state, '--json', '--workers', '0'];
+  return { found, resume: () => inProcess(resume, { env, cwd: folder }), left: listed };
+}
+
 beforeEach(() => {
   sentXorbs = [];
+  namedXorbs = [];
   fake.files.clear();
   fake.commits.length = 0;
   fake.requests.length = 0;
@@ -226,6 +261,48 @@ describe('hf:// addresses', () => {
     expect([first, again.json()['fetchedBytes']]).toEqual([0, 6_000_000 - second]);
     expect(second).toBeGreaterThan(3_000_000);
     expect((await readFile(join(folder, 'killed/large.dat'))).equals(bytes)).toBe(true);
+  });
+
+  it('go on by their number when they were cut off, and commit', async () => {
+    const bytes = generate({ kind: 'splitmix64', seed: 63, bytes: 6_000_000 });
+    stored.set(
+      createHash('sha256').update(bytes).digest('hex'),
+      (await chunkInput(bytes)).fileHash,
+    );
+    await mkdir(join(folder, 'cut'));
+    for (const name of ['a.txt', 'b.tmp']) await writeFile(join(folder, 'cut', name), name);
+    await writeFile(join(folder, 'cut/big.bin'), bytes);
+    const small = ['--max-xorb-bytes', '1MiB', '--no-cache', '--concurrency', '1'];
+    const up = await cutOff(
+      ['upload', 'cut', 'hf://org/repo/to', '-m', 'Cut off', '--exclude', '*.tmp', ...small],
+      3,
+    );
+    expect(up.found).toMatchObject({
+      ...{ kind: 'upload', paths: [join(folder, 'cut')] },
+      hub: { url: server.url, address: 'hf://models/org/repo/to' },
+    });
+    expect(fake.commits).toEqual([]);
+    const before = new Set(namedXorbs.splice(0).slice(0, 3));
+    const done = await up.resume();
+    expect([done.stderr, done.json()]).toMatchObject(['', { commits: [{}], files: [{}, {}] }]);
+    expect(namedXorbs.filter((path) => before.has(path))).toEqual([]);
+    expect(fake.commits).toMatchObject([
+      [{ key: 'header', value: { summary: 'Cut off' } }, {}, {}],
+    ]);
+    expect([...fake.files.keys()].sort()).toEqual(['to/a.txt', 'to/big.bin']);
+    expect(await up.left()).toEqual([]);
+
+    const down = await cutOff(
+      ['download', 'hf://org/repo/to', '-o', 'back', '--include', '*.bin', '--concurrency', '1'],
+      5,
+    );
+    expect(down.found).toMatchObject({ kind: 'download', path: join(folder, 'back/big.bin') });
+    const rest = (await down.resume()).json();
+    expect(rest).toMatchObject({ path: join(folder, 'back'), fileCount: 1, verified: true });
+    expect(rest['fetchedBytes']).toBeLessThan(2_500_000);
+    expect((await readFile(join(folder, 'back/big.bin'))).equals(bytes)).toBe(true);
+    expect(await readdir(join(folder, 'back'))).toEqual(['big.bin']);
+    expect(await down.left()).toEqual([]);
   });
 
   it('delete what is gone, propose, make a private repository, and tell of each file', async () => {

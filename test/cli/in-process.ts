@@ -9,7 +9,12 @@ import { runCli } from './run-cli.js';
  */
 export async function inProcess(
   args: readonly string[],
-  { input = new Uint8Array(0), env = {}, cwd = process.cwd() }: BinaryOptions = {},
+  {
+    input = new Uint8Array(0),
+    env = {},
+    cwd = process.cwd(),
+    signal = new AbortController().signal,
+  }: BinaryOptions & { readonly signal?: AbortSignal } = {},
 ): Promise<BinaryRun> {
   const stdout = new PassThrough();
   const stderr = new PassThrough();
@@ -22,7 +27,7 @@ export async function inProcess(
     stderr,
     interactive: false,
     columns: 80,
-    signal: new AbortController().signal,
+    signal,
   });
   stdout.end();
   stderr.end();
