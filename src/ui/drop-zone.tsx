@@ -55,7 +55,14 @@ export function DropZone({
         onDrop={drop}
       >
         <p>
-          Drop files or folders here. They are committed to <b>{place.branch}</b> of <b>{where}</b>.
+          Drop files or folders here. They are{' '}
+          {place.repo.type === 'buckets' ? 'added to' : 'committed to'}{' '}
+          {place.repo.type !== 'buckets' && (
+            <>
+              <b>{place.branch}</b> of{' '}
+            </>
+          )}
+          <b>{where}</b>.
         </p>
         <p class="buttons">
           <button type="button" class="primary" onClick={() => files.current?.click()}>

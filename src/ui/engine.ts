@@ -34,6 +34,8 @@ export interface EngineUploadProgress {
 export interface EngineUploadResult {
   readonly files: readonly {
     readonly path: string;
+    /** By this the store knows it. */
+    readonly fileHash: string;
     readonly sha256: string | null;
     readonly sizeBytes: number;
   }[];

@@ -14,7 +14,7 @@ export function FileView({ at }: { at: RepoRoute }): JSX.Element {
   const { repo, branch, path } = at;
   const { value, error, reload } = useLoad(linkTo(at), async (signal) => {
     const [entry] = await describePaths(repo, branch, [path], signal);
-    if (entry === undefined) throw new Error(`There is no file ${path} in ${branch}.`);
+    if (entry === undefined) throw new Error(`There is no file ${path}.`);
     return entry;
   });
   return (
@@ -29,7 +29,7 @@ export function FileView({ at }: { at: RepoRoute }): JSX.Element {
 }
 
 function Facts({ at, entry }: { at: RepoRoute; entry: Entry }): JSX.Element {
-  const { size, lfs, xetHash, oid, lastCommit } = entry;
+  const { size, lfs, xetHash, oid, lastCommit, uploadedAt } = entry;
   return (
     <section aria-label="About this file" class="card">
       <dl class="facts">
@@ -45,10 +45,23 @@ function Facts({ at, entry }: { at: RepoRoute; entry: Entry }): JSX.Element {
             </dd>
           </>
         )}
-        <dt>{lfs === undefined ? 'Git blob' : 'SHA-256'}</dt>
-        <dd>
-          <Hash hash={lfs?.oid ?? oid} label={lfs === undefined ? 'name of the blob' : 'SHA-256'} />
-        </dd>
+        {at.repo.type !== 'buckets' && (
+          <>
+            <dt>{lfs === undefined ? 'Git blob' : 'SHA-256'}</dt>
+            <dd>
+              <Hash
+                hash={lfs?.oid ?? oid}
+                label={lfs === undefined ? 'name of the blob' : 'SHA-256'}
+              />
+            </dd>
+          </>
+        )}
+        {uploadedAt !== undefined && (
+          <>
+            <dt>Uploaded</dt>
+            <dd>{dateText(uploadedAt)}</dd>
+          </>
+        )}
         {lastCommit !== undefined && (
           <>
             <dt>Last change</dt>

@@ -9,6 +9,11 @@ export interface RepoInfo extends RepoName {
   readonly lastModified: string;
 }
 
+/** A repository with the bytes of the files that its branches and tags have, each of them once. */
+export interface SizedRepo extends RepoInfo {
+  readonly sizeBytes: number;
+}
+
 export interface Entry {
   readonly type: 'file' | 'directory';
   readonly path: string;
@@ -17,6 +22,9 @@ export interface Entry {
   readonly lfs?: { readonly oid: string };
   readonly xetHash?: string;
   readonly lastCommit?: { readonly id: string; readonly title: string; readonly date: string };
+  /** Of a file in a bucket: when it changed where it comes from, and when it came. */
+  readonly mtime?: string;
+  readonly uploadedAt?: string;
 }
 
 export interface Commit {
@@ -44,10 +52,10 @@ interface ListedRepo {
   readonly lastModified: string;
 }
 
-/** All repositories, a page of each type at a time. */
+/** All repositories but buckets, a page of each type at a time. */
 export async function listRepos(signal: AbortSignal): Promise<readonly RepoInfo[]> {
   const lists = await Promise.all(
-    REPO_TYPES.map(async (type) => {
+    REPO_TYPES.filter((type) => type !== 'buckets').map(async (type) => {
       const found = await pagesOf<ListedRepo>(`api/${type}?limit=500`, signal);
       return found.map(
         (repo): RepoInfo => ({
@@ -57,6 +65,26 @@ export async function listRepos(signal: AbortSignal): Promise<readonly RepoInfo[
     }),
   );
   return lists.flat();
+}
+
+interface StoredRepo {
+  readonly id: string;
+  /** `model`. */
+  readonly type: string;
+  readonly updatedAt: string;
+  readonly visibility: string;
+  readonly storage: number;
+}
+
+/** All repositories, buckets too, with their sizes, for which the gateway reads the folders of each. */
+export async function listSizes(signal: AbortSignal): Promise<readonly SizedRepo[]> {
+  const found = await pagesOf<StoredRepo>('api/settings/repositories?limit=100', signal);
+  return found.flatMap(({ id, type: one, updatedAt, visibility, storage }) => {
+    const type = REPO_TYPES.find((each) => each === `${one}s`);
+    if (type === undefined) return [];
+    const isPrivate = visibility === 'private';
+    return [{ type, id, isPrivate, lastModified: updatedAt, sizeBytes: storage }];
+  });
 }
 
 /** Enough for a list that somebody reads. */
@@ -89,6 +117,9 @@ async function pageOf<Item>(
 }
 
 const at = ({ type, id }: RepoName): string => `api/${type}/${id}`;
+/** Paths below a bucket name no revision. */
+const ofRevision = ({ type }: RepoName, revision: string): string =>
+  type === 'buckets' ? '' : `/${encodeURIComponent(revision)}`;
 const pathText = (path: string): string => path.split('/').map(encodeURIComponent).join('/');
 
 export function listFolder(
@@ -99,7 +130,7 @@ export function listFolder(
   signal: AbortSignal,
 ): Promise<Page<Entry>> {
   const below = path === '' ? '' : `/${pathText(path)}`;
-  return pageOf<Entry>(`${at(repo)}/tree/${encodeURIComponent(branch)}${below}`, cursor, signal);
+  return pageOf<Entry>(`${at(repo)}/tree${ofRevision(repo, branch)}${below}`, cursor, signal);
 }
 
 /** Entries with the commit that changed each of them last. */
@@ -109,12 +140,13 @@ export function describePaths(
   paths: readonly string[],
   signal: AbortSignal,
 ): Promise<readonly Entry[]> {
-  return apiJson(`${at(repo)}/paths-info/${encodeURIComponent(revision)}`, {
+  return apiJson(`${at(repo)}/paths-info${ofRevision(repo, revision)}`, {
     ...{ method: 'POST', json: { paths, expand: true }, signal },
   });
 }
 
-export function listRefs(repo: RepoName, signal: AbortSignal): Promise<Refs> {
+export async function listRefs(repo: RepoName, signal: AbortSignal): Promise<Refs> {
+  if (repo.type === 'buckets') return { branches: [], tags: [] };
   return apiJson(`${at(repo)}/refs`, { signal });
 }
 
@@ -128,6 +160,10 @@ export function listCommits(
 }
 
 export async function createRepo({ type, id }: RepoName): Promise<void> {
+  if (type === 'buckets') {
+    await api(at({ type, id }), { method: 'POST', json: {} });
+    return;
+  }
   await api('api/repos/create', { method: 'POST', json: { type: type.slice(0, -1), name: id } });
 }
 
@@ -167,11 +203,26 @@ export async function commit(
   return commitOid;
 }
 
+/**
+ * Adds stored files to a bucket, one JSON object a line.
+ * @throws Error when one of them cannot be added; the others are
+ */
+export async function addToBucket(repo: RepoName, lines: Blob, signal: AbortSignal): Promise<void> {
+  const { failed } = await apiJson<{
+    readonly failed: readonly { readonly path: string; readonly error: string }[];
+  }>(`${at(repo)}/batch`, {
+    ...{ method: 'POST', body: lines, signal },
+    headers: { 'content-type': 'application/x-ndjson' },
+  });
+  const [first] = failed;
+  if (first !== undefined) throw new Error(`${first.path}: ${first.error}`);
+}
+
 const filesOf = ({ type, id }: RepoName): string => (type === 'models' ? id : `${type}/${id}`);
 
 /** Path of a file's bytes. */
 export function resolvePath(repo: RepoName, revision: string, path: string): string {
-  return `${filesOf(repo)}/resolve/${encodeURIComponent(revision)}/${pathText(path)}`;
+  return `${filesOf(repo)}/resolve${ofRevision(repo, revision)}/${pathText(path)}`;
 }
 
 export interface LfsAnswer {

@@ -40,31 +40,33 @@ export function RepoHead({ at }: { at: RepoRoute }): JSX.Element {
       </nav>
       <div class="repo-head">
         <ViewTitle title={last}>{view === 'commits' ? `Commits of ${repo.id}` : last}</ViewTitle>
-        <span>
-          <label for="branch">Branch</label>
-          <select
-            id="branch"
-            value={branch}
-            onChange={(event) => goTo({ ...at, branch: event.currentTarget.value })}
-          >
-            {isOther && <option value={branch}>{branch.slice(0, 20)}</option>}
-            {branches.map((name) => (
-              <option key={name} value={name}>
-                {name}
-              </option>
-            ))}
-            {tags.length > 0 && (
-              <optgroup label="Tags">
-                {tags.map((name) => (
-                  <option key={name} value={name}>
-                    {name}
-                  </option>
-                ))}
-              </optgroup>
-            )}
-          </select>
-        </span>
-        {view !== 'file' && (
+        {repo.type !== 'buckets' && (
+          <span>
+            <label for="branch">Branch</label>
+            <select
+              id="branch"
+              value={branch}
+              onChange={(event) => goTo({ ...at, branch: event.currentTarget.value })}
+            >
+              {isOther && <option value={branch}>{branch.slice(0, 20)}</option>}
+              {branches.map((name) => (
+                <option key={name} value={name}>
+                  {name}
+                </option>
+              ))}
+              {tags.length > 0 && (
+                <optgroup label="Tags">
+                  {tags.map((name) => (
+                    <option key={name} value={name}>
+                      {name}
+                    </option>
+                  ))}
+                </optgroup>
+              )}
+            </select>
+          </span>
+        )}
+        {view !== 'file' && repo.type !== 'buckets' && (
           <a
             class="button"
             href={linkTo({ view: view === 'commits' ? 'tree' : 'commits', repo, branch, path: '' })}

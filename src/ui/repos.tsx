@@ -1,15 +1,18 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { messageOf } from './api.js';
-import { agoText, plural } from './format.js';
+import { agoText, bytesText, plural } from './format.js';
 import { useLoad } from './hooks.js';
-import { createRepo, listRepos, type RepoInfo } from './hub.js';
+import { createRepo, listRepos, listSizes, type RepoInfo, type SizedRepo } from './hub.js';
 import { Empty, Problem, ViewTitle, Waiting } from './parts.js';
 import { goTo, linkTo, REPO_TYPES, type RepoName } from './route.js';
 import { mayWrite, type Session } from './session.js';
 
 export function ReposView({ session }: { session: Session }): JSX.Element {
-  const { value, error, reload } = useLoad('repositories', listRepos);
+  const { value: named, error, reload } = useLoad('repositories', listRepos);
+  // Names come at once; sizes, and with them buckets, when the gateway has read the folders.
+  const sizes = useLoad('sizes', listSizes);
+  const value = named === null ? null : joined(named, sizes.value ?? []);
   const [search, setSearch] = useState('');
   const wanted = search.trim().toLowerCase();
   const found = value?.filter(({ id }) => id.toLowerCase().includes(wanted)) ?? [];
@@ -18,6 +21,9 @@ export function ReposView({ session }: { session: Session }): JSX.Element {
       <ViewTitle title="Repositories">Repositories</ViewTitle>
       {error !== null && <Problem message={error} retry={reload} />}
       {value === null && error === null && <Waiting what="repositories" />}
+      {error === null && sizes.error !== null && (
+        <Problem message={sizes.error} retry={sizes.reload} />
+      )}
       {value !== null && value.length > 0 && (
         <p class="search">
           <label for="search">Find</label>
@@ -32,7 +38,7 @@ export function ReposView({ session }: { session: Session }): JSX.Element {
           </span>
         </p>
       )}
-      {value?.length === 0 && (
+      {value?.length === 0 && sizes.value !== null && (
         <Empty>
           <p>There is no repository yet.</p>
           <p class="note">
@@ -50,13 +56,19 @@ export function ReposView({ session }: { session: Session }): JSX.Element {
   );
 }
 
-function RepoList({
-  type,
-  repos,
-}: {
-  type: string;
-  repos: readonly RepoInfo[];
-}): JSX.Element | null {
+type Listed = RepoInfo & { readonly sizeBytes: number | null };
+
+/** What is named, with sizes as far as they are known, and buckets. */
+function joined(named: readonly RepoInfo[], sized: readonly SizedRepo[]): readonly Listed[] {
+  const key = ({ type, id }: RepoName): string => `${type}/${id}`;
+  const sizes = new Map(sized.map((repo) => [key(repo), repo.sizeBytes]));
+  return [
+    ...named.map((repo) => ({ ...repo, sizeBytes: sizes.get(key(repo)) ?? null })),
+    ...sized.filter(({ type }) => type === 'buckets'),
+  ];
+}
+
+function RepoList({ type, repos }: { type: string; repos: readonly Listed[] }): JSX.Element | null {
   if (repos.length === 0) return null;
   return (
     <section aria-labelledby={`type-${type}`}>
@@ -66,6 +78,7 @@ function RepoList({
           <li key={repo.id}>
             <a href={linkTo({ view: 'tree', repo, branch: 'main', path: '' })}>{repo.id}</a>
             <span class="note">
+              {repo.sizeBytes === null ? '' : `${bytesText(repo.sizeBytes)} · `}
               {repo.isPrivate ? 'private · ' : ''}changed{' '}
               {agoText(Date.now() - Date.parse(repo.lastModified))}
             </span>

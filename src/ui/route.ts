@@ -18,7 +18,8 @@ export interface RepoRoute {
   readonly path: string;
 }
 
-export const REPO_TYPES = ['models', 'datasets', 'spaces'] as const;
+/** A bucket has files and neither branches nor commits; its address names a branch all the same. */
+export const REPO_TYPES = ['models', 'datasets', 'spaces', 'buckets'] as const;
 
 export interface RepoName {
   readonly type: (typeof REPO_TYPES)[number];

@@ -10,6 +10,8 @@ import type { FileFailure } from './tasks.js';
 export interface StoredFile {
   readonly path: string;
   readonly sha256: string;
+  /** Null: it was sent whole, and only the gateway knows it. */
+  readonly fileHash: string | null;
   readonly sizeBytes: number;
 }
 
@@ -45,9 +47,9 @@ function engineSender(engine: Engine): Sender {
         onProgress: ({ doneBytes }) => onBytes(doneBytes),
       });
       sentBytes += result.xorbBytes;
-      const stored = result.files.map(({ path, sha256, sizeBytes }) => {
+      const stored = result.files.map(({ path, fileHash, sha256, sizeBytes }) => {
         if (sha256 === null) throw new Error(`The engine gave no SHA-256 of ${path}.`);
-        return { path, sha256, sizeBytes };
+        return { path, fileHash, sha256, sizeBytes };
       });
       return { stored, failed: result.failed };
     },
@@ -69,7 +71,7 @@ function plainSender(repo: RepoName): Sender {
           const sha256 = await uploadWhole(repo, file, {
             ...{ signal, onBytes: (bytes: number) => onBytes(before + bytes) },
           });
-          stored.push({ path, sha256, sizeBytes: file.size });
+          stored.push({ path, sha256, fileHash: null, sizeBytes: file.size });
         } catch (error) {
           if (signal.aborted) throw error;
           failed.push({ path, message: messageOf(error) });

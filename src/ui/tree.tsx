@@ -25,7 +25,8 @@ export function TreeView({ at, session }: { at: RepoRoute; session: Session }): 
     return page.items;
   });
   const entries = [...(first.value ?? []), ...more];
-  const described = entries.slice(0, MAX_DESCRIBED).map((entry) => entry.path);
+  const isBucket = repo.type === 'buckets';
+  const described = isBucket ? [] : entries.slice(0, MAX_DESCRIBED).map((entry) => entry.path);
   const commits = useLoad(described.map((each) => each).join('\n') + entries[0]?.oid, (signal) =>
     described.length === 0 ? Promise.resolve([]) : describePaths(repo, branch, described, signal),
   );
@@ -93,7 +94,8 @@ function last(
 }
 
 function Row({ at, entry }: { at: RepoRoute; entry: Entry }): JSX.Element {
-  const { path, type, size, lastCommit } = entry;
+  const { path, type, size, lastCommit, mtime, uploadedAt } = entry;
+  const changed = lastCommit?.date ?? mtime ?? uploadedAt;
   const isFolder = type === 'directory';
   const name = path.split('/').at(-1);
   return (
@@ -106,13 +108,9 @@ function Row({ at, entry }: { at: RepoRoute; entry: Entry }): JSX.Element {
       </th>
       <td class="number">{isFolder ? '' : bytesText(size)}</td>
       <td class="note">
-        {lastCommit !== undefined && (
-          <>
-            <span class="title">{lastCommit.title} · </span>
-            <time dateTime={lastCommit.date}>
-              {agoText(Date.now() - Date.parse(lastCommit.date))}
-            </time>
-          </>
+        {lastCommit !== undefined && <span class="title">{lastCommit.title} · </span>}
+        {changed !== undefined && (
+          <time dateTime={changed}>{agoText(Date.now() - Date.parse(changed))}</time>
         )}
       </td>
     </tr>

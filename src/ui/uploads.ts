@@ -1,6 +1,6 @@
 import { ApiError, messageOf } from './api.js';
 import { plural } from './format.js';
-import { askHowToSend, commit } from './hub.js';
+import { addToBucket, askHowToSend, commit } from './hub.js';
 import type { PickedFile } from './picked.js';
 import type { RepoName } from './route.js';
 import { createSender, type StoredFile } from './senders.js';
@@ -50,6 +50,7 @@ async function upload(
   { update, signal }: Work,
 ): Promise<string> {
   const { repo, branch, folder } = place;
+  const isBucket = repo.type === 'buckets';
   const below = folder === '' ? '' : `${folder}/`;
   const files = picked.map(({ path, file }) => ({ path: below + path, file }));
   const failures: FileFailure[] = [];
@@ -66,7 +67,11 @@ async function upload(
       const onBytes = (bytes: number): void => update({ doneBytes: before + bytes });
       const { stored, failed } = await sender.send(large, { signal, onBytes });
       failures.push(...failed);
-      for (const file of stored) await commits.add(storedLine(file), 0);
+      const modified = new Map(asked.map(({ path, file }) => [path, file.lastModified]));
+      for (const file of stored) {
+        const line = isBucket ? bucketLine(file, modified.get(file.path)) : storedLine(file);
+        await commits.add(line, 0);
+      }
       for (const { path, file } of small) {
         try {
           await commits.add(inlineLine(path, await base64Of(file)), file.size);
@@ -79,8 +84,9 @@ async function upload(
       update({ doneBytes, failures: [...failures] });
     }
     const committed = await commits.end();
-    if (failures.length === 0) return `committed to ${branch}${sender.summary()}`;
-    return `${plural(committed, 'file')} committed, ${plural(failures.length, 'file')} failed`;
+    const where = isBucket ? 'added to the bucket' : `committed to ${branch}`;
+    if (failures.length === 0) return where + sender.summary();
+    return `${plural(committed, 'file')} ${isBucket ? 'added' : 'committed'}, ${plural(failures.length, 'file')} failed`;
   } finally {
     await sender.close();
   }
@@ -93,6 +99,7 @@ async function sorted(
   files: readonly PickedFile[],
   signal: AbortSignal,
 ): Promise<{ readonly large: readonly PickedFile[]; readonly small: readonly PickedFile[] }> {
+  if (repo.type === 'buckets') return { large: files, small: [] };
   const samples = files.map(async ({ path, file }) => ({
     ...{ path, size: file.size },
     // What cannot be read is told of when it is sent.
@@ -118,8 +125,11 @@ function createCommits(
     if (lines.length === 0) return;
     signal.throwIfAborted();
     update({ step: 'committing' });
-    const header = JSON.stringify({ key: 'header', value: { summary, description: '' } });
-    await commit(repo, branch, new Blob([header, ...lines]), signal);
+    if (repo.type === 'buckets') await addToBucket(repo, new Blob(lines).slice(1), signal);
+    else {
+      const header = JSON.stringify({ key: 'header', value: { summary, description: '' } });
+      await commit(repo, branch, new Blob([header, ...lines]), signal);
+    }
     committed += lines.length;
     lines = [];
     bytes = 0;
@@ -146,6 +156,12 @@ const storedLine = ({ path, sha256, sizeBytes }: StoredFile): object => ({
   key: 'lfsFile',
   value: { path, algo: 'sha256', oid: sha256, size: sizeBytes },
 });
+
+/** @throws Error for a file that was sent whole: a bucket names files by what only the engine computes */
+function bucketLine({ path, fileHash }: StoredFile, mtime: number | undefined): object {
+  if (fileHash !== null) return { type: 'addFile', path, xetHash: fileHash, mtime };
+  throw new Error('Files of buckets need a browser with WebAssembly and workers.');
+}
 
 function base64Of(blob: Blob): Promise<string> {
   return new Promise((resolve, reject) => {

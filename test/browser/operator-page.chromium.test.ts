@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type RunningGateway, startGateway } from 'orbweaver/gateway';
@@ -186,6 +186,86 @@ describe.skipIf(chromiumPath() === null)(
       await stored('again.bin', Buffer.concat([weights, Buffer.from('a new end')]));
     });
 
+    it('makes a repository and a bucket, and shows how large they are', async () => {
+      await signIn(WRITER);
+      await page.getByLabel('Name', { exact: true }).fill('no slash');
+      await page.getByRole('button', { name: 'Make it' }).click();
+      await page.getByText('named by two words with a slash').waitFor();
+      for (const [type, name] of [
+        ['dataset', 'team/made'],
+        ['bucket', 'team/bucket'],
+      ] as const) {
+        await open('#/repositories');
+        await page.getByLabel('Type').selectOption({ label: type });
+        await page.getByLabel('Name', { exact: true }).fill(name);
+        await page.getByRole('button', { name: 'Make it' }).click();
+        await page.getByRole('heading', { name, level: 1 }).waitFor();
+      }
+      // Of a bucket there are no branches and no commits.
+      expect(await page.getByLabel('Branch').count()).toBe(0);
+      expect(await page.getByRole('link', { name: 'Commits' }).count()).toBe(0);
+      await page.getByLabel('Files to upload').setInputFiles(join(folder, 'weights.bin'));
+      await task(/added to the bucket, 0 B sent/).waitFor();
+      await page.getByRole('link', { name: 'weights.bin' }).click();
+      await page.getByText('(9,000,000 bytes)').waitFor();
+      const response = await fetch(`${gateway.url}/buckets/team/bucket/resolve/weights.bin`, {
+        headers: { authorization: `Bearer ${READER}` },
+      });
+      expect(digest(new Uint8Array(await response.arrayBuffer()))).toBe(digest(weights));
+      await open('#/repositories');
+      const row = (name: string): Locator => page.locator('li', { hasText: name });
+      await row('team/bucket')
+        .getByText(/^9\.00 MB · changed/)
+        .waitFor();
+      await row('team/model')
+        .getByText(/^18\.0 MB · changed/)
+        .waitFor();
+      await row('team/made')
+        .getByText(/ KB · changed| B · changed/)
+        .waitFor();
+    });
+
+    it('walks a folder that is dropped on it', async () => {
+      const inside = join(folder, 'dropped', 'deep', 'er');
+      await mkdir(inside, { recursive: true });
+      await writeFile(join(inside, 'leaf.txt'), 'a leaf');
+      await writeFile(join(folder, 'dropped', 'top.bin'), weights.subarray(0, 200_000));
+      await signIn(WRITER);
+      await open('#/repositories/models/team/model');
+      await page.getByRole('heading', { name: 'Upload' }).scrollIntoViewIfNeeded();
+      const box = (await page.locator('.drop').boundingBox()) as { x: number; y: number };
+      const session = await context.newCDPSession(page);
+      const data = { items: [], files: [join(folder, 'dropped')], dragOperationsMask: 1 };
+      for (const type of ['dragEnter', 'dragOver', 'drop'] as const) {
+        const at = { x: box.x + 20, y: box.y + 20 };
+        await session.send('Input.dispatchDragEvent', { type, ...at, data });
+      }
+      await task(/committed to main/).waitFor();
+      await stored('dropped/deep/er/leaf.txt', Buffer.from('a leaf'));
+      await stored('dropped/top.bin', weights.subarray(0, 200_000));
+    });
+
+    it('ends an upload that is cancelled, and commits nothing of it', async () => {
+      await writeFile(
+        join(folder, 'fresh.bin'),
+        generate({ kind: 'splitmix64', seed: 42, bytes: 3_000_000 }),
+      );
+      await signIn(WRITER);
+      await open('#/repositories/models/team/model');
+      const held = page.waitForRequest(/\/v1\/xorbs\//);
+      // Never answered.
+      await page.route(/\/v1\/xorbs\//, () => {});
+      await page.getByLabel('Files to upload').setInputFiles(join(folder, 'fresh.bin'));
+      await held;
+      await page.getByRole('button', { name: 'Cancel the upload of fresh.bin' }).click();
+      await task(/cancelled/).waitFor();
+      expect(await page.getByRole('link', { name: 'fresh.bin' }).count()).toBe(0);
+      const response = await fetch(`${gateway.url}/team/model/resolve/main/fresh.bin`, {
+        headers: { authorization: `Bearer ${READER}` },
+      });
+      expect(response.status).toBe(404);
+    });
+
     it('tells about a file, and downloads it by the engine and by a signed address', async () => {
       await signIn(READER);
       await open('#/repositories/models/team/model/file/main/weights.bin');
@@ -222,7 +302,7 @@ describe.skipIf(chromiumPath() === null)(
 
     it('shows what dedup saved, and to a tenant nothing of others', async () => {
       await signIn(READER, '#/overview');
-      await page.getByText('18.0 MB', { exact: true }).waitFor();
+      await page.getByText('18.2 MB', { exact: true }).waitFor();
       const headline = await page.locator('.headline').innerText();
       expect(headline).toMatch(/of files take 9\.\d\d MB — (49|50) % saved/);
       const chart = page.getByRole('img', { name: /^Bytes per second over/ });
