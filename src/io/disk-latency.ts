@@ -7,7 +7,10 @@ import { createSlowShare } from './slow-share.js';
  * a slow disk or network it is the other way round, and nothing may block.
  *
  * The first call in a folder is never a blocking one: that of a server that is gone would not return,
- * and the whole process with it.
+ * and the whole process with it. A server that goes later, in the middle of a folder, does stop the process until
+ * it is back: without blocking calls 20,000 files of 200 bytes took 7.6 s of processor time instead of 2.5 s (dry
+ * runs, medians of three on two busy cores, Node 20), which everybody would pay for a case in which the upload
+ * cannot go on either.
  *
  * One of these serves all small files of an upload.
  */

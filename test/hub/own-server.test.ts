@@ -87,6 +87,8 @@ describe('a repository of our own server', () => {
     await utimes(join(source, 'logs', 'one.txt'), changed, changed);
     const first = await hub.uploadFolder({ repo: bucket, folder: source, path: 'run' });
     expect([first.failed, first.commits]).toEqual([[], [{ ...NO_COMMIT }]]);
+    // A bucket knows files by their chunks: no SHA-256 of them is computed.
+    expect(first.files.map(({ sha256 }) => sha256)).toEqual([null, null]);
     const one = await hub.listFiles({ repo: bucket, path: 'run/logs/one.txt' }).next();
     expect(one.value).toMatchObject({ mtime: changed.toISOString(), xetHash: expect.any(String) });
     // A copy costs no bytes, wherever the file is.

@@ -1,6 +1,9 @@
-import { describe, expect, it } from 'vitest';
+import { totalmem } from 'node:os';
+import { describe, expect, it, vi } from 'vitest';
 import { cpuQuota } from '../../src/workers/cpu-quota.js';
-import { defaultThreads } from '../../src/workers/machine.js';
+import { defaultMaxMemory, defaultThreads } from '../../src/workers/machine.js';
+
+const MIB = 1024 * 1024;
 
 /** A reader of exactly these files. */
 function filesOf(files: Readonly<Record<string, string>>): (path: string) => string {
@@ -59,5 +62,30 @@ describe('the quota of processor time', () => {
     expect(defaultThreads(0.5)).toBe(1);
     expect(defaultThreads(1)).toBe(1);
     expect(defaultThreads(Number.POSITIVE_INFINITY)).toBeGreaterThanOrEqual(1);
+  });
+});
+
+describe('the default bound of memory', () => {
+  it.each([
+    ['an eighth of the limit of the container', 256 * MIB, 32 * MIB],
+    ['no less than what it takes to run', 8 * MIB, 4 * MIB],
+    ['96 MiB at most', 64 * 1024 * MIB, Math.min(96 * MIB, Math.floor(totalmem() / 8))],
+    [
+      'that of the machine where there is no limit',
+      0,
+      Math.min(96 * MIB, Math.floor(totalmem() / 8)),
+    ],
+    [
+      'the same where no limit is a huge number',
+      2 ** 63,
+      Math.min(96 * MIB, Math.floor(totalmem() / 8)),
+    ],
+  ])('is %s', (_, limit, expected) => {
+    const limited = vi.spyOn(process, 'constrainedMemory').mockReturnValue(limit);
+    try {
+      expect(defaultMaxMemory()).toBe(expected);
+    } finally {
+      limited.mockRestore();
+    }
   });
 });

@@ -121,6 +121,19 @@ describe('the thread executor', () => {
     }
   });
 
+  it('tries again after one start that failed, although three idle threads ended before', async () => {
+    const starts = new Int32Array(new SharedArrayBuffer(8));
+    Atomics.store(starts, 1, -1);
+    const pool = await executor(3, { starts }, 1);
+    await Promise.all([1, 2, 3].map(() => pool.run('meet')));
+    await whenIdle(pool, () => expect(pool.threadCount).toBe(0));
+    const count = Atomics.load(starts, 0);
+    Atomics.store(starts, 1, count);
+    // One thread, whose start fails with the message in the queue.
+    expect(await pool.run('d')).toBe('done d');
+    expect(Atomics.load(starts, 0)).toBe(count + 2);
+  });
+
   it('fails one message for one crash after two idle ends, and nothing else', async () => {
     const pool = await executor(3, {}, 1);
     for (let round = 0; round < 2; round++) {
