@@ -88,8 +88,8 @@ export interface Served {
 }
 
 /** `serve --json` until it has printed its first line. */
-export async function serve(args: readonly string[]): Promise<Served> {
-  const child = start(['serve', '--json', ...args], {});
+export async function serve(args: readonly string[], options: BinaryOptions = {}): Promise<Served> {
+  const child = start(['serve', '--json', ...args], options);
   const ended = new Promise<[number | null, string | null]>((resolve) =>
     child.once('close', (code, signal) => resolve([code, signal])),
   );

@@ -137,7 +137,8 @@ describe('signed requests of the S3 store', () => {
     expect(response.status).toBe(206);
     expect(new Uint8Array(await response.arrayBuffer())).toEqual(body.subarray(2, 7));
     expect((await get('bytes=2-7')).status).toBe(403);
-    expect((await fetch(signed?.url ?? '')).status).toBe(403);
+    // 400 by MinIO, which misses the header that was signed.
+    expect([400, 403]).toContain((await fetch(signed?.url ?? '')).status);
   });
 
   it('name the public address, and live for a week at most', async () => {

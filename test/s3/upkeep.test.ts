@@ -7,6 +7,7 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { loadKernels } from '../../src/compose/chunk.js';
 import {
   collectGarbage,
   createDiskStore,
@@ -16,6 +17,7 @@ import {
 } from '../../src/gateway/index.js';
 import { SYSTEM_CLOCK } from '../../src/platform/index.js';
 import { inProcess } from '../cli/in-process.js';
+import { damageDrill } from '../gateway/support/damage-drill.js';
 import { download } from '../gateway/support/reader.js';
 import {
   buildXorb,
@@ -59,7 +61,9 @@ async function damage(key: string): Promise<void> {
 }
 
 describe('orbweaver store, over a bucket', () => {
-  it('drops what a killed gateway left of uploads in parts, and nothing else', async () => {
+  // MinIO lists uploads in parts by whole keys only, and drops them by itself after a day.
+  const isListed = process.env['ORBWEAVER_S3_KIND'] !== 'minio';
+  it.runIf(isListed)('drops what a killed gateway left of uploads in parts', async () => {
     const client = bareClient(server.endpoint);
     const Bucket = server.bucket;
     const keys = [
@@ -98,6 +102,14 @@ describe('orbweaver store, over a bucket', () => {
     expect(await left()).toEqual(keys.slice(2).sort());
     await parted.close?.();
     client.destroy();
+  });
+
+  it('finds 20 damaged objects and exactly the files that they hit, and is healed', async () => {
+    const drilled = await createS3Store(`s3://${server.bucket}/drill`, {
+      endpoint: server.endpoint,
+    });
+    await damageDrill(drilled, await loadKernels());
+    await drilled.close?.();
   });
 
   it('lists, counts, removes and collects', async () => {
