@@ -43,13 +43,6 @@ const KINDS: Readonly<Record<string, Kind>> = {
     },
   },
   moto: { args: (port) => ['-H', '127.0.0.1', '-p', String(port)], env: {} },
-  's3s-fs': {
-    args: (port, data) => {
-      const keys = ['--access-key', ACCESS_KEY, '--secret-key', SECRET_KEY];
-      return [...keys, '--host', '127.0.0.1', '--port', String(port), data];
-    },
-    env: {},
-  },
 };
 
 export async function startS3Server(): Promise<S3Server> {
