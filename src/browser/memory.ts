@@ -38,11 +38,13 @@ export async function openPageMemory(options: PageMemoryOptions): Promise<PageMe
     const journals = createPageJournals(database);
     return {
       cache: createPageShardCache(database, { endpoint, maxBytes: options.shardCacheBytes }),
-      resume: (inputs, change) =>
-        openUploadResume({
+      resume: async (inputs, change) => {
+        const marks = await marksOf(inputs, hasher);
+        return openUploadResume({
           ...{ journals, place: name, onProblem },
-          facts: factsOf(endpoint, inputs, hasher, change),
-        }),
+          facts: factsOf(endpoint, inputs, hasher, [marks, change]),
+        });
+      },
       close: () => database.close(),
     };
   } catch (error) {
@@ -52,28 +54,61 @@ export async function openPageMemory(options: PageMemoryOptions): Promise<PageMe
   }
 }
 
+/** Smaller files, and many, are told by their names: looking into them takes as long as sending them. */
+const SAMPLED_LEAST_BYTES: number = 4 * 1024 * 1024;
+const SAMPLED_MOST_FILES: number = 32;
+/** At the start, in the middle and at the end: versions of a model have the same start and the same size. */
+const SAMPLE_BYTES: number = 64 * 1024;
+
 /**
- * What makes an upload the same upload: the store, and name, size and time of each input. It decides only
- * which journal is looked at: what is in that is held against the bytes that are read.
+ * What tells an input from others: samples of its bytes and its size, so that a file which was renamed or
+ * copied is the same; else name, size and time.
+ */
+async function marksOf(
+  inputs: readonly BrowserNamedInput[],
+  hasher: Hasher,
+): Promise<readonly unknown[]> {
+  return Promise.all(
+    inputs.map(async (input) => {
+      const { data } = input;
+      const size = sizeOf(input) ?? null;
+      const modified = 'lastModified' in data ? Number(data.lastModified) : null;
+      const named = [nameOf(input), size, modified];
+      const isSampled = data instanceof Blob && data.size >= SAMPLED_LEAST_BYTES;
+      if (!isSampled || inputs.length > SAMPLED_MOST_FILES) return named;
+      const last = data.size - SAMPLE_BYTES;
+      const samples = [0, Math.floor(last / 2), last].map((at) =>
+        data.slice(at, at + SAMPLE_BYTES),
+      );
+      try {
+        return [shortHash(hasher, new Uint8Array(await new Blob(samples).arrayBuffer())), size];
+      } catch {
+        // What cannot be read is told of when it is uploaded.
+        return named;
+      }
+    }),
+  );
+}
+
+function shortHash(hasher: Hasher, bytes: Uint8Array): string {
+  const digest = new Uint8Array(32);
+  hasher.keyed(new Uint8Array(32), bytes, digest, 0);
+  return hexEncode(digest.subarray(0, 16));
+}
+
+/**
+ * What makes an upload the same upload: the store, and what tells the inputs. It decides only which journal
+ * is looked at: what is in that is held against the bytes that are read.
  */
 function factsOf(
   endpoint: string,
   inputs: readonly BrowserNamedInput[],
   hasher: Hasher,
-  change: unknown,
+  marks: unknown,
 ): ResumeFacts {
   const paths = inputs.map(nameOf);
-  const key = (): string => {
-    const texts = inputs.map((input, i) => {
-      const { data } = input;
-      const modified = 'lastModified' in data ? Number(data.lastModified) : null;
-      return [paths[i], sizeOf(input) ?? null, modified];
-    });
-    const bytes = new TextEncoder().encode(JSON.stringify([endpoint, texts, change]));
-    const digest = new Uint8Array(32);
-    hasher.keyed(new Uint8Array(32), bytes, digest, 0);
-    return hexEncode(digest.subarray(0, 16));
-  };
+  const key = (): string =>
+    shortHash(hasher, new TextEncoder().encode(JSON.stringify([endpoint, marks])));
   return {
     key,
     begin() {

@@ -98,7 +98,8 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_CHROMIUM :
     const found = await page.evaluate(async ({ endpoint, token, xorbBytes }) => {
       const { orbweaver } = globalThis as unknown as PageGlobals;
       const blob = await (await fetch('/data')).blob();
-      const file = new File([blob], 'data.bin', { lastModified: 1 });
+      // Under another name: it is known by its bytes.
+      const file = new File([blob], 'renamed.bin', { lastModified: 2 });
       const upload = async () => {
         let sentCount = 0;
         const counted: typeof fetch = (url, init) => {
