@@ -22,6 +22,8 @@ export {
 } from './compose/hub-functions.js';
 
 export { defaultHubCache, hubHome } from './compose/hub-home.js';
+export { DEFAULT_HUB_URL } from './compose/hub-parts.js';
+export { type StoreTokenOptions, storeTokenFrom } from './compose/hub-token.js';
 export type {
   FailedDownload,
   Hub,
@@ -54,4 +56,5 @@ export {
   type RepoId,
   type RepoType,
   type RepoVisibility,
+  type XetGrant,
 } from './hub/index.js';

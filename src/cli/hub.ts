@@ -359,7 +359,7 @@ async function withHub(
 }
 
 /** As the Python client: $HF_TOKEN, else the file that `hf auth login` writes. */
-async function hubTokenOf(env: CliContext['env']): Promise<string | undefined> {
+export async function hubTokenOf(env: CliContext['env']): Promise<string | undefined> {
   const given = env['HF_TOKEN'] || env['HUGGING_FACE_HUB_TOKEN'];
   if (given) return given.trim();
   const path = env['HF_TOKEN_PATH'] || join(hubHome(env), 'token');

@@ -8,7 +8,8 @@ import { CACHE, cacheOptionsOf } from './cache.js';
 import { COMPUTE, defineCommand, LIMITS, NETWORK, type ParsedArgs } from './command.js';
 import { computeOptionsOf, openClient } from './compute.js';
 import type { CliContext, Command } from './context.js';
-import { type LfsSeeds, lfsSeeds } from './lfs-seeds.js';
+import { type LfsSeeds, lfsFolder, lfsSeeds } from './lfs-seeds.js';
+import { lfsToken } from './lfs-token.js';
 import { failureOf, writeJson } from './output.js';
 import { masked } from './secrets.js';
 import { settingsOf } from './settings.js';
@@ -55,11 +56,10 @@ async function agent(args: ParsedArgs, context: CliContext): Promise<number> {
     env: { ...context.env, ORBWEAVER_TOKEN: '', ORBWEAVER_TOKEN_FILE: '' },
   });
   const { token: _, ...network } = connection;
-  const clients = keptClient({
-    ...network,
-    ...cacheOptionsOf(args, context),
-    ...computeOptionsOf(all),
-  });
+  const clients = keptClient(
+    { ...network, ...cacheOptionsOf(args, context), ...computeOptionsOf(all) },
+    context,
+  );
   const folder = await mkdtemp(join(await temporaryFolder(context), 'orbweaver-lfs-'));
   const parts = { clients, seeds: lfsSeeds(context), context };
   let moved = 0;
@@ -142,32 +142,36 @@ async function moveOne(
 }
 
 /** The client of the store that the last action named: nearly always the same for all files. */
-function keptClient(options: ClientOptions) {
+function keptClient(options: ClientOptions, context: CliContext) {
   let kept: { readonly key: string; readonly client: OrbweaverClient } | null = null;
-  let header: Readonly<Record<string, string>> = {};
+  let token: TokenSource = { get: async () => '' };
   return {
     async of({
       action,
     }: Asked): Promise<{ client: OrbweaverClient; fileHash: string | undefined }> {
-      header = Object.fromEntries(
+      const header: Readonly<Record<string, string>> = Object.fromEntries(
         Object.entries(action?.header ?? {}).map(([name, value]) => [name.toLowerCase(), value]),
       );
       const endpoint = header['x-xet-cas-url'];
-      if (endpoint === undefined || header['x-xet-access-token'] === undefined) {
+      const accessToken = header['x-xet-access-token'];
+      if (endpoint === undefined || accessToken === undefined) {
         throw protocol('"X-Xet-Cas-Url" and "X-Xet-Access-Token" among the headers of an action');
       }
+      // Every action brings a token of its own; the last one is good for what is moved now.
+      token = lfsToken({ href: action?.href, header, endpoint, accessToken }, options, context);
       if (kept?.key !== endpoint) {
         await kept?.client.close();
         kept = null;
-        // Every action brings a token of its own; the last one is good for what is moved now.
-        const token: TokenSource = { get: async () => header['x-xet-access-token'] ?? '' };
         const sessionId = header['x-xet-session-id'];
         kept = {
           key: endpoint,
           client: await openClient({
             ...options,
             endpoint,
-            token,
+            token: {
+              get: () => token.get(),
+              refresh: async () => (token.refresh ?? token.get)(),
+            },
             ...(sessionId && { sessionId }),
           }),
         };
@@ -194,8 +198,8 @@ function protocol(expected: string): OrbweaverError {
 }
 
 /** On the same disk as the repository, because git-lfs moves what was downloaded. */
-async function temporaryFolder({ env, cwd }: CliContext): Promise<string> {
-  const folder = resolve(cwd, env['GIT_DIR'] || '.git', 'lfs', 'tmp');
+async function temporaryFolder(context: CliContext): Promise<string> {
+  const folder = join(await lfsFolder(context), 'tmp');
   const stats = await stat(folder).catch(() => null);
   return stats?.isDirectory() === true ? folder : tmpdir();
 }

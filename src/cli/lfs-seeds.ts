@@ -1,5 +1,5 @@
-import { readdir, stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import type { CliContext } from './context.js';
 
 /** What a file that is fetched may have in common with those that Git LFS keeps on this machine. */
@@ -16,13 +16,12 @@ const MOST_SEEDS = 3;
 const SIZE_RATIO = 1.5;
 
 /** The files of a repository are listed once, when the first one is fetched. */
-export function lfsSeeds({ env, cwd }: Pick<CliContext, 'env' | 'cwd'>): LfsSeeds {
-  const folder = resolve(cwd, env['GIT_DIR'] || '.git', 'lfs', 'objects');
+export function lfsSeeds(context: Pick<CliContext, 'env' | 'cwd'>): LfsSeeds {
   let listed: ReturnType<typeof listFiles> | null = null;
   return {
     async for(sizeBytes) {
       if (sizeBytes < LEAST_BYTES) return [];
-      listed ??= listFiles(folder);
+      listed ??= lfsFolder(context).then((folder) => listFiles(join(folder, 'objects')));
       return (await listed)
         .filter(
           (file) =>
@@ -33,6 +32,19 @@ export function lfsSeeds({ env, cwd }: Pick<CliContext, 'env' | 'cwd'>): LfsSeed
         .map(({ path }) => path);
     },
   };
+}
+
+/**
+ * Where Git LFS keeps what is its own. `.git` of a submodule or a worktree is a file that names a folder; that of
+ * a worktree names the folder that all worktrees share, where git-lfs is.
+ */
+export async function lfsFolder({ env, cwd }: Pick<CliContext, 'env' | 'cwd'>): Promise<string> {
+  const text = (path: string): Promise<string> => readFile(path, 'utf8').catch(() => '');
+  const named = resolve(cwd, env['GIT_DIR'] || '.git');
+  const link = /^gitdir: (.+)/.exec(await text(named))?.[1];
+  const folder = link === undefined ? named : resolve(dirname(named), link.trimEnd());
+  const common = env['GIT_COMMON_DIR'] || (await text(join(folder, 'commondir'))).trimEnd();
+  return join(common === '' ? folder : resolve(folder, common), 'lfs');
 }
 
 interface KeptFile {

@@ -42,4 +42,4 @@ export {
   SAMPLE_BYTES,
 } from './preupload.js';
 export { createRepo, deleteRepo, type RepoVisibility, whoAmI } from './repos.js';
-export { type XetAccess, xetAccess } from './token.js';
+export { askXetToken, type XetAccess, type XetGrant, xetAccess } from './token.js';

@@ -29,11 +29,29 @@ export interface XetAccessOptions {
   readonly signal: AbortSignal;
 }
 
-interface Granted {
+/** A token of a store, and until when it holds. */
+export interface XetGrant {
+  /** Address of the store. */
   readonly endpoint: string;
   readonly token: string;
   /** Milliseconds since 1970. */
   readonly endMs: number;
+}
+
+/** Asks where the Hub gives tokens of stores: a path, or a URL that it has named. @throws as {@link xetAccess} */
+export async function askXetToken(
+  http: HubHttp,
+  { path, what, signal }: { path: string; what: string; signal: AbortSignal },
+): Promise<XetGrant> {
+  const { json, headers } = await http.request({ what, path, signal });
+  const object = objectOf(json);
+  const token = headers['x-xet-access-token'] ?? textOf(object, 'accessToken', what);
+  const endpoint = headers['x-xet-cas-url'] ?? textOf(object, 'casUrl', what);
+  const end = Number(headers['x-xet-token-expiration'] ?? object?.['exp']);
+  if (token.length > MAX_CHARS || endpoint.length > MAX_CHARS || !Number.isFinite(end)) {
+    throw new OrbweaverError('FORMAT_INVALID', `${what} expected a token and its end from the Hub`);
+  }
+  return { endpoint: checkStore(endpoint, http.url), token, endMs: end * 1000 };
 }
 
 /**
@@ -51,21 +69,8 @@ export async function xetAccess(
   const rev = repo.type === 'bucket' ? '' : `/${encodeURIComponent(revision)}`;
   const query = createPr && repo.type !== 'bucket' ? '?create_pr=1' : '';
   const path = `api/${apiPath(repo)}/xet-${scope}-token${rev}${query}`;
-  const ask = async (): Promise<Granted> => {
-    const what = `asking for a ${scope} token of ${repo.name}`;
-    const { json, headers } = await http.request({ what, path, signal });
-    const object = objectOf(json);
-    const token = headers['x-xet-access-token'] ?? textOf(object, 'accessToken', what);
-    const endpoint = headers['x-xet-cas-url'] ?? textOf(object, 'casUrl', what);
-    const end = Number(headers['x-xet-token-expiration'] ?? object?.['exp']);
-    if (token.length > MAX_CHARS || endpoint.length > MAX_CHARS || !Number.isFinite(end)) {
-      throw new OrbweaverError(
-        'FORMAT_INVALID',
-        `${what} expected a token and its end from the Hub`,
-      );
-    }
-    return { endpoint: checkStore(endpoint, http.url), token, endMs: end * 1000 };
-  };
+  const what = `asking for a ${scope} token of ${repo.name}`;
+  const ask = (): Promise<XetGrant> => askXetToken(http, { path, what, signal });
   let held = await ask();
   const { endpoint } = held;
   const refresh = async (): Promise<string> => {

@@ -5,8 +5,11 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { lfsFolder } from '../../src/cli/lfs-seeds.js';
 import { type RunningGateway, startGateway } from '../../src/gateway.js';
+import { textBody } from '../../src/http/index.js';
 import { chunkInput } from '../../src/index.js';
+import { listen } from '../../src/target-servers/index.js';
 import { generate } from '../support/generators.js';
 import { runCli } from './run-cli.js';
 
@@ -28,12 +31,12 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-function start() {
+function start(env: Record<string, string> = {}) {
   const stdin = new PassThrough();
   const stdout = new PassThrough();
   const stderr = new PassThrough();
   const over = runCli(['lfs-agent', '--workers', '0', '--no-cache'], {
-    env: {},
+    env,
     cwd: folder,
     stdin,
     stdout,
@@ -82,6 +85,61 @@ describe('the agent of Git LFS', () => {
     expect((await readFile(got.path)).equals(bytes)).toBe(true);
     agent.say({ event: 'terminate' });
     expect(await agent.over).toBe(0);
+  });
+
+  it('asks where it was told for another token, once the old one ends or is refused', async () => {
+    const asked: (string | undefined)[] = [];
+    const server = await listen(async ({ url, headers }) => {
+      asked.push(headers['authorization']);
+      const token = { accessToken: gateway.writeToken, casUrl: gateway.url, exp: 4e9 };
+      const casUrl = url.pathname === '/elsewhere' ? 'http://127.0.0.1:1' : token.casUrl;
+      return { status: 200, headers: {}, body: textBody(JSON.stringify({ ...token, casUrl })) };
+    });
+    const agent = start({ HF_ENDPOINT: `${server.url}/hub`, HF_TOKEN: 'hf_mine' });
+    const move = async (href: string, more: object, seconds = 3600) => {
+      const exp = String(Math.floor(Date.now() / 1000) + seconds);
+      const all = { ...header('ended'), 'X-Xet-Token-Expiration': exp, ...more };
+      agent.say({
+        event: 'upload',
+        oid,
+        size: bytes.length,
+        path: 'file.bin',
+        action: { href, header: all },
+      });
+      return (await complete(agent)).at(-1);
+    };
+    const done = { event: 'complete', oid };
+    const own = { Authorization: 'Bearer given' };
+    expect(await move(`${server.url}/token`, own, 10)).toEqual(done);
+    expect(await move(`${server.url}/token`, own)).toEqual(done);
+    expect(await move(`${server.url}/token`, {})).toEqual(done);
+    expect(asked).toEqual(['Bearer given', 'Bearer given', 'Bearer hf_mine']);
+    expect(await move(`${server.url}/elsewhere`, own)).toMatchObject({ error: { code: 7 } });
+    // Whoever has nothing to do with the Hub or the store is told no token.
+    asked.length = 0;
+    const stranger = server.url.replace('127.0.0.1', 'localhost');
+    expect(await move(`${stranger}/token`, {})).toMatchObject({ error: { code: 4 } });
+    expect(asked).toEqual([]);
+    agent.end();
+    await agent.over;
+    await server.close();
+  });
+
+  it.each([
+    ['a submodule', 'gitdir: ../top/modules/x\n', {}],
+    ['a worktree', 'gitdir: ../top/worktrees/y\n', {}],
+    ['a folder that is named', null, { GIT_DIR: '../top/worktrees/y' }],
+  ])('finds where git-lfs keeps its own, of %s', async (_, link, env: Record<string, string>) => {
+    const top = join(folder, 'repos');
+    const cwd = join(top, 'work');
+    await rm(top, { recursive: true, force: true });
+    for (const each of ['work', 'top/modules/x', 'top/worktrees/y']) {
+      await mkdir(join(top, each), { recursive: true });
+    }
+    await writeFile(join(top, 'top/worktrees/y/commondir'), '../..\n');
+    if (link !== null) await writeFile(join(cwd, '.git'), link);
+    const at = link?.includes('modules') === true ? 'top/modules/x' : 'top';
+    expect(await lfsFolder({ env, cwd })).toBe(join(top, at, 'lfs'));
   });
 
   it('a file that fails is told of, without the token, and the next one goes on', async () => {

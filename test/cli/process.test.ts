@@ -56,6 +56,23 @@ describe('the process of the command line', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
+  it('serves a page and no repositories where flags say so', async () => {
+    const args = ['--data', at('other'), '--port', '0', '--token', 'both', '--no-hub', '--ui'];
+    const other = await serve(args);
+    try {
+      const statusOf = async (url: string, path: string): Promise<number> => {
+        const headers = { authorization: 'Bearer both' };
+        return (await fetch(url + path, { headers })).status;
+      };
+      const both = (path: string) =>
+        Promise.all([gateway, other].map(({ url }) => statusOf(url, path)));
+      expect(await both('/api/whoami-v2')).toEqual([200, 404]);
+      expect(await both('/ui/')).toEqual([404, 200]);
+    } finally {
+      await other.stop();
+    }
+  });
+
   it('trusts what --ca and NODE_EXTRA_CA_CERTS add, and says so where neither does', async () => {
     await writeFile(at('one.pem'), TEST_CERTIFICATE);
     await writeFile(at('other.pem'), OTHER_CERTIFICATE);
