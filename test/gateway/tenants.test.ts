@@ -104,7 +104,7 @@ async function seen(response: Response): Promise<unknown> {
   const body = isText
     ? new TextDecoder()
         .decode(bytes)
-        .replaceAll(/[0-9a-f]{32}-\d+-[0-9a-f]{32}/g, 'grant')
+        .replaceAll(/[0-9a-f]{32}-(\d+-\d+)-[0-9a-f]{32}/g, 'grant-$1')
         .replaceAll(/(X-Xet-Signature=)[0-9a-f]{64}/g, '$1')
     : Buffer.from(bytes).toString('hex');
   return { status: response.status, headers, body };
