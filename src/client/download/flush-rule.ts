@@ -4,7 +4,7 @@ import type { Clock } from '../../flow/index.js';
  * When received records are passed on, although their slab has room for more. What a killed process has
  * received and not written is lost, so a new download passes them on after 5 ms, if they are 128 KiB, and at
  * the latest when they are 1 MiB. But every time costs a task, a write and a note, 0.4 s of processor time
- * for each GiB: so all three grow with what has been fetched, and a kill loses a share of it, about a
+ * for each GiB: so all three grow with what has been fetched, and a kill loses a share of it, less than a
  * hundredth with four connections.
  */
 export interface FlushRule {
@@ -18,7 +18,7 @@ const FLUSH_MS = 5;
 const LEAST_BYTES: number = 1 << 17;
 const MOST_BYTES: number = 1 << 20;
 /** At so many fetched bytes they begin to grow. */
-const GROWS_FROM_BYTES: number = 1 << 26;
+const GROWS_FROM_BYTES: number = 1 << 28;
 /** And they grow so many times. */
 const MOST_GROWTH = 4;
 
