@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { OrbweaverError } from '../errors.js';
@@ -89,12 +90,8 @@ async function serveOne(
     ...(request.complete ? {} : { connection: 'close' }),
   });
   for await (const piece of piecesOf(body)) {
-    if (!response.write(piece)) {
-      await new Promise<void>((resolve, reject) => {
-        response.once('drain', resolve);
-        response.once('close', () => reject(new Error('the client is gone')));
-      });
-    }
+    // The signal fires when the client is gone.
+    if (!response.write(piece)) await once(response, 'drain', { signal: controller.signal });
   }
   response.end();
   if (!request.complete) discard(request);
