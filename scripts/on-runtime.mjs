@@ -2,7 +2,9 @@
 //
 //     npm run build && node scripts/on-runtime.mjs bun deno
 //
-// What runs there is scripts/runtimes/smoke.mjs, a plain program. The binaries are those that the npm
+// What runs there is scripts/runtimes/smoke.mjs, a plain program over the built package, and then the tests of what
+// the library does for those who import it (vitest.runtimes.config.ts, which says what is left out and why); with
+// --smoke the program only. The binaries are those that the npm
 // packages of the same names carry, installed below .cache/. Where they cannot be had, the last line says
 // "runtimes: skipped" and why, and the exit code is 0.
 import { spawnSync } from 'node:child_process';
@@ -12,14 +14,15 @@ import { fileURLToPath } from 'node:url';
 
 /** Versions that were tried, and how a program is run. */
 const RUNTIMES = {
-  bun: { version: '1.4.5', binary: 'bun/bin/bun.exe', args: ['run'] },
+  bun: { version: '1.4.5', binary: 'bun/bin/bun.exe', args: ['--bun', 'run'] },
   deno: { version: '2.9.6', binary: 'deno/deno', args: ['run', '--allow-all'] },
 };
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const skipped = [];
 
-for (const name of process.argv.slice(2)) {
+const onlySmoke = process.argv.includes('--smoke');
+for (const name of process.argv.slice(2).filter((each) => each !== '--smoke')) {
   const runtime = RUNTIMES[name];
   if (runtime === undefined) {
     console.error(`on-runtime: expected ${Object.keys(RUNTIMES).join(' or ')}, got "${name}"`);
@@ -36,12 +39,15 @@ for (const name of process.argv.slice(2)) {
   }
   console.log(`on-runtime: ${name} ${found.stdout.trim().split('\n')[0]}`);
   const program = join(root, 'scripts', 'runtimes', 'smoke.mjs');
-  const run = spawnSync(binary, [...runtime.args, program, join(root, 'dist')], {
-    cwd: root,
-    stdio: 'inherit',
-    timeout: 120_000,
-  });
-  if (run.status !== 0) {
+  const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
+  const suites = [vitest, 'run', '--config', 'vitest.runtimes.config.ts'];
+  for (const args of [[program, join(root, 'dist')], ...(onlySmoke ? [] : [suites])]) {
+    const run = spawnSync(binary, [...runtime.args, ...args], {
+      cwd: root,
+      stdio: 'inherit',
+      timeout: 3_600_000,
+    });
+    if (run.status === 0) continue;
     console.error(`on-runtime: ${name} ended with ${run.status ?? run.signal}`);
     process.exit(1);
   }

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type RunningGateway, startGateway } from 'orbweaver/gateway';
-import type { Browser, BrowserContext, Locator, Page } from 'playwright-core';
+import type { Browser, BrowserContext, FileChooser, Locator, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { generate } from '../support/generators.js';
 import { chromiumPath, launch, NO_CHROMIUM } from './support.js';
@@ -136,11 +136,16 @@ describe.skipIf(chromiumPath() === null)(
       // What a new repository has.
       await page.getByRole('link', { name: '.gitattributes' }).waitFor();
       await tabTo('Choose files');
-      const chooser = page.waitForEvent('filechooser');
-      await page.keyboard.press('Enter');
+      // A browser that was too slow for the key forgets it.
+      let chooser: FileChooser | null = null;
+      for (let i = 0; chooser === null && i < 5; i++) {
+        const opened = page.waitForEvent('filechooser', { timeout: 10_000 }).catch(() => null);
+        await page.keyboard.press('Enter');
+        chooser = await opened;
+      }
       const posted: string[] = [];
       page.on('request', (request) => posted.push(`${request.method()} ${request.url()}`));
-      await (await chooser).setFiles([join(folder, 'weights.bin'), join(folder, 'notes.txt')]);
+      await chooser?.setFiles([join(folder, 'weights.bin'), join(folder, 'notes.txt')]);
       await page.getByRole('link', { name: 'weights.bin' }).waitFor();
       await task(/committed to main, 9\.\d\d MB sent/).waitFor();
       // As chunks, and not as a whole file.

@@ -125,7 +125,22 @@ afterEach(async () => {
 
 type Serve = (socket: Socket, index: number) => void;
 
-for (const wire of WIRES) {
+/** That of Node is undici's. */
+const NATIVE_FETCH: WireUnderTest = {
+  name: 'native fetch',
+  protocols: ['http'],
+  make: () => ({ exchange: createFetchExchange(fetch), close: () => {} }),
+  mostConnections: 4,
+  skips: {
+    'sends views': 'fetch takes memory of its own, so the body is copied',
+    'refusal with a cut': OWN_SOCKETS,
+    'bare LF': 'its parser refuses such heads, at once',
+    connecting: 'fetch resolves names by itself',
+  },
+};
+const isNode = process.versions['bun'] === undefined && process.versions['deno'] === undefined;
+
+for (const wire of isNode ? WIRES : [...WIRES, NATIVE_FETCH]) {
   for (const protocol of wire.protocols) {
     describe(`the ${wire.name} wire over ${protocol}`, () => {
       const scenario = (name: Scenario | null, title: string, run: () => Promise<void>): void => {
