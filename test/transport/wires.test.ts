@@ -129,7 +129,7 @@ type Serve = (socket: Socket, index: number) => void;
 const NATIVE_FETCH: WireUnderTest = {
   name: 'native fetch',
   protocols: ['http'],
-  make: () => ({ exchange: createFetchExchange(fetch), close: () => {} }),
+  make: () => ({ exchange: createFetchExchange(fetch), close: async () => {} }),
   mostConnections: 4,
   skips: {
     'sends views': 'fetch takes memory of its own, so the body is copied',
