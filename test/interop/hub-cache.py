@@ -28,5 +28,7 @@ except IncompleteSnapshotError as error:
 
 cached = {info.repo_id: info for info in scan_cache_dir().repos}
 assert cached[repo].nb_files == len(tree) and cached[part].nb_files == 1, cached
-assert not scan_cache_dir().warnings
+# Other tests have left other repositories there.
+warnings = [text for text in map(str, scan_cache_dir().warnings) if repo.replace("/", "--") in text]
+assert not warnings, warnings
 print("done")
