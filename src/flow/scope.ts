@@ -217,6 +217,22 @@ export class Scope {
     return tracked;
   }
 
+  /**
+   * Work to its end, and with it the scope, which is closed. @throws OrbweaverError the reason of the scope, when
+   * the work or anything that was spawned has failed and nothing of it runs any more
+   */
+  async run<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      const value = await work();
+      this.close();
+      return value;
+    } catch (error) {
+      this.end(error);
+      await this.settled();
+      throw this.reason;
+    }
+  }
+
   /** Resolves when nothing that was spawned runs any more, however it ended. Never rejects. */
   async settled(): Promise<void> {
     while (this.#tracked.size > 0) await Promise.all(this.#tracked);

@@ -84,7 +84,7 @@ export async function downloadBatch(options: BatchOptions): Promise<BatchSummary
     signal,
   });
   const { scope } = transfer;
-  try {
+  return scope.run(async () => {
     const block = await openBlock(transfer, {
       fileStart: 0,
       skipBytes: 0,
@@ -112,13 +112,7 @@ export async function downloadBatch(options: BatchOptions): Promise<BatchSummary
     } finally {
       block.memory.release();
     }
-  } catch (error) {
-    scope.end(error);
-    await scope.settled();
-    throw scope.reason;
-  } finally {
-    scope.close();
-  }
+  });
 }
 
 /** One response for all, or one for each where the store has no batches. */

@@ -154,16 +154,12 @@ class Attempt {
 
   /** @throws OrbweaverError the first failure; then no slab of this attempt is in use any more */
   async run(url: string): Promise<void> {
-    const scope = this.#scope;
     try {
-      await this.#receive(url);
-      await this.#flush();
-      await this.#decoding.drain();
-      scope.close();
-    } catch (error) {
-      scope.end(error);
-      await scope.settled();
-      throw scope.reason;
+      await this.#scope.run(async () => {
+        await this.#receive(url);
+        await this.#flush();
+        await this.#decoding.drain();
+      });
     } finally {
       this.#job.context.demand?.left(this);
       this.#pair?.release();

@@ -63,7 +63,7 @@ export async function verifyClaims(
       transfer.teller.tell();
     },
   });
-  try {
+  await scope.run(async () => {
     for (const claim of claims) {
       const run = await scope.race(part.read(claim));
       for (const piece of piecesOf(run, pool.slabBytes)) {
@@ -71,12 +71,7 @@ export async function verifyClaims(
       }
     }
     await checking.drain();
-    scope.close();
-  } catch (error) {
-    scope.end(error);
-    await scope.settled();
-    throw scope.reason;
-  }
+  });
   const held = noted.end();
   await transfer.scope.race(part.settle());
   return held;

@@ -15,7 +15,7 @@ export async function planFile(options: DownloadOptions): Promise<FilePlan> {
   checkOptions(options);
   const transfer = transferOf(options);
   const { scope, counters, part } = transfer;
-  try {
+  return scope.run(async () => {
     scope.check();
     const held = part === null ? [] : await localRuns(transfer, part);
     const { offset = 0, length = Number.POSITIVE_INFINITY } = options.range ?? {};
@@ -40,13 +40,7 @@ export async function planFile(options: DownloadOptions): Promise<FilePlan> {
       ...{ resumedBytes, seededBytes, seedNote: transfer.seedNote },
       hosts: [...hosts].map(([host, fetchBytes]) => ({ host, fetchBytes })),
     };
-  } catch (error) {
-    scope.end(error);
-    await scope.settled();
-    throw scope.reason;
-  } finally {
-    scope.close();
-  }
+  });
 }
 
 /** @returns where the gap or the file ends */

@@ -95,7 +95,7 @@ export async function cutSeed(access: RandomAccess, options: CutOptions): Promis
       options.onCut(offset + sizeBytes);
     },
   });
-  try {
+  await scope.run(async () => {
     const segmentBytes = pool.slabBytes - WARM_BYTES;
     for (let offset = 0; offset < access.sizeBytes && !isFull; offset += segmentBytes) {
       const sizeBytes = Math.min(segmentBytes, access.sizeBytes - offset);
@@ -112,12 +112,7 @@ export async function cutSeed(access: RandomAccess, options: CutOptions): Promis
       }
     }
     await cutting.drain();
-    scope.close();
-  } catch (error) {
-    scope.end(error);
-    await scope.settled();
-    throw scope.reason;
-  }
+  });
   const lengths = new Uint32Array(chunkCount);
   const hashes = new Uint8Array(HASH_BYTES * chunkCount);
   const starts = new Float64Array(chunkCount + 1);

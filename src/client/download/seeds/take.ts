@@ -153,19 +153,14 @@ async function copyAll(
       }
     },
   });
-  try {
+  await scope.run(async () => {
     for (const copy of copies) {
       for (const piece of piecesOf(runOf(copy), pool.slabBytes)) {
         await readPiece({ transfer, scope, copy }, piece, (read) => copying.push(read));
       }
     }
     await copying.drain();
-    scope.close();
-  } catch (error) {
-    scope.end(error);
-    await scope.settled();
-    throw scope.reason;
-  }
+  });
 }
 
 async function readPiece(
