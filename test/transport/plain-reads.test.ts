@@ -50,14 +50,19 @@ function askedOf(range: string | undefined): ByteRange {
   return { start: Number(first), end: Number(last) + 1 };
 }
 
-/** Correct responses, in pieces of `pieceBytes` with a turn of the event loop in between. */
+/**
+ * Correct responses, in pieces of `pieceBytes` with a turn of the event loop in between; the second half
+ * waits for `middle`.
+ */
 async function sendSlowly(
   response: ServerResponse,
   range: ByteRange,
   pieceBytes: number,
+  middle?: Promise<void>,
 ): Promise<void> {
   response.writeHead(206, headersOf(range));
   for (let at = range.start; at < range.end; at += pieceBytes) {
+    if (at - range.start >= (range.end - range.start) / 2) await middle;
     response.write(object.subarray(at, Math.min(range.end, at + pieceBytes)));
     await new Promise((resolve) => setImmediate(resolve));
   }
@@ -216,8 +221,13 @@ describe('a range read over a plain connection', () => {
   });
 
   it('writes nothing any more once it was cancelled', async () => {
+    let cancelled = (): void => {};
+    const middle = new Promise<void>((resolve) => {
+      cancelled = resolve;
+    });
+    // However late the timer is, not all has come by then.
     await start((request, response) =>
-      sendSlowly(response, askedOf(request.headers['range']), 5_000),
+      sendSlowly(response, askedOf(request.headers['range']), 5_000, middle),
     );
     const controller = new AbortController();
     const reader = readerOf({ start: 0, end: 600_000 }, controller.signal);
@@ -232,6 +242,7 @@ describe('a range read over a plain connection', () => {
     controller.abort();
     expect((await pending).code).toBe('ABORTED');
     into.fill(0);
+    cancelled();
     await new Promise((resolve) => setTimeout(resolve, 30));
     expect(into.every((byte) => byte === 0)).toBe(true);
     expect((await failureOf(reader.fill(into))).code).toBe('ABORTED');
