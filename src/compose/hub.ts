@@ -2,10 +2,11 @@ import { commit, createRepo, deleteRepo, listTree, repoOf } from '../hub/index.j
 import { checkOptions } from '../options/index.js';
 import { SYSTEM_CLOCK, systemRandom } from '../platform/index.js';
 import { hubDownloadFile, hubDownloadFolder } from './hub-download.js';
+import { hubUploadFolder } from './hub-folder-upload.js';
 import { createHubParts, type HubParts, repoAt } from './hub-parts.js';
 import { HUB_RULES, METHOD_RULES } from './hub-rules.js';
 import type { Hub, HubOptions } from './hub-types.js';
-import { hubUpload, hubUploadFolder } from './hub-upload.js';
+import { hubUpload } from './hub-upload.js';
 
 /**
  * A Hub (huggingface.co, or `orbweaver serve`): repositories by name. What it takes besides its own
