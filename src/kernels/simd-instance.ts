@@ -105,7 +105,7 @@ export async function instantiateSimd(
   if (api === null) throw new Error('WebAssembly is not available');
   const sharedMemory =
     typeof SharedArrayBuffer !== 'undefined' && memory.buffer instanceof SharedArrayBuffer;
-  const module = compiled ?? (await api.compile(decodeBase64(await kernelText(sharedMemory))));
+  const module = compiled ?? (await api.compile(await kernelBytes(sharedMemory)));
   const instance = await api.instantiate(module, { env: { memory } });
   const exports = instance.exports as unknown as KernelExports;
   exports.setScratch(scratch);
@@ -138,11 +138,12 @@ function viewsOf(memory: WasmMemory): MemoryViews {
   return { buffer, u8: new Uint8Array(buffer), u32: new Uint32Array(buffer) };
 }
 
-/** Only the build that is needed is loaded, and none at all by threads that are given a module. */
-async function kernelText(sharedMemory: boolean): Promise<string> {
-  return sharedMemory
-    ? (await import('./generated/shared.js')).WASM_BASE64
-    : (await import('./generated/plain.js')).WASM_BASE64;
+/** Loaded by those who need it: not by threads that are given a module. */
+async function kernelBytes(sharedMemory: boolean): Promise<Uint8Array> {
+  const wasm = await import('./generated/wasm.js');
+  const bytes = decodeBase64(wasm.WASM_BASE64);
+  if (sharedMemory) bytes[wasm.MEMORY_FLAGS_OFFSET] = wasm.SHARED_MEMORY_FLAGS;
+  return bytes;
 }
 
 function decodeBase64(text: string): Uint8Array {

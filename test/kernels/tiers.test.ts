@@ -2,7 +2,6 @@ import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { chunkerParams, findCuts } from '../../src/chunker/index.js';
 import { isOrbweaverError } from '../../src/errors.js';
-import { WASM_BASE64 } from '../../src/kernels/generated/shared.js';
 import {
   createKernels,
   createSharedMemory,
@@ -179,9 +178,9 @@ describe('two instances in one shared memory', () => {
     const data = generate({ kind: 'words', seed: 44, bytes: size });
     new Uint8Array(memory.buffer, dataBase, size).set(data);
     const start = KERNEL_STATIC_BYTES + KERNEL_SCRATCH_BYTES;
-    const worker = startRawWorker({ memory, scratch: start, dataBase, size });
+    const mine = await createKernels({ tier: 'simd', twins, memory });
+    const worker = startRawWorker({ memory, module: mine.module, scratch: start, dataBase, size });
     try {
-      const mine = await createKernels({ tier: 'simd', twins, memory });
       const view = new Uint8Array(memory.buffer, dataBase, size);
       const key = new Uint8Array(32);
       const expected = new Uint8Array(32);
@@ -213,14 +212,15 @@ describe('two instances in one shared memory', () => {
 /** A thread that hashes the data until told to stop, then says which digests it saw. */
 function startRawWorker(options: {
   memory: unknown;
+  module: unknown;
   scratch: number;
   dataBase: number;
   size: number;
 }) {
   const source = `
     const { parentPort, workerData } = require('node:worker_threads');
-    const { memory, scratch, dataBase, size, wasm, stopFlag } = workerData;
-    WebAssembly.instantiate(Buffer.from(wasm, 'base64'), { env: { memory } }).then(({ instance }) => {
+    const { memory, module, scratch, dataBase, size, stopFlag } = workerData;
+    WebAssembly.instantiate(module, { env: { memory } }).then((instance) => {
       const { setScratch, blake3, KEY, DIGESTS } = instance.exports;
       setScratch(scratch);
       const u8 = new Uint8Array(memory.buffer);
@@ -237,7 +237,7 @@ function startRawWorker(options: {
   const stopFlag = new Int32Array(new SharedArrayBuffer(4));
   const worker = new Worker(source, {
     eval: true,
-    workerData: { ...options, wasm: WASM_BASE64, stopFlag },
+    workerData: { ...options, stopFlag },
   });
   const next = () =>
     new Promise<unknown>((resolve, reject) => {

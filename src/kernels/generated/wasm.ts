@@ -3,6 +3,10 @@
 /** SHA-256 of the sources and the compiler version this was built from. */
 export const SOURCE_HASH = 'c6e6a36c81463c38776583ed3f453d07a2220dea2d42e3e2786a9c6172b352f1';
 
+/** Offset of the byte that says what memory the kernels import: ordinary, or with this value shared. */
+export const MEMORY_FLAGS_OFFSET = 151;
+export const SHARED_MEMORY_FLAGS = 3;
+
 /** The kernels for ordinary memory: 20300 bytes of WebAssembly in base64, broken into lines. */
 export const WASM_BASE64 = `
 AGFzbQEAAAABfg9gA39/fwBgBH9/f38Bf2AGf39/f39/AX9gBX9/fn9/AGABfwBgCH9/f397e3t7AGAFf39/f38Bf2AEf39+fwBg
