@@ -20,7 +20,15 @@ export {
 export { type HtmlReportOptions, htmlReport } from './html-report.js';
 export type { Input, Material, MaterialName } from './inputs.js';
 export { type KernelBenchOptions, type KernelCase, runKernelBench } from './kernel-bench.js';
-export * from './options.js';
+export {
+  type BenchEvent,
+  type BenchOptions,
+  type BenchServer,
+  DEFAULT_ROUNDS,
+  DEFAULT_SIZE_BYTES,
+  DEFAULT_SMALL_FILES,
+  MIN_SIZE_BYTES,
+} from './options.js';
 export { defaultPeersDir, installPeers } from './peer-packages.js';
 export { type ReleaseOptions, writeRelease } from './release.js';
 export { parseReport } from './report-json.js';
@@ -36,7 +44,15 @@ export {
 } from './sink-server.js';
 export { median, pairedRatio, quantile, relativeNoise } from './stats.js';
 export { comparisonText, textReport } from './text-report.js';
-export type * from './types.js';
+export type {
+  BenchReport,
+  KernelReport,
+  Machine,
+  NewData,
+  Sample,
+  ScenarioReport,
+  VariantReport,
+} from './types.js';
 export {
   type Edit,
   fewEdits,

@@ -120,6 +120,32 @@ export {
 } from './token-signer.js';
 export { createToken } from './tokens.js';
 export type { UiFile, UiPage } from './ui/index.js';
-export * from './upkeep/index.js';
+export {
+  type Archived,
+  type ArchiveEntry,
+  COLLECT_DEFAULTS,
+  type Collected,
+  type CollectOptions,
+  type Copied,
+  type CopyOptions,
+  collectGarbage,
+  copyStore,
+  createXorbRebuilder,
+  type DamagedObject,
+  exportFiles,
+  forgetScrub,
+  importFiles,
+  listStoredFiles,
+  type RebuildParts,
+  type RemovedFiles,
+  type RemoveOptions,
+  removeStoredFiles,
+  type Scrubbed,
+  type ScrubOptions,
+  type StoredFile,
+  type StoreStats,
+  scrubStore,
+  storeStats,
+} from './upkeep/index.js';
 export type { Usage } from './usage-ledger.js';
 export type { MountOptions } from './web.js';

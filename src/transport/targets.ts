@@ -30,7 +30,34 @@ export { chunkBytesToAsk, type MultipartTargetOptions } from './targets/multipar
 export { ENDS_ABOVE_BYTES } from './targets/multipart/responses.js';
 export { createMultipartTarget } from './targets/multipart/target.js';
 export { pauseFor } from './targets/pause.js';
-export type * from './targets/ports.js';
+export type {
+  Checked,
+  DigestName,
+  Digests,
+  Done,
+  Failed,
+  Part,
+  PartAck,
+  PartBody,
+  Pending,
+  Plan,
+  PriorTransfer,
+  Repeatable,
+  RunTargetOptions,
+  SourceInfo,
+  StepContext,
+  StepRef,
+  TargetAbilities,
+  TargetErrorClass,
+  TargetIds,
+  TargetKind,
+  TargetNote,
+  TargetProgress,
+  TargetResult,
+  TransferProgress,
+  UploadTarget,
+  WantedDigests,
+} from './targets/ports.js';
 export { cancelTransfer, runTarget, runTargets, type TargetInput } from './targets/run-target.js';
 export {
   type CidProfile,
