@@ -48,8 +48,8 @@ export type {
   PackedXorb,
   ShardConsumer,
   TakeOptions,
+  UploadDestination,
   UploadJournal,
-  UploadTarget,
   XorbChunks,
   XorbConsumer,
-} from './ports/upload-target.js';
+} from './ports/upload-destination.js';

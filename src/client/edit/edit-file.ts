@@ -20,7 +20,7 @@ import type { ShardFile } from '../../shard/index.js';
 import { callListener } from '../listener.js';
 import type { Source } from '../ports.js';
 import type { UploadProgress } from '../upload/index.js';
-import { storeTarget } from '../upload/target.js';
+import { storeDestination } from '../upload/store-destination.js';
 import { addChunks, learnChunks } from './learn-chunks.js';
 import { type OldBytes, type OldBytesParts, openOldBytes, treeOf } from './old-bytes.js';
 import { regionSource } from './region-source.js';
@@ -255,7 +255,7 @@ class Edit {
     const source = this.#source({ steps, firstWindow: 0 }, windows);
     try {
       const { results, summary } = await upload(this.#options, [{ source, tree: null }], {
-        target: storeTarget(this.#store, this.#scope),
+        destination: storeDestination(this.#store, this.#scope),
         scope: this.#scope,
         globalDedup: true,
       });

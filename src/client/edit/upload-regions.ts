@@ -2,9 +2,9 @@ import type { Scope } from '../../flow/index.js';
 import type { SubtreeBuilder } from '../../hash/index.js';
 import { HASH_BYTES } from '../../hash/index.js';
 import { decodeShard, encodeShard, type ShardFile, type ShardXorb } from '../../shard/index.js';
-import type { ShardRegistry, Source, UploadTarget, XorbStore } from '../ports.js';
+import type { ShardRegistry, Source, UploadDestination, XorbStore } from '../ports.js';
 import { createUploadSession, type FileResult, type UploadSummary } from '../upload/index.js';
-import { storeTarget } from '../upload/target.js';
+import { storeDestination } from '../upload/store-destination.js';
 import type { EditFileOptions } from './types.js';
 
 /** New bytes of the file, and where the hashes of their chunks go. */
@@ -56,8 +56,8 @@ export async function uploadRegions(
 ): Promise<StoredRegions> {
   const files = new Map<string, ShardFile>();
   const xorbs: ShardXorb[] = [];
-  const target: UploadTarget = {
-    xorbs: storeTarget(store, scope).xorbs,
+  const destination: UploadDestination = {
+    xorbs: storeDestination(store, scope).xorbs,
     shards: {
       async register(bytes) {
         const shard = decodeShard(bytes);
@@ -66,7 +66,7 @@ export async function uploadRegions(
       },
     },
   };
-  const { results } = await upload(options, regions, { target, scope, globalDedup });
+  const { results } = await upload(options, regions, { destination, scope, globalDedup });
   return {
     files: results.map(
       ({ fileHash }) =>
@@ -86,18 +86,18 @@ export async function upload(
   { cas, pool, hasher, clock, upload: uploadOptions, onProgress, memory, splices }: EditFileOptions,
   sources: readonly NewBytes[],
   {
-    target,
+    destination,
     scope,
     globalDedup,
   }: {
-    readonly target: UploadTarget;
+    readonly destination: UploadDestination;
     readonly scope: Scope;
     readonly globalDedup: boolean;
   },
 ): Promise<{ readonly results: readonly FileResult[]; readonly summary: UploadSummary }> {
   return scope.call(async (signal) => {
     const session = createUploadSession({
-      ...{ cas, pool, hasher, clock, target, journal: memory?.journal },
+      ...{ cas, pool, hasher, clock, destination, journal: memory?.journal },
       // A second reader could hold the memory that the old bytes of the first one need.
       options: { ...uploadOptions, readConcurrency: 1, globalDedup, signal, onProgress },
     });

@@ -10,11 +10,11 @@ export interface RegisterOptions {
   readonly consumer: ShardConsumer | null;
   readonly journal: UploadJournal;
   readonly shards: Iterable<Uint8Array>;
-  /** All xorbs that this session's target has acknowledged. */
+  /** All xorbs that this session's destination has acknowledged. */
   readonly acknowledged: HashTable;
   readonly scope: Scope;
   readonly onShard: (shard: Uint8Array) => void;
-  /** How far the target is with the shard at hand; null: it does not say. */
+  /** How far the destination is with the shard at hand; null: it does not say. */
   readonly onProgress: (finalization: UploadProgress['finalization']) => void;
 }
 
@@ -22,7 +22,7 @@ export interface RegisterOptions {
 export interface Registration {
   shardCount: number;
   shardBytes: number;
-  /** Hash texts of files that the target refused, for terms in xorbs that are not ours. */
+  /** Hash texts of files that the destination refused, for terms in xorbs that are not ours. */
   readonly refused: Map<string, Error>;
   /** Xorbs that are not ours, of those files. */
   readonly foreign: HashTable;
@@ -31,7 +31,7 @@ export interface Registration {
 }
 
 /**
- * Registers shards one after another. When the target refuses one that refers to xorbs which only
+ * Registers shards one after another. When the destination refuses one that refers to xorbs which only
  * a response or a cache vouched for, that may have been a lie or be out of date: the files that do
  * not depend on it are registered without the others, and the others are reported, so that they can
  * be uploaded again without outside knowledge. A refusal that no such term explains is an error.
@@ -95,7 +95,7 @@ async function register(
   onProgress(null);
 }
 
-/** Codes by which a target may say that a term points to nothing it has. */
+/** Codes by which a destination may say that a term points to nothing it has. */
 function isDoubtful(error: unknown): boolean {
   return isOrbweaverError(error) && (error.code === 'REJECTED' || error.code === 'NOT_FOUND');
 }

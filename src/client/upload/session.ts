@@ -4,7 +4,7 @@ import { isOrbweaverError, OrbweaverError } from '../../errors.js';
 import { Deferred, Goodput, Scope } from '../../flow/index.js';
 import { MerkleHash } from '../../hash/index.js';
 import { HashTable, type ShardFile } from '../../shard/index.js';
-import type { Source, UploadTarget } from '../ports.js';
+import type { Source, UploadDestination } from '../ports.js';
 import { type BaseInput, type BaseOutcome, learnBase } from './base.js';
 import { FileTask, type Sha256Plan } from './file-task.js';
 import { defaultKnowledgeBytes, Knowledge } from './knowledge.js';
@@ -15,9 +15,9 @@ import { GlobalQueries } from './queries.js';
 import { type Registration, registerShards } from './register.js';
 import { type Resumed, resumeXorbs } from './resumed.js';
 import { type UploadSizes, uploadSizes } from './sizes.js';
+import { storeDestination } from './store-destination.js';
 import { StoredFiles } from './stored-files.js';
 import { Tally } from './tally.js';
-import { storeTarget } from './target.js';
 import {
   type AddOptions,
   DEFAULT_QUERY_TIMEOUT_MS,
@@ -72,7 +72,7 @@ class Session implements UploadSession {
   readonly #parts: UploadSessionOptions;
   readonly #options: UploadOptions;
   readonly #scope: Scope;
-  readonly #target: UploadTarget | null;
+  readonly #destination: UploadDestination | null;
   readonly #sizes: UploadSizes;
   readonly #dedup: DedupSession;
   readonly #knowledge: Knowledge;
@@ -122,8 +122,8 @@ class Session implements UploadSession {
     this.#scope = new Scope({ clock, signal: options.signal, what: 'the upload' });
     const listener = options.onProgress;
     this.#tally = new Tally({ clock, scope: this.#scope, listener, dryRun });
-    const store = cas === null ? null : storeTarget(cas, this.#scope);
-    this.#target = dryRun ? null : (parts.target ?? store);
+    const store = cas === null ? null : storeDestination(cas, this.#scope);
+    this.#destination = dryRun ? null : (parts.destination ?? store);
     const timeoutMs = options.queryTimeoutMs ?? DEFAULT_QUERY_TIMEOUT_MS;
     this.#queries =
       globalDedup && cas !== null
@@ -258,7 +258,7 @@ class Session implements UploadSession {
   #newPipeline(mode: 'knowing' | 'alone'): Pipeline {
     const { pool, clock, journal = {} } = this.#parts;
     return new Pipeline({
-      consumer: this.#target?.xorbs ?? null,
+      consumer: this.#destination?.xorbs ?? null,
       journal,
       known: mode === 'knowing' ? this.#known : null,
       queries: mode === 'knowing' ? this.#queries : null,
@@ -407,11 +407,11 @@ class Session implements UploadSession {
     this.#stored?.check();
     tally.enter('registering');
     const { onShard, dryRun = false } = this.#options;
-    const { clock, target } = this.#parts;
-    // What another target has taken, the store does not have.
-    const remembers = !dryRun && target === undefined;
+    const { clock, destination } = this.#parts;
+    // What another destination has taken, the store does not have.
+    const remembers = !dryRun && destination === undefined;
     const registration = await registerShards({
-      consumer: this.#target?.shards ?? null,
+      consumer: this.#destination?.shards ?? null,
       journal: this.#parts.journal ?? {},
       shards: startedWith(first, shards),
       acknowledged: this.#acknowledged,

@@ -5,7 +5,7 @@ import { type FileRecord, IDENTITY_BYTES } from './file-records.js';
 
 export interface StoredFilesOptions {
   readonly dedup: DedupSession;
-  /** Xorbs that the target has acknowledged. */
+  /** Xorbs that the destination has acknowledged. */
   readonly acknowledged: HashTable;
   readonly onStored: (records: readonly FileRecord[]) => void;
 }

@@ -7,8 +7,8 @@ import type {
   ComputePool,
   ShardCache,
   Source,
+  UploadDestination,
   UploadJournal,
-  UploadTarget,
 } from '../ports.js';
 import type { BaseInput, BaseOutcome } from './base.js';
 import type { FileRecord } from './file-records.js';
@@ -77,8 +77,8 @@ export interface UploadSessionOptions {
   /** Serves dedup queries, and takes xorbs and shards. Null: there is no server. */
   readonly cas: UploadStore | null;
   /** Takes xorbs and shards instead of `cas`. @default `cas`; without one nothing is sent */
-  readonly target?: UploadTarget | undefined;
-  /** Told of everything the target has acknowledged. @default nobody */
+  readonly destination?: UploadDestination | undefined;
+  /** Told of everything the destination has acknowledged. @default nobody */
   readonly journal?: UploadJournal | undefined;
   /**
    * Shards of earlier uploads to `cas`, which are looked up before it is asked; what `cas` registers is

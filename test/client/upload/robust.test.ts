@@ -4,8 +4,8 @@ import type {
   CasClient,
   ComputePool,
   Source,
+  UploadDestination,
   UploadJournal,
-  UploadTarget,
 } from '../../../src/client/ports.js';
 import { Batch } from '../../../src/client/upload/batch.js';
 import { FileTask } from '../../../src/client/upload/file-task.js';
@@ -29,7 +29,7 @@ beforeAll(async () => {
 });
 
 interface Extras {
-  readonly target?: UploadTarget;
+  readonly destination?: UploadDestination;
   readonly journal?: UploadJournal;
 }
 
@@ -354,7 +354,7 @@ describe('where an upload ends', () => {
     await withPool({}, async (pool) => {
       const taken: { hash: string; bytes: number; chunks: number }[] = [];
       const shards: Uint8Array[] = [];
-      const target: UploadTarget = {
+      const destination: UploadDestination = {
         xorbs: {
           take: async ({ hash, body, chunkCount, rawBytes }, { onSent }) => {
             expect(rawBytes).toBeGreaterThan(0);
@@ -366,7 +366,7 @@ describe('where an upload ends', () => {
         },
         shards: { register: async (shard) => shards.push(shard.slice()) },
       };
-      const session = sessionOn(pool, null, { xorbMaxBytes: 400_000 }, { target });
+      const session = sessionOn(pool, null, { xorbMaxBytes: 400_000 }, { destination });
       const file = await session.add(new MemorySource(random(1, MIB)));
       const { xorbCount, xorbBytes } = await session.finish();
       expect(taken).toHaveLength(xorbCount);

@@ -1,5 +1,11 @@
 import type { Scope } from '../../flow/index.js';
-import type { PackedXorb, ShardRegistry, TakeOptions, UploadTarget, XorbStore } from '../ports.js';
+import type {
+  PackedXorb,
+  ShardRegistry,
+  TakeOptions,
+  UploadDestination,
+  XorbStore,
+} from '../ports.js';
 
 /** Below this, asking costs about what sending does. */
 const ASK_MIN_BYTES = 1024 * 1024;
@@ -7,11 +13,14 @@ const ASK_MIN_BYTES = 1024 * 1024;
 const ASK_TIMEOUT_MS = 5000;
 
 /**
- * A store of the CAS protocol as the target of an upload. Where the store can tell, it is asked before
+ * A store of the CAS protocol as the destination of an upload. Where the store can tell, it is asked before
  * a xorb is sent, as long as that pays: for the first one of some size, and on from every xorb that was
  * there already. So an upload that was interrupted sends no xorb twice, and one of new data asks once.
  */
-export function storeTarget(store: XorbStore & ShardRegistry, scope: Scope): UploadTarget {
+export function storeDestination(
+  store: XorbStore & ShardRegistry,
+  scope: Scope,
+): UploadDestination {
   /** The last xorb was there already, or there was none yet. */
   let mayKnow = true;
   /** Xorbs come side by side; what one of them learns is for those behind it. */

@@ -3,10 +3,10 @@ import type { SendTurn, XorbBody } from './store.js';
 
 /**
  * Where an upload ends: `read → chunk → join → ask → place → pack → send`, and from `send` on it is
- * somebody else's. A store of the CAS protocol is one such target; whatever else wants packed xorbs
+ * somebody else's. A store of the CAS protocol is one destination; whatever else wants packed xorbs
  * and the records of files implements the same two types.
  */
-export interface UploadTarget {
+export interface UploadDestination {
   readonly xorbs: XorbConsumer;
   readonly shards: ShardConsumer;
 }
@@ -56,7 +56,7 @@ export interface ShardConsumer {
 /** Options of {@link ShardConsumer.register}. */
 export interface RegisterShardOptions {
   readonly signal: AbortSignal;
-  /** So much of what the shard names was checked, where the target says so. */
+  /** So much of what the shard names was checked, where the destination says so. */
   readonly onProgress: (verified: number, total: number) => void;
 }
 
@@ -72,10 +72,10 @@ export interface XorbChunks {
  */
 export interface UploadJournal {
   /**
-   * The target has this xorb of `bytes` serialized bytes; its memory is kept until this resolves.
+   * The destination has this xorb of `bytes` serialized bytes; its memory is kept until this resolves.
    * `chunks` are those that it holds, for the caller to keep.
    */
   onAcknowledged?(xorb: MerkleHash, bytes: number, chunks: XorbChunks): void | Promise<void>;
-  /** The target has registered this shard (an upload body). */
+  /** It has registered this shard (an upload body). */
   onRegistered?(shard: Uint8Array): void | Promise<void>;
 }
