@@ -99,9 +99,7 @@ export async function uploadToHub(args: ParsedArgs, context: CliContext): Promis
       throw isOrbweaverError(error) && error.code === 'NOT_FOUND' ? missingRepo(error) : error;
     });
     reporter.clear();
-    for (const { path: name, reason } of result.skipped) {
-      reporter.warn(`left out "${name}": ${reason}`);
-    }
+    for (const text of skippedTexts(result.skipped)) reporter.warn(text);
     for (const { base, problem } of result.bases ?? []) {
       if (problem !== null) reporter.warn(`base "${base}": ${problem}`);
     }
@@ -124,18 +122,36 @@ function checkHubArgs(args: ParsedArgs): void {
   }
 }
 
+/** More of the same reason are one line: `.gitignore` may name thousands. */
+const SKIPPED_LINES = 3;
+
+function skippedTexts(skipped: HubUploadResult['skipped']): string[] {
+  const byReason = new Map<string, string[]>();
+  for (const { path, reason } of skipped) {
+    const paths = byReason.get(reason) ?? [];
+    paths.push(path);
+    byReason.set(reason, paths);
+  }
+  return [...byReason].flatMap(([reason, paths]) => {
+    if (paths.length > SKIPPED_LINES) return `left out ${paths.length} files: ${reason}`;
+    return paths.map((path) => `left out "${path}": ${reason}`);
+  });
+}
+
 /** The contract of docs/cli.md. */
 function uploadJson(
   result: HubUploadResult,
   { repo, dryRun }: { readonly repo: HubAddress['repo']; readonly dryRun: boolean },
 ): object {
-  const { commits, files, deletedPaths, sentBytes, wallMs, bases, skipped, failed } = result;
+  const { commits, files, deletedPaths, sentBytes, storeGivenUp, wallMs, ...rest } = result;
+  const { bases, skipped, failed } = rest;
   return {
     type: 'result',
     repo: repo.name,
     repoType: repo.type,
     ...(dryRun ? { dryRun } : {}),
     ...{ commits, files, deletedPaths, sentBytes },
+    ...(storeGivenUp === undefined ? {} : { storeGivenUp }),
     ...(bases === undefined ? {} : { bases }),
     wallMs: Math.round(wallMs),
     ...(skipped.length === 0 ? {} : { skipped }),

@@ -6,7 +6,7 @@ import { makeFolder, outputSink, pathFilter } from '../io/index.js';
 import type { ClientDownloadOptions } from './client-types.js';
 import { type HubCache, openHubCache } from './hub-cache.js';
 import { fileDownloadCommand, folderDownloadCommand } from './hub-command.js';
-import { failedFile } from './hub-failures.js';
+import { failedFile, isStoreDown } from './hub-failures.js';
 import { type HubParts, repoAt } from './hub-parts.js';
 import { plainContent, plainDownload } from './hub-plain.js';
 import { batchesOf, fetchBatch, type StoredFile } from './hub-small.js';
@@ -285,12 +285,6 @@ async function one(
   const sink = await outputSink(to, { keepAs: plainContent(info), anew: resume === false });
   const result = await plainDownload(parts, info, sink, signal, progress);
   return { path, to, sizeBytes, ...result, transport: 'http' };
-}
-
-/** Failures of a server or of the way to it, not of the data or the disk. */
-function isStoreDown(error: unknown): boolean {
-  if (!isOrbweaverError(error)) return false;
-  return ['NETWORK', 'STALLED', 'SERVER_ERROR', 'RATE_LIMITED', 'PROTOCOL'].includes(error.code);
 }
 
 /** Counts what all files of a download come to. */

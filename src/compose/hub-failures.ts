@@ -1,4 +1,4 @@
-import { ERROR_CODES, isOrbweaverError } from '../errors.js';
+import { ERROR_CODES, type ErrorCode, isOrbweaverError } from '../errors.js';
 import type { FailedUpload } from './client-types.js';
 
 /** Why one file of several did not get through. */
@@ -7,4 +7,26 @@ export function failedFile(path: string, error: unknown): FailedUpload {
   const message = error instanceof Error ? error.message : String(error);
   const { hint, exitCode } = ERROR_CODES[code];
   return { path, code, message, hint, exitCode };
+}
+
+/** Failures of a server or of the way to it, not of the data or the disk. */
+const STORE_DOWN: readonly ErrorCode[] = [
+  ...(['NETWORK', 'STALLED', 'SERVER_ERROR', 'RATE_LIMITED', 'PROTOCOL'] as const),
+];
+
+/** What a store says of data or of its sender that it will not take. */
+const STORE_REFUSES: readonly ErrorCode[] = ['REJECTED', 'FORBIDDEN', 'AUTH_REQUIRED', 'NOT_FOUND'];
+
+/** A store that gives nothing, for now. */
+export function isStoreDown(error: unknown): boolean {
+  return isOrbweaverError(error) && STORE_DOWN.includes(error.code);
+}
+
+/** A store that takes nothing: it is down, its disk is full, or it refuses what the Hub has sent it. */
+export function takesNothing(error: unknown): boolean {
+  if (!isOrbweaverError(error)) return false;
+  const { code, fields } = error;
+  // The disk of this machine says no status.
+  const isItsDisk = code === 'DISK_FULL' && fields['status'] !== undefined;
+  return isStoreDown(error) || STORE_REFUSES.includes(code) || isItsDisk;
 }

@@ -55,7 +55,11 @@ export async function hubUploadFolder(
   const deletePaths = [...(rest.deletePaths ?? []), ...gone];
   const command = folderCommand(parts, options);
   const result = await uploadAs(parts, files, { ...rest, deletePaths }, command);
-  return { ...result, failed: [...failed, ...result.failed], skipped };
+  return {
+    ...result,
+    failed: [...failed, ...result.failed],
+    skipped: [...skipped, ...result.skipped],
+  };
 }
 
 /** What the repository has below a path and the folder has not. */

@@ -250,16 +250,17 @@ export async function downloadFile(
     readonly xet?: boolean | object | undefined;
     /** Without effect: how many requests run at a time is found out (`hub: { concurrency }`). */
     readonly parallelDownloads?: unknown;
-    readonly raw?: false | undefined;
+    /** Of a file of Git LFS the pointer, which is what git has. @default false */
+    readonly raw?: boolean | undefined;
     readonly downloadInfo?: undefined;
   },
 ): Promise<HubBlob | null> {
   checkOptions('downloadFile', params, FUNCTION_RULES.downloadFile);
-  const { path, revision = 'main', abortSignal: signal } = params;
+  const { path, revision = 'main', raw: isRaw, abortSignal: signal } = params;
   const repo = repoOf(params.repo);
   const parts = createHubParts(hubOptionsOf(params));
   const info = await parts
-    .run(signal, (inner) => fileInfo(parts.http, repo, { revision, path, signal: inner }))
+    .run(signal, (inner) => fileInfo(parts.http, repo, { revision, path, isRaw, signal: inner }))
     .finally(() => parts.close());
   if (info === null) return null;
   const { lazyBlob } = await import('./hub-blob.js');

@@ -20,8 +20,10 @@ export interface HubParts {
   readonly options: HubOptions;
   /** `http` from the moment on in which the store was given up. */
   readonly transport: HubTransport;
-  /** Gives the store up. */
+  /** Gives the store up, for all that this hub does from then on. */
   giveUpStore(reason: string): void;
+  /** Why it was; null: it was not. */
+  readonly storeGivenUp: string | null;
   /**
    * A client of the store of a repository. It is there until what asked for it has run; the one that was asked
    * for last is kept.
@@ -57,6 +59,7 @@ export function createHubParts(options: HubOptions): HubParts {
   let lastKey = '';
   let running = 0;
   let way = transport;
+  let givenUp: string | null = null;
   let reads: FileReads | null = null;
 
   /** A client that is closed cancels what it does, so it stays while anything runs. */
@@ -79,7 +82,11 @@ export function createHubParts(options: HubOptions): HubParts {
     giveUpStore(reason) {
       if (way !== 'auto') return;
       way = 'http';
+      givenUp = reason;
       options.onWarning?.(`the store of ${url.host} is given up for plain HTTP: ${reason}`);
+    },
+    get storeGivenUp() {
+      return givenUp;
     },
     async clientOf({ repo, revision }, scope, { createPr = false, sharedBy = 1 } = {}) {
       const fixed = options.concurrency;

@@ -166,7 +166,7 @@ export const FUNCTION_RULES: { readonly [K in keyof typeof functions]: OptionRul
     revision: is.text,
     xet: is.either(is.flag, is.object),
     parallelDownloads: is.any,
-    raw: refused('false: pointers of Git LFS are not read here', false),
+    raw: is.flag,
     downloadInfo: refused('nothing: the Hub is asked about the file here'),
   },
   downloadFolder: { ...COMMON, ...DOWNLOAD, ...SELECTION, revision: is.text },

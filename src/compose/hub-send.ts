@@ -1,11 +1,13 @@
 import type { UploadProgress } from '../client/index.js';
 import { isOrbweaverError, OrbweaverError } from '../errors.js';
 import { type CommitOperation, type PreuploadAnswer, pathsInfo } from '../hub/index.js';
+import { createJournals } from '../io/index.js';
 import type { OrbweaverClient, UploadedFile } from './client-types.js';
 import type { HubUploadCommand } from './hub-command.js';
 import type { HubCommits } from './hub-commits.js';
 import { changedMs, type LookedAt } from './hub-content.js';
 import { editOf } from './hub-edit.js';
+import { takesNothing } from './hub-failures.js';
 import type { HubParts } from './hub-parts.js';
 import type { HubTally, HubUploading } from './hub-tally.js';
 import type { HubProgress, HubUploadOptions, RepoAt } from './hub-types.js';
@@ -16,6 +18,14 @@ import { partOf } from './transfer-command.js';
 
 /** Files that are sent whole at once. */
 const PARALLEL_WHOLE = 4;
+/** Requests that these files, or parts of them, are sent by at once, as long as nobody says how many. */
+const PARALLEL_PUTS = 8;
+
+/** What a session has stored. */
+interface Sent {
+  readonly files: readonly { readonly file: UploadedFile; readonly looked: LookedAt }[];
+  readonly sentBytes: number;
+}
 
 /** Sends the large files of one upload: as chunks to the store, or whole where there is none. */
 export class HubSending {
@@ -43,7 +53,8 @@ export class HubSending {
     this.#tally = tally;
     this.#commits = commits;
     this.#command = command;
-    this.#isWhole = parts.options.transport === 'http' && at.repo.type !== 'bucket';
+    this.#isWhole = parts.transport === 'http' && at.repo.type !== 'bucket';
+    if (this.#isWhole) tally.storeGivenUp = parts.storeGivenUp;
   }
 
   /** Resolves to the operations that name what was sent, or was there. */
@@ -82,12 +93,15 @@ export class HubSending {
       else chunks.push(one);
     }
     if (chunks.length > 0) operations.push(...(await this.#sendChunks(chunks, answers)));
-    await inLanes(whole, { lanes: PARALLEL_WHOLE, signal: this.#signal }, async (wanted) => {
+    const { concurrency: puts = PARALLEL_PUTS } = this.#parts.options;
+    const lanes = Math.max(1, Math.min(PARALLEL_WHOLE, puts, whole.length));
+    const partsAtOnce = Math.max(1, Math.floor(puts / lanes));
+    await inLanes(whole, { lanes, signal: this.#signal }, async (wanted) => {
       try {
         const { looked: one, oid } = wanted;
-        const count = this.#tally.counter();
-        if (this.#options.dryRun === true) count(one.sizeBytes);
-        else await sendWhole(this.#parts, wanted, this.#signal, count);
+        const onBytes = this.#tally.counter();
+        if (this.#options.dryRun === true) onBytes(one.sizeBytes);
+        else await sendWhole(this.#parts, wanted, this.#signal, { onBytes, partsAtOnce });
         operations.push(this.#wholeStored(one, oid, one.sizeBytes));
       } catch (error) {
         if (this.#signal.aborted) throw error;
@@ -126,10 +140,10 @@ export class HubSending {
   }
 
   #noStore(): void {
-    const { name } = this.#at.repo;
+    const reason = `${this.#at.repo.name} takes no chunks`;
     this.#isWhole = true;
-    const text = `${name} takes no chunks: its large files are hashed first, and sent whole`;
-    this.#parts.options.onWarning?.(text);
+    this.#tally.storeGivenUp = reason;
+    this.#parts.options.onWarning?.(`${reason}: its large files are hashed first, and sent whole`);
   }
 
   /** Sends files to the store. */
@@ -142,7 +156,14 @@ export class HubSending {
     if (client === null) return this.store(open, answers);
     const bases = await this.#present(open, answers);
     const before = this.#tally.progress;
-    const result = await this.#send(client, open, bases, before);
+    let result: Sent;
+    try {
+      result = await this.#send(client, open, bases, before);
+    } catch (error) {
+      const isForGood = !isBucket && this.#parts.transport === 'auto' && takesNothing(error);
+      if (!isForGood || this.#signal.aborted) throw error;
+      return this.#insteadWhole(open, answers, { before, error: error as OrbweaverError });
+    }
     this.#tally.sent(result.sentBytes);
     const operations: CommitOperation[] = [];
     for (const { file, looked: one } of result.files) {
@@ -161,6 +182,43 @@ export class HubSending {
       wireBytes: before.wireBytes + result.sentBytes,
     });
     return operations;
+  }
+
+  /**
+   * Sends files whole that a store has not taken for good. What it did take of them the Hub knows by their
+   * SHA-256, so that is not sent again.
+   * @throws OrbweaverError the failure of the store, where the Hub takes no whole files
+   */
+  async #insteadWhole(
+    open: readonly LookedAt[],
+    answers: ReadonlyMap<string, PreuploadAnswer>,
+    { before, error }: { readonly before: HubProgress; readonly error: OrbweaverError },
+  ): Promise<CommitOperation[]> {
+    const { doneBytes, doneFileCount, wireBytes } = before;
+    const lostBytes = this.#tally.progress.wireBytes - wireBytes;
+    this.#isWhole = true;
+    this.#tally.tell({ doneBytes, doneFileCount });
+    let operations: CommitOperation[];
+    try {
+      operations = await this.store(open, answers);
+    } catch (reason) {
+      throw isOrbweaverError(reason) && reason.code === 'UNSUPPORTED' ? error : reason;
+    }
+    this.#tally.sent(lostBytes);
+    this.#tally.storeGivenUp = error.message;
+    this.#parts.giveUpStore(error.message);
+    await this.#forget(error);
+    return operations;
+  }
+
+  /** What would be gone on with is done in another way. */
+  async #forget({ fields: { transferId } }: OrbweaverError): Promise<void> {
+    const { stateFolder } = this.#parts.options;
+    if (typeof stateFolder !== 'string' || typeof transferId !== 'string') return;
+    // It ends by itself, too.
+    await createJournals(stateFolder)
+      .drop(transferId)
+      .catch(() => false);
   }
 
   /** Of a change to a file of the store a bucket wants no SHA-256, so that only what changes is read and sent. */
@@ -226,10 +284,7 @@ export class HubSending {
     open: readonly LookedAt[],
     bases: ReadonlyMap<string, string>,
     before: HubProgress,
-  ): Promise<{
-    readonly files: readonly { readonly file: UploadedFile; readonly looked: LookedAt }[];
-    readonly sentBytes: number;
-  }> {
+  ): Promise<Sent> {
     const byPath = new Map(open.map((one) => [one.file.path, one] as const));
     const inputs = open.map(({ file, source }): UploadInput => {
       const isPath = typeof file.content === 'string' || file.content instanceof URL;

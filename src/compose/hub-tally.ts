@@ -1,5 +1,6 @@
 import { isOrbweaverError } from '../errors.js';
 import type { FailedUpload, UploadBase } from './client-types.js';
+import type { SkippedEntry } from './folder-types.js';
 import { failedFile } from './hub-failures.js';
 import type { HubParts } from './hub-parts.js';
 import type { HubProgress, HubUploadedFile, HubUploadOptions, RepoAt } from './hub-types.js';
@@ -17,6 +18,10 @@ export interface HubUploading {
 export class HubTally {
   readonly files: HubUploadedFile[] = [];
   readonly failed: FailedUpload[] = [];
+  /** Left out on purpose. */
+  readonly skipped: SkippedEntry[] = [];
+  /** Why large files go whole although the store is wanted. */
+  storeGivenUp: string | null = null;
   /** What became of each base, as the first session has it. */
   readonly bases: Map<string, UploadBase> = new Map();
   readonly #told: Pick<HubUploadOptions, 'onFile' | 'onProgress'>;

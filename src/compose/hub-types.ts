@@ -127,11 +127,13 @@ export interface HubUploadResult {
   /** Files that are in no commit. */
   readonly failed: readonly FailedUpload[];
   readonly deletedPaths: readonly string[];
-  /** What of a folder was left out on purpose: a socket, or a link with `symlinks: 'skip'`. */
+  /** What was left out on purpose: what `.gitignore` names, a socket, or a link with `symlinks: 'skip'`. */
   readonly skipped: readonly SkippedEntry[];
   /** What became of `base`; absent: there was none. */
   readonly bases?: readonly UploadBase[];
-  /** Sent to the store. */
+  /** Why large files went whole although the store was wanted; absent: they did not. */
+  readonly storeGivenUp?: string;
+  /** Sent to the store, or whole. */
   readonly sentBytes: number;
   readonly wallMs: number;
 }

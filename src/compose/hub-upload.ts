@@ -3,6 +3,7 @@ import {
   checkRepoPath,
   PREUPLOAD_FILES,
   type PreuploadAnswer,
+  type PreuploadRules,
   preupload,
   SAMPLE_BYTES,
 } from '../hub/index.js';
@@ -28,6 +29,8 @@ import type { HubFile, HubUploadOptions, HubUploadResult } from './hub-types.js'
 const COMMIT_FILES = 10_000;
 /** A larger file is not sent inline, whatever the Hub asks for (its own limit is 10 MB). */
 const MAX_INLINE_FILE_BYTES = 16 * 1024 * 1024;
+/** A larger file of rules is the server's alone to read. */
+const MAX_RULES_BYTES = 256 * 1024;
 /** Questions of a preupload that are on their way at once. */
 const PARALLEL_QUESTIONS = 4;
 
@@ -74,6 +77,7 @@ class HubUploadRun {
   readonly #uploading: HubUploading;
   readonly #commits: HubCommits;
   readonly #sending: HubSending;
+  #rules: PreuploadRules = {};
 
   constructor(uploading: HubUploading, commits: HubCommits, command: HubUploadCommand) {
     this.#uploading = uploading;
@@ -82,6 +86,7 @@ class HubUploadRun {
   }
 
   async upload(files: readonly HubFile[], { first, last }: Deletions): Promise<void> {
+    this.#rules = await this.#rulesOf(files);
     if (files.length === 0) await this.#commits.commit([], { first, last });
     for (let start = 0; start < files.length; start += COMMIT_FILES) {
       const end = start + COMMIT_FILES;
@@ -100,7 +105,10 @@ class HubUploadRun {
     const inline: LookedAt[] = [];
     for (const one of looked) {
       const answer = answers.get(one.file.path);
-      if (answer?.isIgnored === true) continue;
+      if (answer?.isIgnored === true) {
+        this.#skip(one);
+        continue;
+      }
       const isInline = answer?.mode === 'regular' && one.sizeBytes <= MAX_INLINE_FILE_BYTES;
       (isInline ? inline : stored).push(one);
     }
@@ -108,11 +116,38 @@ class HubUploadRun {
     await this.#commits.commit(operations, deletions, this.#inlined(inline, answers));
   }
 
+  /** The rules among the files; what is wrong with one of these is told when its turn comes. */
+  async #rulesOf(files: readonly HubFile[]): Promise<PreuploadRules> {
+    const textOf = async (name: string): Promise<string | undefined> => {
+      const file = files.find(({ path }) => path === name);
+      if (file === undefined || this.#uploading.at.repo.type === 'bucket') return undefined;
+      try {
+        const { sizeBytes, sample } = await lookAt(file, MAX_RULES_BYTES, this.#uploading.signal);
+        return sizeBytes > MAX_RULES_BYTES ? undefined : new TextDecoder().decode(sample);
+      } catch (error) {
+        if (this.#uploading.signal.aborted) throw error;
+        return undefined;
+      }
+    };
+    return {
+      gitIgnore: await textOf('.gitignore'),
+      gitAttributes: await textOf('.gitattributes'),
+    };
+  }
+
+  #skip({ file: { path }, sizeBytes }: LookedAt): void {
+    const { tally } = this.#uploading;
+    tally.skipped.push({ path, reason: 'named by the .gitignore of the repository' });
+    const { totalBytes, fileCount } = tally.progress;
+    tally.tell({ totalBytes: totalBytes - sizeBytes, fileCount: fileCount - 1 });
+  }
+
   result(wallMs: number): HubUploadResult {
-    const { files, failed, bases, sentBytes } = this.#uploading.tally;
+    const { files, failed, skipped, bases, storeGivenUp, sentBytes } = this.#uploading.tally;
     const { made: commits, deletedPaths } = this.#commits;
     return {
-      ...{ commits, files, failed, deletedPaths, skipped: [] },
+      ...{ commits, files, failed, deletedPaths, skipped },
+      ...(storeGivenUp === null ? {} : { storeGivenUp }),
       ...(bases.size === 0 ? {} : { bases: [...bases.values()] }),
       sentBytes,
       wallMs,
@@ -145,6 +180,7 @@ class HubUploadRun {
   async #ask(looked: readonly LookedAt[]): Promise<Map<string, PreuploadAnswer>> {
     const { repo, revision } = this.#uploading.at;
     const { createPr = false } = this.#uploading.options;
+    const { signal } = this.#uploading;
     const all = new Map<string, PreuploadAnswer>();
     const step = PREUPLOAD_FILES * PARALLEL_QUESTIONS;
     for (let start = 0; start < looked.length; start += step) {
@@ -153,7 +189,7 @@ class HubUploadRun {
         const files = looked
           .slice(at, Math.min(at + PREUPLOAD_FILES, start + step))
           .map(({ file: { path }, sizeBytes, sample }) => ({ path, sizeBytes, sample }));
-        const options = { revision, createPr, signal: this.#uploading.signal };
+        const options = { revision, createPr, rules: this.#rules, signal };
         questions.push(preupload(this.#uploading.parts.http, repo, files, options));
       }
       for (const answers of await Promise.all(questions)) {

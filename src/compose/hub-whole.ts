@@ -114,27 +114,50 @@ export async function sendWhole(
   parts: HubParts,
   { looked, oid, answer }: WantedFile,
   signal: AbortSignal,
-  onBytes: (bytes: number) => void,
+  { onBytes, partsAtOnce }: WholeOptions,
 ): Promise<void> {
-  const { file, sizeBytes } = looked;
-  const reading = new SequentialReading(looked, signal, onBytes);
+  const { file, source, sizeBytes } = looked;
+  const reading = new WholeReading(looked, signal, onBytes);
   try {
-    const { path } = file;
-    const body = (start: number, end: number) => reading.body(start, end);
-    await sendLfs(parts.http, { oid, sizeBytes, path, body }, answer, signal);
+    await sendLfs(
+      parts.http,
+      {
+        ...{ oid, sizeBytes, path: file.path },
+        // Whoever can be read from its begin only is read once, in order.
+        partsAtOnce: source.openAt === undefined ? 1 : partsAtOnce,
+        body: (start, end) => reading.body(start, end),
+        check: () => reading.check(),
+      },
+      answer,
+      signal,
+    );
   } finally {
     await reading.close();
   }
 }
 
-/** Reads parts of a source that follow each other with one reader, and begins anew for one that is repeated. */
-class SequentialReading {
+/** How a file is sent. */
+export interface WholeOptions {
+  /** Told how many bytes of it have gone out so far. */
+  readonly onBytes: (bytes: number) => void;
+  /** Its parts that are sent side by side. Each is read as it goes out: no part is kept in memory. */
+  readonly partsAtOnce: number;
+}
+
+/**
+ * Reads parts of a source, each with a reader of its own where it can be read anywhere. Others are read by one
+ * reader as long as their parts follow each other, and from the begin again for one that is repeated.
+ */
+class WholeReading {
   readonly #looked: LookedAt;
   readonly #signal: AbortSignal;
   readonly #onBytes: (bytes: number) => void;
-  #reader: SourceReader | null = null;
-  #at = 0;
-  #most = 0;
+  readonly #readers = new Set<SourceReader>();
+  /** The most that of each part, by its begin, has gone out. */
+  readonly #most = new Map<number, number>();
+  #sentBytes = 0;
+  /** Where the one reader is. */
+  #next: { readonly reader: SourceReader; at: number } | null = null;
 
   constructor(looked: LookedAt, signal: AbortSignal, onBytes: (bytes: number) => void) {
     this.#looked = looked;
@@ -144,53 +167,86 @@ class SequentialReading {
 
   async body(start: number, end: number): Promise<Body> {
     const reader = await this.#readerAt(start);
+    let at = start;
     let pending: Promise<number> | null = null;
+    const read = async (into: Uint8Array): Promise<number> => {
+      const count = await this.#read(reader, into, at);
+      at += count;
+      this.#count(start, at);
+      if (at === end) await this.#leave(reader, end);
+      return count;
+    };
     return {
       sizeBytes: end - start,
       fill: async (into) => {
-        const room = Math.min(into.length, end - this.#at);
-        if (room === 0 || this.#reader !== reader) return 0;
-        pending = this.#read(reader, into.subarray(0, room));
+        const room = Math.min(into.length, end - at);
+        if (room === 0 || !this.#readers.has(reader)) return 0;
+        pending = read(into.subarray(0, room));
         return pending;
       },
       cancel: () => {
-        // Where it is then, nobody knows: the next part begins with another reader.
-        if (this.#reader !== reader || this.#at === end) return;
-        this.#reader = null;
-        const close = (): Promise<void> => reader.close();
-        void (pending ?? Promise.resolve()).then(close, close).catch(() => {});
+        if (at === end) return;
+        // Not while it writes into memory of the request.
+        const drop = (): Promise<void> => this.#drop(reader);
+        void (pending ?? Promise.resolve()).then(drop, drop).catch(() => {});
       },
     };
   }
 
-  async close(): Promise<void> {
-    const reader = this.#reader;
-    this.#reader = null;
+  /** @throws OrbweaverError `INPUT_CHANGED` */
+  async check(): Promise<void> {
+    const { source, sizeBytes } = this.#looked;
+    // Opening looks what the file is now.
+    const reader = await source.openAt?.(sizeBytes, this.#signal);
     await reader?.close();
   }
 
+  async close(): Promise<void> {
+    this.#next = null;
+    await Promise.all([...this.#readers].map((reader) => this.#drop(reader)));
+  }
+
   async #readerAt(start: number): Promise<SourceReader> {
-    if (this.#reader !== null && this.#at === start) return this.#reader;
+    const { source } = this.#looked;
+    if (source.openAt !== undefined) return this.#keep(await source.openAt(start, this.#signal));
+    const next = this.#next;
+    if (next !== null && next.at === start && this.#readers.has(next.reader)) return next.reader;
     await this.close();
-    const reader = await this.#looked.source.open(this.#signal);
-    this.#reader = reader;
-    this.#at = 0;
+    const reader = this.#keep(await source.open(this.#signal));
     const skipped = new Uint8Array(Math.min(PIECE_BYTES, Math.max(1, start)));
-    while (this.#at < start) {
-      await this.#read(reader, skipped.subarray(0, Math.min(skipped.length, start - this.#at)));
+    for (let at = 0; at < start; ) {
+      at += await this.#read(reader, skipped.subarray(0, Math.min(skipped.length, start - at)), at);
     }
     return reader;
   }
 
-  async #read(reader: SourceReader, into: Uint8Array): Promise<number> {
+  #keep(reader: SourceReader): SourceReader {
+    this.#readers.add(reader);
+    return reader;
+  }
+
+  async #drop(reader: SourceReader): Promise<void> {
+    if (this.#readers.delete(reader)) await reader.close();
+  }
+
+  /** A part is read: the next one goes on there, where its reader cannot begin anywhere else. */
+  async #leave(reader: SourceReader, at: number): Promise<void> {
+    if (this.#looked.source.openAt === undefined) this.#next = { reader, at };
+    else await this.#drop(reader);
+  }
+
+  async #read(reader: SourceReader, into: Uint8Array, at: number): Promise<number> {
     const count = await reader.read(into);
     const { source, sizeBytes } = this.#looked;
-    if (count === 0) throw changedInput(source.name, sizeBytes, this.#at);
-    this.#at += count;
-    if (this.#at > this.#most) {
-      this.#most = this.#at;
-      this.#onBytes(this.#at);
-    }
+    if (count === 0) throw changedInput(source.name, sizeBytes, at);
     return count;
+  }
+
+  #count(start: number, at: number): void {
+    const before = this.#most.get(start) ?? start;
+    if (at <= before) return;
+    this.#most.set(start, at);
+    this.#sentBytes += at - before;
+    this.#onBytes(this.#sentBytes);
   }
 }

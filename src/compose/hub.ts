@@ -59,8 +59,9 @@ export function createHub(options: HubOptions = {}): Hub {
     async createRepo(given) {
       const { repo, signal, isPrivate, visibility: named, ...rest } = checked('createRepo', given);
       const old = isPrivate === undefined ? undefined : isPrivate ? 'private' : 'public';
+      const how = { ...rest, visibility: named ?? old, clock: SYSTEM_CLOCK };
       return parts.run(signal, (inner) =>
-        createRepo(http, repoOf(repo), { ...rest, visibility: named ?? old, signal: inner }),
+        createRepo(http, repoOf(repo), { ...how, signal: inner }),
       );
     },
     async deleteRepo(given) {

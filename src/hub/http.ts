@@ -50,6 +50,8 @@ export interface HubHttp {
   readonly url: URL;
   /** @throws OrbweaverError for any status that is neither success nor expected */
   request(request: HubRequest): Promise<TargetResponse>;
+  /** The error that a response is, in the words of the Hub. */
+  failure(response: TargetResponse, what: string): OrbweaverError;
   /** True for an address of the Hub itself: only there the token goes. */
   isOwn(url: URL): boolean;
   mask(text: string): string;
@@ -67,6 +69,7 @@ export function createHubHttp(options: HubHttpOptions): HubHttp {
     url: base,
     isOwn,
     mask: (text) => http.mask(text),
+    failure: (response, what) => failureOf(response, what, http),
     async request(request) {
       const { method = 'GET', path, json, expected = [], signal, timeoutMs } = request;
       const { authorize = true } = request;
@@ -114,7 +117,7 @@ function failureOf(response: TargetResponse, what: string, http: TargetHttp): Or
   const named = headers['x-error-code'] ?? '';
   const said = headers['x-error-message'];
   const base = http.failure(response, { what });
-  const code = codeOf(status, named) ?? base.code;
+  const code = codeOf(status) ?? base.code;
   const text =
     said === undefined
       ? base.message
@@ -125,11 +128,11 @@ function failureOf(response: TargetResponse, what: string, http: TargetHttp): Or
   });
 }
 
-function codeOf(status: number, named: string): ErrorCode | null {
+function codeOf(status: number): ErrorCode | null {
   if (status === 404) return 'NOT_FOUND';
   // Who may not see a repository is told that it does not exist, with a 401 where no token came.
-  if (status === 401 && named === 'RepoNotFound') return 'AUTH_REQUIRED';
-  if (status === 403 || named === 'GatedRepo') return 'FORBIDDEN';
+  if (status === 401) return 'AUTH_REQUIRED';
+  if (status === 403) return 'FORBIDDEN';
   if (status === 409 || status === 412) return 'CONFLICT';
   if (status === 429) return 'RATE_LIMITED';
   return null;

@@ -38,6 +38,7 @@ export {
   PREUPLOAD_FILES,
   type PreuploadAnswer,
   type PreuploadFile,
+  type PreuploadRules,
   preupload,
   SAMPLE_BYTES,
 } from './preupload.js';

@@ -7,15 +7,19 @@ import { LFS_JSON, type LfsAction, type LfsAnswer, type LfsObject } from './lfs-
 export interface LfsFile extends LfsObject {
   /** Path in the repository, for messages. */
   readonly path: string;
-  /** Its bytes from `start` to `end`; called in order, and again for what has to be sent again. */
+  /** Its bytes from `start` to `end`; called again for what has to be sent again. */
   body(start: number, end: number): Promise<Body>;
+  /** Parts that may be sent at once; 1: `body` is called in order. */
+  readonly partsAtOnce: number;
+  /** That it is still what it was; called when all parts have gone out. @throws OrbweaverError `INPUT_CHANGED` */
+  check(): Promise<void>;
 }
 
 /** Bytes per second below which a server is given up, after the first ten minutes. */
 const SLOWEST = 64 * 1024;
 
 /**
- * Sends a file whole: in one request, or in the parts that the Hub names, one after another; then tells it
+ * Sends a file whole: in one request, or in the parts that the Hub names, several at a time; then tells it
  * where it wants to be told. Requests are repeated as all that do no harm.
  * @throws OrbweaverError what the Hub or the place that it names says
  */
@@ -61,15 +65,36 @@ async function sendParts(
     );
   }
   const parts: { readonly partNumber: number; readonly etag: string }[] = [];
-  for (const [i, [name, part]] of urls.entries()) {
-    const start = i * partBytes;
-    const end = Math.min(start + partBytes, sizeBytes);
-    const etag = await put(http, file, { url: part, header: {} }, start, end, signal);
-    if (etag === undefined) {
-      throw new OrbweaverError('PROTOCOL', `part ${name} of "${path}" expected an ETag, got none`);
+  const failing = new AbortController();
+  const inner = AbortSignal.any([signal, failing.signal]);
+  const left = urls.entries();
+  const lane = async (): Promise<void> => {
+    for (const [i, [name, part]] of left) {
+      if (inner.aborted) return;
+      const start = i * partBytes;
+      const end = Math.min(start + partBytes, sizeBytes);
+      const etag = await put(http, file, { url: part, header: {} }, start, end, inner);
+      if (etag === undefined) {
+        throw new OrbweaverError(
+          'PROTOCOL',
+          `part ${name} of "${path}" expected an ETag, got none`,
+        );
+      }
+      parts[i] = { partNumber: Number(name), etag };
     }
-    parts.push({ partNumber: Number(name), etag });
-  }
+  };
+  const lanes = Array.from({ length: Math.min(file.partsAtOnce, urls.length) }, async () => {
+    try {
+      await lane();
+    } catch (error) {
+      // The others are for nothing now; who fails first is the reason.
+      if (!failing.signal.aborted) failing.abort(error);
+    }
+  });
+  await Promise.all(lanes);
+  signal.throwIfAborted();
+  if (failing.signal.aborted) throw failing.signal.reason;
+  await file.check();
   await http.request({
     what: `completing "${path}"`,
     method: 'POST',

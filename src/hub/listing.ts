@@ -48,7 +48,7 @@ export async function* listTree(
   while (next !== null) {
     const response = await http.request({ what, path: next, signal });
     for (const entry of objectsOf(response.json, what)) yield entryOf(entry, what);
-    next = nextPage(response.headers['link'] ?? '', http);
+    next = nextPage(response.headers['link'] ?? '', what, http);
   }
 }
 
@@ -110,73 +110,87 @@ export interface HubFileInfo {
 }
 
 /** Address under which a Hub gives a file. */
-export function resolvePath(repo: RepoId, revision: string, path: string): string {
+export function resolvePath(
+  repo: RepoId,
+  revision: string,
+  path: string,
+  word: 'resolve' | 'raw' = 'resolve',
+): string {
   const rev = repo.type === 'bucket' ? '' : `/${encodeURIComponent(revision)}`;
-  return `${pagePath(repo)}/resolve${rev}/${encodedPath(path)}`;
+  return `${pagePath(repo)}/${word}${rev}/${encodedPath(path)}`;
 }
 
-/** Asks about one file. Null: there is none under that path. */
+/** Other names of a repository, then where its small files are kept. */
+const MAX_REDIRECTS = 5;
+
+/**
+ * Asks about one file. Null: there is none under that path.
+ * @throws OrbweaverError `PROTOCOL` when the Hub does not say how large it is
+ */
 export async function fileInfo(
   http: HubHttp,
   repo: RepoId,
-  options: { readonly revision: string; readonly path: string; readonly signal: AbortSignal },
+  options: {
+    readonly revision: string;
+    readonly path: string;
+    /** Of a file of Git LFS the pointer, which is what git has. @default false */
+    readonly isRaw?: boolean | undefined;
+    readonly signal: AbortSignal;
+  },
 ): Promise<HubFileInfo | null> {
-  const { revision, path, signal } = options;
-  const address = resolvePath(repo, revision, path);
-  const response = await http.request({
-    what: `asking for "${path}" of ${repo.name}`,
-    method: 'HEAD',
-    path: address,
-    // A compressed length would be that of something else.
-    headers: { 'accept-encoding': 'identity' },
-    expected: [301, 302, 303, 307, 308, 404],
-    signal,
-  });
-  const { status, headers } = response;
-  if (status === 404) {
-    const named = headers['x-error-code'] ?? 'EntryNotFound';
-    if (named === 'EntryNotFound') return null;
-    throw notFound(repo, revision, named);
+  const { revision, path, isRaw = false, signal } = options;
+  const address = resolvePath(repo, revision, path, isRaw ? 'raw' : 'resolve');
+  const what = `asking for "${path}" of ${repo.name}`;
+  let url = `${http.url.href.replace(/\/+$/, '')}/${address}`;
+  let ownUrl = url;
+  let commit: string | null = null;
+  for (let redirects = 0; ; redirects++) {
+    const { status, headers } = await http.request({
+      what,
+      method: 'HEAD',
+      path: url,
+      // A compressed length would be that of something else.
+      headers: { 'accept-encoding': 'identity' },
+      expected: [301, 302, 303, 307, 308, 404],
+      signal,
+    });
+    if (status === 404) {
+      const named = headers['x-error-code'] ?? 'EntryNotFound';
+      if (named === 'EntryNotFound') return null;
+      throw notFound(repo, revision, named);
+    }
+    commit ??= headers['x-repo-commit'] ?? null;
+    const isMoved = status >= 300;
+    const isTold = !isRaw && ('x-xet-hash' in headers || 'x-linked-size' in headers);
+    if (isTold || !isMoved) {
+      // The length of a redirect is that of its own words.
+      const length = isMoved ? undefined : headers['content-length'];
+      const size = Number((isRaw ? undefined : headers['x-linked-size']) ?? length ?? Number.NaN);
+      if (!Number.isSafeInteger(size) || size < 0) {
+        throw new OrbweaverError('PROTOCOL', `${what}: the Hub expected to say its size`, { path });
+      }
+      return { ...namesOf(headers, isRaw), size, commit, url: ownUrl };
+    }
+    // The repository or the file has another name, or its bytes are kept elsewhere: what is asked for is there.
+    const location = headers['location'] ?? '';
+    if (!URL.canParse(location, url) || redirects === MAX_REDIRECTS) {
+      const text = `${what}: the Hub expected to say where it is, redirected ${redirects + 1} times`;
+      throw new OrbweaverError('PROTOCOL', text, { path });
+    }
+    const next = new URL(location, url);
+    url = next.href;
+    if (http.isOwn(next)) ownUrl = url;
   }
-  const location = headers['location'];
-  const isMoved =
-    status >= 300 && headers['x-xet-hash'] === undefined && !('x-linked-size' in headers);
-  if (isMoved && location !== undefined) {
-    // The repository or the file has another name: what is asked for is there.
-    const next = new URL(location, new URL(address, `${http.url.href.replace(/\/+$/, '')}/`));
-    if (http.isOwn(next)) return infoAt(http, next.href, path, signal);
-  }
-  const size = Number(headers['x-linked-size'] ?? headers['content-length'] ?? Number.NaN);
-  return infoOf(headers, size, `${http.url.href.replace(/\/+$/, '')}/${address}`);
 }
 
-async function infoAt(
-  http: HubHttp,
-  url: string,
-  path: string,
-  signal: AbortSignal,
-): Promise<HubFileInfo> {
-  const { headers } = await http.request({
-    what: `asking for "${path}"`,
-    method: 'HEAD',
-    path: url,
-    headers: { 'accept-encoding': 'identity' },
-    expected: [302, 307],
-    signal,
-  });
-  const size = Number(headers['x-linked-size'] ?? headers['content-length'] ?? Number.NaN);
-  return infoOf(headers, size, url);
-}
-
-function infoOf(headers: Readonly<Record<string, string>>, size: number, url: string): HubFileInfo {
+function namesOf(
+  headers: Readonly<Record<string, string>>,
+  isRaw: boolean,
+): Pick<HubFileInfo, 'etag' | 'xetHash'> {
+  const etag = (isRaw ? undefined : headers['x-linked-etag']) ?? headers['etag'] ?? '';
   return {
-    size: Number.isSafeInteger(size) && size >= 0 ? size : 0,
-    etag: (headers['x-linked-etag'] ?? headers['etag'] ?? '')
-      .replace(/^W\//, '')
-      .replaceAll('"', ''),
-    xetHash: hashOf(headers['x-xet-hash']),
-    commit: headers['x-repo-commit'] ?? null,
-    url,
+    etag: etag.replace(/^W\//, '').replaceAll('"', ''),
+    xetHash: isRaw ? null : hashOf(headers['x-xet-hash']),
   };
 }
 
@@ -231,10 +245,16 @@ function timesOf({ mtime, uploadedAt }: JsonObject): Pick<HubEntry, 'mtime' | 'u
   };
 }
 
-/** The next page of a listing, on the Hub itself. */
-function nextPage(link: string, http: HubHttp): string | null {
+/**
+ * The next page of a listing. A Hub behind another address, a mirror or a proxy, may name it under its own:
+ * it is asked for where the first one was, with the token.
+ * @throws OrbweaverError `PROTOCOL` rather than taking a part for the whole
+ */
+function nextPage(link: string, what: string, http: HubHttp): string | null {
   const target = /<([^>]+)>\s*;\s*rel="?next"?/.exec(link)?.[1];
-  if (target === undefined || !URL.canParse(target, http.url.href)) return null;
-  const url = new URL(target, http.url);
-  return http.isOwn(url) ? url.href : null;
+  if (target === undefined) return null;
+  const url = URL.canParse(target, http.url.href) ? new URL(target, http.url) : null;
+  if (url !== null && http.isOwn(url)) return url.href;
+  if (url?.pathname.startsWith('/api/')) return `${url.pathname}${url.search}`;
+  throw new OrbweaverError('PROTOCOL', `${what} expected the address of the next page`);
 }

@@ -26,12 +26,25 @@ export const SAMPLE_BYTES: number = 512;
 /** Files of one question, as the reference clients ask. */
 export const PREUPLOAD_FILES: number = 256;
 
+/** Rules that come with the files, in place of those that the repository has. */
+export interface PreuploadRules {
+  /** Text of `.gitignore` at the top. */
+  readonly gitIgnore?: string | undefined;
+  /** Text of `.gitattributes` at the top. */
+  readonly gitAttributes?: string | undefined;
+}
+
 /** Asks how files are to be sent. At most {@link PREUPLOAD_FILES}. */
 export async function preupload(
   http: HubHttp,
   repo: RepoId,
   files: readonly PreuploadFile[],
-  options: { readonly revision: string; readonly createPr: boolean; readonly signal: AbortSignal },
+  options: {
+    readonly revision: string;
+    readonly createPr: boolean;
+    readonly rules?: PreuploadRules | undefined;
+    readonly signal: AbortSignal;
+  },
 ): Promise<ReadonlyMap<string, PreuploadAnswer>> {
   const what = `asking how files of ${repo.name} are to be sent`;
   const query = options.createPr ? '?create_pr=1' : '';
@@ -45,6 +58,7 @@ export async function preupload(
         size: sizeBytes,
         sample: base64Of(sample),
       })),
+      ...options.rules,
     },
     repeatable: true,
     signal: options.signal,

@@ -1,4 +1,6 @@
-import { apiPath, type RepoId } from './address.js';
+import type { Clock } from '../flow/index.js';
+import { pauseFor } from '../transport/targets.js';
+import { apiPath, pagePath, type RepoId } from './address.js';
 import type { HubHttp } from './http.js';
 import { objectOf, textOf } from './json.js';
 
@@ -20,41 +22,63 @@ export interface CreateOptions {
   readonly signal: AbortSignal;
 }
 
+/** How often a repository is asked for again while the Hub makes another one of the same account. */
+const MAX_BUSY = 8;
+const BUSY_DELAY_MS = 250;
+
 /** Makes a repository. @throws OrbweaverError `CONFLICT` when there is one, without `existOk` */
 export async function createRepo(
   http: HubHttp,
   repo: RepoId,
-  options: CreateOptions,
+  options: CreateOptions & { readonly clock: Clock },
 ): Promise<{ readonly url: string; readonly id: string; readonly isNew: boolean }> {
-  const { visibility, sdk = 'static', license, existOk = false, resourceGroupId, signal } = options;
+  const { existOk = false, clock, signal } = options;
   const what = `creating ${repo.type} ${repo.name}`;
-  const isBucket = repo.type === 'bucket';
-  const [namespace, name] = repo.name.includes('/') ? repo.name.split('/') : [null, repo.name];
+  for (let busy = 0; ; busy++) {
+    const response = await http.request({
+      ...{ what, method: 'POST', signal },
+      path: repo.type === 'bucket' ? `api/${apiPath(repo)}` : 'api/repos/create',
+      json: creationOf(repo, options),
+      // Who may not make one may still use the one that is there.
+      expected: existOk ? [401, 402, 403, 409] : [409],
+    });
+    const { status } = response;
+    if (status === 409 && busy < MAX_BUSY && /conflicting operation/i.test(response.text)) {
+      await pauseFor(BUSY_DELAY_MS * 2 ** Math.min(busy, 4), clock, signal);
+      continue;
+    }
+    const isThere =
+      existOk && (status === 409 || (status >= 400 && (await exists(http, repo, signal))));
+    if (status >= 400 && !isThere) throw http.failure(response, what);
+    const { url, id } = objectOf(response.json) ?? {};
+    return {
+      id: typeof id === 'string' ? id : repo.name,
+      url: typeof url === 'string' ? url : `${http.url.href.replace(/\/+$/, '')}/${pagePath(repo)}`,
+      isNew: !isThere,
+    };
+  }
+}
+
+function creationOf(
+  repo: RepoId,
+  { visibility, sdk = 'static', license, resourceGroupId }: CreateOptions,
+): object {
   // What is undefined is not sent.
   const rights = { visibility, resourceGroupId };
-  const response = await http.request({
-    what,
-    method: 'POST',
-    path: isBucket ? `api/${apiPath(repo)}` : 'api/repos/create',
-    json: isBucket
-      ? rights
-      : {
-          name,
-          organization: namespace,
-          type: repo.type,
-          license,
-          ...rights,
-          ...(repo.type === 'space' ? { sdk } : {}),
-        },
-    expected: existOk ? [409] : [],
+  if (repo.type === 'bucket') return rights;
+  const [namespace, name] = repo.name.includes('/') ? repo.name.split('/') : [null, repo.name];
+  const common = { name, organization: namespace, type: repo.type, license, ...rights };
+  return repo.type === 'space' ? { ...common, sdk } : common;
+}
+
+async function exists(http: HubHttp, repo: RepoId, signal: AbortSignal): Promise<boolean> {
+  const { status } = await http.request({
+    what: `asking for ${repo.name}`,
+    path: `api/${apiPath(repo)}`,
+    expected: [401, 403, 404],
     signal,
   });
-  const { url, id } = objectOf(response.json) ?? {};
-  return {
-    id: typeof id === 'string' ? id : repo.name,
-    url: typeof url === 'string' ? url : `${http.url.href.replace(/\/+$/, '')}/${repo.name}`,
-    isNew: response.status !== 409,
-  };
+  return status < 400;
 }
 
 /** Removes a repository with all it has. */

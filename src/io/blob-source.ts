@@ -1,4 +1,4 @@
-import type { Source } from '../client/ports.js';
+import type { Source, SourceReader } from '../client/ports.js';
 import { raceAbort, throwIfAborted } from '../flow/index.js';
 import { copyInto, reusedPieces, type StreamReader } from '../platform/index.js';
 import { inputError } from './errno.js';
@@ -17,44 +17,47 @@ import { inputChanged } from './input-size.js';
 export function blobSource(blob: Blob, name?: string): Source {
   const label = name ?? ('name' in blob && typeof blob.name === 'string' ? blob.name : 'blob');
   const sizeBytes = blob.size;
+  const openAt = async (offset: number, signal?: AbortSignal): Promise<SourceReader> => {
+    throwIfAborted(signal);
+    const from = offset === 0 ? blob : blob.slice(offset);
+    let position = offset;
+    let rest: Uint8Array = new Uint8Array(0);
+    let stream: StreamReader | null = null;
+    const next = async (): Promise<Uint8Array | null> => {
+      try {
+        stream ??= reusedPieces(from.stream() as ReadableStream<Uint8Array>);
+        return await stream.next();
+      } catch (error) {
+        throw inputError(error, label);
+      }
+    };
+    return {
+      async read(into) {
+        throwIfAborted(signal);
+        while (rest.length === 0 && position < sizeBytes) {
+          const piece = await raceAbort(next(), signal);
+          if (piece === null) throw inputChanged(label, sizeBytes, position);
+          rest = piece;
+        }
+        const part = rest.subarray(0, Math.min(into.length, sizeBytes - position));
+        copyInto(into, 0, part);
+        rest = rest.subarray(part.length);
+        position += part.length;
+        return part.length;
+      },
+      async close() {
+        rest = new Uint8Array(0);
+        // Not awaited: a stream that hangs must not hold up the end of the upload.
+        stream?.cancel(undefined).catch(() => {});
+        stream = null;
+      },
+    };
+  };
   return {
     name: label,
     sizeBytes,
     reopenable: true,
-    async open(signal) {
-      throwIfAborted(signal);
-      let position = 0;
-      let rest: Uint8Array = new Uint8Array(0);
-      let stream: StreamReader | null = null;
-      const next = async (): Promise<Uint8Array | null> => {
-        try {
-          stream ??= reusedPieces(blob.stream() as ReadableStream<Uint8Array>);
-          return await stream.next();
-        } catch (error) {
-          throw inputError(error, label);
-        }
-      };
-      return {
-        async read(into) {
-          throwIfAborted(signal);
-          while (rest.length === 0 && position < sizeBytes) {
-            const piece = await raceAbort(next(), signal);
-            if (piece === null) throw inputChanged(label, sizeBytes, position);
-            rest = piece;
-          }
-          const part = rest.subarray(0, Math.min(into.length, sizeBytes - position));
-          copyInto(into, 0, part);
-          rest = rest.subarray(part.length);
-          position += part.length;
-          return part.length;
-        },
-        async close() {
-          rest = new Uint8Array(0);
-          // Not awaited: a stream that hangs must not hold up the end of the upload.
-          stream?.cancel(undefined).catch(() => {});
-          stream = null;
-        },
-      };
-    },
+    open: (signal) => openAt(0, signal),
+    openAt,
   };
 }

@@ -1,4 +1,4 @@
-import type { RandomAccess, Source } from '../client/ports.js';
+import type { RandomAccess, Source, SourceReader } from '../client/ports.js';
 import { throwIfAborted } from '../flow/index.js';
 import { copyInto } from '../platform/index.js';
 import { inputChanged } from './input-size.js';
@@ -10,24 +10,26 @@ import { inputChanged } from './input-size.js';
  * const source = bytesSource(new Uint8Array([1, 2, 3]), 'three.bin');
  */
 export function bytesSource(bytes: Uint8Array, name = 'bytes'): Source {
+  const openAt = async (offset: number, signal?: AbortSignal): Promise<SourceReader> => {
+    throwIfAborted(signal);
+    let position = offset;
+    return {
+      async read(into) {
+        throwIfAborted(signal);
+        const part = bytes.subarray(position, position + into.length);
+        copyInto(into, 0, part);
+        position += part.length;
+        return part.length;
+      },
+      async close() {},
+    };
+  };
   return {
     name,
     sizeBytes: bytes.length,
     reopenable: true,
-    async open(signal) {
-      throwIfAborted(signal);
-      let position = 0;
-      return {
-        async read(into) {
-          throwIfAborted(signal);
-          const part = bytes.subarray(position, position + into.length);
-          copyInto(into, 0, part);
-          position += part.length;
-          return part.length;
-        },
-        async close() {},
-      };
-    },
+    open: (signal) => openAt(0, signal),
+    openAt,
   };
 }
 

@@ -109,16 +109,17 @@ function sizedSource(
 ): Source {
   const { name, sizeBytes } = file;
   const identity = identify ? fileIdentity(stats) : null;
+  // Not `stats` itself: there are thousands of sources, and it holds three times as much.
+  const found = versionOf(stats);
   const source: Source = {
     name,
     sizeBytes,
     ...(identity === null ? {} : { identity }),
     reopenable: true,
     open: (signal) => openSized(file, signal),
+    openAt: (offset, signal) => openSized(file, signal, { offset, found }),
   };
   if (latency === undefined || sizeBytes > SMALL_FILE_BYTES) return source;
-  // Not `stats` itself: there are thousands of sources, and it holds three times as much.
-  const found = versionOf(stats);
   return {
     ...source,
     readNow(into) {
@@ -161,19 +162,27 @@ function readWhole(file: number, { name, sizeBytes }: FileInput, into: Uint8Arra
   }
 }
 
-async function openSized(input: FileInput, signal: AbortSignal | undefined): Promise<SourceReader> {
-  const { path, name, sizeBytes } = input;
+/** @param part where to begin, and what the file has to be: nobody else sees that its parts belong together */
+async function openSized(
+  input: FileInput,
+  signal: AbortSignal | undefined,
+  part?: { readonly offset: number; readonly found: FileVersion },
+): Promise<SourceReader> {
+  const { path, name, sizeBytes, mayGrow } = input;
   throwIfAborted(signal);
   const file = await openInput(path, name);
   let before: BigIntStats;
   try {
     before = await file.stat({ bigint: true });
     checkSize(input, before);
+    if (part !== undefined && !mayGrow && !isVersion(part.found, await file.stat())) {
+      throw inputChanged(name, sizeBytes, 'others that were written meanwhile');
+    }
   } catch (error) {
     await file.close();
     throw inputError(error, name);
   }
-  let position = 0;
+  let position = part?.offset ?? 0;
   return {
     async read(into) {
       throwIfAborted(signal);

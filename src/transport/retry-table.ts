@@ -166,7 +166,7 @@ export function backoffMs(retry: number, random: RandomSource, options: RetryOpt
 }
 
 /** `Retry-After` in ms: seconds or a date; null when it is missing or neither. */
-export function retryAfterMs(headers: HttpHeaders, unixMs: number): number | null {
+function retryAfterMs(headers: HttpHeaders, unixMs: number): number | null {
   const value = headers['retry-after']?.trim();
   if (value === undefined || value === '') return null;
   if (/^\d+(?:\.\d+)?$/.test(value)) return Number(value) * 1000;
@@ -176,16 +176,25 @@ export function retryAfterMs(headers: HttpHeaders, unixMs: number): number | nul
 
 /**
  * How long the server asks to wait, or null when it does not say: `Retry-After` (seconds or a
- * date), else the reset of the rate-limit headers (`RateLimit: …;t=`, `(X-)RateLimit-Reset`).
+ * date), else the reset of the rate-limit headers (`RateLimit: …;t=`, `(X-)RateLimit-Reset`) when
+ * nothing is left.
  */
 export function requestedPauseMs(headers: HttpHeaders, unixMs: number): number | null {
   const afterMs = retryAfterMs(headers, unixMs);
   if (afterMs !== null) return afterMs;
-  const structured = /(?:^|;)\s*t=(\d+)/.exec(headers['ratelimit'] ?? '');
+  // A Hub has them in every response: they say something about this one where nothing is left.
+  const limit = headers['ratelimit'] ?? '';
+  const left = /(?:^|;)\s*r=(\d+)/.exec(limit)?.[1] ?? leftOf(headers);
+  if (left !== undefined && Number(left) > 0) return null;
+  const structured = /(?:^|;)\s*t=(\d+)/.exec(limit);
   if (structured !== null) return Number(structured[1]) * 1000;
   const reset = (headers['ratelimit-reset'] ?? headers['x-ratelimit-reset'] ?? '').trim();
   if (!/^\d+$/.test(reset)) return null;
   // Some servers give seconds from now, some the Unix time.
   const seconds = Number(reset);
   return seconds < 1_000_000_000 ? seconds * 1000 : Math.max(0, seconds * 1000 - unixMs);
+}
+
+function leftOf(headers: HttpHeaders): string | undefined {
+  return headers['ratelimit-remaining'] ?? headers['x-ratelimit-remaining'];
 }

@@ -665,8 +665,8 @@ describe('the functions of the JavaScript client', () => {
     };
     const misspelt = { ...common(), files: [file], comitTitle: 'x' };
     await refused(hubs.uploadFiles(misspelt), '"comitTitle" is no option of uploadFiles');
-    const raw = { ...common(), path: 'b.txt', raw: true as false };
-    await refused(hubs.downloadFile(raw), '"raw" expected false: pointers of Git LFS');
+    const known = { ...common(), path: 'b.txt', downloadInfo: {} as undefined };
+    await refused(hubs.downloadFile(known), '"downloadInfo" expected nothing: the Hub is asked');
     await refused(hub.uploadFiles([], { repo, branch: 'x' } as never), '"branch" is no option');
     expect(() => hubs.createHub(options({ endpoint: HUB } as never))).toThrow('"endpoint" is no');
     const operations = [{ operation: 'rename', path: 'a' }] as never;

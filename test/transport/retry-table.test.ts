@@ -77,6 +77,13 @@ describe('the retry table', () => {
     [{ 'retry-after': 'Wed, 31 Dec 2025 00:00:00 GMT' }, 0],
     [{ 'retry-after': 'soon' }, null],
     [{ ratelimit: '"api";r=0;t=12' }, 12_000],
+    [{ ratelimit: '"api";t=12' }, 12_000],
+    [
+      { ratelimit: '"api";r=899;t=12', 'ratelimit-policy': '"fixed window";"api";q=1000;w=300' },
+      null,
+    ],
+    [{ 'x-ratelimit-reset': '9', 'x-ratelimit-remaining': '3' }, null],
+    [{ 'x-ratelimit-reset': '9', 'x-ratelimit-remaining': '0' }, 9000],
     [{ 'ratelimit-reset': '9' }, 9000],
     [{ 'x-ratelimit-reset': String(now / 1000 + 4) }, 4000],
     [{ 'x-ratelimit-reset': 'x' }, null],

@@ -13,6 +13,11 @@ export interface Source {
   readonly reopenable: boolean;
   open(signal?: AbortSignal): Promise<SourceReader>;
   /**
+   * The same from `offset` on, for sources that can be read anywhere and in several places at once. A file that
+   * is not what it was when it was looked up is `INPUT_CHANGED`.
+   */
+  openAt?(offset: number, signal?: AbortSignal): Promise<SourceReader>;
+  /**
    * Reads all `sizeBytes` into the start of `into`, which is longer than that, before it returns: for
    * small files on quick disks, where promises cost more than the reading. False: not now, `open`
    * it.

@@ -21,7 +21,7 @@ import { apiRoutes, jsonObject, type RepoCall } from './kit.js';
 import { checkRefName, pathOf, pathParts } from './names.js';
 import { proposeCommit } from './pull-requests.js';
 import { entryAt } from './tree-walk.js';
-import { createUploadModes } from './upload-modes.js';
+import { createIgnoring, createUploadModes } from './upload-modes.js';
 
 /** Commits of one tenant whose bodies are read at a time: each holds some small files. */
 const CONCURRENT_COMMITS = 4;
@@ -73,10 +73,12 @@ async function makeCommit(
 /** Says of each file how it is to be sent, and what is under its path now. */
 async function preupload({ hub, call, name, param }: RepoCall): Promise<HttpResponse> {
   const { commit } = await commitOf(hub, await hub.repos.get(name), param('rev'));
-  const { files, gitAttributes } = await jsonObject(hub, call);
+  const { files, gitAttributes, gitIgnore } = await jsonObject(hub, call);
   if (!Array.isArray(files)) throw rejected('"files" expected a list');
   const rules = typeof gitAttributes === 'string' ? gitAttributes : undefined;
   const modeOf = createUploadModes(hub, commit.tree, rules);
+  const ignored = typeof gitIgnore === 'string' ? gitIgnore : undefined;
+  const isIgnored = await createIgnoring(hub, commit.tree, ignored);
   const said: unknown[] = [];
   for (const each of files as readonly Readonly<Record<string, unknown>>[]) {
     const { path: text, size, sample } = each;
@@ -90,7 +92,7 @@ async function preupload({ hub, call, name, param }: RepoCall): Promise<HttpResp
     const entry = await entryAt(hub.objects, commit.tree, path);
     // What the client compares its own file with: it is left out of the commit when both are equal.
     const oid = entry?.kind === 'file' ? { oid: entry.lfs ? entry.sha256 : entry.blobId } : {};
-    said.push({ path: text, uploadMode, shouldIgnore: false, ...oid });
+    said.push({ path: text, uploadMode, shouldIgnore: isIgnored(path), ...oid });
   }
   return jsonResponse({ files: said, commitOid: undefined, maxRegularBytes: INLINE_MAX_BYTES });
 }

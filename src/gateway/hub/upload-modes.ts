@@ -7,6 +7,7 @@ import {
 import { INLINE_MAX_BYTES } from './commit-body.js';
 import { ATTRIBUTES_NAME } from './default-attributes.js';
 import type { Hub } from './hub.js';
+import { isIgnored, parseIgnored } from './ignored.js';
 import { entryAt } from './tree-walk.js';
 
 /** Text above this size goes as a file of Git LFS: through chunks, and deduplicated on the wire. */
@@ -57,11 +58,32 @@ async function readRules(
   tree: string,
   folder: readonly string[],
 ): Promise<readonly AttributeRule[]> {
-  const entry = await entryAt(hub.objects, tree, [...folder, ATTRIBUTES_NAME]);
-  if (entry?.kind !== 'file' || entry.sizeBytes > MAX_ATTRIBUTES_BYTES) return [];
+  return parseAttributes(await readSmall(hub, tree, [...folder, ATTRIBUTES_NAME]));
+}
+
+/**
+ * Tells which files the `.gitignore` at the top leaves out.
+ *
+ * @param topRules text of the one that comes with the commit, in place of that of the tree
+ */
+export async function createIgnoring(
+  hub: Hub,
+  tree: string,
+  topRules: string | undefined,
+): Promise<(path: readonly string[]) => boolean> {
+  const rules = parseIgnored(topRules ?? (await readSmall(hub, tree, [IGNORE_NAME])));
+  return (path) => isIgnored(rules, path);
+}
+
+const IGNORE_NAME = '.gitignore';
+
+/** Text of a file with rules; empty where there is none, or one that is too large. */
+async function readSmall(hub: Hub, tree: string, path: readonly string[]): Promise<string> {
+  const entry = await entryAt(hub.objects, tree, path);
+  if (entry?.kind !== 'file' || entry.sizeBytes > MAX_ATTRIBUTES_BYTES) return '';
   const pieces: Uint8Array[] = [];
   for await (const piece of await hub.bytes(entry.file, { start: 0, end: entry.sizeBytes })) {
     pieces.push(piece);
   }
-  return parseAttributes(Buffer.concat(pieces).toString('utf8'));
+  return Buffer.concat(pieces).toString('utf8');
 }

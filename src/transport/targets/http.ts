@@ -4,7 +4,7 @@ import { type Body, type Exchange, type HttpHeaders, readAll } from '../../http/
 import type { RandomSource } from '../../platform/index.js';
 import { createMasker, type Masker } from '../mask.js';
 import type { TokenSource } from '../ports.js';
-import { retryAfterMs } from '../retry-table.js';
+import { requestedPauseMs } from '../retry-table.js';
 import { createTokens } from '../token.js';
 import { targetError } from './errors.js';
 import { pauseFor } from './pause.js';
@@ -158,7 +158,7 @@ export function createTargetHttp(options: TargetHttpOptions): TargetHttp {
         if (!mayRepeat || !isLater(response.status) || request.isFinal?.(response) === true) {
           return response;
         }
-        const afterMs = retryAfterMs(response.headers, clock.unixMs());
+        const afterMs = requestedPauseMs(response.headers, clock.unixMs());
         if (afterMs !== null && afterMs > MAX_RETRY_AFTER_MS) return response;
         await pause(request, retry, afterMs);
       }
@@ -167,7 +167,7 @@ export function createTargetHttp(options: TargetHttpOptions): TargetHttp {
       const { status } = response;
       const said = masker.maskCut(messageOf(response), MESSAGE_CHARS);
       const fields: Record<string, string | number> = { status };
-      const afterMs = retryAfterMs(response.headers, clock.unixMs());
+      const afterMs = requestedPauseMs(response.headers, clock.unixMs());
       if (afterMs !== null) fields['retryAfterMs'] = afterMs;
       return targetError({
         kind,

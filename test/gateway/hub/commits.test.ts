@@ -309,4 +309,25 @@ describe('reading a repository', () => {
     ]);
     expect(await modes(['x.bin'], { gitAttributes: '*.bin -filter' })).toEqual(['regular']);
   });
+
+  it('leaves out what the .gitignore of the repository names, or the one that comes along', async () => {
+    const name = await repo();
+    const asked = ['a.log', 'build/x.bin', 'keep.log', 'b.txt', 'sub/c.txt'];
+    const ignored = async (more: object = {}): Promise<string[]> => {
+      const { files } = await rig.json('POST', `/api/models/${name}/preupload/main`, {
+        files: asked.map((path) => ({ path, size: 3, sample: '' })),
+        ...more,
+      });
+      return files.filter((each: Json) => each.shouldIgnore).map(({ path }: Json) => path);
+    };
+    expect(await ignored()).toEqual([]);
+    expect(await ignored({ gitIgnore: '*.txt' })).toEqual(['b.txt', 'sub/c.txt']);
+    await commit(name, [
+      header('rules'),
+      inline('.gitignore', '*.log\n!keep.log\nbuild/\n'),
+      inline('sub/.gitignore', '*'),
+    ]);
+    expect(await ignored()).toEqual(['a.log', 'build/x.bin']);
+    expect(await ignored({ gitIgnore: '' })).toEqual([]);
+  });
 });

@@ -19,6 +19,10 @@ export interface FakeHub {
   /** `METHOD path?query` of each request to the Hub itself. */
   readonly requests: string[];
   readonly files: Map<string, FakeFile>;
+  /** What any request is answered with instead; null: as always. */
+  intercept: (request: HttpRequest) => HttpResponse | null;
+  /** Bodies of the questions how files are to be sent. */
+  readonly preuploads: { files: unknown[]; gitIgnore?: string; gitAttributes?: string }[];
   /** Bodies of commits, by line. */
   readonly commits: unknown[][];
   /** How repositories were to be made, but for their names, also those that were there. */
@@ -54,6 +58,8 @@ export interface FakeLfs {
   readonly whole: Map<string, Uint8Array>;
   /** What is said of a SHA-256 instead. */
   readonly refused: Map<string, { code: number; message: string }>;
+  /** The most PUTs that ran at a time. */
+  mostPuts: number;
   /** The next so many PUTs fail with 503. */
   failures: number;
   /** What was verified. */
@@ -71,7 +77,7 @@ export interface FakeFile {
 }
 
 export const HUB = 'http://hub.test';
-const BUCKET_HOST = 'http://bucket.test';
+export const BUCKET_HOST = 'http://bucket.test';
 export const HUB_TOKEN = 'hf_secret-of-the-test';
 const NAME = 'org/repo';
 
@@ -91,6 +97,8 @@ export function createFakeHub(options: {
     token: HUB_TOKEN,
     requests: [],
     files: new Map(),
+    intercept: () => null,
+    preuploads: [],
     commits: [],
     created: [],
     conflicts: 0,
@@ -103,20 +111,26 @@ export function createFakeHub(options: {
     readFrom: [],
     lfs: {
       ...{ transfer: 'xet', hasStore: true, batches: [], whole: new Map(), refused: new Map() },
-      ...{ failures: 0, verified: [] },
+      ...{ failures: 0, verified: [], mostPuts: 0 },
     },
   };
+  let puts = 0;
   const lfsParts = new Map<string, Uint8Array[]>();
   let head = 'a'.repeat(40);
 
   const exchange = async (request: HttpRequest): Promise<HttpResponse> => {
     const { url, headers, method } = request;
+    const intercepted = hub.intercept(request);
+    if (intercepted !== null) return intercepted;
     if (url.origin === BUCKET_HOST) {
       hub.elsewhere.push(headers);
-      if (method === 'PUT') return putLfs(request);
+      if (method === 'PUT') {
+        hub.lfs.mostPuts = Math.max(hub.lfs.mostPuts, ++puts);
+        return putLfs(request).finally(() => puts--);
+      }
       return plain(request, hub.files.get(decodeURIComponent(url.pathname.slice(1))), hub);
     }
-    const isOfHub = /^\/api\/|\/resolve\/|\.git\/info\/lfs\//.test(url.pathname);
+    const isOfHub = /^\/api\/|\/resolve\/|\/raw\/|\.git\/info\/lfs\//.test(url.pathname);
     if (!isOfHub) {
       if (hub.storeIsDown) return { status: 503, headers: {}, body: null };
       return options.store(request);
@@ -158,7 +172,9 @@ export function createFakeHub(options: {
       );
     }
     if (path === `${kind}/preupload/main`) {
-      const { files } = JSON.parse(body) as { files: { path: string; size: number }[] };
+      const question = JSON.parse(body);
+      hub.preuploads.push(question);
+      const { files } = question as { files: { path: string; size: number }[] };
       return json({
         files: files.map(({ path: name, size }) => ({
           path: name,
@@ -201,6 +217,8 @@ export function createFakeHub(options: {
         .digest('hex');
       return json({ commitOid: head, commitUrl: `${HUB}/${NAME}/commit/${head}`, hookOutput: '' });
     }
+    const raw = new RegExp(`^/${NAME}/raw/[^/]+/(.+)$`).exec(path)?.[1];
+    if (raw !== undefined) return rawOf(request, hub.files.get(raw));
     const match = new RegExp(`^/${NAME}/resolve/[^/]+/(.+)$`).exec(path);
     if (match === null) return error(404, 'Repository not found', 'RepoNotFound');
     const name = match[1] as string;
@@ -338,6 +356,16 @@ export function createFakeHub(options: {
   return hub;
 }
 
+/** What git has of a file: the pointer of a large one. */
+function rawOf({ method }: HttpRequest, file: FakeFile | undefined): HttpResponse {
+  if (file === undefined) return error(404, 'Entry not found', 'EntryNotFound');
+  const { bytes, sha256, sizeBytes } = file;
+  const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${sha256}\nsize ${sizeBytes}\n`;
+  const content = sha256 === undefined ? (bytes as Uint8Array) : new TextEncoder().encode(pointer);
+  const headers = { etag: `W/"${content.length}-weak"`, 'content-length': String(content.length) };
+  return { status: 200, headers, body: method === 'HEAD' ? null : bytesBody(content) };
+}
+
 function plain(
   { headers }: HttpRequest,
   file: FakeFile | undefined,
@@ -360,7 +388,7 @@ function plain(
   };
 }
 
-function json(value: unknown, headers: Record<string, string> = {}): HttpResponse {
+export function json(value: unknown, headers: Record<string, string> = {}): HttpResponse {
   return {
     status: 200,
     headers: { 'content-type': 'application/json', ...headers },
@@ -368,7 +396,7 @@ function json(value: unknown, headers: Record<string, string> = {}): HttpRespons
   };
 }
 
-function error(status: number, message: string, code?: string): HttpResponse {
+export function error(status: number, message: string, code?: string): HttpResponse {
   const named: Record<string, string> = code === undefined ? {} : { 'x-error-code': code };
   const { headers, body } = json({ error: message }, { ...named, 'x-error-message': message });
   return { status, headers, body };
