@@ -24,7 +24,8 @@ import {
   STREAM_RULES,
   UPLOAD_RULES,
 } from './options.js';
-import { outputFileSink, webStreamSink } from './outputs.js';
+import { webStreamSink } from './outputs.js';
+import { createPlaces } from './places.js';
 import type {
   BrowserClient,
   BrowserClientOptions,
@@ -65,8 +66,9 @@ export async function createClient(given: BrowserClientOptions = {}): Promise<Br
   const budget = new Budget({ capacityBytes: RETAINED_BYTES });
   const limits = limitsOf(options);
   const cas = endpoint === null ? null : casOf(endpoint, options, limits, budget);
+  const spawn = spawnerOf(options.workerUrl);
   const pool = await createPagePool({
-    spawn: spawnerOf(options.workerUrl),
+    spawn,
     threads: options.workers,
     maxMemory: options.maxMemory,
     tier: options.tier,
@@ -84,6 +86,11 @@ export async function createClient(given: BrowserClientOptions = {}): Promise<Br
           hasher: pool.kernels.hasher,
           onProblem: options.onStateProblem ?? (() => {}),
         });
+  const places = createPlaces({
+    spawn,
+    threads: pool.threads,
+    memory: memory === null ? null : { name: options.database ?? '', database: memory.database },
+  });
   let closing: Promise<void> | null = null;
   const checkOpen = (): void => {
     if (closing === null) return;
@@ -99,7 +106,7 @@ export async function createClient(given: BrowserClientOptions = {}): Promise<Br
   const rebuild = async (
     fileHash: string,
     sink: Sink,
-    options: Omit<BrowserDownloadOptions, 'to'>,
+    options: Omit<BrowserDownloadOptions, 'to' | 'resume'>,
   ): Promise<DownloadResult> => {
     const { offset, length, verifyRange = 'auto', ...rest } = options;
     const startedAt = performance.now();
@@ -153,8 +160,12 @@ export async function createClient(given: BrowserClientOptions = {}): Promise<Br
       checkOptions('download', { to, ...downloadOptions }, DOWNLOAD_RULES);
       MerkleHash.parse(fileHash);
       needCas();
-      const sink = 'createWritable' in to ? await outputFileSink(to) : webStreamSink(to, fileHash);
-      return rebuild(fileHash, sink, downloadOptions);
+      const { resume, ...rest } = downloadOptions;
+      if (resume === true && options.database === undefined) {
+        throw new TypeError('"resume" expected a client with "database"');
+      }
+      const isWhole = (rest.offset ?? rest.length) === undefined;
+      return rebuild(fileHash, await places.sinkOf(to, { fileHash, isWhole, resume }), rest);
     },
     stream(fileHash, streamOptions = {}) {
       checkOptions('stream', streamOptions, STREAM_RULES);
@@ -172,7 +183,7 @@ export async function createClient(given: BrowserClientOptions = {}): Promise<Br
     close() {
       closing ??= (async () => {
         await cas?.close();
-        await pool.close();
+        await Promise.all([pool.close(), places.close()]);
         memory?.close();
       })();
       return closing;

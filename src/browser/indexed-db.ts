@@ -20,8 +20,11 @@ const STORES: readonly {
   { name: 'shards', keyPath: 'id', autoIncrement: true, index: 'keys' },
   { name: 'uses', keyPath: 'id' },
   { name: 'shardBytes', keyPath: 'id' },
+  // Of unfinished files: what there are, the chunks that are written in each.
+  { name: 'parts', keyPath: 'id' },
+  { name: 'runs', keyPath: ['part', 'list', 'n'] },
 ];
-const VERSION = 1;
+const VERSION = 2;
 
 export type IdbKey = string | number | readonly (string | number)[];
 
@@ -67,6 +70,7 @@ export async function openDatabase(name: string): Promise<Database> {
     const request = indexedDB.open(name, VERSION);
     request.onupgradeneeded = () => {
       for (const { name: store, keyPath, autoIncrement = false, index } of STORES) {
+        if (request.result.objectStoreNames.contains(store)) continue;
         const made = request.result.createObjectStore(store, { keyPath, autoIncrement });
         if (index !== undefined) made.createIndex(index, index, { multiEntry: true });
       }
@@ -154,6 +158,7 @@ interface RawFactory {
 }
 
 interface RawDatabase {
+  readonly objectStoreNames: { contains(name: string): boolean };
   createObjectStore(
     name: string,
     options: { readonly keyPath: string | readonly string[]; readonly autoIncrement: boolean },

@@ -1,7 +1,7 @@
 import type { JournalEntry, JournalSummary, Journals, TransferJournal } from '../client/ports.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { Database, IdbRange } from './indexed-db.js';
-import { type Locks, pageLocks } from './locks.js';
+import { type Locks, NOTHING_HELD, pageLocks, type Release } from './locks.js';
 
 /**
  * Unfinished transfers in the database of a page, as `io/journal.ts` has them in a folder: entries, and
@@ -43,7 +43,7 @@ export function createPageJournals(database: Database, locks: Locks = pageLocks(
   return {
     async create(first) {
       const id = crypto.randomUUID().replaceAll('-', '').slice(0, 16);
-      const release = (await locks.hold(lockName(id))) ?? (() => {});
+      const release = (await locks.hold(lockName(id))) ?? NOTHING_HELD;
       const row = { id, changedMs: SYSTEM_CLOCK.unixMs(), bytes: 0 };
       const journal = new PageJournal(database, { row, entries: [], blockCount: 0, release });
       await journal.append(first);
@@ -60,10 +60,10 @@ export function createPageJournals(database: Database, locks: Locks = pageLocks(
           return new PageJournal(database, { row, entries, blockCount, release });
         }
       } catch (error) {
-        release();
+        await release();
         throw error;
       }
-      release();
+      await release();
       return null;
     },
     async list() {
@@ -89,7 +89,7 @@ class PageJournal implements TransferJournal {
   readonly entries: JournalEntry[];
   readonly #database: Database;
   readonly #row: JournalRow;
-  readonly #release: () => void;
+  readonly #release: Release;
   #blockCount: number;
   #isOver = false;
 
@@ -99,7 +99,7 @@ class PageJournal implements TransferJournal {
       readonly row: JournalRow;
       readonly entries: JournalEntry[];
       readonly blockCount: number;
-      readonly release: () => void;
+      readonly release: Release;
     },
   ) {
     this.#database = database;
@@ -132,13 +132,13 @@ class PageJournal implements TransferJournal {
 
   async close(): Promise<void> {
     this.#isOver = true;
-    this.#release();
+    await this.#release();
   }
 
   async drop(): Promise<void> {
     this.#isOver = true;
     await dropJournal(this.#database, this.id);
-    this.#release();
+    await this.#release();
   }
 
   async #put(name: string, value: EntryRow | BlockRow, bytes: number): Promise<void> {

@@ -1,10 +1,15 @@
 /** Says who works with a transfer: one page at a time. */
 export interface Locks {
-  /** Null: another page has it. What comes back gives it up; the end of the page does so too. */
-  hold(name: string): Promise<(() => void) | null>;
+  /** Null: another page has it. The end of the page gives it up as well. */
+  hold(name: string): Promise<Release | null>;
   /** Names that some page holds. */
   held(): Promise<ReadonlySet<string>>;
 }
+
+/** Gives a lock up; when it has resolved, others can have it. */
+export type Release = () => Promise<void>;
+
+export const NOTHING_HELD: Release = async () => {};
 
 /** The part of a page's Web Locks that is used. */
 interface PageLocks {
@@ -24,17 +29,21 @@ export function pageLocks(): Locks {
   const { locks } = (globalThis as { navigator?: { locks?: PageLocks } }).navigator ?? {};
   return {
     hold(name) {
-      if (locks === undefined) return Promise.resolve(() => {});
+      if (locks === undefined) return Promise.resolve(NOTHING_HELD);
       return new Promise((resolve, reject) => {
-        locks
-          .request(name, { ifAvailable: true }, (lock) => {
-            if (lock === null) {
-              resolve(null);
-              return undefined;
-            }
-            return new Promise<void>((release) => resolve(() => release()));
-          })
-          .catch(reject);
+        const released = locks.request(name, { ifAvailable: true }, (lock) => {
+          if (lock === null) {
+            resolve(null);
+            return undefined;
+          }
+          return new Promise<void>((end) => {
+            resolve(async () => {
+              end();
+              await released;
+            });
+          });
+        });
+        released.catch(reject);
       });
     },
     async held() {

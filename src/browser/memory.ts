@@ -5,7 +5,7 @@ import { uploadBegin } from '../compose/transfer-begin.js';
 import { openUploadResume, type UploadResume } from '../compose/upload-resume.js';
 import { isOrbweaverError, type OrbweaverError } from '../errors.js';
 import type { Hasher } from '../hash/index.js';
-import { openDatabase } from './indexed-db.js';
+import { type Database, openDatabase } from './indexed-db.js';
 import { isReopenable, nameOf, sizeOf } from './inputs.js';
 import { createPageJournals } from './journals.js';
 import { createPageShardCache } from './shard-cache.js';
@@ -14,6 +14,7 @@ import type { BrowserNamedInput } from './types.js';
 /** What a client remembers in the database of its page. */
 export interface PageMemory {
   readonly cache: ShardCache;
+  readonly database: Database;
   /**
    * Looks for an earlier run of an upload of these inputs; `change`: of an edit that inserts them, and what
    * it does where. Never rejects.
@@ -37,6 +38,7 @@ export async function openPageMemory(options: PageMemoryOptions): Promise<PageMe
     const database = await openDatabase(name);
     const journals = createPageJournals(database);
     return {
+      database,
       cache: createPageShardCache(database, { endpoint, maxBytes: options.shardCacheBytes }),
       resume: async (inputs, change) => {
         const marks = await marksOf(inputs, hasher);

@@ -72,5 +72,6 @@ const { onResult: _, ...RANGE_RULES } = STREAM_RULES;
 
 export const DOWNLOAD_RULES: OptionRules<BrowserDownloadOptions> = {
   to: is.required(is.object),
+  resume: is.flag,
   ...RANGE_RULES,
 };

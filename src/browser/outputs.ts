@@ -108,7 +108,7 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
 };
 
 /** What an output fails with, as one of ours. */
-async function told<T>(name: string, run: () => Promise<T>): Promise<T> {
+export async function told<T>(name: string, run: () => Promise<T>): Promise<T> {
   try {
     return await run();
   } catch (error) {

@@ -62,9 +62,9 @@ export interface BrowserClientOptions
    */
   readonly workerUrl?: string | URL | undefined;
   /**
-   * Name of an IndexedDB database of this origin, such as `orbweaver`, which remembers unfinished uploads, so
-   * that one of the same files goes on where the page was left, and what was uploaded, to dedup against it
-   * without asking. Any number of pages may share it. @default nothing is remembered
+   * Name of an IndexedDB database of this origin, such as `orbweaver`, which remembers unfinished uploads and
+   * downloads, so that the same one goes on where the page was left, and what was uploaded, to dedup against
+   * it without asking. Any number of pages may share it. @default nothing is remembered
    */
   readonly database?: string | undefined;
   /** Most bytes of shards in that database; what was not used for longest goes first. @default 268435456 */
@@ -121,6 +121,13 @@ export interface BrowserDownloadOptions
    * and closed when all checks are done, aborted when one fails.
    */
   readonly to: OutputFile | WritableStream<Uint8Array>;
+  /**
+   * Goes on with what an earlier call left of the same whole file, in this page or one before it: what is
+   * there is read back and hashed, and only the rest is fetched. Needs a client with `database`. With `true` for a
+   * file of the user, the bytes wait in the page's own storage and are copied when all are there: they take
+   * their place twice. False begins anew. @default true for a file of the page's own storage (OPFS)
+   */
+  readonly resume?: boolean | undefined;
 }
 
 /** Options of a stream, as in Node. */

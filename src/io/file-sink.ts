@@ -4,7 +4,8 @@ import type { KeptRun, Sink, SinkPart } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
 import { outputError } from './errno.js';
 import { syncFolder } from './folder.js';
-import { KeptPart, LEAST_KEPT_BYTES } from './kept-part.js';
+import { KeptPart } from './kept-part.js';
+import { LEAST_KEPT_BYTES } from './kept-runs.js';
 import { type FoundPlace, filePlace, type OutputPlace } from './output-place.js';
 
 export interface FileSinkOptions {

@@ -1,7 +1,8 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import type { ChunkRun, KeptRun } from '../client/ports.js';
-import { apart, createLedger, openLedger, type PartLedger } from './part-ledger.js';
+import { apart, KeptRuns, type LedgerPlace } from './kept-runs.js';
+import { createLedger, type FileLedger, openLedger } from './part-ledger.js';
 import { type KeptPartNames, keptPartNames, type LeftPart } from './part-name.js';
 
 /** What a {@link KeptPart} is made with. */
@@ -12,33 +13,26 @@ export interface KeptPartOptions {
   readonly leastBytes: number;
 }
 
-/** Files below this size begin anew, bytes. */
-export const LEAST_KEPT_BYTES: number = 4 * 1024 * 1024;
-
 /**
  * The unfinished file of an output that a later run may go on with, and the list of what is written in
  * it. It belongs to this process by its name; see `part-name.ts`.
  */
 export class KeptPart {
   readonly #content: string;
-  readonly #leastBytes: number;
+  readonly #runs: KeptRuns;
   #names: KeptPartNames | null = null;
-  #old: { readonly ledger: PartLedger; readonly bytes: number } | null = null;
-  #ledger: PartLedger | null = null;
-  #notedBytes = 0;
-  #expectedBytes = 0;
-  #settled = true;
-  #forgotten = false;
-  #over = false;
 
   constructor({ content, leastBytes }: KeptPartOptions) {
     this.#content = content;
-    this.#leastBytes = leastBytes;
+    this.#runs = new KeptRuns({ leastBytes });
   }
 
   /** Path of the file while it is unfinished. */
   pathFor(target: string): string {
-    this.#names ??= keptPartNames(target, this.#content);
+    if (this.#names === null) {
+      this.#names = keptPartNames(target, this.#content);
+      this.#runs.begin(placeOf(this.#names), null);
+    }
     return this.#names.part;
   }
 
@@ -57,8 +51,7 @@ export class KeptPart {
         const { ledger, runs } = await openLedger(names.ledger);
         const claims = apart(runs);
         this.#names = names;
-        this.#old = { ledger, bytes: claims.reduce((sum, run) => sum + run.sizeBytes, 0) };
-        this.#settled = false;
+        this.#runs.begin(placeOf(names), { ledger, runs: claims });
         return { file, runs: claims };
       } catch {
         // Taken by another process, or not to be read: begin anew.
@@ -69,47 +62,29 @@ export class KeptPart {
 
   /** At least so many bytes will be written. */
   expect(sizeBytes: number): void {
-    this.#expectedBytes = Math.max(this.#expectedBytes, sizeBytes);
+    this.#runs.expect(sizeBytes);
   }
 
   note(run: ChunkRun): KeptRun | null {
-    if (this.#forgotten || this.#over || this.#names === null) return null;
-    if (this.#ledger === null) {
-      if (this.#settled && this.#expectedBytes < this.#leastBytes) return null;
-      this.#ledger = createLedger(this.#settled ? this.#names.ledger : this.#names.draft);
-    }
-    if (!this.#ledger.isWhole) return null;
-    const kept = this.#ledger.append(run);
-    this.#notedBytes += kept.sizeBytes;
-    return kept;
+    return this.#runs.note(run);
   }
 
   /** @throws OrbweaverError `STORAGE_FAILED` */
   read(run: KeptRun): Promise<ChunkRun> {
-    const ledger = this.#settled ? this.#ledger : this.#old?.ledger;
-    if (ledger === null || ledger === undefined) throw new TypeError('no run was noted');
-    return ledger.read(run);
+    return this.#runs.read(run);
   }
 
-  async settle(): Promise<void> {
-    if (this.#settled || this.#names === null) return;
-    const { ledger, draft } = this.#names;
-    await this.#old?.ledger.close();
-    this.#old = null;
-    this.#settled = true;
-    if (this.#ledger === null) await remove(ledger);
-    // Where that fails, the old list stays, and what it says is looked at again.
-    else await this.#ledger.moveTo(ledger).catch(() => remove(draft));
+  settle(): Promise<void> {
+    return this.#runs.settle();
   }
 
   forget(): void {
-    this.#forgotten = true;
+    this.#runs.forget();
   }
 
   /** Bytes that a later run will find. */
   get keptBytes(): number {
-    if (this.#forgotten) return 0;
-    return this.#settled ? this.#notedBytes : (this.#old?.bytes ?? 0);
+    return this.#runs.keptBytes;
   }
 
   /**
@@ -118,32 +93,26 @@ export class KeptPart {
    */
   async leave(): Promise<boolean> {
     const names = this.#names;
-    const keeps = this.keptBytes > 0;
-    await this.#close();
-    if (names === null || !keeps) {
-      await this.#removeLists();
-      return false;
-    }
-    if (!this.#settled) await remove(names.draft);
+    if (!(await this.#runs.leave()) || names === null) return false;
     await rename(names.part, names.freePart).catch(() => {});
     return true;
   }
 
   /** The file has its final name: the list is of no use any more. */
-  async finish(): Promise<void> {
-    await this.#close();
-    await this.#removeLists();
+  finish(): Promise<void> {
+    return this.#runs.finish();
   }
+}
 
-  async #close(): Promise<void> {
-    this.#over = true;
-    await Promise.all([this.#old?.ledger.close(), this.#ledger?.close()]);
-  }
-
-  async #removeLists(): Promise<void> {
-    if (this.#names === null || (this.#ledger === null && this.#old === null)) return;
-    await Promise.all([remove(this.#names.ledger), remove(this.#names.draft)]);
-  }
+function placeOf({ ledger, draft }: KeptPartNames): LedgerPlace {
+  const paths = { list: ledger, draft };
+  return {
+    create: (as) => createLedger(paths[as]),
+    replace: (list) => (list as FileLedger).moveTo(ledger),
+    async remove(...names) {
+      await Promise.all(names.map((name) => unlink(paths[name]).catch(() => {})));
+    },
+  };
 }
 
 /** Null: a link, a file with two names or of another user, which somebody may have put there. */
@@ -154,8 +123,4 @@ async function openOwn(path: string): Promise<FileHandle | null> {
     return file;
   await file.close();
   return null;
-}
-
-async function remove(path: string): Promise<void> {
-  await unlink(path).catch(() => {});
 }

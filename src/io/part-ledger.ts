@@ -2,6 +2,7 @@ import { type FileHandle, open, rename } from 'node:fs/promises';
 import { MAX_CHUNK_BYTES } from '../bytes/index.js';
 import type { ChunkRun, KeptRun } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
+import type { PartLedger } from './kept-runs.js';
 
 /**
  * What is written in a part: a file of runs of chunks beside it, only ever added to.
@@ -22,29 +23,21 @@ const MAX_RUN_CHUNKS = 8192;
 /** Bytes that are read at a time. */
 const BLOCK_BYTES = 1 << 20;
 
-/** Runs at the positions at which they were written. */
-export interface PartLedger {
-  /** Adds a run, of which a copy is made. Its position is known at once; a failed write shows in `read`. */
-  append(run: ChunkRun): KeptRun;
-  /** @throws OrbweaverError `STORAGE_FAILED` when the run is not there */
-  read(run: KeptRun): Promise<ChunkRun>;
-  /** False: the disk took no more. */
-  readonly isWhole: boolean;
+/** A {@link PartLedger} in a file. */
+export interface FileLedger extends PartLedger {
   /** Moves the file to another name, over what is there. */
   moveTo(path: string): Promise<void>;
-  /** When everything is handed to the system. Never rejects. */
-  close(): Promise<void>;
 }
 
 /** A new one; where it cannot be made, it is not whole. */
-export function createLedger(path: string): PartLedger {
+export function createLedger(path: string): FileLedger {
   return ledgerOf(path, open(path, 'w+', 0o600), 0);
 }
 
 /** An earlier one, to be read only, and its runs in the order in which they were written. */
 export async function openLedger(
   path: string,
-): Promise<{ readonly ledger: PartLedger; readonly runs: readonly KeptRun[] }> {
+): Promise<{ readonly ledger: FileLedger; readonly runs: readonly KeptRun[] }> {
   const file = await open(path, 'r');
   try {
     const { size } = await file.stat();
@@ -63,22 +56,6 @@ export async function openLedger(
     await file.close();
     throw error;
   }
-}
-
-/**
- * Of runs that overlap, the one that was written last, or that begins first.
- * @returns ascending and apart
- */
-export function apart(runs: readonly KeptRun[]): KeptRun[] {
-  const sorted = [...runs].sort((a, b) => a.offset - b.offset || b.position - a.position);
-  const kept: KeptRun[] = [];
-  let end = 0;
-  for (const run of sorted) {
-    if (run.offset < end) continue;
-    kept.push(run);
-    end = run.offset + run.sizeBytes;
-  }
-  return kept;
 }
 
 async function runAt(file: FileHandle, position: number, size: number): Promise<KeptRun | null> {
@@ -122,7 +99,7 @@ async function readFully(file: FileHandle, into: Uint8Array, position: number): 
   }
 }
 
-function ledgerOf(firstPath: string, opening: Promise<FileHandle>, end: number): PartLedger {
+function ledgerOf(firstPath: string, opening: Promise<FileHandle>, end: number): FileLedger {
   let path = firstPath;
   let position = end;
   let isWhole = true;

@@ -1,5 +1,6 @@
 import { readdir, realpath, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { KEPT_PART_MS } from './kept-runs.js';
 import { hostTag, isRunning, processStart } from './process-id.js';
 
 /**
@@ -23,9 +24,6 @@ const DRAFT_SUFFIX = '.orbweaver-ledger-new';
 
 /** A part of another machine (shared folders) is a leftover when nothing touched it for a day. */
 const FOREIGN_LEFTOVER_MS: number = 24 * 60 * 60 * 1000;
-
-/** What nobody went on with for a week is removed, whatever it is for. */
-export const KEPT_PART_MS: number = 7 * 24 * 60 * 60 * 1000;
 
 /** A ledger whose part is not in the listing: its part may have been renamed meanwhile. */
 const LONE_LEDGER_MS: number = 60 * 60 * 1000;

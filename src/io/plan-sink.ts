@@ -1,8 +1,8 @@
 import { type FileHandle, open, realpath } from 'node:fs/promises';
 import type { ChunkRun, KeptRun, Sink } from '../client/ports.js';
 import { outputError } from './errno.js';
-import { LEAST_KEPT_BYTES } from './kept-part.js';
-import { apart, openLedger, type PartLedger } from './part-ledger.js';
+import { apart, LEAST_KEPT_BYTES, type PartLedger } from './kept-runs.js';
+import { openLedger } from './part-ledger.js';
 import { keptPartNames, sweepParts } from './part-name.js';
 
 /** A sink for a dry run, which has files open until it is closed. */

@@ -3,6 +3,8 @@ import type { Sha256Task, Task, WorkerReply } from './messages.js';
 import { createSha256Runner } from './sha256-runner.js';
 import { failureOf } from './task-failure.js';
 import { startTasks } from './task-program.js';
+import type { FileTask } from './web/file-messages.js';
+import { createFileRunner } from './web/file-program.js';
 import type { PageThreadReply, PageThreadSetup } from './web/messages.js';
 
 /**
@@ -28,10 +30,15 @@ scope.addEventListener('message', ({ data }) => void start(data as PageThreadSet
 async function start(first: PageThreadSetup): Promise<void> {
   try {
     const run = await runnerOf(first);
-    scope.addEventListener('message', ({ data }) => {
-      const reply = run(data);
+    const send = (reply: Replied): void => {
       const buffers = reply.buffers.map((bytes) => bytes.buffer);
       scope.postMessage({ kind: 'reply', reply }, buffers);
+    };
+    scope.addEventListener('message', ({ data }) => {
+      const reply = run(data);
+      // What throws here ends the worker, which its page is told of.
+      if (reply instanceof Promise) void reply.then(send);
+      else send(reply);
     });
     scope.postMessage({ kind: 'ready' }, []);
   } catch (error) {
@@ -39,9 +46,15 @@ async function start(first: PageThreadSetup): Promise<void> {
   }
 }
 
+type Replied = Pick<WorkerReply, 'buffers'>;
+
 async function runnerOf(
   first: PageThreadSetup,
-): Promise<(message: unknown) => Pick<WorkerReply, 'buffers'>> {
+): Promise<(message: unknown) => Replied | Promise<Replied>> {
+  if (first.program === 'files') {
+    const run = createFileRunner();
+    return (message) => run(message as FileTask);
+  }
   const createSha256 = await createSha256s();
   if (first.program === 'sha256') {
     const run = createSha256Runner(first.setup.memory, createSha256);

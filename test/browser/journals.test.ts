@@ -12,7 +12,7 @@ function originLocks(): Locks & { readonly names: Set<string> } {
     async hold(name) {
       if (names.has(name)) return null;
       names.add(name);
-      return () => names.delete(name);
+      return async () => void names.delete(name);
     },
     held: async () => new Set(names),
   };
