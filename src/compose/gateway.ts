@@ -197,7 +197,7 @@ export async function startGateway(options: StartGatewayOptions): Promise<Runnin
       store,
       hasher: pool.kernels.hasher,
       codec: pool.kernels.codec,
-      verifier: { receive: (pieces) => pool.receiveXorb(pieces) },
+      verifier: { receive: (body) => pool.receiveXorb(body) },
       tokens: mirror === undefined ? tokens : [...tokens, { ...UPSTREAM, token: inside }],
       upstream: mirror,
       signer: createTokenSigner({ keys: placeTokenKeys(options.data, store) }),

@@ -178,20 +178,16 @@ export async function holdBody(
   }
 }
 
-/** The first bytes of a body: resolves with all that came when `leastBytes` are there, or at its end. */
-export async function firstPieces(
-  pieces: AsyncIterator<Uint8Array>,
-  leastBytes: number,
-): Promise<Uint8Array[]> {
-  const first: Uint8Array[] = [];
+/** The first bytes of a body: resolves with `wantedBytes`, or all there are. */
+export async function firstBytes(body: Body | null, wantedBytes: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(body === null ? 0 : wantedBytes);
   let length = 0;
-  while (length < leastBytes) {
-    const step = await pieces.next();
-    if (step.done === true) break;
-    first.push(step.value);
-    length += step.value.length;
+  while (length < bytes.length) {
+    const came = await (body as Body).fill(bytes.subarray(length));
+    if (came === 0) break;
+    length += came;
   }
-  return first;
+  return bytes.subarray(0, length);
 }
 
 /**

@@ -1,5 +1,6 @@
 import { OrbweaverError } from '../errors.js';
 import type { MerkleHash } from '../hash/index.js';
+import type { Body } from '../http/index.js';
 import type { ObjectReader, ObjectStore } from './ports.js';
 
 /**
@@ -45,6 +46,20 @@ export async function* piecesOfReader(
     await reader.readAt(piece, at);
     yield piece;
   }
+}
+
+/** Bytes `[0, end)` of an open object, for who has memory for them. */
+export function bodyOfReader(reader: ObjectReader, end: number): Pick<Body, 'fill'> {
+  let at = 0;
+  reader.expect?.(0, end);
+  return {
+    async fill(into) {
+      const count = Math.min(into.length, PIECE_BYTES, end - at);
+      if (count > 0) await reader.readAt(into.subarray(0, count), at);
+      at += count;
+      return count;
+    },
+  };
 }
 
 /** A whole object in such pieces. @throws OrbweaverError `NOT_FOUND` */

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../flow/index.js';
 import type { Exchange, HttpResponse } from '../http/index.js';
-import { SYSTEM_CLOCK } from '../platform/index.js';
+import { type FreeBytes, SYSTEM_CLOCK } from '../platform/index.js';
 import type { Gateway } from './gateway.js';
 import { createTrustedProxies } from './node-proxies.js';
 import { type Incoming, toRequest } from './node-request.js';
@@ -61,8 +61,9 @@ export function incomingOf(
   request: IncomingMessage,
   response: ServerResponse,
   expectsContinue = false,
+  freePiece: FreeBytes | null = null,
 ): Incoming {
-  return { request, response, expectsContinue, waitsForClient: false, discards: false };
+  return { request, response, expectsContinue, waitsForClient: false, discards: false, freePiece };
 }
 
 /** The listener over what a server keeps of a request. `isClosing`: connections are not kept. */

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type Body, bytesBody, type HttpRequest, pulledBody } from '../http/index.js';
-
+import { type Body, bytesBody, type HttpRequest } from '../http/index.js';
+import type { FreeBytes } from '../platform/index.js';
+import { bodyOfRequest } from './node-body.js';
 import type { Forwarded, TrustedProxies } from './node-proxies.js';
 
 /** From node:http requests to those of the exchange. */
@@ -15,10 +16,9 @@ export interface Incoming {
   waitsForClient: boolean;
   /** The body is not wanted any more: what comes is dropped. */
   discards: boolean;
+  /** Gives the memory of a piece of the body back when it was read; null where others may see the pieces. */
+  readonly freePiece: FreeBytes | null;
 }
-
-/** Bytes taken from the socket before they are read, so that it is not stopped for each piece. */
-const READ_AHEAD_BYTES = 256 * 1024;
 
 const HOST = /^[A-Za-z0-9._:[\]-]+$/;
 
@@ -104,79 +104,10 @@ function bodyOf(incoming: Incoming, headers: Record<string, string>): Body | nul
   const isThere =
     request.headers['transfer-encoding'] !== undefined ||
     Number(request.headers['content-length'] ?? 0) > 0;
-  return isThere ? piecesOfRequest(incoming) : null;
+  return isThere ? bodyOfRequest(incoming) : null;
 }
 
 function bytesOfParsed(parsed: unknown): Uint8Array {
   if (parsed instanceof Uint8Array) return parsed;
   return new TextEncoder().encode(typeof parsed === 'string' ? parsed : JSON.stringify(parsed));
-}
-
-/**
- * The request body, taken from the socket only when it is read. Nothing moves before the first
- * read: whoever waits for memory, or is turned away, costs none.
- */
-function piecesOfRequest(incoming: Incoming): Body {
-  const { request, response } = incoming;
-  const pieces: Uint8Array[] = [];
-  let waitingBytes = 0;
-  let end: 'ended' | Error | undefined;
-  let started = false;
-  let wake: (() => void) | undefined;
-
-  const stirred = (): void => {
-    incoming.waitsForClient = false;
-    wake?.();
-    wake = undefined;
-  };
-  const start = (): void => {
-    started = true;
-    if (incoming.expectsContinue) {
-      incoming.expectsContinue = false;
-      response.writeContinue();
-    }
-    request.on('data', (chunk: Uint8Array) => {
-      if (incoming.discards) return;
-      // Not the Buffer itself, whose slice() is a view where everyone else's is a copy.
-      pieces.push(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
-      waitingBytes += chunk.byteLength;
-      if (waitingBytes >= READ_AHEAD_BYTES) request.pause();
-      stirred();
-    });
-    request.once('end', () => {
-      end = 'ended';
-      stirred();
-    });
-    request.once('error', () => undefined);
-    request.once('close', () => {
-      end ??= new Error('the client is gone');
-      stirred();
-    });
-    if (request.destroyed) end ??= new Error('the client is gone');
-  };
-  return pulledBody({
-    async take() {
-      if (!started) start();
-      for (;;) {
-        const piece = pieces.shift();
-        if (piece !== undefined) {
-          waitingBytes -= piece.byteLength;
-          return piece;
-        }
-        if (end instanceof Error) throw end;
-        if (end === 'ended') return new Uint8Array(0);
-        incoming.waitsForClient = true;
-        request.resume();
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-      }
-    },
-    cancel() {
-      incoming.discards = true;
-      pieces.length = 0;
-      end ??= new Error('nobody reads the body any more');
-      wake?.();
-    },
-  });
 }

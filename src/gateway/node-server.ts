@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import { OrbweaverError } from '../errors.js';
-import { SYSTEM_CLOCK } from '../platform/index.js';
+import { createFreeBytes, SYSTEM_CLOCK } from '../platform/index.js';
 import type { Gateway } from './gateway.js';
 import { createIncomingHandler, incomingOf, type NodeListenerOptions } from './node-listener.js';
 import { type Incoming, urlHost } from './node-request.js';
@@ -81,6 +81,7 @@ export async function createNodeServer(
   const drainMs = options.drainMs ?? DEFAULT_DRAIN_MS;
   const clock = options.clock ?? SYSTEM_CLOCK;
   const latest = new WeakMap<object, Incoming>();
+  const freePiece = createFreeBytes();
   let closing = false;
   let draining = false;
   const handle = createIncomingHandler(gateway, options, () => closing || draining);
@@ -90,7 +91,7 @@ export async function createNodeServer(
     response: ServerResponse,
     expectsContinue: boolean,
   ): void => {
-    const incoming = incomingOf(request, response, expectsContinue);
+    const incoming = incomingOf(request, response, expectsContinue, freePiece);
     latest.set(request.socket, incoming);
     response.once('close', () => {
       // Not in the same turn: the connection counts as idle only after this event.

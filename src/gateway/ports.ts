@@ -1,5 +1,5 @@
 import type { MerkleHash } from '../hash/index.js';
-import type { HttpHeaders } from '../http/index.js';
+import type { Body, HttpHeaders } from '../http/index.js';
 import type { VerifiedXorb } from '../xorb/index.js';
 
 export type { VerifiedXorb };
@@ -229,9 +229,10 @@ export interface XorbReceiver {
   /**
    * Gives the records back in order, without a footer; each piece is borrowed until the next step.
    * They are proved only by what is returned after the last one. Leaving early ends it.
-   * @throws OrbweaverError a format code for bytes that are no xorb; what `pieces` throws
+   * `body` is the caller's to cancel.
+   * @throws OrbweaverError a format code for bytes that are no xorb; what `body` throws
    */
-  receive(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, VerifiedXorb, undefined>;
+  receive(body: Pick<Body, 'fill'>): AsyncGenerator<Uint8Array, VerifiedXorb, undefined>;
 }
 
 /** Where files come from that are not registered here. Implementation: `createMirror` in `compose/`. */

@@ -7,7 +7,7 @@ import { type Call, checkPrefix, hashParam, paramOf } from './call.js';
 import { failure, rejected, statusOf } from './failures.js';
 import { announcedIn, checkPut } from './grants.js';
 import { withJsonBody } from './json-body.js';
-import { incomingKey, piecesOfReader, xorbKey } from './keys.js';
+import { bodyOfReader, incomingKey, piecesOfReader, xorbKey } from './keys.js';
 import type {
   ObjectInfo,
   ObjectReader,
@@ -223,17 +223,13 @@ async function verifyAndStore(services: GatewayServices, incoming: Incoming): Pr
   const { putFrom } = store;
   if (putFrom === undefined && 'receive' in verifier) {
     await reading(store, incoming, (reader) =>
-      store.put(
-        xorbKey(hash),
-        verifiedXorb(verifier, piecesOfReader(reader, sizeBytes), hash),
-        put,
-      ),
+      store.put(xorbKey(hash), verifiedXorb(verifier, bodyOfReader(reader, sizeBytes), hash), put),
     );
     return;
   }
   const verified = await ('receive' in verifier
     ? reading(store, incoming, (reader) =>
-        verify(() => verifyReceived(verifier, piecesOfReader(reader, sizeBytes)), hash),
+        verify(() => verifyReceived(verifier, bodyOfReader(reader, sizeBytes)), hash),
       )
     : verifyHeld(services, verifier, incoming));
   if (putFrom === undefined) return;

@@ -5,7 +5,7 @@ import type { BodyBuffers } from './body-buffers.js';
 import type { DamageList } from './damage-list.js';
 import { damaged, isDamage } from './failures.js';
 import type { Keeper } from './keeper.js';
-import { piecesOfReader, xorbKey } from './keys.js';
+import { bodyOfReader, xorbKey } from './keys.js';
 import type { ObjectInfo, ObjectStore, VerifiedXorb, XorbReceiver, XorbVerifier } from './ports.js';
 import { createFlights, createTurns } from './turns.js';
 import type { CatalogXorb, XorbCatalog } from './xorb-catalog.js';
@@ -108,7 +108,7 @@ export function createXorbHealth(parts: {
       const { recordsBytes, recordEnds } = known;
       const verified =
         'receive' in verifier
-          ? await verifyReceived(verifier, piecesOfReader(reader, recordsBytes))
+          ? await verifyReceived(verifier, bodyOfReader(reader, recordsBytes))
           : await verifyHeld(verifier, hash, recordsBytes, (into) => reader.readAt(into, 0));
       return (
         verified.hash.equals(hash) &&

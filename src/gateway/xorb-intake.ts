@@ -1,7 +1,8 @@
 import type { MerkleHash } from '../hash/index.js';
-import { type HttpRequest, piecesOf } from '../http/index.js';
+import type { Body, HttpRequest } from '../http/index.js';
+import { copyInto } from '../platform/index.js';
 import { encodeFooter } from '../xorb/index.js';
-import { drainBody, firstPieces, holdBody } from './body.js';
+import { drainBody, firstBytes, holdBody } from './body.js';
 import type { PutOptions, VerifiedXorb, XorbReceiver, XorbVerifier } from './ports.js';
 import type { GatewayServices } from './services.js';
 import { asRejection, checkName } from './xorb-verify.js';
@@ -54,54 +55,55 @@ const RECEIVING_BYTES = 2 * 1024 * 1024;
 /** An upload gets memory of the verifier when this much of it, or all, is there. */
 const FIRST_BYTES = 64 * 1024;
 
-/** Pieces go to the store as they arrive; it gives them a name only when the last one was verified. */
+/** The records go to the store as they arrive; it gives them a name only when the last one was verified. */
 async function storeWhileReceiving(
   { store, memory }: GatewayServices,
   receiver: XorbReceiver,
   { request, hash, key, put }: XorbUpload,
 ): Promise<boolean> {
   const account = memory.xorbs.open(request.signal);
-  const pieces = piecesOf(request.body);
+  const { body } = request;
   try {
-    const first = await firstPieces(pieces, FIRST_BYTES);
+    const first = await firstBytes(body, FIRST_BYTES);
     await account.grow(RECEIVING_BYTES);
     let isRead = false;
-    const body = async function* (): AsyncGenerator<Uint8Array> {
+    const xorb = async function* (): AsyncGenerator<Uint8Array> {
       isRead = true;
-      yield* verifiedXorb(receiver, joined(first, pieces), hash);
+      yield* verifiedXorb(receiver, joined(first, body), hash);
     };
-    const inserted = await store.put(key, body(), put);
+    const inserted = await store.put(key, xorb(), put);
     // Another upload of the same key came first.
-    if (!isRead) await drainBody(request.body);
+    if (!isRead) await drainBody(body);
     return inserted;
   } finally {
     account.release();
-    await pieces.return();
+    body?.cancel();
   }
 }
 
-/** `first` and then `rest`, without another generator around the many pieces of an upload. */
-function joined(first: Uint8Array[], rest: AsyncGenerator<Uint8Array>): AsyncIterable<Uint8Array> {
+/** `first`, which was read already, and then the rest of `body`. */
+function joined(first: Uint8Array, body: Body | null): Pick<Body, 'fill'> {
+  let rest = first;
   return {
-    [Symbol.asyncIterator]: () => ({
-      async next() {
-        const value = first.shift();
-        return value === undefined ? rest.next() : { done: false, value };
-      },
-      return: () => rest.return(undefined),
-    }),
+    async fill(into) {
+      if (rest.length === 0) return body === null ? 0 : body.fill(into);
+      const count = Math.min(rest.length, into.length);
+      copyInto(into, 0, rest.subarray(0, count));
+      rest = rest.subarray(count);
+      return count;
+    },
   };
 }
 
 /** The records and the footer; the end is reached only when all of it is what its name says. */
 export async function* verifiedXorb(
   receiver: XorbReceiver,
-  pieces: AsyncIterable<Uint8Array>,
+  body: Pick<Body, 'fill'>,
   hash: MerkleHash,
 ): AsyncGenerator<Uint8Array> {
   let verified: VerifiedXorb;
   try {
-    verified = yield* receiver.receive(pieces);
+    verified = yield* receiver.receive(body);
   } catch (error) {
     throw asRejection(error);
   }

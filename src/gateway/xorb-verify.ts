@@ -1,5 +1,6 @@
 import { isOrbweaverError } from '../errors.js';
 import type { MerkleHash } from '../hash/index.js';
+import type { Body } from '../http/index.js';
 import { rejected } from './failures.js';
 import type { VerifiedXorb, XorbReceiver } from './ports.js';
 
@@ -33,12 +34,12 @@ export function checkName(verified: VerifiedXorb, hash: MerkleHash): void {
   throw rejected(`xorb: "xorb hash" expected ${hash}, got ${verified.hash}`);
 }
 
-/** Runs `pieces` through a receiver and drops what it gives back. */
+/** Runs `body` through a receiver and drops what it gives back. */
 export async function verifyReceived(
   receiver: XorbReceiver,
-  pieces: AsyncIterable<Uint8Array>,
+  body: Pick<Body, 'fill'>,
 ): Promise<VerifiedXorb> {
-  const received = receiver.receive(pieces);
+  const received = receiver.receive(body);
   for (;;) {
     const step = await received.next();
     if (step.done === true) return step.value;

@@ -1,6 +1,7 @@
 import type { Clock } from '../flow/index.js';
 
 export { copyInto } from './copy.js';
+export { createFreeBytes, type FreeBytes } from './free-bytes.js';
 export { nextTurn } from './next-turn.js';
 export { nextPieces, reusedPieces, type StreamReader } from './stream-pieces.js';
 

@@ -2,6 +2,7 @@ import type { ComputePool, PackRequest, Slab, SlabSegment } from '../client/port
 import type { CompressionPolicy } from '../compress/index.js';
 import { OrbweaverError } from '../errors.js';
 import { HASH_BYTES } from '../hash/index.js';
+import type { Body } from '../http/index.js';
 import type { Kernels, Sha256, WasmMemory } from '../kernels/index.js';
 import type { VerifiedXorb } from '../xorb/index.js';
 import { createInThreadExecutor, type Executor } from './executor.js';
@@ -187,9 +188,7 @@ export class ThreadedPool implements WorkerPool {
     }
   }
 
-  receiveXorb(
-    pieces: AsyncIterable<Uint8Array>,
-  ): AsyncGenerator<Uint8Array, VerifiedXorb, undefined> {
+  receiveXorb(body: Pick<Body, 'fill'>): AsyncGenerator<Uint8Array, VerifiedXorb, undefined> {
     const host = {
       threads: this.threads,
       hasher: this.kernels.hasher,
@@ -204,7 +203,7 @@ export class ThreadedPool implements WorkerPool {
         return reply.hashes;
       },
     };
-    return receiveXorbInPool(host, pieces);
+    return receiveXorbInPool(host, body);
   }
 
   close(): Promise<void> {

@@ -1,5 +1,6 @@
 import type { ComputePool } from '../client/ports.js';
 import { type CompressionPolicy, DEFAULT_COMPRESSION_POLICY } from '../compress/index.js';
+import type { Body } from '../http/index.js';
 import { createSha256, type Kernels, type TierRequest } from '../kernels/index.js';
 import { checkOptions, is, type OptionRules } from '../options/index.js';
 import type { VerifiedXorb } from '../xorb/index.js';
@@ -74,11 +75,9 @@ export interface WorkerPool extends ComputePool {
    * Decodes and hashes every chunk of a serialized xorb in all threads, while it arrives. Gives the
    * records back without a footer, each piece borrowed until the next step, and returns what was
    * verified; the root is for the caller to compare. Leaving early gives all memory back.
-   * @throws OrbweaverError a format code for bytes that are no xorb; what `pieces` throws
+   * @throws OrbweaverError a format code for bytes that are no xorb; what `body` throws
    */
-  receiveXorb(
-    pieces: AsyncIterable<Uint8Array>,
-  ): AsyncGenerator<Uint8Array, VerifiedXorb, undefined>;
+  receiveXorb(body: Pick<Body, 'fill'>): AsyncGenerator<Uint8Array, VerifiedXorb, undefined>;
 }
 
 /**

@@ -2,7 +2,7 @@ import { concatBytes } from '../bytes/index.js';
 import type { ComputePool, Slab } from '../client/ports.js';
 import { ordered, Scope } from '../flow/index.js';
 import type { Hasher } from '../hash/ports.js';
-import { copyInto } from '../platform/index.js';
+import type { Body } from '../http/index.js';
 import {
   checkRecordCount,
   checkXorbLength,
@@ -19,7 +19,7 @@ export interface ReceiveHost extends Pick<ComputePool, 'acquire' | 'threads'> {
 }
 
 /**
- * Takes a serialized xorb as it arrives: bytes are gathered in slabs, a full one is given to the
+ * Takes a serialized xorb as it arrives: the body fills slabs, a full one is given to the
  * caller and then, while more arrives, its whole records to the threads. What the caller is given
  * are the records one after the other, without a footer, each piece borrowed until the next step;
  * nothing of it is proved before the end, where the result is returned.
@@ -29,11 +29,11 @@ export interface ReceiveHost extends Pick<ComputePool, 'acquire' | 'threads'> {
  * everything back.
  *
  * @throws OrbweaverError as `verifyXorb` of the xorb module, except that the root is for the caller to
- * compare; `WORKER_FAILED`, `CLOSED`; what `pieces` throws
+ * compare; `WORKER_FAILED`, `CLOSED`; what `body` throws
  */
 export async function* receiveXorbInPool(
   host: ReceiveHost,
-  pieces: AsyncIterable<Uint8Array>,
+  body: Pick<Body, 'fill'>,
 ): AsyncGenerator<Uint8Array, VerifiedXorb, undefined> {
   const walk = new RecordWalk({ footer: 'stop' });
   const scope = new Scope({ what: 'receiving a xorb' });
@@ -54,39 +54,36 @@ export async function* receiveXorbInPool(
   /** End of the whole records in the slab. */
   let whole = 0;
   try {
-    for await (const piece of pieces) {
-      received += piece.length;
+    for (;;) {
+      if (slab === null) {
+        [slab] = (await host.acquire(1)) as [Slab];
+        slab.bytes.set(rest);
+        filled = rest.length;
+        whole = 0;
+      }
+      const { bytes } = slab;
+      // A footer is read over itself.
+      const came = await body.fill(bytes.subarray(walk.atFooter ? whole : filled));
+      if (came === 0) break;
+      received += came;
       checkXorbLength(received);
-      for (let at = 0; at < piece.length && !walk.atFooter; ) {
-        if (slab === null) {
-          [slab] = (await host.acquire(1)) as [Slab];
-          slab.bytes.set(rest);
-          filled = rest.length;
-          whole = 0;
-        }
-        const { bytes } = slab;
-        const length = Math.min(piece.length - at, bytes.length - filled);
-        copyInto(bytes, filled, piece.subarray(at, at + length));
-        filled += length;
-        at += length;
-        whole = walk.advance(bytes, whole, filled);
-        if (filled < bytes.length) continue;
-        // A slab is longer than any record, so there is a whole one in it.
-        rest = bytes.slice(whole, filled);
-        yield bytes.subarray(0, whole);
-        const full = { slab, end: whole };
-        slab = null;
-        await hashing.push(full);
-      }
+      if (walk.atFooter) continue;
+      filled += came;
+      whole = walk.advance(bytes, whole, filled);
+      if (filled < bytes.length || walk.atFooter) continue;
+      // A slab is longer than any record, so there is a whole one in it.
+      rest = bytes.slice(whole, filled);
+      yield bytes.subarray(0, whole);
+      const full = { slab, end: whole };
+      slab = null;
+      await hashing.push(full);
     }
-    if (slab !== null) {
-      walk.end(slab.bytes, whole, filled);
-      if (whole > 0) {
-        yield slab.bytes.subarray(0, whole);
-        const full = { slab, end: whole };
-        slab = null;
-        await hashing.push(full);
-      }
+    walk.end(slab.bytes, whole, filled);
+    if (whole > 0) {
+      yield slab.bytes.subarray(0, whole);
+      const full = { slab, end: whole };
+      slab = null;
+      await hashing.push(full);
     }
     const table = walk.table();
     checkRecordCount(table.count);

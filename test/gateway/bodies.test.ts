@@ -74,7 +74,7 @@ async function serve(): Promise<Served> {
     hasher,
     codec,
     clock,
-    verifier: { receive: (pieces) => pool.receiveXorb(pieces) },
+    verifier: { receive: (body) => pool.receiveXorb(body) },
     tokens: [
       { token: WRITE_TOKEN, scope: 'write' },
       { token: READ_TOKEN, scope: 'read' },

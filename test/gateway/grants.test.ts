@@ -9,6 +9,7 @@ import {
   type SignedPutOptions,
 } from '../../src/gateway/index.js';
 import { crc64nvme } from '../../src/hash/index.js';
+import type { Body } from '../../src/http/index.js';
 import { createComputePool } from '../../src/workers/index.js';
 import { encodeFooter, XORB_ACCEPT_MAX_BYTES } from '../../src/xorb/index.js';
 import {
@@ -350,7 +351,7 @@ describe.each([
     const { store } = signingStore(bucket, keepsParts);
     const pool = await createComputePool({ threads: 0, maxMemory: 4 * 1024 * 1024 });
     try {
-      const verifier = { receive: (pieces: AsyncIterable<Uint8Array>) => pool.receiveXorb(pieces) };
+      const verifier = { receive: (body: Pick<Body, 'fill'>) => pool.receiveXorb(body) };
       const rig = createRig({ store, verifier });
       const { id } = await grantOf(rig);
       await bucket.put(`incoming/${id}`, xorb.bytes);

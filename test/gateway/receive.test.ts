@@ -43,7 +43,7 @@ beforeAll(async () => {
     store,
     hasher,
     codec,
-    verifier: { receive: (pieces) => pool.receiveXorb(pieces) },
+    verifier: { receive: (body) => pool.receiveXorb(body) },
     tokens: [{ token: WRITE_TOKEN, scope: 'write' }],
   });
   server = await createNodeServer(gateway, { port: 0 });

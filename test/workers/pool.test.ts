@@ -5,6 +5,7 @@ import { createReadableScanner, findCertainCut, findCuts } from '../../src/chunk
 import type { SegmentChunks, Slab } from '../../src/client/ports.js';
 import { SCHEME_NONE } from '../../src/compress/index.js';
 import { createReadableBlake3, DATA_KEY, MerkleHash } from '../../src/hash/index.js';
+import { piecesBody } from '../../src/http/index.js';
 import type { Kernels } from '../../src/kernels/index.js';
 import { createThreadKernels, type WorkerPool } from '../../src/workers/index.js';
 import { encodeFooter, readRecordHeader, verifyXorb, XorbBuilder } from '../../src/xorb/index.js';
@@ -329,7 +330,7 @@ describe.each(WAYS)('a pool with $threads threads, shared memory $sharedMemory',
         yield bytes.slice(at, at + pieceBytes);
       }
     })();
-    const steps = pool.receiveXorb(pieces);
+    const steps = pool.receiveXorb(piecesBody(pieces));
     const given: Uint8Array[] = [];
     while (true) {
       const step = await steps.next();
