@@ -61,6 +61,13 @@ export interface KernelExports {
     digests: number,
     capacity: number,
   ): number;
+  hashRecords(
+    start: number,
+    end: number,
+    lengths: number,
+    digests: number,
+    capacity: number,
+  ): number;
 }
 
 /** An instance and the views of its memory that the adapters work with. */

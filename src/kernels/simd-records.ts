@@ -1,5 +1,5 @@
 import type { CompressionPolicy } from '../compress/ports.js';
-import type { RecordKernels } from '../xorb/ports.js';
+import type { DecodedRecords, RecordKernels } from '../xorb/ports.js';
 import { DIGEST_COUNT, DIGESTS, LIST, LIST_COUNT } from './generated/layout.js';
 import type { SimdInstance } from './simd-instance.js';
 
@@ -42,7 +42,7 @@ export function createSimdRecords(
     },
 
     decode(key, { input, start, end, output, outputOffset, expectedBytes, rawInPlace }) {
-      const { buffer, u8, u32 } = instance.views();
+      const { buffer } = instance.views();
       if (input.buffer !== buffer || output.buffer !== buffer) return null;
       setKey(key);
       const out = output.byteOffset + outputOffset;
@@ -56,11 +56,24 @@ export function createSimdRecords(
         digestsAt,
         DIGEST_COUNT,
       );
-      if (count < 0) return null;
-      return {
-        lengths: u32.slice(listAt >>> 2, (listAt >>> 2) + count),
-        hashes: u8.slice(digestsAt, digestsAt + DIGEST_BYTES * count),
-      };
+      return decoded(count);
+    },
+
+    hash(key, { input, start, end }) {
+      if (input.buffer !== instance.views().buffer) return null;
+      setKey(key);
+      const { byteOffset: at } = input;
+      return decoded(exports.hashRecords(at + start, at + end, listAt, digestsAt, DIGEST_COUNT));
     },
   };
+
+  /** What the kernels have left: lengths in the list, hashes in the digests. Null for a count of -1. */
+  function decoded(count: number): DecodedRecords | null {
+    if (count < 0) return null;
+    const { u8, u32 } = instance.views();
+    return {
+      lengths: u32.slice(listAt >>> 2, (listAt >>> 2) + count),
+      hashes: u8.slice(digestsAt, digestsAt + DIGEST_BYTES * count),
+    };
+  }
 }

@@ -22,6 +22,9 @@ export interface DecodeJob {
   readonly rawInPlace: boolean;
 }
 
+/** Whole records in memory whose chunks are only hashed. */
+export type HashJob = Pick<DecodeJob, 'input' | 'start' | 'end'>;
+
 /** Lengths and hashes (32 bytes each) of decoded chunks. */
 export interface DecodedRecords {
   /** Uncompressed length of each chunk in order. */
@@ -41,4 +44,6 @@ export interface RecordKernels {
   pack(policy: CompressionPolicy, job: PackJob): number;
   /** Null: declined, because of where the bytes lie or of what they are. */
   decode(key: Uint8Array, job: DecodeJob): DecodedRecords | null;
+  /** The same without the chunks. Null: declined, likewise; a job of more than 1024 records is. */
+  hash(key: Uint8Array, job: HashJob): DecodedRecords | null;
 }

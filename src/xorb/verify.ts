@@ -7,6 +7,7 @@ import type { Hasher } from '../hash/ports.js';
 import { decodeRecords } from './decode-records.js';
 import { decodeFooter } from './footer.js';
 import { RECORD_HEADER_BYTES } from './limits.js';
+import type { RecordKernels } from './ports.js';
 import { SCHEME_OFFSET } from './record-header.js';
 import type { RecordTable } from './record-table.js';
 import { checkXorbRoot, readXorbRecords, type VerifiedXorb } from './root-check.js';
@@ -14,6 +15,8 @@ import { checkEnds } from './stored.js';
 
 /** Scratch that {@link verifyXorb} likes: a grouped chunk and eight decoded ones. */
 export const VERIFY_SCRATCH_BYTES: number = 9 * MAX_CHUNK_BYTES;
+/** Records that kernels are asked for at a time. */
+const KERNEL_RECORDS = 512;
 /** With less it does not work. */
 const MIN_SCRATCH_BYTES = 2 * MAX_CHUNK_BYTES;
 
@@ -22,6 +25,8 @@ export interface VerifyOptions {
   readonly hasher: Hasher;
   /** Working memory, at least 256 KiB. Default: {@link VERIFY_SCRATCH_BYTES} allocated here. */
   readonly scratch?: Uint8Array | undefined;
+  /** Asked first. What they decline is decoded here. */
+  readonly kernels?: RecordKernels | null | undefined;
   /**
    * What to do with bytes behind the records: `ignore` whatever follows the identifier of a footer
    * (an upload; the store writes its own), or `check` that it is a footer that fits (a scrub).
@@ -57,48 +62,73 @@ export function verifyXorb(
   return verified;
 }
 
+/** The hash of every chunk, by kernels where they take it. */
+function hashChunks(options: VerifyOptions, bytes: Uint8Array, table: RecordTable): Uint8Array {
+  const { count, recordEnds } = table;
+  const hashes = new Uint8Array(HASH_BYTES * count);
+  const scratch = (): Uint8Array => options.scratch ?? new Uint8Array(VERIFY_SCRATCH_BYTES);
+  let decodes: ((first: number, end: number) => void) | null = null;
+  for (let first = 0; first < count; ) {
+    const last = Math.min(count, first + KERNEL_RECORDS);
+    const start = first === 0 ? 0 : (recordEnds[first - 1] as number);
+    const job = { input: bytes, start, end: recordEnds[last - 1] as number };
+    const run = options.kernels?.hash(DATA_KEY, job) ?? null;
+    if (run === null) {
+      decodes ??= hasherOfRuns(options, scratch(), bytes, table, hashes);
+      decodes(first, last);
+    } else hashes.set(run.hashes, HASH_BYTES * first);
+    first = last;
+  }
+  return hashes;
+}
+
 /**
  * Decodes as many chunks as scratch holds, hashes them in one call, and so on. Chunks that are stored
  * as they are are hashed where they lie.
  */
-function hashChunks(options: VerifyOptions, bytes: Uint8Array, table: RecordTable): Uint8Array {
-  const scratch = options.scratch ?? new Uint8Array(VERIFY_SCRATCH_BYTES);
+function hasherOfRuns(
+  options: VerifyOptions,
+  scratch: Uint8Array,
+  bytes: Uint8Array,
+  table: RecordTable,
+  hashes: Uint8Array,
+): (first: number, end: number) => void {
   if (scratch.length < MIN_SCRATCH_BYTES) {
     throw new RangeError(`"scratch" expected ${MIN_SCRATCH_BYTES} bytes, got ${scratch.length}`);
   }
   const grouped = scratch.subarray(0, MAX_CHUNK_BYTES);
   const decoded = scratch.subarray(MAX_CHUNK_BYTES);
   const { count, rawEnds, recordEnds } = table;
-  const hashes = new Uint8Array(HASH_BYTES * count);
   const ends = new Uint32Array(count);
   const recordStart = (i: number): number => (i === 0 ? 0 : (recordEnds[i - 1] as number));
   const isRaw = (i: number): boolean => bytes[recordStart(i) + SCHEME_OFFSET] === SCHEME_NONE;
-  for (let first = 0; first < count; ) {
-    const hashesAt = HASH_BYTES * first;
-    let last = first;
-    if (isRaw(first)) {
-      ends[0] = recordEnds[first] as number;
-      const start = recordStart(first) + RECORD_HEADER_BYTES;
-      options.hasher.keyedMany(DATA_KEY, bytes, start, ends, 1, hashes, hashesAt);
-      first++;
-      continue;
+  return (from, end) => {
+    for (let first = from; first < end; ) {
+      const hashesAt = HASH_BYTES * first;
+      let last = first;
+      if (isRaw(first)) {
+        ends[0] = recordEnds[first] as number;
+        const start = recordStart(first) + RECORD_HEADER_BYTES;
+        options.hasher.keyedMany(DATA_KEY, bytes, start, ends, 1, hashes, hashesAt);
+        first++;
+        continue;
+      }
+      const base = first === 0 ? 0 : (rawEnds[first - 1] as number);
+      while (last < end && (rawEnds[last] as number) - base <= decoded.length && !isRaw(last)) {
+        ends[last - first] = (rawEnds[last] as number) - base;
+        last++;
+      }
+      decodeRecords(
+        options.codec,
+        grouped,
+        { input: bytes, start: 0, table, first, last },
+        decoded,
+        0,
+      );
+      options.hasher.keyedMany(DATA_KEY, decoded, 0, ends, last - first, hashes, hashesAt);
+      first = last;
     }
-    const base = first === 0 ? 0 : (rawEnds[first - 1] as number);
-    while (last < count && (rawEnds[last] as number) - base <= decoded.length && !isRaw(last)) {
-      ends[last - first] = (rawEnds[last] as number) - base;
-      last++;
-    }
-    decodeRecords(
-      options.codec,
-      grouped,
-      { input: bytes, start: 0, table, first, last },
-      decoded,
-      0,
-    );
-    options.hasher.keyedMany(DATA_KEY, decoded, 0, ends, last - first, hashes, hashesAt);
-    first = last;
-  }
-  return hashes;
+  };
 }
 
 function checkFooter(bytes: Uint8Array, verified: VerifiedXorb): void {

@@ -4,7 +4,7 @@ import { COMPRESSION_POLICIES, type CompressionPolicy } from '../../src/compress
 import { isOrbweaverError } from '../../src/errors.js';
 import { DATA_KEY } from '../../src/hash/index.js';
 import type { RecordKernels } from '../../src/xorb/index.js';
-import { createRecordDecoder, createRecordPacker } from '../../src/xorb/index.js';
+import { createRecordDecoder, createRecordPacker, verifyXorb } from '../../src/xorb/index.js';
 import { arbitraryContent, contents } from '../compress/contents.js';
 import { generate } from '../support/generators.js';
 import { readJsonFixture } from '../support/vectors.js';
@@ -366,5 +366,85 @@ describe('hashing a list in one call', () => {
       expect(() => hash(data, start, length)).toThrow(RangeError);
     }
     expect(hash(new Uint8Array(1000), 0, 1)).toBeNull();
+  });
+});
+
+describe('hashing in one call', () => {
+  test('gives lengths and hashes of every policy, and touches no record', () => {
+    for (const policy of COMPRESSION_POLICIES) {
+      const chunks = [...mixedChunks(73, 12, 60_000), new Uint8Array(0)];
+      const { records } = packReadable(policy, chunks);
+      const plain = new Uint8Array(concat(chunks).length);
+      const expected = decoder.decode(records, 0, records.length, plain, 0, plain.length);
+      for (const setup of setups) {
+        const input = setup.view(0, records.length + 3, 1);
+        input.set(records, 3);
+        const job = { input, start: 3, end: input.length };
+        expect([policy, recordsOf(setup).hash(DATA_KEY, job)]).toEqual([policy, expected]);
+        expect(firstDifference(input.subarray(3), records)).toBe(-1);
+      }
+    }
+  });
+
+  test('verifies xorbs of any number of records as the readable way does', () => {
+    const words = generate({ kind: 'words', seed: 1, bytes: 3000 });
+    const noise = generate({ kind: 'splitmix64', seed: 1, bytes: 3000 });
+    const chunks = Array.from({ length: 2100 }, (_, i) =>
+      (i % 2 === 0 ? words : noise).subarray(i % 90, (i % 90) + 1 + (i % 300)),
+    );
+    for (const count of [1, 511, 512, 513, 1100, 2100]) {
+      const { records } = packReadable('auto', chunks.slice(0, count));
+      const expected = verifyXorb({ codec, hasher }, records);
+      for (const setup of setups) {
+        const input = setup.view(0, records.length, 1);
+        input.set(records);
+        const found = verifyXorb({ codec, hasher, kernels: recordsOf(setup) }, input);
+        expect([count, found]).toEqual([count, expected]);
+      }
+    }
+  });
+
+  test('finds the damage that the readable way finds', () => {
+    const chunks = mixedChunks(74, 12, 9000);
+    const { records } = packReadable('auto', chunks);
+    const { hash } = verifyXorb({ codec, hasher }, records);
+    const failure = (run: () => unknown): string => {
+      try {
+        run();
+        return 'none';
+      } catch (error) {
+        if (!isOrbweaverError(error)) throw error;
+        return `${error.code}: ${error.message}`;
+      }
+    };
+    const dice = createDice(9);
+    for (let turn = 0; turn < 300; turn++) {
+      const at = dice(records.length);
+      const damaged = records.slice();
+      damaged[at] = (damaged[at] as number) ^ (1 << dice(8));
+      const expected = failure(() => verifyXorb({ codec, hasher }, damaged, hash));
+      expect(expected).not.toBe('none');
+      const setup = setups[turn % setups.length] as Setup;
+      const input = setup.view(0, records.length, 1);
+      input.set(damaged);
+      const kernels = recordsOf(setup);
+      const found = failure(() => verifyXorb({ codec, hasher, kernels }, input, hash));
+      expect([at, found]).toEqual([at, expected]);
+    }
+  });
+
+  test('declines bytes outside of its memory, and more records than it has room for', () => {
+    const { records } = packReadable('auto', mixedChunks(75, 3, 9000));
+    const many = packReadable('none', new Array(1025).fill(Uint8Array.of(1))).records;
+    for (const setup of setups) {
+      const kernels = recordsOf(setup);
+      const job = { input: records, start: 0, end: records.length };
+      expect(kernels.hash(DATA_KEY, job)).toBe(null);
+      const input = setup.view(0, many.length, 0);
+      input.set(many);
+      expect(kernels.hash(DATA_KEY, { input, start: 0, end: many.length })).toBe(null);
+      const fewer = { input, start: 0, end: many.length - 9 };
+      expect(kernels.hash(DATA_KEY, fewer)?.lengths.length).toBe(1024);
+    }
   });
 });

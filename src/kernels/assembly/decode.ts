@@ -6,7 +6,7 @@
  */
 import { bg4Join } from './bg4';
 import { blake3 } from './blake3';
-import { CHUNK_BYTES, scratch, STAGE } from './layout';
+import { CHUNK_BYTES, STAGE_HALF_BYTES, scratch, STAGE } from './layout';
 import { lz4Decompress } from './lz4-decompress';
 
 const RECORD_HEADER_BYTES: usize = 8;
@@ -75,6 +75,35 @@ export function decodeRecords(
   digests: usize,
   capacity: i32,
 ): i32 {
+  return walkRecords(p, end, out, outEnd, rawInPlace, true, lengths, digests, capacity);
+}
+
+/**
+ * The same for records whose chunks nobody wants: each is decoded over the one before, where it stays in the
+ * cache until it is hashed.
+ */
+export function hashRecords(
+  p: usize,
+  end: usize,
+  lengths: usize,
+  digests: usize,
+  capacity: i32,
+): i32 {
+  const out = scratch + STAGE + STAGE_HALF_BYTES;
+  return walkRecords(p, end, out, out + CHUNK_BYTES, true, false, lengths, digests, capacity);
+}
+
+function walkRecords(
+  p: usize,
+  end: usize,
+  out: usize,
+  outEnd: usize,
+  rawInPlace: bool,
+  keeps: bool,
+  lengths: usize,
+  digests: usize,
+  capacity: i32,
+): i32 {
   const grouped = scratch + STAGE;
   let count: i32 = 0;
   while (p < end) {
@@ -102,12 +131,12 @@ export function decodeRecords(
         if (scheme != 2 || !decodeFrame(p, bytes, grouped, length)) return -1;
         bg4Join(grouped, length, out);
       }
-      out += length;
+      if (keeps) out += length;
     }
     store<u32>(lengths + (<usize>count << 2), <u32>length);
     blake3(chunk, length, digests + <usize>count * DIGEST_BYTES);
     count++;
     p += bytes;
   }
-  return out == outEnd ? count : -1;
+  return !keeps || out == outEnd ? count : -1;
 }

@@ -12,7 +12,7 @@ export {
   hashChunks,
 } from './blake3';
 export { cutChunks } from './cut';
-export { decodeRecords } from './decode';
+export { decodeRecords, hashRecords } from './decode';
 export { gearScan } from './gear';
 export {
   DIGEST_COUNT,

@@ -23,7 +23,8 @@
  *     + 100608        STAGE        copies of arguments that lie outside this memory: one stretch
  *                                  for scan and hash, two halves (in, out) for the codecs. While
  *                                  records are packed: three chunks of 128 KiB (grouped, and two
- *                                  candidates). While they are decoded: a grouped chunk
+ *                                  candidates). While they are decoded: a grouped chunk and, in
+ *                                  the second half, one that is only hashed
  *   + SCRATCH_BYTES ─ end of the scratch space
  */
 

@@ -14,8 +14,8 @@ export function runPack(context: TaskContext, task: PackTask): PackReply {
 
 /** Records to the hashes of their chunks; the chunks themselves only ever live in scratch. */
 export function runVerify(context: TaskContext, task: VerifyTask): HashReply {
-  const { codec, hasher } = context.kernels;
+  const { codec, hasher, records: kernels } = context.kernels;
   const records = context.bytesOf(task.slab).subarray(task.start, task.end);
-  const info = verifyXorb({ codec, hasher, scratch: context.verifyScratch() }, records);
+  const info = verifyXorb({ codec, hasher, kernels, scratch: context.verifyScratch() }, records);
   return { hashes: info.chunkHashes };
 }
