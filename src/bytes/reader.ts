@@ -39,11 +39,6 @@ export class ByteReader {
     return this.#view.getUint8(this.#take(1, field));
   }
 
-  u24(field: string): number {
-    const at = this.#take(3, field);
-    return this.#view.getUint16(at, true) | (this.#view.getUint8(at + 2) << 16);
-  }
-
   u32(field: string): number {
     return this.#view.getUint32(this.#take(4, field), true);
   }

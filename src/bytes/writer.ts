@@ -37,13 +37,6 @@ export class ByteWriter {
     return this;
   }
 
-  u24(value: number): this {
-    const at = this.#claim(3);
-    this.#view.setUint16(at, value & 0xffff, true);
-    this.#view.setUint8(at + 2, value >>> 16);
-    return this;
-  }
-
   u32(value: number): this {
     const at = this.#claim(4);
     this.#view.setUint32(at, value, true);
@@ -64,13 +57,6 @@ export class ByteWriter {
 
   zeros(count: number): this {
     this.#claim(count);
-    return this;
-  }
-
-  /** Overwrites 4 bytes that were written before. */
-  patchU32(at: number, value: number): this {
-    if (at + 4 > this.#length) throw new RangeError(`patch at ${at} is past the end`);
-    this.#view.setUint32(at, value, true);
     return this;
   }
 

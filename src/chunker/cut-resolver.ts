@@ -28,11 +28,6 @@ export class CutResolver {
     return this.#chunkStart;
   }
 
-  /** End of the last segment. */
-  get position(): number {
-    return this.#position;
-  }
-
   /**
    * Takes the next segment `[segmentStart, segmentEnd)` of the file and returns the absolute cut
    * positions that are now certain.

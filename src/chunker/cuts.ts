@@ -1,4 +1,3 @@
-import { withRoom } from '../bytes/index.js';
 import { type ChunkerParams, DEFAULT_PARAMS } from './params.js';
 import type { GearScanner } from './ports.js';
 
@@ -57,32 +56,4 @@ export function nextCut(
     return first[0] as number;
   }
   return limit === forced ? forced : null;
-}
-
-/**
- * Every candidate of the segment `[start, end)` of `data` (positions relative to `data`), for
- * {@link CutResolver}. Bytes before `start` are read to warm the window only.
- *
- * Random data has one candidate in 65536 bytes, but crafted data may have one every few bytes: the
- * list grows to what is there, at most 4 bytes per byte of the segment, so keep segments small
- * (1 to 8 MiB).
- */
-export function findCandidates(
-  scanner: GearScanner,
-  data: Uint8Array,
-  start: number,
-  end: number,
-  maskBits: number = DEFAULT_PARAMS.maskBits,
-): Uint32Array {
-  let list = new Uint32Array(Math.max(64, Math.ceil((end - start) / 2 ** maskBits) * 4));
-  let count = 0;
-  let from = start;
-  while (from < end) {
-    const found = scanner.scan(data, from, end, maskBits, list.subarray(count));
-    count += found;
-    if (count < list.length) break;
-    from = list[count - 1] as number;
-    list = withRoom(list, count + 1);
-  }
-  return list.slice(0, count);
 }

@@ -6,7 +6,7 @@ export {
   type HashedChunk,
 } from './chunk-hasher.js';
 export { CutResolver } from './cut-resolver.js';
-export { findCandidates, findCuts, nextCut } from './cuts.js';
+export { findCuts, nextCut } from './cuts.js';
 export { GEAR_TABLE } from './gear-table.js';
 export {
   type ChunkerParams,
@@ -14,7 +14,6 @@ export {
   chunkerParams,
   DEFAULT_PARAMS,
   DEFAULT_TARGET_BYTES,
-  MAX_XORB_TARGET_BYTES,
 } from './params.js';
 export type { ChunkCutter, CutJob, GearScanner } from './ports.js';
 export { createPushChunker, type PushChunker, type PushChunkerOptions } from './push-chunker.js';
@@ -22,7 +21,5 @@ export { createReadableScanner, GEAR_WINDOW_BYTES } from './readable-scanner.js'
 export {
   type ByteSpan,
   createWindowScanner,
-  dirtyWindows,
-  nextStableBoundary,
   type WindowScanner,
 } from './stable.js';

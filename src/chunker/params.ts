@@ -13,9 +13,6 @@ export interface ChunkerParams {
 /** Target of the protocol: only this one deduplicates against other clients. */
 export const DEFAULT_TARGET_BYTES = 65536;
 
-/** Largest target whose chunks (at most twice as long) still fit into a xorb record. */
-export const MAX_XORB_TARGET_BYTES = 65536;
-
 const MIN_TARGET_BYTES = 1024;
 const MAX_TARGET_BYTES = 2 ** 31;
 

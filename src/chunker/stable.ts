@@ -16,38 +16,6 @@ function isTelling(lengthBytes: number, params: ChunkerParams): boolean {
   return lengthBytes >= 2 * params.minBytes && lengthBytes < params.maxBytes - params.minBytes;
 }
 
-/**
- * First cut behind `position` from which on all cuts stay the same, whatever happens to the bytes
- * before `position`; null when the list proves none (constant data has none).
- *
- * @param cuts all cuts of the file in order, the last one being its length.
- */
-export function nextStableBoundary(
-  position: number,
-  cuts: ArrayLike<number>,
-  params: ChunkerParams = DEFAULT_PARAMS,
-): number | null {
-  let index = firstAtOrAbove(cuts, position);
-  let tellingCount = 0;
-  for (index += 1; index < cuts.length; index++) {
-    const end = cuts[index] as number;
-    tellingCount = isTelling(end - (cuts[index - 1] as number), params) ? tellingCount + 1 : 0;
-    if (tellingCount === 2) return end;
-  }
-  return null;
-}
-
-function firstAtOrAbove(sorted: ArrayLike<number>, value: number): number {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((sorted[middle] as number) < value) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
 /** Sorts the chunks of a file, in order, into those of windows and those between them. */
 export interface WindowScanner {
   /**
@@ -114,22 +82,6 @@ export function createWindowScanner(
       return opens ? 'opens' : 'inside';
     },
   };
-}
-
-/**
- * The windows of {@link createWindowScanner} over a list of all chunks of a file.
- *
- * @param chunkLengths of all chunks of the file, in order.
- * @throws RangeError when a range ends before it starts.
- */
-export function dirtyWindows(
-  chunkLengths: ArrayLike<number>,
-  dirty: readonly ByteSpan[],
-  params: ChunkerParams = DEFAULT_PARAMS,
-): ByteSpan[] {
-  const scanner = createWindowScanner(dirty, params);
-  for (let i = 0; i < chunkLengths.length; i++) scanner.push(chunkLengths[i] as number);
-  return [...scanner.windows];
 }
 
 /** Ascending and without overlap, so that one moving index is enough. */

@@ -41,26 +41,13 @@ export function completionCommand(entries: readonly CommandEntry[]): Command {
         throw usage(`completion expected one of ${Object.keys(SHELLS).join(', ')}, got ${got}`);
       }
       const commands = entries.map(async ({ name, summary, load }) => {
-        const { options, help } = await load();
-        return { name, summary, options: options ?? optionsIn(help) };
+        const { options } = await load();
+        return { name, summary, options };
       });
       context.stdout.write(write(await Promise.all(commands)));
       return EXIT.ok;
     },
   });
-}
-
-/** The options that a help text written by hand lists. */
-function optionsIn(help: string): OptionSpec[] {
-  const lines = help.matchAll(
-    /^ {2}(?:-(\w), )?--([a-z][a-z0-9-]*)(?: ([A-Z]\S*))?.*? {2,}(.*)$/gm,
-  );
-  return [...lines].map(([, short, name = '', value, text = '']) => ({
-    name,
-    help: text,
-    ...(short === undefined ? {} : { short }),
-    ...(value === undefined ? {} : { value }),
-  }));
 }
 
 function flagsOf({ options }: Completed): string {

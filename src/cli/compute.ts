@@ -5,7 +5,7 @@ import {
   type OrbweaverClient,
   type TierRequest,
 } from '../index.js';
-import { type ParsedArgs, usage } from './args.js';
+import { type ParsedArgs, usage } from './command.js';
 
 const TIERS: readonly TierRequest[] = ['auto', 'simd', 'portable', 'readable'];
 

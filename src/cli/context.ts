@@ -24,7 +24,7 @@ export interface Command {
   /** The whole help text, exit codes included. */
   readonly help: string;
   /** What it understands, for completions; those of a help written by hand are read from it. */
-  readonly options?: readonly OptionSpec[];
+  readonly options: readonly OptionSpec[];
   /** Runs it; resolves to the exit code, or throws what `run` turns into a message. */
   run(args: readonly string[], context: CliContext): Promise<number>;
 }

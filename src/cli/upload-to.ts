@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { isOrbweaverError } from '../errors.js';
 import { type TargetOutcome, type TransferProgress, uploadToTarget } from '../targets.js';
-import { type ParsedArgs, usage } from './args.js';
+import { type ParsedArgs, usage } from './command.js';
 import type { CliContext } from './context.js';
 import { checkDestination, UPLOADS } from './destinations.js';
 import { type FailedFile, failureOf, reportFailed, reportFailure, writeJson } from './output.js';

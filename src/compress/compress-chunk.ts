@@ -119,24 +119,3 @@ export function createChunkCompressor(options: ChunkCompressorOptions): ChunkCom
     },
   };
 }
-
-/**
- * Compresses one chunk into `out` at `outOffset`, where `chunk.length` bytes must be free and which
- * must not overlap `chunk`. For more than one chunk make a {@link createChunkCompressor} or pass `scratch`.
- *
- * @returns the scheme chosen and the length of the payload, never above `chunk.length`
- * @throws RangeError when the chunk is too long, or `out` or `scratch` too short
- */
-export function compressChunk(
-  options: ChunkCompressorOptions,
-  chunk: Uint8Array,
-  out: Uint8Array,
-  outOffset: number,
-): { scheme: CompressionScheme; length: number } {
-  const { scheme, payload } = createChunkCompressor(options).compress(chunk);
-  if (payload.length > out.length - outOffset) {
-    throw new RangeError(`"out" expected ${payload.length} bytes at ${outOffset}`);
-  }
-  out.set(payload, outOffset);
-  return { scheme, length: payload.length };
-}

@@ -1,10 +1,8 @@
-export { type Bg4Prediction, bg4Predictor } from './bg4-predictor.js';
 export {
   type ChunkCompressor,
   type ChunkCompressorOptions,
   COMPRESS_SCRATCH_BYTES,
   type CompressedChunk,
-  compressChunk,
   createChunkCompressor,
 } from './compress-chunk.js';
 export { copyBytes } from './copy-bytes.js';

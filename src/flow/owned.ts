@@ -49,16 +49,6 @@ export class Owned<T> {
     };
   }
 
-  /** Borrows it for `use` until what it returns has settled. */
-  async borrowFor<R>(use: (value: T) => Promise<R>): Promise<R> {
-    const end = this.borrow();
-    try {
-      return await use(this.value);
-    } finally {
-      end();
-    }
-  }
-
   /** Gives it up. Safe to call twice, and after {@link move}, where it does nothing. */
   release(): void {
     const cell = this.#cell;

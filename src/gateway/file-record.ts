@@ -1,7 +1,6 @@
 import type { MerkleHash } from '../hash/index.js';
 import {
   createShardReader,
-  encodeShard,
   encodeShardInSteps,
   pushInSteps,
   type ShardFile,
@@ -16,12 +15,7 @@ import { inSteps, pause } from './turns.js';
  * xorbs. No format of its own, so every tool that reads shards reads it.
  */
 
-/** Bytes of the record of `file`. */
-export function encodeFileRecord(file: ShardFile): Uint8Array {
-  return encodeShard({ files: [file], xorbs: [], footer: null }, { variant: 'stored' });
-}
-
-/** The same with others served meanwhile: a file may have a million terms. */
+/** Bytes of the record of `file`, made with others served meanwhile: it may have a million terms. */
 export function encodeLongRecord(file: ShardFile): Promise<Uint8Array> {
   const shard = { files: [file], xorbs: [], footer: null };
   return inSteps(encodeShardInSteps(shard, { variant: 'stored' }));

@@ -47,10 +47,6 @@ export class NodeGroup {
     this.#text = new Uint8Array(MAX_GROUP_NODES * MAX_LINE_BYTES);
   }
 
-  get count(): number {
-    return this.#count;
-  }
-
   /** Sum of the sizes: the size of the parent. */
   get sizeBytes(): number {
     return this.#sizeBytes;

@@ -17,5 +17,4 @@ export type {
   HttpHeaders,
   HttpRequest,
   HttpResponse,
-  Middleware,
 } from './types.js';

@@ -74,6 +74,3 @@ export interface HttpResponse {
  * status is never an exception. The body of the request belongs to the exchange.
  */
 export type Exchange = (request: HttpRequest) => Promise<HttpResponse>;
-
-/** Wraps an exchange with one concern. */
-export type Middleware = (next: Exchange) => Exchange;

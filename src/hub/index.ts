@@ -42,5 +42,5 @@ export {
   preupload,
   SAMPLE_BYTES,
 } from './preupload.js';
-export { createRepo, deleteRepo, type RepoVisibility, whoAmI } from './repos.js';
+export { createRepo, deleteRepo, type RepoVisibility } from './repos.js';
 export { askXetToken, type XetAccess, type XetGrant, xetAccess } from './token.js';

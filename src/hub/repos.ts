@@ -2,7 +2,7 @@ import type { Clock } from '../flow/index.js';
 import { pauseFor } from '../transport/targets.js';
 import { apiPath, pagePath, type RepoId } from './address.js';
 import type { HubHttp } from './http.js';
-import { objectOf, textOf } from './json.js';
+import { objectOf } from './json.js';
 
 /** Who sees a repository: everybody, its owners, or (of spaces) everybody its page and nobody its files. */
 export type RepoVisibility = 'public' | 'private' | 'protected';
@@ -97,11 +97,4 @@ export async function deleteRepo(
     expected: options.missingOk === true ? [404] : [],
     signal: options.signal,
   });
-}
-
-/** Who the token belongs to. */
-export async function whoAmI(http: HubHttp, signal: AbortSignal): Promise<string> {
-  const what = 'asking who the token belongs to';
-  const { json } = await http.request({ what, path: 'api/whoami-v2', signal });
-  return textOf(objectOf(json), 'name', what);
 }

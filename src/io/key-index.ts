@@ -28,10 +28,6 @@ export class KeyIndex {
     this.#count = count;
   }
 
-  get count(): number {
-    return this.#count;
-  }
-
   /** Adds whole entries. */
   add(entries: Uint8Array): void {
     const added = Math.floor(entries.length / ENTRY_BYTES);

@@ -19,7 +19,6 @@ export interface OrderedPiece {
 export class OrderedAssembler<T extends OrderedPiece = OrderedPiece> {
   readonly #end: number;
   #next: number;
-  #pendingBytes = 0;
   /** Waiting pieces sorted by offset, descending: the next one is popped from the end. */
   readonly #waiting: T[] = [];
 
@@ -34,16 +33,6 @@ export class OrderedAssembler<T extends OrderedPiece = OrderedPiece> {
   /** Offset of the next byte to be given out. */
   get nextOffset(): number {
     return this.#next;
-  }
-
-  /** Bytes that wait for earlier ones. */
-  get pendingBytes(): number {
-    return this.#pendingBytes;
-  }
-
-  /** True when every byte of the span was given out. */
-  get done(): boolean {
-    return this.#next === this.#end;
   }
 
   /**
@@ -69,7 +58,6 @@ export class OrderedAssembler<T extends OrderedPiece = OrderedPiece> {
       throw new RangeError(`piece [${start}, ${end}) overlaps a piece that was pushed before`);
     }
     this.#waiting.splice(at, 0, piece);
-    this.#pendingBytes += piece.bytes.length;
     return this.#release();
   }
 
@@ -80,7 +68,6 @@ export class OrderedAssembler<T extends OrderedPiece = OrderedPiece> {
       if (next === undefined || next.outputOffset !== this.#next) return ready;
       this.#waiting.pop();
       this.#next += next.bytes.length;
-      this.#pendingBytes -= next.bytes.length;
       ready.push(next);
     }
   }

@@ -17,9 +17,7 @@ export {
 } from './download-plan.js';
 export {
   DEFAULT_READ_PRICE,
-  type ReadCost,
   type ReadPriceModel,
-  readPrice,
 } from './price.js';
 export {
   encodeReconstructionV1,
@@ -30,5 +28,4 @@ export {
   type ReconstructionV1Json,
   type ReconstructionV2Json,
 } from './reconstruction-json.js';
-export { type SlicedTerms, sliceTerms } from './slice.js';
 export type { FetchEntry, FetchRange, Reconstruction, Term, XorbFetch } from './types.js';

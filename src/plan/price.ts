@@ -30,22 +30,3 @@ export const DEFAULT_READ_PRICE: ReadPriceModel = {
   maxRangeBytes: 16 * 1024 * 1024,
   maxGapShare: 1 / 2,
 };
-
-/** What one way of reading takes. */
-export interface ReadCost {
-  /** Ranged requests. */
-  readonly requests: number;
-  /** Stored bytes fetched, gaps included. */
-  readonly bytes: number;
-}
-
-/**
- * The price of reading, in bytes; only comparable under the same model.
- *
- * @example
- * // Ten runs of 1 MiB, or one read of 12 MiB that holds them all?
- * readPrice({ requests: 10, bytes: 10 << 20 }) > readPrice({ requests: 1, bytes: 12 << 20 }); // true
- */
-export function readPrice(cost: ReadCost, model: ReadPriceModel = DEFAULT_READ_PRICE): number {
-  return cost.bytes + cost.requests * model.requestCostBytes;
-}

@@ -11,7 +11,7 @@ export type DecodeShardOptions = ShardReaderOptions;
  * one `footer` is null and bytes after the xorb section are ignored. A file or xorb hash that comes
  * twice is kept once (the first). Either all files have verification hashes or none.
  *
- * The result owns its memory. What it says is not proven: `verifyShard` and `verifyFile` do that.
+ * The result owns its memory. What it says is not proven: `verifyShard` says whether it can be true.
  *
  * @throws OrbweaverError `TRUNCATED`, `FORMAT_INVALID`, `UNSUPPORTED`, `LIMIT_EXCEEDED`
  *

@@ -21,7 +21,6 @@ export {
 } from './footer.js';
 export { HashTable } from './hash-table.js';
 export { keyShard, longShardKey, shardKey } from './key.js';
-export { type ChunkPlace, openShardLookup, type ShardLookup } from './lookup.js';
 export { fileHashesOf, PackedFiles } from './packed-files.js';
 export {
   createShardReader,
@@ -30,7 +29,7 @@ export {
   type ShardReader,
   type ShardReaderOptions,
 } from './reader.js';
-export { planShards, type ShardPart, type SplitPlanInput, splitShards } from './split.js';
+export { planShards, type ShardPart, type SplitPlanInput } from './split.js';
 export type {
   Shard,
   ShardFile,
@@ -39,4 +38,4 @@ export type {
   ShardVariant,
   ShardXorb,
 } from './types.js';
-export { verifyFile, verifyShard, type XorbChunks } from './verify.js';
+export { verifyShard } from './verify.js';

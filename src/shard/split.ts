@@ -1,5 +1,4 @@
 import { OrbweaverError } from '../errors.js';
-import { MerkleHash } from '../hash/index.js';
 import {
   CHUNK_LOOKUP_ENTRY_BYTES,
   FOOTER_BYTES,
@@ -7,9 +6,7 @@ import {
   RECORD_BYTES,
   SHARD_MAX_BYTES,
 } from './constants.js';
-import { HashTable } from './hash-table.js';
-import { fileRecordBytes, xorbRecordBytes } from './records.js';
-import type { Shard, ShardFile, ShardXorb } from './types.js';
+import { xorbRecordBytes } from './records.js';
 
 /** Numbers of the files and xorbs that go into one shard. */
 export interface ShardPart {
@@ -100,47 +97,4 @@ export function planShards(input: SplitPlanInput, maxBytes: number = SHARD_MAX_B
   }
   cut();
   return parts;
-}
-
-/**
- * {@link planShards} for files and xorbs in memory: shards without footer, ready for `encodeShard`.
- * No files and no xorbs give no shard.
- * @default 67108864 bytes
- *
- * @example
- * for (const shard of splitShards(files, xorbs)) send(encodeShard(shard, { variant: 'upload' }));
- */
-export function splitShards(
-  files: readonly ShardFile[],
-  xorbs: readonly ShardXorb[],
-  maxBytes: number = SHARD_MAX_BYTES,
-): Shard[] {
-  const numbers = new HashTable();
-  const unique = xorbs.filter((xorb) => {
-    const count = numbers.count;
-    return numbers.add(xorb.hash.bytes, 0) === count;
-  });
-  const input: SplitPlanInput = {
-    fileCount: files.length,
-    xorbCount: unique.length,
-    fileBytes: (i) => {
-      const file = files[i] as ShardFile;
-      return fileRecordBytes(file.terms.length, file.verification !== null, file.sha256 !== null);
-    },
-    chunkCount: (i) => (unique[i] as ShardXorb).chunkLengths.length,
-    *xorbsOf(i) {
-      let last = MerkleHash.ZERO;
-      for (const { xorb } of (files[i] as ShardFile).terms) {
-        if (xorb === last) continue;
-        last = xorb;
-        const number = numbers.indexOf(xorb.bytes, 0);
-        if (number >= 0) yield number;
-      }
-    },
-  };
-  return planShards(input, maxBytes).map((part) => ({
-    files: part.files.map((i) => files[i] as ShardFile),
-    xorbs: part.xorbs.map((i) => unique[i] as ShardXorb),
-    footer: null,
-  }));
 }

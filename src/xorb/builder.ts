@@ -82,11 +82,6 @@ export class XorbBuilder {
     return this.#recordEnds.length;
   }
 
-  /** Uncompressed bytes in the open xorb. */
-  get rawBytes(): number {
-    return this.#rawBytes;
-  }
-
   /** Bytes of records so far. */
   get serializedBytes(): number {
     return this.#length;

@@ -58,11 +58,6 @@ export class RecordWalk {
     this.#offset = options.offset ?? 0;
   }
 
-  /** Records so far. */
-  get count(): number {
-    return this.#count;
-  }
-
   /** A footer started: what follows is no record. */
   get atFooter(): boolean {
     return this.#footer;

@@ -64,20 +64,18 @@ describe('ByteReader and ByteWriter', () => {
     fc.assert(
       fc.property(
         fc.nat(255),
-        fc.nat(0xff_ffff),
         fc.nat(0xffff_ffff),
         fc.bigInt(0n, 2n ** 64n - 1n),
         fc.maxSafeNat(),
         bytes,
         fc.nat(9),
-        (u8, u24, u32, u64, safe, data, lead) => {
+        (u8, u32, u64, safe, data, lead) => {
           const writer = new ByteWriter(1);
-          writer.zeros(lead).u8(u8).u24(u24).u32(u32).u64(u64).u64(safe).bytes(data);
+          writer.zeros(lead).u8(u8).u32(u32).u64(u64).u64(safe).bytes(data);
           const written = writer.finish();
           expect(written.length).toBe(writer.length);
           const reader = new ByteReader(written.subarray(lead));
           expect(reader.u8('a')).toBe(u8);
-          expect(reader.u24('b')).toBe(u24);
           expect(reader.u32('c')).toBe(u32);
           expect(reader.u64('d')).toBe(u64);
           expect(reader.u64Number('e')).toBe(safe);
@@ -92,14 +90,13 @@ describe('ByteReader and ByteWriter', () => {
   it('name the field and the place where the bytes end', () => {
     const steps: ((reader: ByteReader) => unknown)[] = [
       (reader) => reader.u8('count'),
-      (reader) => reader.u24('count'),
       (reader) => reader.u32('count'),
       (reader) => reader.u64('count'),
       (reader) => reader.u64Number('count'),
       (reader) => reader.view(5, 'count'),
       (reader) => reader.skip(5, 'count'),
     ];
-    const widths = [1, 3, 4, 8, 8, 5, 5];
+    const widths = [1, 4, 8, 8, 5, 5];
     for (const [i, step] of steps.entries()) {
       for (let length = 0; length < (widths[i] as number); length++) {
         const reader = new ByteReader(new Uint8Array(10 + length), 10);
@@ -129,13 +126,6 @@ describe('ByteReader and ByteWriter', () => {
       expect.objectContaining({ code: 'LIMIT_EXCEEDED' }),
     );
     expect(new ByteReader(writer.finish(), 8).u64Number('size')).toBe(Number.MAX_SAFE_INTEGER);
-  });
-
-  it('patch what was written before and nothing else', () => {
-    const writer = new ByteWriter(4).u32(1).u32(2);
-    writer.patchU32(0, 0xffff_ffff);
-    expect([...writer.finish()]).toEqual([255, 255, 255, 255, 2, 0, 0, 0]);
-    expect(() => writer.patchU32(5, 1)).toThrow(RangeError);
   });
 });
 

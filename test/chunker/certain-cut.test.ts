@@ -6,12 +6,12 @@ import {
   chunkerParams,
   createReadableScanner,
   DEFAULT_PARAMS,
-  findCandidates,
   findCertainCut,
   findCuts,
   nextCut,
 } from '../../src/chunker/index.js';
 import type { GearScanner } from '../../src/chunker/ports.js';
+import { findCandidates } from '../support/candidates.js';
 import { generate, SplitMix64 } from '../support/generators.js';
 import { naiveCuts } from '../support/naive-chunker.js';
 

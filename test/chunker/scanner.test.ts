@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createReadableScanner, findCandidates, GEAR_TABLE } from '../../src/chunker/index.js';
+import { createReadableScanner, GEAR_TABLE } from '../../src/chunker/index.js';
+import { findCandidates } from '../support/candidates.js';
 import { generate } from '../support/generators.js';
 
 const scanner = createReadableScanner();

@@ -1,12 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import {
-  chunkerParams,
-  createReadableScanner,
-  dirtyWindows,
-  findCuts,
-  nextStableBoundary,
-} from '../../src/chunker/index.js';
+import { chunkerParams, createReadableScanner, findCuts } from '../../src/chunker/index.js';
 import { generate, SplitMix64 } from '../support/generators.js';
+import { dirtyWindows, nextStableBoundary } from '../support/windows.js';
 
 const scanner = createReadableScanner();
 

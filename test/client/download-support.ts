@@ -24,12 +24,12 @@ import { OrbweaverError } from '../../src/errors.js';
 import type { Clock } from '../../src/flow/index.js';
 import { createReadableBlake3, DATA_KEY, fileHash, type MerkleHash } from '../../src/hash/index.js';
 import type { FetchRange, Reconstruction, Term, XorbFetch } from '../../src/plan/index.js';
-import { sliceTerms } from '../../src/plan/index.js';
 import { SYSTEM_CLOCK } from '../../src/platform/index.js';
 import type { SlabRef } from '../../src/workers/messages.js';
 import { runDecode } from '../../src/workers/tasks/decode.js';
 import { type BuiltXorb, createRecordDecoder, XorbBuilder } from '../../src/xorb/index.js';
 import { slabOf } from '../support/slab.js';
+import { sliceTerms } from '../support/slice-terms.js';
 
 export const hasher = createReadableBlake3();
 

@@ -5,11 +5,8 @@ import {
   CutResolver,
   createPushChunker,
   createReadableScanner,
-  dirtyWindows,
-  findCandidates,
   findCuts,
   GEAR_TABLE,
-  nextStableBoundary,
 } from '../../src/chunker/index.js';
 import {
   buildSubtree,
@@ -30,9 +27,11 @@ import {
   xorbHash,
 } from '../../src/hash/index.js';
 import type { Kernels } from '../../src/kernels/index.js';
+import { findCandidates } from '../support/candidates.js';
 import { generate } from '../support/generators.js';
 import { tiersUnderTest } from '../support/tiers.js';
 import { dictionaryHash, specOf, type Vector, vectorOf, vectorsOf } from '../support/vectors.js';
+import { dirtyWindows, nextStableBoundary } from '../support/windows.js';
 
 /** Every verified vector of the hash and chunker groups; other modules walk theirs. */
 

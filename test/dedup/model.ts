@@ -12,11 +12,11 @@ import {
   encodeShard,
   type Shard,
   type ShardXorb,
-  verifyFile,
   verifyShard,
 } from '../../src/shard/index.js';
 import { randomHashes, xorbOf } from '../shard/samples.js';
 import { SplitMix64 } from '../support/generators.js';
+import { verifyFile } from '../support/verify-file.js';
 
 /**
  * The model that sessions are compared with: chunks are numbers, their hashes and lengths are

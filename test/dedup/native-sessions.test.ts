@@ -3,9 +3,10 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { createChunkHasher } from '../../src/chunker/index.js';
 import { createDedupSession } from '../../src/dedup/index.js';
 import { DATA_KEY, MerkleHash } from '../../src/hash/index.js';
-import { decodeShard, type ShardXorb, verifyFile } from '../../src/shard/index.js';
+import { decodeShard, type ShardXorb } from '../../src/shard/index.js';
 import { generate } from '../support/generators.js';
 import { type NativeFile, nativeSessions } from '../support/vectors.js';
+import { verifyFile } from '../support/verify-file.js';
 import { hasher } from './model.js';
 
 /**

@@ -2,9 +2,10 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { createDedupSession, type DedupSession } from '../../src/dedup/index.js';
 import { fileHash, type MerkleHash } from '../../src/hash/index.js';
 import type { Hasher } from '../../src/hash/ports.js';
-import { decodeShard, verifyFile } from '../../src/shard/index.js';
+import { decodeShard } from '../../src/shard/index.js';
 import { createThreadKernels } from '../../src/workers/index.js';
 import { randomHashes } from '../shard/samples.js';
+import { verifyFile } from '../support/verify-file.js';
 import { bytesOf, CheckedSession, lengthOf, NOW, outsideXorb, range, shardBytes } from './model.js';
 
 let hasher: Hasher;

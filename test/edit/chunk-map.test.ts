@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { dirtyWindows } from '../../src/chunker/index.js';
 import { ChunkMap } from '../../src/edit/index.js';
 import { buildSubtree, createReadableBlake3, MerkleHash } from '../../src/hash/index.js';
 import type { FileChunkHashes } from '../../src/plan/index.js';
 import { SplitMix64 } from '../support/generators.js';
+import { dirtyWindows } from '../support/windows.js';
 
 const hasher = createReadableBlake3();
 

@@ -1,7 +1,6 @@
 import { MerkleHashSubtree } from '@huggingface/xetchunk-wasm';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { dirtyWindows } from '../../src/chunker/index.js';
 import {
   buildSubtree,
   FILE_KEY,
@@ -14,6 +13,7 @@ import {
   subtreeToJSON,
 } from '../../src/hash/index.js';
 import { type FileChunkHashesJson, parseFileChunkHashes } from '../../src/plan/index.js';
+import { dirtyWindows } from '../support/windows.js';
 import { reconstruction } from './support/reader.js';
 import {
   buildXorb,

@@ -5,6 +5,7 @@ import { createStoreIndex, type StoreIndex } from '../../src/gateway/store-index
 import { FAN_IN } from '../../src/gateway/tables/upkeep.js';
 import { MerkleHash } from '../../src/hash/index.js';
 import type { ShardFile } from '../../src/shard/index.js';
+import { fileRecord } from './support/file-record.js';
 import { hasher, keysOf } from './support/rig.js';
 
 /** The index as two gateways over one store see it: what is registered, merged and removed in any order. */
@@ -273,9 +274,8 @@ describe('a store of an older version', () => {
   it('is read, and what is registered again lies in tables', async () => {
     const clock = createTestClock();
     const store = createMemoryStore({ clock });
-    const { encodeFileRecord } = await import('../../src/gateway/file-record.js');
     const [one, two] = [fileOf(1), fileOf(2)];
-    for (const file of [one, two]) await store.put(`files/${file.hash}`, encodeFileRecord(file));
+    for (const file of [one, two]) await store.put(`files/${file.hash}`, fileRecord(file));
     await store.put(`chunks/${hashOf(20_000)}/${hashOf(9)}`, new Uint8Array(0));
     const index = createIndex(store, clock);
     expect(await index.file(one.hash)).toEqual(one);

@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { encodeFileRecord } from '../../src/gateway/file-record.js';
 import { createMemoryStore } from '../../src/gateway/index.js';
 import {
   createUsedChunks,
@@ -17,6 +16,7 @@ import {
 } from '../../src/plan/index.js';
 import { encodeFooter, type XorbInfo } from '../../src/xorb/index.js';
 import { generate } from '../support/generators.js';
+import { fileRecord } from './support/file-record.js';
 import { download, reconstruction } from './support/reader.js';
 import {
   buildXorb,
@@ -345,7 +345,7 @@ describe('fetch ranges', () => {
             : store.read(key, range),
       },
     });
-    await store.put(`files/${file.hash}`, encodeFileRecord(file));
+    await store.put(`files/${file.hash}`, fileRecord(file));
     const json = (await (await rig.send('GET', `/v2/reconstructions/${file.hash}`)).json()) as {
       xorbs: Record<string, { url: string; ranges: unknown[] }[]>;
     };
@@ -385,7 +385,7 @@ describe('damage in the store', () => {
     const reference = await reconstruction(await published(), whole.hash.toString());
     const base = await published();
     const stored = (await base.store.read(`xorbs/${xorb.hash}`)) as Uint8Array;
-    const file = encodeFileRecord(whole);
+    const file = fileRecord(whole);
     for (let at = xorb.bytes.length; at < stored.length; at += 3) {
       const rig = createRig();
       const bad = stored.slice();
@@ -414,7 +414,7 @@ describe('damage in the store', () => {
       () => new Uint8Array([...second.bytes, ...encodeFooter(second)]),
     ],
     ['a file record without bytes', `files/${whole.hash}`, () => new Uint8Array(0)],
-    ['a file record of another file', `files/${whole.hash}`, () => encodeFileRecord(mixed)],
+    ['a file record of another file', `files/${whole.hash}`, () => fileRecord(mixed)],
     ['a table of the index without bytes', 'index', () => new Uint8Array(0)],
     ['a table of the index cut short', 'index', (bytes: Uint8Array) => bytes.slice(0, -1)],
     ['a table of the index of zeros', 'index', (bytes: Uint8Array) => bytes.fill(0)],
@@ -430,7 +430,7 @@ describe('damage in the store', () => {
     if (name.startsWith('files/')) {
       // As older versions wrote it.
       await rig.store.delete(table);
-      await rig.store.put(name, encodeFileRecord(whole));
+      await rig.store.put(name, fileRecord(whole));
     }
     await spoil(rig, name === 'index' ? table : name, change);
     const response = await ask(rig);

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MerkleHash } from '../../src/hash/index.js';
-import { checkTerms, outputBytesOf, sliceTerms, type Term } from '../../src/plan/index.js';
+import { checkTerms, outputBytesOf, type Term } from '../../src/plan/index.js';
+import { sliceTerms } from '../support/slice-terms.js';
 
 const XORBS = [1, 2, 3].map((n) => MerkleHash.from(new Uint8Array(32).fill(n)));
 

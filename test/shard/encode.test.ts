@@ -6,7 +6,6 @@ import {
   decodeShard,
   encodeShard,
   keyShard,
-  openShardLookup,
   SHARD_MAX_BYTES,
   shardKey,
 } from '../../src/shard/index.js';
@@ -79,6 +78,34 @@ describe('writing a shard', () => {
     expect(footer?.storedBytesOnDisk).toBe(2n * 4711n);
     expect(footer?.createdAt).toBe(0n);
     expect(footer?.expiresAt).toBe(0n);
+  });
+
+  it('lists files, xorbs and chunks of a local shard in tables that ascend and lead to them', () => {
+    const shard = sampleShard();
+    const bytes = encodeShard(shard, { variant: 'local' });
+    const { footer } = decodeShard(bytes);
+    if (footer === null) throw new Error('no footer');
+    const view = new DataView(bytes.buffer, bytes.byteOffset);
+    const hashAt = (record: number): bigint => view.getBigUint64(record, true);
+    const { fileSectionOffset: files, xorbSectionOffset: xorbs } = footer;
+    const record = (section: number, at: number): number => section + 48 * view.getUint32(at, true);
+    const check = (offset: number, count: number, width: number, lead: (at: number) => number) => {
+      let last = -1n;
+      for (let at = offset; at < offset + count * width; at += width) {
+        expect(hashAt(at)).toBeGreaterThanOrEqual(last);
+        last = hashAt(at);
+        expect(hashAt(lead(at))).toBe(last);
+      }
+    };
+    check(footer.fileLookupOffset, footer.fileLookupCount, 12, (at) => record(files, at + 8));
+    check(footer.xorbLookupOffset, footer.xorbLookupCount, 12, (at) => record(xorbs, at + 8));
+    check(footer.chunkLookupOffset, footer.chunkLookupCount, 16, (at) => {
+      return record(xorbs, at + 8) + 48 * (1 + view.getUint32(at + 12, true));
+    });
+    expect(footer.fileLookupCount).toBe(shard.files.length);
+    expect(footer.xorbLookupCount).toBe(shard.xorbs.length);
+    const chunkCounts = shard.xorbs.map(({ chunkLengths }) => chunkLengths.length);
+    expect(footer.chunkLookupCount).toBe(chunkCounts.reduce((sum, count) => sum + count, 0));
   });
 
   it('refuses what does not fit the variant', () => {
@@ -160,18 +187,6 @@ describe('keyed shards', () => {
     const zero = new Uint8Array(32);
     const bytes = encodeShard(plain, { variant: 'keyed', hmacKey: zero, ...times });
     expect(decodeShard(bytes).xorbs[0]?.chunkHashes).toEqual(plain.xorbs[0]?.chunkHashes);
-  });
-
-  it('are searched with plain hashes when they are kept as local shards', () => {
-    const plain = sampleShard();
-    const keyed = keyShard(hasher, plain, key);
-    const bytes = encodeShard(keyed, { variant: 'local', ...times });
-    const [xorb] = plain.xorbs;
-    if (xorb === undefined) throw new Error('sample');
-    const place = openShardLookup(bytes, hasher).findChunk(xorb.chunkHashes, 32);
-    expect(place?.xorb.equals(xorb.hash)).toBe(true);
-    expect(place?.chunk).toBe(1);
-    expect(() => openShardLookup(bytes).findChunk(xorb.chunkHashes, 0)).toThrow(TypeError);
   });
 
   it('cannot be keyed again, uploaded or stored', () => {

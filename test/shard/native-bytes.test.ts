@@ -1,16 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { hexEncode } from '../../src/bytes/index.js';
-import { MerkleHash } from '../../src/hash/index.js';
 import {
   decodeShard,
   encodeShard,
   NEVER_EXPIRES,
-  openShardLookup,
   type Shard,
-  verifyFile,
   verifyShard,
 } from '../../src/shard/index.js';
 import { nativeBytes, readFixture } from '../support/vectors.js';
+import { verifyFile } from '../support/verify-file.js';
 import { hasher } from './samples.js';
 
 const upload = readFixture('native/upload.shard');
@@ -71,24 +69,5 @@ describe('shards of the native client', () => {
     expect(encodeShard(shard, { variant: 'local', createdAt, expiresAt })).toEqual(cache);
     const fresh = encodeShard(decodeShard(upload), { variant: 'local' });
     expect(decodeShard(fresh).footer?.expiresAt).toBe(NEVER_EXPIRES);
-  });
-
-  it('is searched by the tables of the native client', () => {
-    const lookup = openShardLookup(cache);
-    const shard = decodeShard(cache);
-    for (const file of shard.files) {
-      expect(lookup.findFile(file.hash)?.terms).toEqual(file.terms);
-    }
-    const [xorb] = shard.xorbs;
-    if (xorb === undefined) throw new Error('no xorb');
-    expect(lookup.findXorb(xorb.hash)?.chunkHashes).toEqual(xorb.chunkHashes);
-    for (let chunk = 0; chunk < xorb.chunkLengths.length; chunk++) {
-      const place = lookup.findChunk(xorb.chunkHashes, 32 * chunk);
-      expect(place?.chunk).toBe(chunk);
-      expect(place?.xorb.equals(xorb.hash)).toBe(true);
-    }
-    expect(lookup.findChunk(new Uint8Array(32), 0)).toBeNull();
-    expect(lookup.findFile(xorb.hash)).toBeNull();
-    expect(lookup.findXorb(MerkleHash.ZERO)).toBeNull();
   });
 });

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { expect } from 'vitest';
-import { CutResolver, DEFAULT_PARAMS, findCandidates, findCuts } from '../../src/chunker/index.js';
+import { CutResolver, DEFAULT_PARAMS, findCuts } from '../../src/chunker/index.js';
 import { createMerkleTree, DATA_KEY } from '../../src/hash/index.js';
 import type { Kernels } from '../../src/kernels/index.js';
+import { findCandidates } from './candidates.js';
 import type { NativeFile } from './vectors.js';
 
 const SEGMENT_BYTES = 1024 * 1024;

@@ -7,14 +7,7 @@ import {
   parseFileChunkHashes,
   parseReconstruction,
 } from '../../src/plan/index.js';
-import {
-  createShardReader,
-  decodeShard,
-  encodeShard,
-  openShardLookup,
-  type Shard,
-  type ShardXorb,
-} from '../../src/shard/index.js';
+import { createShardReader, decodeShard, encodeShard, type Shard } from '../../src/shard/index.js';
 import { multipartBoundary, parseContentRange } from '../../src/transport/content-range.js';
 import { createMultipartReader } from '../../src/transport/multipart.js';
 import {
@@ -153,13 +146,6 @@ async function makeParsers(): Promise<readonly Parser[]> {
         const reader = createShardReader();
         for (const piece of cut(bytes, random)) reader.push(piece);
         reader.finish();
-      },
-      () => {
-        const lookup = openShardLookup(bytes, hasher);
-        const [of] = listed as [ShardXorb];
-        lookup.findFile(MerkleHash.from(new Uint8Array(32).fill(1)));
-        lookup.findXorb(of.hash);
-        lookup.findChunk(of.chunkHashes, 0);
       },
     );
   };

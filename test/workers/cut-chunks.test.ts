@@ -1,16 +1,12 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import {
-  type ChunkerParams,
-  chunkerParams,
-  DEFAULT_PARAMS,
-  findCandidates,
-} from '../../src/chunker/index.js';
+import { type ChunkerParams, chunkerParams, DEFAULT_PARAMS } from '../../src/chunker/index.js';
 import type { GearScanner } from '../../src/chunker/ports.js';
 import { DATA_KEY, FILE_KEY } from '../../src/hash/index.js';
 import { createKernels, type KernelTier } from '../../src/kernels/index.js';
 import { cutChunks } from '../../src/workers/tasks/cut-chunks.js';
 import { createSetups, type Setup, twins } from '../kernels/support.js';
+import { findCandidates } from '../support/candidates.js';
 import { generate } from '../support/generators.js';
 import { naiveCuts } from '../support/naive-chunker.js';
 

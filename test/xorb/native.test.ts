@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { bg4Predictor } from '../../src/compress/index.js';
 import { MerkleHash } from '../../src/hash/index.js';
 import {
   createRecordDecoder,
@@ -47,7 +46,7 @@ describe('the xorb of the native client', () => {
     expect(kept.recordEnds).toEqual(sent.recordEnds);
   });
 
-  test('has the schemes that it says, and the predictor explains each', () => {
+  test('has the schemes that it says', () => {
     const { rawEnds, recordEnds } = readStoredXorb(stored);
     const counts = [0, 0, 0];
     recordEnds.forEach((_end, i) => {
@@ -56,9 +55,6 @@ describe('the xorb of the native client', () => {
     });
     expect(counts).toEqual(session.xorbs[session.stored_xorb]?.schemes);
     expect(rawEnds[rawEnds.length - 1]).toBe(raw.length);
-    // The client asks on the first chunk of a file: its floats and its words.
-    expect(bg4Predictor(raw.subarray(0, rawEnds[0])).recommendBg4).toBe(false);
-    expect(bg4Predictor(raw.subarray(rawEnds[2], rawEnds[3])).recommendBg4).toBe(true);
   });
 
   test('its footer decodes and encodes again to the same bytes', () => {

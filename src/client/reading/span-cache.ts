@@ -23,10 +23,6 @@ export class SpanCache {
     this.#maxBytes = maxBytes;
   }
 
-  get usedBytes(): number {
-    return this.#usedBytes;
-  }
-
   /** The span that holds the byte at `position`; null: none. */
   find(position: number): Span | null {
     const at = this.#spans.findIndex((span) => span.start <= position && position < endOf(span));

@@ -19,7 +19,6 @@ import type { Hasher } from '../../hash/ports.js';
 
 /** Entries of a page; with the key of the next one it says how long a read is. */
 export const PAGE_BYTES: number = 16 * 1024;
-export const SECTION_COUNT = 2;
 export const FILES = 0;
 export const CHUNKS = 1;
 export type Section = typeof FILES | typeof CHUNKS;

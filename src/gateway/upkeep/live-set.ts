@@ -17,10 +17,6 @@ export class LiveSet {
     this.#maxBytes = maxBytes;
   }
 
-  get count(): number {
-    return this.#count;
-  }
-
   has(hash: MerkleHash): boolean {
     const [low, high] = wordsOf(hash);
     return this.#low[this.#find(low, high)] !== 0;

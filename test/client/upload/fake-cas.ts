@@ -3,14 +3,9 @@ import type { CasClient } from '../../../src/client/ports.js';
 import { OrbweaverError } from '../../../src/errors.js';
 import { HASH_BYTES } from '../../../src/hash/index.js';
 import type { Kernels } from '../../../src/kernels/index.js';
-import {
-  decodeShard,
-  type ShardFile,
-  verifyFile,
-  verifyShard,
-  type XorbChunks,
-} from '../../../src/shard/index.js';
+import { decodeShard, type ShardFile, verifyShard } from '../../../src/shard/index.js';
 import { verifyXorb, XORB_MAX_BYTES, type XorbInfo, XorbReader } from '../../../src/xorb/index.js';
+import { type StoredChunks, verifyFile } from '../../support/verify-file.js';
 
 interface StoredXorb {
   readonly records: Uint8Array;
@@ -110,7 +105,7 @@ export class FakeCas implements CasClient {
     return { registered: true };
   }
 
-  #chunkListOf(xorb: string): XorbChunks | null {
+  #chunkListOf(xorb: string): StoredChunks | null {
     const info = this.xorbs.get(xorb)?.info;
     if (info === undefined) return null;
     const { chunkHashes, rawEnds } = info;

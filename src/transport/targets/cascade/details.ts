@@ -140,22 +140,6 @@ export function signatureOf({ stage, volumes }: CascadeDetails): string {
   ].join(' ');
 }
 
-/**
- * A time as Go prints it (`2024-07-16 15:50:40.395810811 +0000 UTC`) or as RFC 3339 has it, in ms
- * since the Unix epoch. Null: the year 1, which means "not yet", or no time at all.
- */
-export function parseGoTime(text: string): number | null {
-  const match =
-    /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(\.\d+)?\s*(?:Z|([+-])(\d\d):?(\d\d))?(?:\s+\S+)*$/.exec(
-      text.trim(),
-    );
-  if (match === null || text.startsWith('0001-')) return null;
-  const [, date, time, fraction = '', sign = '+', hours = '00', minutes = '00'] = match;
-  const ms = fraction === '' ? '' : `.${fraction.slice(1, 4).padEnd(3, '0')}`;
-  const unixMs = Date.parse(`${date}T${time}${ms}${sign}${hours}:${minutes}`);
-  return Number.isFinite(unixMs) ? unixMs : null;
-}
-
 /** Last words of a task; the texts in between may carry ids, so nothing else is matched whole. */
 const FINAL_STATUS: Readonly<Record<string, 'ok' | 'failed'>> = {
   'Task Completed': 'ok',

@@ -36,14 +36,3 @@ export function uploadName(name: string, safeName: boolean): string {
     message: `the name "${name.replace(UNSAFE, '?')}" expected to be one that Cascade keeps: ${problem}; upload it under another one, or with "safeName"`,
   });
 }
-
-/** Part of a name as volumes have it: `.7z.001`, up to `.7z.999`, then `.7z.1000`. */
-export function volumeNumber(name: string): number | null {
-  const digits = /\.7z\.(\d{3,})$/.exec(name)?.[1];
-  return digits === undefined ? null : Number(digits);
-}
-
-/** The name that the server writes down for a volume: cut at the first `.7z`. */
-export function originalName(volumeName: string): string {
-  return volumeName.split('.7z')[0] as string;
-}
