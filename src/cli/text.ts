@@ -25,9 +25,9 @@ export function rateText(bytes: number, ms: number): string {
   return `${bytesText(ms <= 0 ? 0 : (bytes * 1000) / ms)}/s`;
 }
 
-/** `1234567` → `1,234,567`. */
+/** `1234567` → `1,234,567`. Not by `toLocaleString`, whose tables take 20 ms to load. */
 export function countText(count: number): string {
-  return count.toLocaleString('en-US');
+  return String(count).replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
 /** `1 file`, `2 files`. */

@@ -54,6 +54,23 @@ interface Range {
 }
 
 export function createAddressKinds(): AddressKinds {
+  // Made when the first address is judged: most transfers stay at the host of the endpoint.
+  let tables: Tables | null = null;
+  return (text) => {
+    const address = ipAddress(text.split('%')[0] as string);
+    if (address === null) return null;
+    tables ??= makeTables();
+    for (const range of tables.special) if (isIn(range, address)) return range.kind;
+    return tables.open.some((range) => isIn(range, address)) ? 'public' : 'reserved';
+  };
+}
+
+interface Tables {
+  readonly special: readonly (Range & { readonly kind: AddressKind })[];
+  readonly open: readonly Range[];
+}
+
+function makeTables(): Tables {
   const special: (Range & { readonly kind: AddressKind })[] = [];
   const add = (network: string, bits: number, kind: AddressKind): void => {
     special.push({ ...rangeOf(network, bits), kind });
@@ -64,14 +81,7 @@ export function createAddressKinds(): AddressKinds {
     add(sixToFour(network), 16 + bits, kind);
   }
   for (const [network, bits, kind] of IPV6_BLOCKS) add(network, bits, kind);
-  const open = IPV6_PUBLIC.map(([network, bits]) => rangeOf(network, bits));
-
-  return (text) => {
-    const address = ipAddress(text.split('%')[0] as string);
-    if (address === null) return null;
-    for (const range of special) if (isIn(range, address)) return range.kind;
-    return open.some((range) => isIn(range, address)) ? 'public' : 'reserved';
-  };
+  return { special, open: IPV6_PUBLIC.map(([network, bits]) => rangeOf(network, bits)) };
 }
 
 function isIn({ first, last }: Range, address: bigint): boolean {

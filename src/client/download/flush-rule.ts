@@ -18,9 +18,9 @@ const FLUSH_MS = 5;
 const LEAST_BYTES: number = 1 << 17;
 const MOST_BYTES: number = 1 << 20;
 /** At so many fetched bytes they begin to grow. */
-const GROWS_FROM_BYTES: number = 1 << 28;
+const GROWS_FROM_BYTES: number = 1 << 27;
 /** And they grow so many times. */
-const MOST_GROWTH = 4;
+const MOST_GROWTH = 8;
 
 /** @param fetchedBytes tells what has been fetched so far, by this process */
 export function flushRule(clock: Pick<Clock, 'now'>, fetchedBytes: () => number): FlushRule {
