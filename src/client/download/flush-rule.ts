@@ -18,7 +18,7 @@ const FLUSH_MS = 5;
 const LEAST_BYTES: number = 1 << 17;
 const MOST_BYTES: number = 1 << 20;
 /** At so many fetched bytes they begin to grow. */
-const GROWS_FROM_BYTES: number = 1 << 27;
+const GROWS_FROM_BYTES: number = 1 << 28;
 /** And they grow so many times. */
 const MOST_GROWTH = 8;
 
