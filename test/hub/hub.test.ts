@@ -665,7 +665,7 @@ describe('the functions of the JavaScript client', () => {
     };
     const misspelt = { ...common(), files: [file], comitTitle: 'x' };
     await refused(hubs.uploadFiles(misspelt), '"comitTitle" is no option of uploadFiles');
-    const known = { ...common(), path: 'b.txt', downloadInfo: {} as undefined };
+    const known = { ...common(), path: 'b.txt', downloadInfo: {} as unknown as undefined };
     await refused(hubs.downloadFile(known), '"downloadInfo" expected nothing: the Hub is asked');
     await refused(hub.uploadFiles([], { repo, branch: 'x' } as never), '"branch" is no option');
     expect(() => hubs.createHub(options({ endpoint: HUB } as never))).toThrow('"endpoint" is no');
