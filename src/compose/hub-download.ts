@@ -9,6 +9,7 @@ import { fileDownloadCommand, folderDownloadCommand } from './hub-command.js';
 import { failedFile, isStoreDown } from './hub-failures.js';
 import { type HubParts, repoAt } from './hub-parts.js';
 import { plainContent, plainDownload } from './hub-plain.js';
+import { isOnDisk } from './hub-present.js';
 import { batchesOf, fetchBatch, type StoredFile } from './hub-small.js';
 import type {
   FailedDownload,
@@ -20,10 +21,13 @@ import type {
   RepoAt,
 } from './hub-types.js';
 import { allEnded, inLanes } from './in-lanes.js';
+import { SMALL_FILE_BYTES } from './small-files.js';
 import { partOf, type TransferCommand } from './transfer-command.js';
 
-/** Files at a time: a small one waits for the network most of its time. */
+/** Files at a time. */
 const PARALLEL_FILES = 8;
+/** Small ones that the Hub gives itself, besides these: they wait for the network most of their time. */
+const PARALLEL_SMALL = 16;
 /** Files whose places are looked at at once. */
 const PARALLEL_LOOKS = 16;
 /** Batches of small files at once: each is in memory. */
@@ -101,16 +105,19 @@ export async function hubDownloadFolder(
     await inLanes(entries, { lanes: PARALLEL_LOOKS, signal }, (entry) =>
       attempt(entry, async () => {
         const target = await targetOf(parts, place, entry);
-        if (!target.isThere) targets.push(target);
+        const isAnew = resume === false || cache;
+        const isThere =
+          target.isThere || (!isAnew && (await isOnDisk(target.to, target.info, signal)));
+        if (!isThere) targets.push(target);
         else {
           tell.file()(target.size, 0);
-          await done(target, thereAlready(target));
+          await done(target, { ...thereAlready(target), verified: !target.isThere });
         }
       }),
     );
     // With a fixed number of requests no more files than that, and each has its share.
-    const { concurrency: fixed = PARALLEL_FILES } = parts.options;
-    const lanes = Math.max(1, Math.min(PARALLEL_FILES, fixed, targets.length));
+    const { concurrency: fixed } = parts.options;
+    const lanes = Math.max(1, Math.min(PARALLEL_FILES, fixed ?? PARALLEL_FILES, targets.length));
     const single = (target: Target): Promise<void> =>
       attempt(target, async () => {
         const wanted = { ...target, sharedBy: lanes, resume, command };
@@ -136,9 +143,14 @@ export async function hubDownloadFolder(
     };
     await allEnded([
       inLanes(batches, { lanes: PARALLEL_BATCHES, signal }, batch),
-      inLanes(others, { lanes, signal }, single),
+      ...groupsOf(others, { lanes, isFixed: fixed !== undefined }).map((group) =>
+        inLanes(group.targets, { lanes: group.lanes, signal }, single),
+      ),
     ]);
-    await inLanes([...left], { lanes, signal }, single);
+    const rest = groupsOf([...left], { lanes, isFixed: fixed !== undefined });
+    await allEnded(
+      rest.map((group) => inLanes(group.targets, { lanes: group.lanes, signal }, single)),
+    );
     signal.throwIfAborted();
     if (failed.length === 0) await pythons?.writeRef();
     const sum = (of: (file: HubDownloadedFile) => number): number =>
@@ -153,6 +165,20 @@ export async function hubDownloadFolder(
       wallMs: performance.now() - startedAt,
     };
   });
+}
+
+/** Small files that the Hub gives itself are not held up by large ones, as long as nobody says how many may run. */
+function groupsOf(
+  targets: readonly Target[],
+  { lanes, isFixed }: { readonly lanes: number; readonly isFixed: boolean },
+): readonly { readonly targets: readonly Target[]; readonly lanes: number }[] {
+  if (isFixed) return [{ targets, lanes }];
+  const isSmall = ({ info, size }: Target): boolean =>
+    info.xetHash === null && size <= SMALL_FILE_BYTES;
+  return [
+    { targets: targets.filter(isSmall), lanes: PARALLEL_SMALL },
+    { targets: targets.filter((target) => !isSmall(target)), lanes },
+  ];
 }
 
 /** What lies below a path of a repository; it may be that of one file. */
@@ -189,7 +215,7 @@ interface Place {
 interface Target extends StoredFile {
   readonly path: string;
   readonly info: HubFileInfo;
-  /** It need not be fetched. */
+  /** The cache has it. */
   readonly isThere: boolean;
   /** Makes it appear where it is looked for. Resolves to that path. */
   show(): Promise<string>;
@@ -210,7 +236,7 @@ async function targetOf(
     commit: null,
     url: `${parts.http.url.href.replace(/\/+$/, '')}/${resolvePath(at.repo, at.revision, path)}`,
   };
-  const common = { path, info, size, xetHash: info.xetHash };
+  const common = { path, info, size, xetHash: info.xetHash ?? entry.storeHash ?? null };
   if (cache !== null) {
     const { blob, isThere } = await cache.blobOf(path, info);
     return { ...common, to: blob, isThere, show: () => cache.show(path, blob) };

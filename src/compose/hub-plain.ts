@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
 import type { Sink } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
 import type { HubFileInfo } from '../hub/index.js';
-import { createGitBlobHash, type GitBlobHash } from '../io/index.js';
+import type { GitBlobHash } from '../io/index.js';
 import type { HubParts } from './hub-parts.js';
+import { contentHash } from './hub-present.js';
 
 /** Most bytes that are read and written at a time, and least that are noted. */
 const PIECE_BYTES = 256 * 1024;
@@ -92,7 +92,7 @@ class PlainRun {
     this.#sink = sink;
     this.#signal = signal;
     this.#onBytes = onBytes;
-    this.#hash = hashOf(info);
+    this.#hash = contentHash(info);
   }
 
   get isRight(): boolean {
@@ -155,7 +155,7 @@ class PlainRun {
   /** Without what an earlier run has written. */
   fetchAnew(): Promise<void> {
     this.#sink.part?.forget();
-    this.#hash = hashOf(this.#info);
+    this.#hash = contentHash(this.#info);
     this.#digest = null;
     this.#at = 0;
     this.#notedBytes = 0;
@@ -187,12 +187,4 @@ function unhashed(sizeBytes: number): { lengths: Uint32Array; hashes: Uint8Array
   const lengths = new Uint32Array(count).fill(NOTED_BYTES);
   lengths[count - 1] = sizeBytes - NOTED_BYTES * (count - 1);
   return { lengths, hashes: new Uint8Array(HASH_BYTES * count) };
-}
-
-function hashOf(info: HubFileInfo): GitBlobHash | null {
-  const content = plainContent(info);
-  if (content === undefined) return null;
-  if (content.length === 40) return createGitBlobHash(info.size);
-  const hash = createHash('sha256');
-  return { update: (bytes) => void hash.update(bytes), digest: () => hash.digest('hex') };
 }

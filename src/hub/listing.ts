@@ -15,6 +15,8 @@ export interface HubEntry {
   readonly lfs?: { readonly oid: string; readonly size: number; readonly pointerSize: number };
   /** File hash in the content-addressed store, for files that lie there. */
   readonly xetHash?: string;
+  /** The same of small files that the Hub gives itself; `orbweaver serve` has those in its store as well. */
+  readonly storeHash?: string;
   /** With `expand`: the commit that changed it last. */
   readonly lastCommit?: { readonly id: string; readonly title: string; readonly date: string };
   /** Of files of buckets: when it was changed, as its sender said, and when it came; ISO 8601. */
@@ -209,6 +211,7 @@ function entryOf(entry: JsonObject, what: string): HubEntry {
   const lfs = objectOf(entry['lfs']);
   const last = objectOf(entry['lastCommit']);
   const xetHash = hashOf(entry['xetHash']);
+  const storeHash = hashOf(entry['storeHash']);
   const size = isFolder ? 0 : sizeOf(entry, 'size', what);
   return {
     type: isFolder ? 'directory' : 'file',
@@ -225,6 +228,7 @@ function entryOf(entry: JsonObject, what: string): HubEntry {
           },
         }),
     ...(xetHash === null ? {} : { xetHash }),
+    ...(storeHash === null ? {} : { storeHash }),
     ...timesOf(entry),
     ...(last === null
       ? {}

@@ -91,7 +91,8 @@ export function entryJson(path: string, entry: TreeEntry): Record<string, unknow
   const { blobId: oid, sizeBytes: size, lfs, file } = entry;
   return {
     ...{ type: 'file', oid, size, path },
-    ...(lfs ? { lfs: lfsInfo(entry), xetHash: file.toString() } : {}),
+    // Of small files clients of the Hub expect none; ours fetches many of them at once by this one.
+    ...(lfs ? { lfs: lfsInfo(entry), xetHash: file.toString() } : { storeHash: file.toString() }),
   };
 }
 

@@ -48,7 +48,10 @@ describe('a commit', () => {
     expect(await paths(name)).toEqual(['a', 'a/b', 'a/b/c.txt', 'empty']);
     expect(await rig.json('GET', `/api/models/${name}/tree/main/a%2Fb`)).toEqual([
       // printf hello | git hash-object --stdin
-      { type: 'file', oid: 'b6fc4c620b67d95f953a5c1c1230aaab5db5a1b0', size: 5, path: 'a/b/c.txt' },
+      {
+        ...{ type: 'file', oid: 'b6fc4c620b67d95f953a5c1c1230aaab5db5a1b0', size: 5 },
+        ...{ path: 'a/b/c.txt', storeHash: expect.stringMatching(/^[0-9a-f]{64}$/) },
+      },
     ]);
     const file = await rig.send('GET', `/${name}/resolve/main/a/b/c.txt`);
     expect(await file.text()).toBe('hello');
