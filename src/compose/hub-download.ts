@@ -2,7 +2,7 @@ import { dirname, join } from 'node:path';
 import { isOrbweaverError, OrbweaverError } from '../errors.js';
 import { checkPath, type NameRules } from '../folder/index.js';
 import { fileInfo, type HubEntry, type HubFileInfo, listTree, resolvePath } from '../hub/index.js';
-import { makeFolder, outputSink, pathFilter } from '../io/index.js';
+import { hasParts, makeFolder, outputSink, pathFilter } from '../io/index.js';
 import type { ClientDownloadOptions } from './client-types.js';
 import { type HubCache, openHubCache } from './hub-cache.js';
 import { fileDownloadCommand, folderDownloadCommand } from './hub-command.js';
@@ -102,14 +102,21 @@ export async function hubDownloadFolder(
       }
     };
     const targets: Target[] = [];
+    // Looked at once: there may be thousands of files in a folder.
+    const folders = new Map<string, Promise<boolean>>();
     await inLanes(entries, { lanes: PARALLEL_LOOKS, signal }, (entry) =>
       attempt(entry, async () => {
         const target = await targetOf(parts, place, entry);
         const isAnew = resume === false || cache;
         const isThere =
           target.isThere || (!isAnew && (await isOnDisk(target.to, target.info, signal)));
-        if (!isThere) targets.push(target);
-        else {
+        if (!isThere) {
+          const folder = dirname(target.to);
+          const left = folders.get(folder) ?? hasParts(folder);
+          folders.set(folder, left);
+          targets.push({ ...target, hasLeftovers: await left });
+        }
+        if (isThere) {
           tell.file()(target.size, 0);
           await done(target, { ...thereAlready(target), verified: !target.isThere });
         }
@@ -236,7 +243,13 @@ async function targetOf(
     commit: null,
     url: `${parts.http.url.href.replace(/\/+$/, '')}/${resolvePath(at.repo, at.revision, path)}`,
   };
-  const common = { path, info, size, xetHash: info.xetHash ?? entry.storeHash ?? null };
+  const common = {
+    path,
+    info,
+    size,
+    hasLeftovers: true,
+    xetHash: info.xetHash ?? entry.storeHash ?? null,
+  };
   if (cache !== null) {
     const { blob, isThere } = await cache.blobOf(path, info);
     return { ...common, to: blob, isThere, show: () => cache.show(path, blob) };
@@ -260,6 +273,8 @@ interface Wanted {
   readonly path: string;
   readonly to: string;
   readonly info: HubFileInfo;
+  /** Something of an earlier run may lie beside it. @default true */
+  readonly hasLeftovers?: boolean;
   /** Files that are fetched side by side. @default 1 */
   readonly sharedBy?: number | undefined;
   /** @default true */
@@ -272,7 +287,7 @@ interface Wanted {
 async function one(
   parts: HubParts,
   at: RepoAt,
-  { path, to, info, sharedBy, resume, command }: Wanted,
+  { path, to, info, sharedBy, resume, command, hasLeftovers: removeLeftovers = true }: Wanted,
   signal: AbortSignal,
   tell: Teller,
 ): Promise<HubDownloadedFile> {
@@ -308,7 +323,8 @@ async function one(
     );
   }
   const progress = tell.file();
-  const sink = await outputSink(to, { keepAs: plainContent(info), anew: resume === false });
+  const keeping = { keepAs: plainContent(info), anew: resume === false };
+  const sink = await outputSink(to, { ...keeping, removeLeftovers });
   const result = await plainDownload(parts, info, sink, signal, progress);
   return { path, to, sizeBytes, ...result, transport: 'http' };
 }

@@ -12,6 +12,8 @@ import { BATCH_BYTES, BATCH_FILES, SMALL_FILE_BYTES, WRITES } from './small-file
 /** A file of the store. */
 export interface StoredFile {
   readonly to: string;
+  /** Something of an earlier run may lie beside it. */
+  readonly hasLeftovers: boolean;
   /** File hash. */
   readonly xetHash: string | null;
   readonly size: number;
@@ -78,7 +80,7 @@ export async function fetchBatch<T extends StoredFile>(
   await inLanes(batch, { lanes: WRITES, signal }, async (file) => {
     const bytes = bytesOf.get(file.xetHash);
     if (!(bytes instanceof Uint8Array) || bytes.length !== file.size) return;
-    const sink = await outputSink(file.to);
+    const sink = await outputSink(file.to, { removeLeftovers: file.hasLeftovers });
     try {
       await sink.prepare?.(bytes.length);
       await sink.write(bytes, 0);

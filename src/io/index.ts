@@ -10,7 +10,7 @@ export { createJournals } from './journal.js';
 export { knownSize } from './known-size.js';
 export { type MemorySink, memorySink } from './memory-sink.js';
 export { outputSink } from './output-sink.js';
-export { removeKeptParts } from './part-name.js';
+export { hasParts, removeKeptParts } from './part-name.js';
 export { type Glob, type PathFilter, parseGlob, pathFilter } from './path-filter.js';
 export { type PathSourceOptions, pathSource } from './path-source.js';
 export { type PlanSink, planSink } from './plan-sink.js';

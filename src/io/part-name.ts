@@ -126,6 +126,12 @@ export async function sweepParts(
   return found;
 }
 
+/** Whether any run has left something in a folder, or is at work there. False where there is no folder. */
+export async function hasParts(folder: string): Promise<boolean> {
+  const names = await readdir(folder).catch((): string[] => []);
+  return names.some((name) => /\.orbweaver-(?:part|ledger|ledger-new)$/.test(name));
+}
+
 /** Removes what interrupted runs left of `path` for this content, unless a process is at it. */
 export async function removeKeptParts(path: string, content: string): Promise<void> {
   const target = await realpath(path).catch(() => path);

@@ -231,6 +231,9 @@ describe('a repository of our own server', () => {
     }
     // What is there is looked at and not fetched, whatever its time; what differs is.
     await writeFile(join(to, 'words/7.txt'), 'sdrow of 7');
+    const leftover = join(to, 'words/.7.txt.elsewhere-1-00000000.orbweaver-part');
+    await writeFile(leftover, 'of a run that was killed on another machine');
+    await utimes(leftover, new Date('2020-01-01'), new Date('2020-01-01'));
     await writeFile(join(to, '1/1.bin'), 'short');
     requests = [];
     const again = await counted.downloadFolder({ ...some, to });
@@ -238,6 +241,7 @@ describe('a repository of our own server', () => {
     const fetchedPaths = again.files.filter(({ transport }) => transport !== 'none');
     expect(fetchedPaths.map(({ path }) => path).sort()).toEqual(['1/1.bin', 'words/7.txt']);
     expect(await readFile(join(to, 'words/7.txt'), 'utf8')).toBe('words of 7');
+    await expect(readFile(leftover)).rejects.toThrow('ENOENT');
     const anew = await counted.downloadFolder({ ...some, to, resume: false });
     expect(anew.files.every(({ transport }) => transport !== 'none')).toBe(true);
     await counted.close();
