@@ -1,6 +1,6 @@
 import type { Sink } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
-import { type CrcCounter, createCrcCounter } from './crc.js';
+import type { CrcCounter } from './crc.js';
 import { type DirectoryPlace, endBytesOf, writeEnd } from './end-record.js';
 import {
   concat,
@@ -78,7 +78,10 @@ export interface ZipWriter {
  * await sink.commit(bytes.length);
  * await zip.finish();
  */
-export function createZipWriter(options: ZipWriterOptions): ZipWriter {
+export function zipWriter(
+  options: ZipWriterOptions,
+  createCrcCounter: () => CrcCounter,
+): ZipWriter {
   const { name: archive = 'archive.zip', compression = 'store' } = options;
   const maxBytes = options.maxBytes ?? Number.MAX_SAFE_INTEGER;
   // Local time, which is what a ZIP has: and so the same bytes in every time zone.
@@ -133,6 +136,7 @@ export function createZipWriter(options: ZipWriterOptions): ZipWriter {
       return createEntrySink({
         name,
         storing,
+        crc: createCrcCounter(),
         facts: { nameBytes, dosTime },
         assertUsable,
         checkFits,
@@ -170,6 +174,7 @@ interface EntryHost {
   readonly name: string;
   /** Null: entries are compressed. */
   readonly storing: EntryEncoder | null;
+  readonly crc: CrcCounter;
   readonly facts: Omit<EntryToWrite, 'isWide'>;
   readonly assertUsable: () => void;
   /** @throws OrbweaverError `ZIP_TOO_LARGE` */
@@ -183,10 +188,9 @@ interface EntryHost {
 }
 
 function createEntrySink(host: EntryHost): Sink {
-  const { name, storing } = host;
+  const { name, storing, crc } = host;
   const isStored = storing !== null;
   const encoder = storing ?? createDeflatingEncoder();
-  const crc: CrcCounter = createCrcCounter();
   /** The header waits for the first byte: `prepare` may still say that sizes are wide. */
   let start: { readonly headerOffset: number; readonly dataOffset: number } | undefined;
   let isWide = false;

@@ -15,6 +15,7 @@ import {
   pageThreads,
   type SpawnPageThread,
 } from '../workers/web.js';
+import { pageFolderMethods } from './folder-methods.js';
 import { inputList, sizeOf, sourceOf } from './inputs.js';
 import { openPageMemory } from './memory.js';
 import {
@@ -142,7 +143,19 @@ export async function createClient(given: BrowserClientOptions = {}): Promise<Br
     return applySplices({ ...parts, memory: resume }, fileHash, sources, options);
   };
 
+  const downloads = () => ({ cas: needCas(), pool, budget, concurrency });
   const client: BrowserClient = {
+    ...pageFolderMethods({
+      uploads: (dryRun) => {
+        checkOpen();
+        if (!dryRun) needCas();
+        return { cas, pool, memory, placement, concurrency };
+      },
+      work: () => ({
+        ...{ downloads: downloads(), places, rebuild },
+        stream: (fileHash, streamOptions) => client.stream(fileHash, streamOptions),
+      }),
+    }),
     threads: pool.threads,
     tier: pool.kernels.tier,
     fallbackReason: pool.kernels.fallbackReason,

@@ -1,5 +1,22 @@
 export { createClient } from './client.js';
 export type {
+  BrowserFolder,
+  BrowserFolderDownloadOptions,
+  BrowserFolderFile,
+  BrowserFolderMethods,
+  BrowserFolderUploadOptions,
+  BrowserZipOptions,
+  FileHandle,
+  FolderChange,
+  FolderDiffOptions,
+  FolderDownloadResult,
+  FolderEntry,
+  FolderHandle,
+  FolderListOptions,
+  FolderUploadResult,
+  ZipEntryRequest,
+} from './folder-types.js';
+export type {
   BrowserClient,
   BrowserClientOptions,
   BrowserDownloadOptions,

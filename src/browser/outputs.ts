@@ -58,6 +58,26 @@ export async function outputFileSink(file: OutputFile): Promise<Sink> {
   };
 }
 
+/** A file that is made when it is first written to. */
+export function lateFileSink(name: string, make: () => Promise<OutputFile>): Sink {
+  let opening: Promise<Sink> | null = null;
+  const open = (): Promise<Sink> => {
+    opening ??= told(name, make).then(outputFileSink);
+    return opening;
+  };
+  return {
+    name,
+    positional: true,
+    write: async (bytes, offset) => (await open()).write(bytes, offset),
+    writeAll: async (pieces, offset) => (await open()).writeAll?.(pieces, offset),
+    commit: async (sizeBytes) => (await open()).commit(sizeBytes),
+    async abort(reason) {
+      const sink = await opening?.catch(() => null);
+      await sink?.abort(reason);
+    },
+  };
+}
+
 /**
  * A web stream as a sink: strictly in order, as fast as it is taken. Closed when all is checked, aborted
  * with the reason otherwise.
@@ -105,6 +125,7 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   NoModificationAllowedError: 'OUTPUT_UNWRITABLE',
   NotFoundError: 'OUTPUT_UNWRITABLE',
   TypeError: 'OUTPUT_UNWRITABLE',
+  TypeMismatchError: 'OUTPUT_UNWRITABLE',
 };
 
 /** What an output fails with, as one of ours. */

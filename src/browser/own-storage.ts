@@ -37,7 +37,7 @@ export async function storageRoot(): Promise<StoredFolder | null> {
 
 /** Where a file lies in the page's own storage. */
 export interface OwnPlace {
-  readonly folder: StoredFolder;
+  readonly folder: () => Promise<StoredFolder>;
   readonly name: string;
   /** From the root, with slashes. */
   readonly path: string;
@@ -49,9 +49,16 @@ export async function ownPlaceOf(root: StoredFolder, file: object): Promise<OwnP
   const names = await root.resolve(file).catch(() => null);
   const name = names?.at(-1);
   if (!names || name === undefined) return null;
-  let folder = root;
-  for (const each of names.slice(0, -1)) {
-    folder = await folder.getDirectoryHandle(each, { create: true });
-  }
+  const folder = (): Promise<StoredFolder> => folderAt(root, names.slice(0, -1));
   return { folder, name, path: names.join('/') };
+}
+
+/** Makes the folders on the way. */
+export async function folderAt(
+  root: StoredFolder,
+  names: readonly string[],
+): Promise<StoredFolder> {
+  let folder = root;
+  for (const name of names) folder = await folder.getDirectoryHandle(name, { create: true });
+  return folder;
 }

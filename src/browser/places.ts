@@ -1,9 +1,11 @@
 import type { Sink } from '../client/ports.js';
 import { createPageFiles, type PageFiles, type SpawnPageThread } from '../workers/web.js';
+import type { FolderHandle } from './folder-types.js';
 import type { Database } from './indexed-db.js';
 import { pageLocks } from './locks.js';
-import { outputFileSink, webStreamSink } from './outputs.js';
+import { lateFileSink, outputFileSink, webStreamSink } from './outputs.js';
 import {
+  folderAt,
   type OwnPlace,
   ownPlaceOf,
   type StoredFile,
@@ -26,8 +28,20 @@ export interface Wanted {
   readonly resume: boolean | undefined;
 }
 
+/** A file below a folder that is written to. */
+export interface WantedBelow {
+  /** From the folder, with slashes. */
+  readonly path: string;
+  readonly fileHash: string;
+  readonly anew: boolean;
+  /** Makes the file. */
+  readonly file: () => Promise<OutputFile>;
+}
+
 /** Makes the outputs of a client. */
 export interface Places {
+  /** The same for files below a folder: in the page's own storage they go on where an earlier call stopped. */
+  within(folder: FolderHandle): Promise<(wanted: WantedBelow) => Sink>;
   /** @throws OrbweaverError `OUTPUT_UNWRITABLE` */
   sinkOf(to: OutputFile | WritableStream<Uint8Array>, wanted: Wanted): Promise<Sink>;
   close(): Promise<void>;
@@ -69,6 +83,25 @@ export function createPlaces({ spawn, threads, memory }: PlacesOptions): Places 
       const target = own === null ? userTarget(to) : ownTarget(own);
       return partSink(target, { parts: storage.parts, files, content, anew: resume === false });
     },
+    async within(top) {
+      opening ??= open().catch(() => null);
+      const storage = await opening;
+      const names = storage === null ? null : await storage.root.resolve(top).catch(() => null);
+      if (storage === null || names === null) return ({ path, file }) => lateFileSink(path, file);
+      files ??= createPageFiles({ spawn });
+      const thread = files;
+      const { parts, root } = storage;
+      return ({ path, fileHash, anew }) => {
+        const all = [...names, ...path.split('/')];
+        const target = ownTarget({
+          path: all.join('/'),
+          name: all.at(-1) as string,
+          folder: () => folderAt(root, all.slice(0, -1)),
+        });
+        const content = memory === null ? null : fileHash;
+        return partSink(target, { parts, files: thread, content, anew });
+      };
+    },
     async close() {
       await files?.close();
     },
@@ -85,8 +118,9 @@ function ownTarget({ folder, name, path }: OwnPlace): PartTarget {
     name,
     key: `own ${path}`,
     async take(file) {
-      if (file.move !== undefined) await file.move(folder, name);
-      else await copyTo(file, await folder.getFileHandle(name, { create: true }));
+      const above = await folder();
+      if (file.move !== undefined) await file.move(above, name);
+      else await copyTo(file, await above.getFileHandle(name, { create: true }));
     },
   };
 }

@@ -16,6 +16,7 @@ import type { ClientEditOptions, EditResult, Splice } from '../compose/splices.j
 import type { OrbweaverError } from '../errors.js';
 import type { KernelTier } from '../kernels/index.js';
 import type { TokenOption } from '../transport/web.js';
+import type { BrowserFolderMethods } from './folder-types.js';
 
 export type {
   DownloadProgress,
@@ -140,7 +141,7 @@ export interface BrowserSplice extends Splice<BrowserInput> {}
 export type BrowserEditOptions = ClientEditOptions;
 
 /** Uploads and downloads in a page, over one pool of web workers. */
-export interface BrowserClient {
+export interface BrowserClient extends BrowserFolderMethods {
   /** Web workers; 0: everything runs on the thread of the page. */
   readonly threads: number;
   readonly tier: KernelTier;

@@ -1,20 +1,21 @@
 import { resolve } from 'node:path';
 import type { Writable } from 'node:stream';
-import { type DownloadProgress, downloadVerified } from '../client/downloads.js';
+import { downloadVerified } from '../client/downloads.js';
 import type { CasClient, RandomAccess, Sink } from '../client/ports.js';
 import { isOrbweaverError } from '../errors.js';
-import { type Budget, secondsLeft } from '../flow/index.js';
+import type { Budget } from '../flow/index.js';
 import { MerkleHash } from '../hash/index.js';
 import { outputSink, streamSink } from '../io/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { WorkerPool } from '../workers/index.js';
 import type { ClientDownloadOptions, DownloadResult, ZipEntryRequest } from './client-types.js';
+import { closeAll } from './close-all.js';
 import type { DownloadMemoryOptions } from './download-memory.js';
 import { resumable } from './resumable.js';
-import { closeAll, openSeeds } from './seeds.js';
-import { totalSize } from './total-size.js';
+import { openSeeds } from './seeds.js';
 import { commandOf } from './transfer-command.js';
 import type { UploadState } from './upload.js';
+import type { ZipDownloadOptions } from './zip-download.js';
 
 /** What a download works with. */
 export interface DownloadParts {
@@ -117,73 +118,18 @@ async function remembered(
 export async function runZipDownload(
   parts: DownloadParts,
   entries: readonly ZipEntryRequest[],
-  options: Omit<ClientDownloadOptions, 'offset' | 'length' | 'resume' | 'seeds' | 'verifyRange'>,
+  options: ZipDownloadOptions & { readonly to: string | Writable },
 ): Promise<DownloadResult> {
-  const startedAt = performance.now();
-  const { createZipWriter, safeEntryName } = await import('../archive/index.js');
-  // Wrong hashes and names are found before the first byte is fetched.
-  for (const { hash, name } of entries) {
-    MerkleHash.parse(hash);
-    safeEntryName(name);
-  }
-  const target = await sinkOf(options.to);
-  let position = 0;
-  const writer = createZipWriter({
-    write: async (bytes) => {
-      await target.write(bytes, position);
-      position += bytes.length;
-    },
+  const [{ createZipWriter, safeEntryName }, { writeZip }] = await Promise.all([
+    import('../archive/index.js'),
+    import('./zip-download.js'),
+  ]);
+  const { to, ...rest } = options;
+  return writeZip(entries, rest, {
+    ...{ cas: parts.cas, createZipWriter, safeEntryName },
+    openTarget: async () => sinkOf(to),
+    rebuild: (hash, sink, each) => runDownload(parts, hash, sink, each),
   });
-  let fetchedBytes = 0;
-  let requestCount = 0;
-  let doneBytes = 0;
-  let totalBytes: number | undefined;
-  const { signal, onProgress } = options;
-  if (onProgress !== undefined) {
-    const hashes = entries.map(({ hash }) => hash);
-    void totalSize(parts.cas, hashes, signal).then((bytes) => {
-      totalBytes = bytes;
-    });
-  }
-  const told = (progress: DownloadProgress, isLast: boolean): void => {
-    const { phase, bytesPerSecond } = progress;
-    const writtenBytes = doneBytes + progress.writtenBytes;
-    onProgress?.({
-      ...progress,
-      phase: phase === 'done' && !isLast ? 'fetching' : phase,
-      writtenBytes,
-      totalBytes,
-      secondsLeft: secondsLeft(writtenBytes, totalBytes, bytesPerSecond),
-      fetchedBytes: fetchedBytes + progress.fetchedBytes,
-    });
-  };
-  try {
-    for (const [i, { hash, name }] of entries.entries()) {
-      const result = await runDownload(parts, hash, writer.entry(name), {
-        signal,
-        onProgress: onProgress && ((progress) => told(progress, i === entries.length - 1)),
-      });
-      doneBytes += result.sizeBytes;
-      fetchedBytes += result.fetchedBytes;
-      requestCount += result.requestCount;
-    }
-    await writer.finish();
-    await target.commit(position);
-    return {
-      sizeBytes: position,
-      fetchedBytes,
-      resumedBytes: 0,
-      seededBytes: 0,
-      seedNote: null,
-      requestCount,
-      // Each entry is a whole file.
-      verified: true,
-      wallMs: performance.now() - startedAt,
-    };
-  } catch (error) {
-    await target.abort();
-    throw error;
-  }
 }
 
 /** Where a download goes: a path, or a stream. */

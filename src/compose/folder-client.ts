@@ -137,8 +137,12 @@ export function folderMethods({ uploads, downloads }: FolderParts): FolderMethod
     async isFolder(fileHash, { signal } = {}) {
       MerkleHash.parse(fileHash);
       const parts = downloads();
-      const { startsAsManifest } = await import('./folder-list.js');
-      return startsAsManifest(parts, { fileHash, length: SNIFF_BYTES, signal });
+      const [{ startsAsManifest }, { runDownload }] = await Promise.all([
+        import('./folder-manifest.js'),
+        import('./download.js'),
+      ]);
+      const range = { offset: 0, length: SNIFF_BYTES, signal };
+      return startsAsManifest((sink) => runDownload(parts, fileHash, sink, range));
     },
   };
 }

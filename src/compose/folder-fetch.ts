@@ -9,12 +9,12 @@ import { OrbweaverError } from '../errors.js';
 import { Budget } from '../flow/index.js';
 import type { FileEntry, FolderEntry } from '../folder/index.js';
 import { MerkleHash } from '../hash/index.js';
-import { openRandomAccess, type RestoreTree } from '../io/index.js';
+import type { RestoreTree } from '../io/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
+import { closeAll } from './close-all.js';
 import type { DownloadParts } from './download.js';
 import { isOfOneFile } from './entry-failures.js';
 import { inLanes } from './in-lanes.js';
-import { closeAll, isOldCopy, LEAST_OLD_COPY_BYTES } from './seeds.js';
 import { WRITES } from './small-files.js';
 
 /** Most fetches under way: batches, and large files. */
@@ -24,8 +24,8 @@ const JOBS = 4;
 export interface FetchWorld {
   readonly parts: DownloadParts;
   readonly tree: RestoreTree;
-  /** Folders with other versions of the files. */
-  readonly seeds: readonly string[];
+  /** Other versions of a large file; they are closed here. */
+  readonly seedsOf: (entry: FileEntry) => Promise<readonly RandomAccess[]>;
   /** False: neither what an earlier run left of a file nor its old copy is looked at. */
   readonly resume: boolean;
   /** Ends when nothing more is to be written. */
@@ -130,7 +130,7 @@ export class FolderFetcher {
 
   async single(entry: FileEntry): Promise<void> {
     const made = await this.#world.attempt(entry, async () => {
-      const seeds = await this.#seedsOf(entry);
+      const seeds = await this.#world.seedsOf(entry);
       try {
         await this.#fetch(entry, seeds);
       } finally {
@@ -175,23 +175,6 @@ export class FolderFetcher {
     counters.requestCount += result.requestCount;
     counters.resumedBytes += result.resumedBytes;
     counters.seededBytes += result.seededBytes;
-  }
-
-  /** Other versions of a large file: the one that it is going to replace, and those in the folders of seeds. */
-  async #seedsOf(entry: FileEntry): Promise<readonly RandomAccess[]> {
-    const { tree, seeds, resume } = this.#world;
-    if (entry.sizeBytes < LEAST_OLD_COPY_BYTES) return [];
-    // What cannot be opened is no reason to fail: the file is fetched.
-    const old = resume ? await tree.openOld(entry).catch(() => null) : null;
-    const opened = old === null ? [] : [old];
-    for (const folder of seeds) {
-      const path = `${folder}/${entry.path}`;
-      const other = (await isOldCopy(path)) ? await openRandomAccess(path).catch(() => null) : null;
-      if (other !== null) opened.push(other);
-    }
-    const isWorth = ({ sizeBytes }: RandomAccess): boolean => sizeBytes >= LEAST_OLD_COPY_BYTES;
-    await closeAll(opened.filter((access) => !isWorth(access)));
-    return opened.filter(isWorth);
   }
 }
 

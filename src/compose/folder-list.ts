@@ -1,7 +1,5 @@
 import { PassThrough } from 'node:stream';
-import { isOrbweaverError } from '../errors.js';
-import { type FolderEntry, isManifestStart, type NameRules } from '../folder/index.js';
-import { memorySink } from '../io/index.js';
+import type { FolderEntry, NameRules } from '../folder/index.js';
 import { type DownloadParts, runDownload, streamSinkOf } from './download.js';
 import { readManifestStream } from './folder-manifest.js';
 
@@ -32,28 +30,4 @@ export async function* listEntries(
     pass.destroy();
     await running;
   }
-}
-
-/** Whether a file begins as manifests do. */
-export async function startsAsManifest(
-  parts: DownloadParts,
-  {
-    fileHash,
-    length,
-    signal,
-  }: {
-    readonly fileHash: string;
-    readonly length: number;
-    readonly signal: AbortSignal | undefined;
-  },
-): Promise<boolean> {
-  const sink = memorySink();
-  try {
-    await runDownload(parts, fileHash, sink, { offset: 0, length, signal });
-  } catch (error) {
-    // An empty file has no first byte.
-    if (isOrbweaverError(error) && error.code === 'RANGE_INVALID') return false;
-    throw error;
-  }
-  return isManifestStart(sink.bytes());
 }

@@ -1,5 +1,6 @@
-import type { Readable } from 'node:stream';
 import { downloadFile } from '../client/downloads.js';
+import type { Sink } from '../client/ports.js';
+import { isOrbweaverError } from '../errors.js';
 import {
   type FolderEntry,
   isManifestStart,
@@ -11,27 +12,26 @@ import {
   SNIFF_BYTES,
 } from '../folder/index.js';
 import { MerkleHash } from '../hash/index.js';
-import { createSpool, type Spool, spoolSink } from '../io/index.js';
+import { memorySink, type Spool, spoolSink } from '../io/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { DownloadParts } from './download.js';
 
-/** A manifest on this disk, whose hash was checked, and what it cost. */
+/** What a manifest cost, whose hash was checked. */
 export interface FetchedManifest {
-  readonly spool: Spool;
   readonly fetchedBytes: number;
   readonly requestCount: number;
 }
 
 /**
- * Fetches a manifest and checks its hash. A file that is none is given up after its first bytes.
+ * Fetches a manifest into a spool, which stays the caller's, and checks its hash. A file that is none is given up after its first bytes.
  * @throws OrbweaverError `FORMAT_INVALID` for another file, `LIMIT_EXCEEDED`, what `downloadFile` throws
  */
 export async function fetchManifest(
   { cas, pool, budget, concurrency }: DownloadParts,
   manifestHash: string,
+  spool: Spool,
   signal: AbortSignal | undefined,
 ): Promise<FetchedManifest> {
-  const spool = await createSpool();
   let seenBytes = 0;
   const start = new Uint8Array(SNIFF_BYTES);
   const check = (bytes: Uint8Array): void => {
@@ -54,16 +54,15 @@ export async function fetchManifest(
       signal,
     });
     if (seenBytes < SNIFF_BYTES) throw notManifest(`file ${manifestHash}`);
-    return { spool, fetchedBytes, requestCount };
+    return { fetchedBytes, requestCount };
   } catch (error) {
-    await spool.remove();
     // What a stream has passed on is not to be trusted; here nothing was.
     const isOther = seenBytes >= SNIFF_BYTES && !isManifestStart(start);
     throw isOther ? notManifest(`file ${manifestHash}`) : error;
   }
 }
 
-/** Reads a manifest that is on this disk. @throws what `ManifestReader` throws */
+/** Reads a manifest that is in a spool. @throws what `ManifestReader` throws */
 export async function* readSpool(
   spool: Spool,
   rules: NameRules,
@@ -84,10 +83,25 @@ export async function checkSpool(spool: Spool, rules: NameRules): Promise<Manife
 
 /** Entries as they come. The stream ends with an error when the file hash is another one. */
 export async function* readManifestStream(
-  stream: Readable,
+  stream: AsyncIterable<Uint8Array>,
   rules: NameRules,
 ): AsyncGenerator<FolderEntry, void> {
   const reader = new ManifestReader(rules);
-  for await (const bytes of stream) yield* reader.push(bytes as Uint8Array);
+  for await (const bytes of stream) yield* reader.push(bytes);
   reader.finish();
+}
+
+/** Whether a file begins as manifests do; `readStart` downloads its first bytes. */
+export async function startsAsManifest(
+  readStart: (sink: Sink) => Promise<unknown>,
+): Promise<boolean> {
+  const sink = memorySink();
+  try {
+    await readStart(sink);
+  } catch (error) {
+    // An empty file has no first byte.
+    if (isOrbweaverError(error) && error.code === 'RANGE_INVALID') return false;
+    throw error;
+  }
+  return isManifestStart(sink.bytes());
 }

@@ -3,8 +3,9 @@ import { MerkleHash } from '../hash/index.js';
 import { memorySink, planSink } from '../io/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { PlanDownloadOptions } from './client-types.js';
+import { closeAll } from './close-all.js';
 import type { DownloadParts } from './download.js';
-import { closeAll, openSeeds } from './seeds.js';
+import { openSeeds } from './seeds.js';
 
 /** Says what a download would do. @throws what `OrbweaverClient.planDownload` does */
 export async function runPlan(

@@ -5,7 +5,7 @@ import type { FileEntry } from '../folder/index.js';
 import { createMerkleTree, DATA_KEY, HASH_BYTES } from '../hash/index.js';
 import type { PresentFile } from '../io/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
-import { cutChunks, type WorkerPool } from '../workers/index.js';
+import { cutChunks, type WorkerPool } from '../workers/web.js';
 
 /**
  * Files that are there already when a folder is restored, of an earlier run or of an older version: one that

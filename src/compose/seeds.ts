@@ -4,6 +4,7 @@ import type { RandomAccess } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
 import { openRandomAccess } from '../io/index.js';
 import type { ClientDownloadOptions } from './client-types.js';
+import { closeAll } from './close-all.js';
 
 /** An old copy below this size is fetched faster than it is looked at. */
 export const LEAST_OLD_COPY_BYTES: number = 4 * 1024 * 1024;
@@ -38,10 +39,6 @@ export async function openSeeds({
     await closeAll(opened);
     throw error;
   }
-}
-
-export async function closeAll(opened: readonly RandomAccess[]): Promise<void> {
-  for (const access of opened) await access.close().catch(() => undefined);
 }
 
 /** Whether it is a file that is worth looking at. */

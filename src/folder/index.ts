@@ -27,6 +27,7 @@ export {
 export { ManifestWriter } from './manifest-writer.js';
 export {
   checkLinkTarget,
+  checkOwnName,
   checkPath,
   linkTargetReason,
   type NameRules,

@@ -107,6 +107,20 @@ export function nameKey(name: string): string {
   return name.normalize('NFC').toUpperCase().toLowerCase().normalize('NFC');
 }
 
+/**
+ * Notes the name of a path among its siblings, by their keys; null: where case counts, none is looked at.
+ * @throws OrbweaverError `UNSAFE_PATH` when a sibling has the same name, case and Unicode form aside
+ */
+export function checkOwnName(path: string, keys: Set<string> | null): void {
+  if (keys === null) return;
+  const key = nameKey(path.slice(path.lastIndexOf('/') + 1));
+  if (keys.has(key)) {
+    const message = `"path" expected a name of its own (case and Unicode form aside), got ${JSON.stringify(path)}`;
+    throw new OrbweaverError('UNSAFE_PATH', message, { path, native: true });
+  }
+  keys.add(key);
+}
+
 /** @param expected goes on in "expected …, got <path>" */
 export function unsafePath(path: string, expected: string, isNative: boolean): OrbweaverError {
   const text = expected.includes(', got ')

@@ -27,7 +27,8 @@ export {
   sourceOf,
   type UploadInput,
 } from './source-of.js';
-export { createSpool, type Spool, spoolSink } from './spool.js';
+export { createSpool } from './spool.js';
+export { type Spool, spoolSink } from './spool-sink.js';
 export { type StreamSinkOptions, streamSink } from './stream-sink.js';
 export { type StreamInput, streamSource } from './stream-source.js';
 export {

@@ -1,25 +1,16 @@
 import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Sink } from '../client/ports.js';
-import { OrbweaverError } from '../errors.js';
 import { outputError } from './errno.js';
 import { writeAll } from './file-sink.js';
+import type { Spool } from './spool-sink.js';
 
 /** Bytes that are gathered before they are written. */
 const BUFFER_BYTES: number = 1 << 18;
 
-/** A file of this process alone, which is written once from its start, read, and removed. */
-export interface Spool {
+/** A {@link Spool} in a file. */
+export interface FileSpool extends Spool {
   readonly path: string;
-  readonly sizeBytes: number;
-  write(bytes: Uint8Array): Promise<void>;
-  /** What was written is in the file. */
-  flush(): Promise<void>;
-  /** Its bytes from the start. After `flush`. */
-  read(): AsyncGenerator<Uint8Array, void>;
-  /** Never throws. */
-  remove(): Promise<void>;
 }
 
 /**
@@ -29,7 +20,7 @@ export interface Spool {
  * const spool = await createSpool();
  * try { await spool.write(bytes); await spool.flush(); } finally { await spool.remove(); }
  */
-export async function createSpool(): Promise<Spool> {
+export async function createSpool(): Promise<FileSpool> {
   const base = join(tmpdir(), 'orbweaver-');
   const folder = await mkdtemp(base).catch((error: unknown) => {
     throw outputError(error, base);
@@ -78,34 +69,4 @@ export async function createSpool(): Promise<Spool> {
       await rm(folder, { recursive: true, force: true }).catch(() => {});
     },
   };
-}
-
-/**
- * A spool as the end of a download that comes in order.
- * @param options `check` sees the bytes before they are kept and may throw; `maxBytes` bounds them all
- */
-export function spoolSink(
-  spool: Spool,
-  options: { readonly check: (bytes: Uint8Array) => void; readonly maxBytes: number },
-): Sink {
-  return {
-    name: 'the manifest',
-    positional: false,
-    async prepare(sizeBytes) {
-      if (sizeBytes > options.maxBytes) throw tooLong(options.maxBytes, sizeBytes);
-    },
-    async write(bytes) {
-      options.check(bytes);
-      const sizeBytes = spool.sizeBytes + bytes.length;
-      if (sizeBytes > options.maxBytes) throw tooLong(options.maxBytes, sizeBytes);
-      await spool.write(bytes.slice());
-    },
-    commit: () => spool.flush(),
-    abort: async () => {},
-  };
-}
-
-function tooLong(expected: number, got: number): OrbweaverError {
-  const message = `"the manifest" expected at most ${expected} bytes, got ${got}`;
-  return new OrbweaverError('LIMIT_EXCEEDED', message, { expected, got });
 }

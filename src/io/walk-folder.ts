@@ -4,13 +4,13 @@ import { OrbweaverError } from '../errors.js';
 import { throwIfAborted } from '../flow/index.js';
 import {
   checkLinkTarget,
+  checkOwnName,
   checkPath,
   compareNames,
   decodePathBytes,
   type FolderEntry,
   MODE_BITS,
   type NameRules,
-  nameKey,
 } from '../folder/index.js';
 import { createDiskLatency, type DiskLatency } from './disk-latency.js';
 import { inputError } from './errno.js';
@@ -258,17 +258,6 @@ async function entryOf({ path, source, stats, keys }: Found, { options }: Walk):
   } catch (error) {
     return { type: 'problem', path, error: inputError(error, source) };
   }
-}
-
-/** @throws OrbweaverError `UNSAFE_PATH` when a sibling has the same name, case and Unicode form aside */
-function checkOwnName(path: string, keys: Set<string> | null): void {
-  if (keys === null) return;
-  const key = nameKey(path.slice(path.lastIndexOf('/') + 1));
-  if (keys.has(key)) {
-    const message = `"path" expected a name of its own (case and Unicode form aside), got ${JSON.stringify(path)}`;
-    throw new OrbweaverError('UNSAFE_PATH', message, { path, native: true });
-  }
-  keys.add(key);
 }
 
 /** Windows has one bit for files, and none that means anything for folders. */

@@ -11,4 +11,5 @@ export {
   type PartLedger,
 } from './kept-runs.js';
 export { type MemorySink, memorySink } from './memory-sink.js';
+export { type Spool, spoolSink } from './spool-sink.js';
 export { streamSource } from './stream-source.js';
