@@ -12,7 +12,7 @@ import { countBytes } from './byte-counter.js';
 
 /**
  * Stock clients of the Hub and of Git LFS, unchanged, against `serve` over a disk store, or over a bucket
- * with `ORBWEAVER_INTEROP_HUB_STORE=s3` (and the S3 server that scripts/s3.mjs builds).
+ * with `ORBWEAVER_INTEROP_HUB_STORE=s3` (and the S3 server that scripts/s3.mjs builds); scripts/interop.mjs runs both.
  */
 
 const TOKEN = 'hf_interop';
