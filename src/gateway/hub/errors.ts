@@ -33,7 +33,10 @@ export function branchMoved(): OrbweaverError {
 }
 
 /** The response for a thrown value. */
-export function hubErrorResponse(error: unknown, isLfs: boolean): HttpResponse {
+export function hubErrorResponse(
+  error: unknown,
+  { isLfs, isAnonymous }: { readonly isLfs: boolean; readonly isAnonymous: boolean },
+): HttpResponse {
   const status = statusOf(error);
   const { code, message } = publicError(error);
   const fields = (error as Partial<OrbweaverError>).fields ?? {};
@@ -42,8 +45,9 @@ export function hubErrorResponse(error: unknown, isLfs: boolean): HttpResponse {
   if (typeof hubCode === 'string') headers['x-error-code'] = hubCode;
   if (typeof commit === 'string') headers['x-repo-commit'] = commit;
   if (status === 401) {
-    // Clients take a 401 without this sentence as a repository that is not there.
-    headers['x-error-message'] = 'Invalid credentials in Authorization header';
+    // Clients take a 401 without this sentence as a repository that is not there, or that who has no token
+    // does not see, and then ask for one.
+    if (!isAnonymous) headers['x-error-message'] = 'Invalid credentials in Authorization header';
     headers['www-authenticate'] = isLfs ? 'Basic realm="orbweaver"' : 'Bearer';
     if (isLfs) headers['lfs-authenticate'] = 'Basic realm="orbweaver"';
   }

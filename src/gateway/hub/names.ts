@@ -77,7 +77,9 @@ const REF = /^(?!\/)(?!.*(?:\/\/|\.\.|@\{|\.lock(?:\/|$)|\/\.|\/$|\.$))[^\p{Cc} 
 
 /** Checks the name of a branch or tag by the rules of git. @throws OrbweaverError 400 */
 export function checkRefName(name: string): string {
-  if (REF.test(name) && !name.startsWith('.') && !name.startsWith('-')) return name;
+  // HEAD is the default branch, whatever it is called.
+  const isFree = !name.startsWith('.') && !name.startsWith('-') && name !== 'HEAD';
+  if (REF.test(name) && isFree) return name;
   throw rejected(`"${name.slice(0, 100)}" is no name for a branch or a tag`);
 }
 

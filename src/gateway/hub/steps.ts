@@ -19,7 +19,8 @@ export function hubErrors(
     } catch (error) {
       report(call, error);
       request.body?.cancel(error);
-      return hubErrorResponse(error, form === 'lfs');
+      const isAnonymous = request.headers['authorization'] === undefined;
+      return hubErrorResponse(error, { isLfs: form === 'lfs', isAnonymous });
     }
   };
 }

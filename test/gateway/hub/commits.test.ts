@@ -262,6 +262,10 @@ describe('reading a repository', () => {
     expect(await rig.json('GET', `${api}/commits/main`)).toMatchObject([{ title: 'all' }]);
     await rig.json('DELETE', `${api}/branch/feature%2Fx`, undefined, 204);
     await rig.json('DELETE', `${api}/tag/v1`, undefined, 204);
+    for (const bad of ['HEAD', 'a..b', '-a', 'a.lock', 'refs/heads/a']) {
+      const path = `${api}/branch/${encodeURIComponent(bad)}`;
+      expect((await rig.send('POST', path, {})).status, bad).toBe(400);
+    }
     expect((await rig.send('DELETE', `${api}/branch/main`)).status).toBe(403);
     const left = await rig.json('GET', `${api}/refs`);
     expect([left.branches.length, left.tags.length]).toEqual([1, 0]);

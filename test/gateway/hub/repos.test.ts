@@ -167,6 +167,11 @@ describe('errors of the Hub', () => {
       401,
       'Invalid credentials in Authorization header',
     ]);
+    const without = await rig.gateway.handle(new Request(`${ORIGIN}/api/models/org/x`));
+    expect([without.status, without.headers.get('x-error-message')]).toEqual([
+      401,
+      'expected a bearer token in "authorization"',
+    ]);
     const reader = await rig.send(
       'POST',
       '/api/repos/create',
