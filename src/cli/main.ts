@@ -17,7 +17,7 @@ const LAST_MS = 1000;
  * a transfer of 512 MiB that compiling was a tenth of the processor time, more than it gave back. Later
  * versions count calls, and gain nothing.
  */
-const INTERRUPT_BUDGET = 540_672;
+const INTERRUPT_BUDGET = 270_336;
 
 async function main(): Promise<number> {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
