@@ -16,6 +16,31 @@ export type {
   FolderUploadResult,
   ZipEntryRequest,
 } from './folder-types.js';
+export {
+  commit,
+  createRepo,
+  deleteFile,
+  deleteFiles,
+  deleteRepo,
+  downloadFile,
+  listFiles,
+  uploadFile,
+  uploadFiles,
+} from './hub-functions.js';
+export type {
+  HubBlob,
+  HubChange,
+  HubCommitOutput,
+  HubCredentials,
+  HubEntry,
+  HubFileInput,
+  HubFunctions,
+  HubOperation,
+  HubParams,
+  HubProgress,
+  RepoDesignation,
+  RepoVisibility,
+} from './hub-types.js';
 export type {
   BrowserClient,
   BrowserClientOptions,

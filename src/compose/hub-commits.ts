@@ -53,11 +53,16 @@ export function copyOf({ path, fileHash, from }: HubCopy): CommitOperation {
   return { operation: 'copy', path: checkRepoPath(path), fileHash, from: repoOf(from) };
 }
 
+/** What of an upload its commits are made from. */
+export type Committing = Pick<HubUploading, 'at' | 'options' | 'signal'> & {
+  readonly parts: Pick<HubUploading['parts'], 'http'>;
+};
+
 /** The commits of one upload, which follow each other on one branch. */
 export class HubCommits {
   readonly made: HubMadeCommit[] = [];
   readonly deletedPaths: string[] = [];
-  readonly #uploading: HubUploading;
+  readonly #uploading: Committing;
   readonly #cleared: readonly string[];
   /** Not made yet. */
   #copies: readonly CommitOperation[];
@@ -70,7 +75,7 @@ export class HubCommits {
    * @param copies go into the first commit
    */
   constructor(
-    uploading: HubUploading,
+    uploading: Committing,
     cleared: readonly string[],
     copies: readonly CommitOperation[],
   ) {

@@ -1,7 +1,7 @@
 import { OrbweaverError } from '../errors.js';
 import type { Clock } from '../flow/index.js';
 import type { RandomSource } from '../platform/index.js';
-import { pauseFor } from '../transport/targets.js';
+import { pauseFor } from '../transport/web.js';
 import { apiPath, type RepoId } from './address.js';
 import type { HubHttp } from './http.js';
 import { objectOf, objectsOf, textOf } from './json.js';

@@ -3,7 +3,7 @@ import type { Clock } from '../flow/index.js';
 import { type Body, bytesBody, type Exchange, type HttpHeaders } from '../http/index.js';
 import type { RandomSource } from '../platform/index.js';
 import type { TokenSource } from '../transport/index.js';
-import { createTargetHttp, type TargetHttp, type TargetResponse } from '../transport/targets.js';
+import { createTargetHttp, type TargetHttp, type TargetResponse } from '../transport/web.js';
 
 /** Small requests to a Hub: its address, the token, its errors. */
 
@@ -16,6 +16,7 @@ export interface HubHttpOptions {
   readonly random: RandomSource;
   /** @default none is sent */
   readonly token?: string | TokenSource | undefined;
+  /** Empty: none is sent. */
   readonly userAgent: string;
 }
 
@@ -81,7 +82,11 @@ export function createHubHttp(options: HubHttpOptions): HubHttp {
         const response = await http.request({
           method,
           url,
-          headers: { 'user-agent': userAgent, ...type, ...request.headers },
+          headers: {
+            ...(userAgent === '' ? {} : { 'user-agent': userAgent }),
+            ...type,
+            ...request.headers,
+          },
           body: bytes === undefined ? request.body : () => bytesBody(bytes),
           repeatable: request.repeatable ?? method !== 'POST',
           signal,

@@ -1,5 +1,5 @@
 import type { Clock } from '../flow/index.js';
-import { pauseFor } from '../transport/targets.js';
+import { pauseFor } from '../transport/web.js';
 import { apiPath, pagePath, type RepoId } from './address.js';
 import type { HubHttp } from './http.js';
 import { objectOf } from './json.js';
