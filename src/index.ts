@@ -1,6 +1,12 @@
 /** Entry point `orbweaver`: the client. Gateway, formats and benchmarks have entries of their own. */
 
-export type { DownloadProgress, FilePlan, UploadProgress, VerifyRange } from './client/index.js';
+export type {
+  DownloadProgress,
+  FetchPlan,
+  FilePlan,
+  UploadProgress,
+  VerifyRange,
+} from './client/index.js';
 export type { RandomAccess, Source, SourceReader } from './client/ports.js';
 export {
   type ChunkInputOptions,
@@ -20,10 +26,12 @@ export type {
   OrbweaverClient,
   PlacementName,
   PlanDownloadOptions,
+  PlanZipOptions,
   UploadBase,
   UploadedFile,
   UploadResult,
   ZipEntryRequest,
+  ZipPlan,
 } from './compose/client-types.js';
 export type { ClientEditOptions, ClientSplice, EditResult } from './compose/edit.js';
 export type { FolderMethods } from './compose/folder-client.js';
@@ -34,6 +42,8 @@ export type {
   FolderDownloadProgress,
   FolderDownloadResult,
   FolderListOptions,
+  FolderPlan,
+  FolderPlanOptions,
   FolderUploadOptions,
   FolderUploadResult,
   SkippedEntry,

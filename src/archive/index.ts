@@ -1,4 +1,4 @@
-export { safeEntryName } from './entry-name.js';
+export { EntryNames, safeEntryName } from './entry-name.js';
 export { DEFAULT_ZIP_LIMITS, type ZipLimits } from './limits.js';
 export { createZipWriter } from './node-zip-writer.js';
 export { SEVEN_ZIP_HEAD_BYTES, type StoredFileFacts, sevenZipFrame } from './seven-zip.js';

@@ -2,7 +2,7 @@
 import { createTableCrc } from './table-crc.js';
 import { type ZipWriter, type ZipWriterOptions, zipWriter } from './zip-writer.js';
 
-export { safeEntryName } from './entry-name.js';
+export { EntryNames } from './entry-name.js';
 export type { ZipWriter } from './zip-writer.js';
 
 /** {@link zipWriter} without anything of Node. */

@@ -1,13 +1,9 @@
-import { createZipWriter, safeEntryName } from '../archive/web.js';
+import { createZipWriter, EntryNames } from '../archive/web.js';
 import type { Sink } from '../client/ports.js';
 import type { DownloadResult } from '../compose/client-types.js';
 import type { DownloadParts } from '../compose/download.js';
-import {
-  checkSpool,
-  fetchManifest,
-  readManifestStream,
-  startsAsManifest,
-} from '../compose/folder-manifest.js';
+import { withManifest } from '../compose/folder-begin.js';
+import { readManifestStream, startsAsManifest } from '../compose/folder-manifest.js';
 import { Restore } from '../compose/folder-restore.js';
 import { uploadWalk } from '../compose/folder-run.js';
 import { writeZip } from '../compose/zip-download.js';
@@ -78,17 +74,19 @@ export async function downloadFolder(
 ): ReturnType<BrowserFolderMethods['downloadFolder']> {
   const startedAt = performance.now();
   const spool = createBlobSpool();
-  const manifest = await fetchManifest(downloads, manifestHash, spool, options.signal);
-  const totals = await checkSpool(spool, names);
-  const tree = await openPageTree(to, places);
-  const restore = new Restore({
-    ...{ parts: downloads, tree, options, totals, memory: null },
-    seedsOf: async () => [],
+  const given = { ...options, names };
+  return withManifest(downloads, manifestHash, spool, given, async (begun) => {
+    const { manifest, totals, narrator } = begun;
+    const tree = await openPageTree(to, places);
+    const restore = new Restore({
+      ...{ parts: downloads, tree, options, totals, memory: null, narrator },
+      seedsOf: async () => [],
+    });
+    restore.counters.fetchedBytes = manifest.fetchedBytes;
+    restore.counters.requestCount = manifest.requestCount;
+    await restore.run(spool, names);
+    return { ...restore.counters, failed: restore.failed, wallMs: performance.now() - startedAt };
   });
-  restore.counters.fetchedBytes = manifest.fetchedBytes;
-  restore.counters.requestCount = manifest.requestCount;
-  await restore.run(spool, names);
-  return { ...restore.counters, failed: restore.failed, wallMs: performance.now() - startedAt };
 }
 
 /** The entries of a manifest while it is fetched. Whoever stops early ends the download. */
@@ -139,7 +137,7 @@ export function downloadZip(
   { to, ...options }: Of<'downloadZip'>[1],
 ): Promise<DownloadResult> {
   return writeZip(entries, options, {
-    ...{ cas: downloads.cas, createZipWriter, safeEntryName, rebuild },
+    ...{ cas: downloads.cas, createZipWriter, EntryNames, rebuild },
     openTarget: async () =>
       'getWriter' in to ? webStreamSink(to, 'the archive') : outputFileSink(to),
   });

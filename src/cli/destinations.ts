@@ -65,8 +65,8 @@ export type DownloadKind = 'whole files' | 'ranges' | '--zip' | 'folders' | 'hf:
 export const DOWNLOADS: Destinations<DownloadKind> = {
   'whole files': [...FETCHED, 'output', 'seed', 'dry-run'],
   ranges: [...FETCHED, 'output', 'offset', 'length', 'verify-range', 'dry-run'],
-  '--zip': [...FETCHED, 'zip'],
-  folders: [...FETCHED, 'output', 'seed', ...names(FOLDER_DOWNLOAD)],
+  '--zip': [...FETCHED, 'zip', 'dry-run'],
+  folders: [...FETCHED, 'output', 'seed', 'dry-run', ...names(FOLDER_DOWNLOAD)],
   'hf://': [...REACHED, ...STATE_NAMES, 'output', 'names', ...names(HUB_DOWNLOAD)],
 };
 

@@ -1,8 +1,14 @@
 import { resolve } from 'node:path';
-import type { FolderDownloadOptions, FolderDownloadResult, OrbweaverClient } from '../index.js';
+import type {
+  FolderDownloadOptions,
+  FolderDownloadResult,
+  FolderPlan,
+  OrbweaverClient,
+} from '../index.js';
 import type { ParsedArgs } from './command.js';
 import type { CliContext } from './context.js';
-import { reportFailed, writeJson } from './output.js';
+import { failedJson, reportFailed, writeJson } from './output.js';
+import { tellPlan } from './plan.js';
 import { downloadState, type Reporter } from './reporter.js';
 import { bytesText, pluralText, printable, rateText } from './text.js';
 
@@ -14,7 +20,7 @@ export async function downloadFolder(
 ): Promise<number> {
   const { hash, out, seeds } = request;
   const json = args.flag('json');
-  const result = await client.downloadFolder(hash, {
+  const options: FolderDownloadOptions = {
     to: resolve(context.cwd, out),
     seeds,
     resume: !args.flag('no-resume'),
@@ -25,12 +31,27 @@ export async function downloadFolder(
       const { doneFileCount, fileCount } = progress;
       reporter.update({ ...downloadState(progress), doneFileCount, fileCount });
     },
-  });
+  };
+  if (args.flag('dry-run')) {
+    const plan = await client.planFolder(hash, options);
+    reporter.clear();
+    tellPlan(context, { out, plan, json });
+    return reportFailed(context.stderr, plan.failed, { json, doneCount: doneCountOf(plan) });
+  }
+  const result = await client.downloadFolder(hash, options);
   reporter.clear();
   if (json) writeJson(context.stdout, jsonOf(result, out));
   else if (!args.flag('quiet')) context.stderr.write(summaryOf(result, out));
-  const doneCount = result.fileCount + result.folderCount + result.symlinkCount + result.keptCount;
-  return reportFailed(context.stderr, result.failed, { json, doneCount });
+  return reportFailed(context.stderr, result.failed, { json, doneCount: doneCountOf(result) });
+}
+
+function doneCountOf({
+  fileCount,
+  folderCount,
+  symlinkCount,
+  keptCount,
+}: Pick<FolderPlan, 'fileCount' | 'folderCount' | 'symlinkCount' | 'keptCount'>): number {
+  return fileCount + folderCount + symlinkCount + keptCount;
 }
 
 /** The contract of docs/cli.md. */
@@ -41,9 +62,7 @@ function jsonOf(result: FolderDownloadResult, path: string): object {
     path,
     ...rest,
     wallMs: Math.round(wallMs),
-    ...(failed.length === 0
-      ? {}
-      : { failed: failed.map(({ path: name, code, message }) => ({ path: name, code, message })) }),
+    ...failedJson(failed),
   };
 }
 

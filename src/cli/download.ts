@@ -4,7 +4,6 @@ import { EXIT, isOrbweaverError, type OrbweaverError } from '../errors.js';
 import type {
   DownloadProgress,
   DownloadResult,
-  FilePlan,
   OrbweaverClient,
   VerifyRange,
   ZipEntryRequest,
@@ -25,6 +24,7 @@ import { checkDestination, DOWNLOADS, type DownloadKind } from './destinations.j
 import { FOLDER_DOWNLOAD } from './folder-options.js';
 import { HUB_DOWNLOAD } from './hub-options.js';
 import { type FailedFile, failureOf, reportFailed, writeJson } from './output.js';
+import { localText, tellPlan } from './plan.js';
 import { downloadState } from './reporter.js';
 import { withServer } from './server-client.js';
 import { serverSettingsOf } from './settings.js';
@@ -147,13 +147,13 @@ async function download(args: ParsedArgs, context: CliContext): Promise<number> 
     try {
       if (dryRun) {
         const to = toStdout ? undefined : path;
-        const plan = await client.planDownload(entry.hash, {
-          ...{ ...common, ...range, to, resume, seeds },
-        });
-        return () => {
-          if (json) writeJson(toStdout ? context.stderr : context.stdout, planLineOf(out, plan));
-          else context.stderr.write(planSentenceOf(out, plan));
-        };
+        const plan =
+          zip === undefined
+            ? await client.planDownload(entry.hash, {
+                ...{ ...common, ...range, to, resume, seeds },
+              })
+            : await client.planZip(entries, { signal });
+        return () => tellPlan(context, { out, plan, json, toStdout });
       }
       const to = toStdout ? context.stdout : path;
       const result =
@@ -247,22 +247,6 @@ interface OneDownload {
   readonly onProgress: (progress: DownloadProgress) => void;
 }
 
-/** The contract of docs/cli.md. */
-function planLineOf(path: string, plan: FilePlan): object {
-  const { sizeBytes, fetchBytes, rangeCount, hosts, resumedBytes, seededBytes, seedNote } = plan;
-  const counts = { sizeBytes, fetchBytes, rangeCount, hosts, resumedBytes, seededBytes, seedNote };
-  return { type: 'result', path, ...counts };
-}
-
-function planSentenceOf(path: string, plan: FilePlan): string {
-  const { sizeBytes, fetchBytes, rangeCount, hosts } = plan;
-  const from = hosts.map(({ host }) => host).join(', ');
-  return (
-    `${printable(path)}: ${bytesText(sizeBytes)}, would fetch ${bytesText(fetchBytes)} in ` +
-    `${pluralText(rangeCount, 'range')}${from === '' ? '' : ` from ${from}`}${localText(plan)}\n`
-  );
-}
-
 /** What this may turn out to be: whether a hash is that of a manifest only the store can tell. */
 function kindsOf(
   { kind }: Place,
@@ -297,14 +281,6 @@ function sentenceOf(path: string, result: DownloadResult): string {
     `${printable(path)}: ${bytesText(sizeBytes)}, fetched ${bytesText(result.fetchedBytes)} in ` +
     `${pluralText(result.requestCount, 'request')}, ${rateText(sizeBytes, result.wallMs)}${localText(result)}${unchecked}\n`
   );
-}
-
-function localText({
-  resumedBytes,
-  seededBytes,
-}: Pick<FilePlan, 'resumedBytes' | 'seededBytes'>): string {
-  const resumed = resumedBytes > 0 ? `, ${bytesText(resumedBytes)} were there already` : '';
-  return seededBytes > 0 ? `${resumed}, ${bytesText(seededBytes)} came from local files` : resumed;
 }
 
 /** The command that goes on with a download, as a shell takes it. The token is not repeated. */

@@ -3,7 +3,7 @@ import { CACHE, cacheOptionsOf } from './cache.js';
 import { defineCommand, type ParsedArgs, usage } from './command.js';
 import type { CliContext, Command } from './context.js';
 import { FOLDER_UPLOAD } from './folder-options.js';
-import { reportFailed, writeJson } from './output.js';
+import { failedJson, reportFailed, writeJson } from './output.js';
 import { totalBytesOf } from './progress.js';
 import { CLIENT, withServer } from './server-client.js';
 import { settingsOf } from './settings.js';
@@ -64,9 +64,7 @@ async function estimate(args: ParsedArgs, context: CliContext): Promise<number> 
         dedupedBytes: sizeBytes - newBytes,
         xorbBytes: result.xorbBytes,
         wallMs: Math.round(result.wallMs),
-        ...(result.failed.length === 0
-          ? {}
-          : { failed: result.failed.map(({ path, code, message }) => ({ path, code, message })) }),
+        ...failedJson(result.failed),
       });
     } else if (result.files.length > 0) {
       const rows = result.files.map((file) => [
@@ -106,11 +104,7 @@ function printFolders(
     writeJson(stdout, {
       ...{ type: 'result', path, fileCount, sizeBytes, newBytes, dedupedBytes, xorbBytes },
       wallMs: Math.round(wallMs),
-      ...(failed.length === 0
-        ? {}
-        : {
-            failed: failed.map(({ path: name, code, message }) => ({ path: name, code, message })),
-          }),
+      ...failedJson(failed),
     });
   } else {
     const row = [

@@ -24,7 +24,7 @@ import { asUsage, computeOptionsOf } from './compute.js';
 import type { CliContext } from './context.js';
 import { checkDestination, DOWNLOADS, UPLOADS } from './destinations.js';
 import { writeLines } from './ls.js';
-import { reportFailed, writeJson } from './output.js';
+import { failedJson, reportFailed, writeJson } from './output.js';
 import { createReporter, type Reporter } from './reporter.js';
 import { secretsOf } from './secrets.js';
 import { settingsOf } from './settings.js';
@@ -387,11 +387,4 @@ export async function hubTokenOf(env: CliContext['env']): Promise<string | undef
     if (isOrbweaverError(error)) throw error;
     throw usage(`the token file "${path}" cannot be read: ${code ?? 'unknown'}`);
   }
-}
-
-function failedJson(
-  failed: readonly { readonly path: string; readonly code: string; readonly message: string }[],
-): object {
-  if (failed.length === 0) return {};
-  return { failed: failed.map(({ path, code, message }) => ({ path, code, message })) };
 }

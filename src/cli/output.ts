@@ -117,6 +117,18 @@ export interface FailedFile extends Failure {
   readonly fields?: ErrorFields;
 }
 
+/** `failed` of a result, where something failed: a part of the contract of docs/cli.md. */
+export function failedJson(
+  failed: readonly Pick<FailedFile, 'path' | 'code' | 'message' | 'status' | 'requestId'>[],
+): object {
+  if (failed.length === 0) return {};
+  return {
+    failed: failed.map(({ path, code, message, status = null, requestId = null }) => ({
+      ...{ path, code, message, status, requestId },
+    })),
+  };
+}
+
 /** Exit code and report when all or some of several files failed. */
 export function reportFailed(
   stream: Writable,

@@ -41,6 +41,7 @@ export interface ProgressState {
 
 /** Phases by what stands before the bar instead of the label; of the others the label says enough. */
 const PHASES: Readonly<Record<string, string>> = {
+  planning: 'planning',
   sending: 'sending the rest',
   registering: 'registering',
   resuming: 'reading back',

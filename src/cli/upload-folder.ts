@@ -5,7 +5,7 @@ import { OrbweaverError } from '../errors.js';
 import type { FolderUploadOptions, FolderUploadResult, OrbweaverClient } from '../index.js';
 import { type ParsedArgs, usage } from './command.js';
 import type { CliContext } from './context.js';
-import { reportFailed, writeJson } from './output.js';
+import { failedJson, reportFailed, writeJson } from './output.js';
 import { sumOfSizes } from './progress.js';
 import { type Reporter, uploadState } from './reporter.js';
 import { bytesText, nameText, percentText, pluralText, printable, rateText } from './text.js';
@@ -116,9 +116,7 @@ function jsonOf(result: FolderUploadResult, path: string): object {
     ...rest,
     wallMs: Math.round(wallMs),
     ...(skipped.length === 0 ? {} : { skipped }),
-    ...(failed.length === 0
-      ? {}
-      : { failed: failed.map(({ path: name, code, message }) => ({ path: name, code, message })) }),
+    ...failedJson(failed),
   };
 }
 

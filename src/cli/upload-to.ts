@@ -133,9 +133,9 @@ function jsonOf(outcomes: readonly TargetOutcome[]): object {
   const failed: object[] = [];
   for (const outcome of outcomes) {
     if ('error' in outcome) {
-      const { code, message } = failureOf(outcome.error);
+      const { code, message, status = null, requestId = null } = failureOf(outcome.error);
       const fields = isOrbweaverError(outcome.error) ? outcome.error.fields : {};
-      failed.push({ path: outcome.path, code, message, fields });
+      failed.push({ path: outcome.path, code, message, status, requestId, fields });
       continue;
     }
     const { kind, state, ids, verified, deduplicated, details, digests, sizeBytes } =

@@ -15,7 +15,7 @@ import type { CliContext, Command } from './context.js';
 import { checkDestination, UPLOADS } from './destinations.js';
 import { FOLDER_UPLOAD } from './folder-options.js';
 import { HUB_UPLOAD } from './hub-options.js';
-import { reportFailed, writeJson } from './output.js';
+import { failedJson, reportFailed, writeJson } from './output.js';
 import { uploadState } from './reporter.js';
 import { withServer } from './server-client.js';
 import { serverSettingsOf, settingsOf } from './settings.js';
@@ -156,9 +156,7 @@ export function jsonOf(result: UploadResult): object {
     shardBytes: result.shardBytes,
     ...(result.bases === undefined ? {} : { bases: result.bases }),
     wallMs: Math.round(result.wallMs),
-    ...(result.failed.length === 0
-      ? {}
-      : { failed: result.failed.map(({ path, code, message }) => ({ path, code, message })) }),
+    ...failedJson(result.failed),
   };
 }
 

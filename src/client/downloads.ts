@@ -4,12 +4,17 @@
  */
 export {
   type BatchFile,
+  type BatchOptions,
   type BatchSummary,
+  type DownloadOptions,
   type DownloadProgress,
+  type DownloadSummary,
   downloadBatch,
   downloadFile,
   downloadVerified,
+  type FetchPlan,
   type FilePlan,
+  planBatch,
   planFile,
   type VerifyRange,
 } from './download/index.js';

@@ -8,6 +8,7 @@ export {
   type DownloadSummary,
   downloadFile,
   downloadVerified,
+  type FetchPlan,
   type FilePlan,
   type KnownChunkHashes,
   type VerifyRange,

@@ -1,5 +1,11 @@
 import type { Readable, Writable } from 'node:stream';
-import type { DownloadProgress, FilePlan, UploadProgress, VerifyRange } from '../client/index.js';
+import type {
+  DownloadProgress,
+  FetchPlan,
+  FilePlan,
+  UploadProgress,
+  VerifyRange,
+} from '../client/index.js';
 import type { ErrorCode, OrbweaverError } from '../errors.js';
 import type { Exchange } from '../http/index.js';
 import type { KernelTier } from '../kernels/index.js';
@@ -183,6 +189,10 @@ export interface FailedUpload {
   readonly message: string;
   readonly hint: string;
   readonly exitCode: number;
+  /** Of the response that it failed with; null: there was none. */
+  readonly status: number | null;
+  /** What the server calls the request; null: it did not say. */
+  readonly requestId: string | null;
 }
 
 /** What became of a base. */
@@ -251,6 +261,15 @@ export interface ClientDownloadOptions {
 export interface PlanDownloadOptions extends Omit<ClientDownloadOptions, 'to' | 'verifyRange'> {
   /** The path that it would have. @default a stream: nothing that is there is of use */
   readonly to?: string | undefined;
+}
+
+export type PlanZipOptions = Pick<ClientDownloadOptions, 'signal'>;
+
+/** What a download of several files into one ZIP would do. */
+export interface ZipPlan extends FetchPlan {
+  readonly fileCount: number;
+  /** Of the files; the archive is a little larger. */
+  readonly sizeBytes: number;
 }
 
 export interface ClientStreamOptions
@@ -346,6 +365,8 @@ export interface OrbweaverClient extends FolderMethods {
     entries: readonly ZipEntryRequest[],
     options: Omit<ClientDownloadOptions, 'offset' | 'length' | 'resume' | 'seeds' | 'verifyRange'>,
   ): Promise<DownloadResult>;
+  /** Says what {@link downloadZip} would fetch, and from where. @throws OrbweaverError as that */
+  planZip(entries: readonly ZipEntryRequest[], options?: PlanZipOptions): Promise<ZipPlan>;
   /**
    * Caps of uploads and downloads, bytes per second; what is set holds at once, also for what is under
    * way. Infinity: no limit.

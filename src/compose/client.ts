@@ -17,6 +17,7 @@ import type {
   ClientUploadOptions,
   OrbweaverClient,
   PlanDownloadOptions,
+  PlanZipOptions,
 } from './client-types.js';
 import { crc64 } from './crc64.js';
 import { folderMethods } from './folder-client.js';
@@ -108,6 +109,8 @@ const PLAN_RULES: OptionRules<PlanDownloadOptions> = {
   signal: is.signal,
   onProgress: is.callback,
 };
+
+const ZIP_PLAN_RULES: OptionRules<PlanZipOptions> = { signal: is.signal };
 
 const STREAM_RULES: OptionRules<ClientStreamOptions> = {
   ...RANGE_RULES,
@@ -232,6 +235,12 @@ export async function createClient(given: ClientOptions = {}): Promise<Orbweaver
       const parts = { cas: needCas(), pool, budget, concurrency };
       const { runZipDownload } = await import('./download.js');
       return runZipDownload(parts, entries, zipOptions);
+    },
+    planZip: async (entries, zipOptions = {}) => {
+      checkOptions('planZip', zipOptions, ZIP_PLAN_RULES);
+      const parts = { cas: needCas(), pool, budget, concurrency };
+      const { runZipPlan } = await import('./plan-download.js');
+      return runZipPlan(parts, entries, zipOptions);
     },
     open: async (fileHash, openOptions) => {
       const parts = { cas: needCas(), pool, budget, concurrency };

@@ -120,13 +120,13 @@ export async function runZipDownload(
   entries: readonly ZipEntryRequest[],
   options: ZipDownloadOptions & { readonly to: string | Writable },
 ): Promise<DownloadResult> {
-  const [{ createZipWriter, safeEntryName }, { writeZip }] = await Promise.all([
+  const [{ createZipWriter, EntryNames }, { writeZip }] = await Promise.all([
     import('../archive/index.js'),
     import('./zip-download.js'),
   ]);
   const { to, ...rest } = options;
   return writeZip(entries, rest, {
-    ...{ cas: parts.cas, createZipWriter, safeEntryName },
+    ...{ cas: parts.cas, createZipWriter, EntryNames },
     openTarget: async () => sinkOf(to),
     rebuild: (hash, sink, each) => runDownload(parts, hash, sink, each),
   });

@@ -1,5 +1,6 @@
-import { ERROR_CODES, type ErrorCode, isOrbweaverError, type OrbweaverError } from '../errors.js';
+import { type ErrorCode, isOrbweaverError, type OrbweaverError } from '../errors.js';
 import type { FolderEntry } from '../folder/index.js';
+import { failedFile } from './failed-file.js';
 import type { FailedEntry } from './folder-types.js';
 
 /** Failures of the server in a row, after which it is not asked for the next file any more. */
@@ -41,9 +42,8 @@ export class EntryFailures {
       return true;
     } catch (error) {
       if (this.#isOver() || !isOfOneFile(error)) throw error;
-      const { code, message, hint } = error;
-      if (code === 'SERVER_ERROR' && ++this.#serverErrors >= MANY_SERVER_ERRORS) throw error;
-      this.list.push({ path, code, message, hint, exitCode: ERROR_CODES[code].exitCode });
+      if (error.code === 'SERVER_ERROR' && ++this.#serverErrors >= MANY_SERVER_ERRORS) throw error;
+      this.list.push(failedFile(path, error));
       return false;
     }
   }

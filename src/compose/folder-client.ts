@@ -7,6 +7,8 @@ import type {
   FolderDownloadOptions,
   FolderDownloadResult,
   FolderListOptions,
+  FolderPlan,
+  FolderPlanOptions,
   FolderUploadOptions,
   FolderUploadResult,
 } from './folder-types.js';
@@ -39,6 +41,13 @@ export interface FolderMethods {
     manifestHash: string,
     options: FolderDownloadOptions,
   ): Promise<FolderDownloadResult>;
+  /**
+   * Says what `downloadFolder` would restore, keep and fetch, and from where, and changes nothing: the manifest
+   * comes and is checked, what is there is read, and the store is asked where the rest is.
+   *
+   * @throws OrbweaverError what `downloadFolder` throws before it writes
+   */
+  planFolder(manifestHash: string, options?: FolderPlanOptions): Promise<FolderPlan>;
   /**
    * The entries of a manifest as they come. What was given is right only when it ended without an error.
    * @throws OrbweaverError what `downloadFolder` throws
@@ -88,6 +97,8 @@ const DOWNLOAD_RULES: OptionRules<FolderDownloadOptions> = {
   onProgress: is.callback,
 };
 
+const PLAN_RULES: OptionRules<FolderPlanOptions> = { ...DOWNLOAD_RULES, to: is.text };
+
 const LIST_RULES: OptionRules<FolderListOptions> = { names: NAMES, signal: is.signal };
 
 const DIFF_RULES: OptionRules<FolderDiffOptions> = { ...LIST_RULES, times: is.flag };
@@ -124,6 +135,13 @@ export function folderMethods({ uploads, downloads }: FolderParts): FolderMethod
       const parts = downloads();
       const { runFolderDownload } = await import('./folder-download.js');
       return runFolderDownload(parts, manifestHash, options);
+    },
+    async planFolder(manifestHash, options = {}) {
+      checkOptions('planFolder', options, PLAN_RULES);
+      MerkleHash.parse(manifestHash);
+      const parts = downloads();
+      const { runFolderPlan } = await import('./folder-plan.js');
+      return runFolderPlan(parts, manifestHash, options);
     },
     listFolder(manifestHash, options = {}) {
       checkOptions('listFolder', options, LIST_RULES);

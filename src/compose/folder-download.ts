@@ -13,7 +13,7 @@ import {
 import { closeAll } from './close-all.js';
 import type { DownloadParts } from './download.js';
 import type { DownloadMemory } from './download-memory.js';
-import { checkSpool, fetchManifest } from './folder-manifest.js';
+import { withManifest } from './folder-begin.js';
 import { Restore } from './folder-restore.js';
 import type { FolderDownloadOptions, FolderDownloadResult } from './folder-types.js';
 import { resumable } from './resumable.js';
@@ -33,40 +33,45 @@ export async function runFolderDownload(
   manifestHash: string,
   options: FolderDownloadOptions,
 ): Promise<FolderDownloadResult> {
-  const { names = 'portable', to, signal, seeds = [] } = options;
+  const { to, names = 'portable', seeds = [] } = options;
   const startedAt = performance.now();
   for (const path of seeds) await checkSeed(path);
   const spool = await createSpool();
   try {
-    const manifest = await fetchManifest(parts, manifestHash, spool, signal);
-    const totals = await checkSpool(spool, names);
-    const tree = await openRestoreTree(to);
-    try {
-      await checkSpace(to, tree.isNew ? totals.sizeBytes : totals.largestBytes);
-      const memory = await memoryOf(parts, manifestHash, options);
-      const restore = new Restore({
-        ...{ parts, tree, options, totals, memory },
-        seedsOf: (entry) => seedsOf(tree, options, entry),
-      });
-      restore.counters.fetchedBytes = manifest.fetchedBytes;
-      restore.counters.requestCount = manifest.requestCount;
+    return await withManifest(parts, manifestHash, spool, options, async (begun) => {
+      const { manifest, totals, narrator } = begun;
+      const tree = await openRestoreTree(to);
       try {
-        await restore.run(spool, names);
-      } catch (error) {
-        throw resumable(error, (await memory?.interrupted(restore.counters.sizeBytes)) ?? null);
+        await checkSpace(to, tree.isNew ? totals.sizeBytes : totals.largestBytes);
+        const memory = await memoryOf(parts, manifestHash, options);
+        const restore = new Restore({
+          ...{ parts, tree, options, totals, memory, narrator },
+          seedsOf: (entry) => seedsOf(tree, options, entry),
+        });
+        restore.counters.fetchedBytes = manifest.fetchedBytes;
+        restore.counters.requestCount = manifest.requestCount;
+        try {
+          await restore.run(spool, names);
+        } catch (error) {
+          throw resumable(error, (await memory?.interrupted(restore.counters.sizeBytes)) ?? null);
+        }
+        await memory?.done();
+        return {
+          ...restore.counters,
+          failed: restore.failed,
+          wallMs: performance.now() - startedAt,
+        };
+      } finally {
+        await tree.close();
       }
-      await memory?.done();
-      return { ...restore.counters, failed: restore.failed, wallMs: performance.now() - startedAt };
-    } finally {
-      await tree.close();
-    }
+    });
   } finally {
     await spool.remove();
   }
 }
 
 /** Which file of a folder a single file is like nobody says. @throws OrbweaverError `USAGE`, `INPUT_NOT_FOUND` */
-async function checkSeed(path: string): Promise<void> {
+export async function checkSeed(path: string): Promise<void> {
   const stats = await stat(path).catch((error: unknown) => {
     throw inputError(error, path);
   });
@@ -106,9 +111,9 @@ async function checkSpace(to: string, neededBytes: number): Promise<void> {
 }
 
 /** Other versions of a large file: the one that it is going to replace, and those in the folders of seeds. */
-async function seedsOf(
+export async function seedsOf(
   tree: RestoreTree,
-  { seeds = [], resume = true }: FolderDownloadOptions,
+  { seeds = [], resume = true }: Pick<FolderDownloadOptions, 'seeds' | 'resume'>,
   entry: FileEntry,
 ): Promise<readonly RandomAccess[]> {
   if (entry.sizeBytes < LEAST_OLD_COPY_BYTES) return [];

@@ -1,8 +1,10 @@
-import {
-  type BatchFile,
-  type DownloadProgress,
-  downloadBatch,
-  downloadFile,
+import type {
+  BatchFile,
+  BatchOptions,
+  BatchSummary,
+  DownloadOptions,
+  DownloadProgress,
+  DownloadSummary,
 } from '../client/downloads.js';
 import type { RandomAccess } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
@@ -20,20 +22,30 @@ import { WRITES } from './small-files.js';
 /** Most fetches under way: batches, and large files. */
 const JOBS = 4;
 
+/** What a file cost. */
+export type Moved = Pick<
+  DownloadSummary,
+  'fetchedBytes' | 'requestCount' | 'resumedBytes' | 'seededBytes'
+>;
+
+/** How bytes come into a tree. */
+export interface Mover {
+  file(options: DownloadOptions): Promise<Moved>;
+  batch(options: BatchOptions): Promise<BatchSummary>;
+}
+
 /** What fetching works on. */
 export interface FetchWorld {
   readonly parts: DownloadParts;
   readonly tree: RestoreTree;
+  readonly mover: Mover;
   /** Other versions of a large file; they are closed here. */
   readonly seedsOf: (entry: FileEntry) => Promise<readonly RandomAccess[]>;
   /** False: neither what an earlier run left of a file nor its old copy is looked at. */
   readonly resume: boolean;
   /** Ends when nothing more is to be written. */
   readonly signal: AbortSignal;
-  readonly counters: Record<
-    'fetchedBytes' | 'requestCount' | 'resumedBytes' | 'seededBytes',
-    number
-  >;
+  readonly counters: Record<keyof Moved, number>;
   /** Runs what concerns one entry. False: it failed. @throws what concerns all of them */
   readonly attempt: (entry: FolderEntry, run: () => Promise<void>) => Promise<boolean>;
   /** A large file is on its way; null: not any more. */
@@ -88,7 +100,7 @@ export class FolderFetcher {
     }
     let contents: readonly (Uint8Array | OrbweaverError)[];
     try {
-      const batch = await downloadBatch({
+      const batch = await this.#world.mover.batch({
         cas,
         pool,
         hasher: pool.kernels.hasher,
@@ -142,10 +154,10 @@ export class FolderFetcher {
   }
 
   async #fetch(entry: FileEntry, seeds: readonly RandomAccess[]): Promise<void> {
-    const { parts, tree, counters, resume, signal } = this.#world;
+    const { parts, tree, mover, counters, resume, signal } = this.#world;
     const { cas, pool } = parts;
     const sink = tree.fileSink(entry, { anew: !resume });
-    const result = await downloadFile({
+    const result = await mover.file({
       cas,
       pool,
       budget: this.#budget,

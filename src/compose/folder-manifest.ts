@@ -23,14 +23,22 @@ export interface FetchedManifest {
 }
 
 /**
- * Fetches a manifest into a spool, which stays the caller's, and checks its hash. A file that is none is given up after its first bytes.
+ * Fetches a manifest into a spool, which stays the caller's, and checks its hash. A file that is none is given up
+ * after its first bytes.
  * @throws OrbweaverError `FORMAT_INVALID` for another file, `LIMIT_EXCEEDED`, what `downloadFile` throws
  */
 export async function fetchManifest(
   { cas, pool, budget, concurrency }: DownloadParts,
   manifestHash: string,
   spool: Spool,
-  signal: AbortSignal | undefined,
+  {
+    signal,
+    onFetched,
+  }: {
+    readonly signal: AbortSignal | undefined;
+    /** So many bytes of it have come. */
+    readonly onFetched: (bytes: number) => void;
+  },
 ): Promise<FetchedManifest> {
   let seenBytes = 0;
   const start = new Uint8Array(SNIFF_BYTES);
@@ -52,6 +60,7 @@ export async function fetchManifest(
       fileHash: MerkleHash.parse(manifestHash),
       sink: spoolSink(spool, { check, maxBytes: MAX_MANIFEST_BYTES }),
       signal,
+      onProgress: (progress) => onFetched(progress.fetchedBytes),
     });
     if (seenBytes < SNIFF_BYTES) throw notManifest(`file ${manifestHash}`);
     return { fetchedBytes, requestCount };

@@ -1,6 +1,5 @@
-import { type DownloadProgress, type Pace, Teller } from '../client/downloads.js';
+import { type DownloadProgress, downloadBatch, downloadFile } from '../client/downloads.js';
 import { isOrbweaverError, OrbweaverError } from '../errors.js';
-import { Scope } from '../flow/index.js';
 import type {
   DirectoryEntry,
   FileEntry,
@@ -9,11 +8,11 @@ import type {
   NameRules,
 } from '../folder/index.js';
 import type { RestoreTree, Spool } from '../io/index.js';
-import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { DownloadParts } from './download.js';
 import type { DownloadMemory } from './download-memory.js';
 import { EntryFailures } from './entry-failures.js';
-import { type FetchWorld, FolderFetcher } from './folder-fetch.js';
+import type { Narrator, Standing } from './folder-begin.js';
+import { type FetchWorld, FolderFetcher, type Mover } from './folder-fetch.js';
 import { readSpool } from './folder-manifest.js';
 import type { FailedEntry, FolderDownloadOptions, FolderDownloadProgress } from './folder-types.js';
 import { inLanes } from './in-lanes.js';
@@ -35,7 +34,15 @@ export interface RestoreParts {
   readonly memory: DownloadMemory | null;
   /** Other versions of a large file that it may take chunks from. */
   readonly seedsOf: FetchWorld['seedsOf'];
+  /** Tells the listener. */
+  readonly narrator: Narrator;
+  /** How bytes come, or, of a plan, what they would cost. @default they come */
+  readonly mover?: Mover;
+  /** What goes on while files are looked at and fetched. @default 'fetching' */
+  readonly phase?: 'planning' | 'fetching';
 }
+
+const COMING: Mover = { file: downloadFile, batch: downloadBatch };
 
 /** Files with the same content, by hash. */
 type Batch = Map<string, FileEntry[]>;
@@ -63,9 +70,8 @@ export class Restore {
   readonly #memory: DownloadMemory | null;
   readonly #abort = new AbortController();
   readonly #jobs = new Set<Promise<void>>();
-  readonly #scope: Scope;
-  readonly #teller: Teller<Omit<FolderDownloadProgress, keyof Pace>>;
-  #phase: FolderDownloadProgress['phase'] = 'fetching';
+  readonly #narrator: Narrator;
+  #phase: FolderDownloadProgress['phase'];
   /** Large files on their way. */
   readonly #moving = new Map<FileEntry, DownloadProgress>();
   /** Files left as they were. */
@@ -83,23 +89,21 @@ export class Restore {
   /** Small files of which something may be there. */
   #doubtful: FileEntry[] = [];
 
-  constructor({ parts, tree, options, totals, memory, seedsOf }: RestoreParts) {
+  constructor({ parts, tree, options, totals, memory, seedsOf, ...given }: RestoreParts) {
+    const { narrator, mover = COMING, phase = 'fetching' } = given;
     this.#parts = parts;
     this.#tree = tree;
     this.#options = options;
     this.#totals = totals;
     this.#memory = memory;
-    this.#scope = new Scope({ clock: SYSTEM_CLOCK, what: 'the download' });
-    this.#teller = new Teller({
-      ...{ clock: SYSTEM_CLOCK, scope: this.#scope, listener: options.onProgress },
-      standing: () => this.#standing(),
-      doneOf: ({ writtenBytes }) => writtenBytes,
-    });
+    this.#phase = phase;
+    this.#narrator = narrator;
+    narrator.tellOf(() => this.#standing());
     if (tree.isNew) this.#fresh = '';
     this.#fetcher = new FolderFetcher({
       parts,
       tree,
-      seedsOf,
+      ...{ mover, seedsOf },
       resume: options.resume !== false,
       signal: this.#abort.signal,
       counters: this.counters,
@@ -132,7 +136,6 @@ export class Restore {
       if (this.#fatal !== null) throw this.#reason();
       this.#enter('done');
     } finally {
-      this.#scope.close();
       signal?.removeEventListener('abort', onAbort);
       // Nobody writes below a folder that the caller believes to be at rest.
       this.#abort.abort();
@@ -194,7 +197,7 @@ export class Restore {
     try {
       const onRead = (readBytes: number): void => {
         this.#file = { name: entry.path, readBytes, sizeBytes: entry.sizeBytes };
-        this.#teller.tell();
+        this.#narrator.tell();
       };
       const present = { entry, file, onRead };
       if (!(await isPresent(this.#parts.pool, present, this.#abort.signal))) return false;
@@ -221,7 +224,7 @@ export class Restore {
         this.#kept.fileCount++;
         this.#kept.sizeBytes += entry.sizeBytes;
       }
-      this.#teller.tell();
+      this.#narrator.tell();
     }
     return isThere;
   }
@@ -267,7 +270,7 @@ export class Restore {
     this.counters.fileCount++;
     this.counters.sizeBytes += sizeBytes;
     this.#memory?.written(this.counters.sizeBytes, this.#totals.sizeBytes);
-    this.#teller.tell();
+    this.#narrator.tell();
   }
 
   /** Bytes of a large file came, were read back or copied; null: they are counted now, or it failed. */
@@ -284,16 +287,16 @@ export class Restore {
         ? { ...file, name: entry.path }
         : { name: entry.path, readBytes: writtenBytes, sizeBytes: entry.sizeBytes };
     this.#memory?.written(this.#standing().writtenBytes, this.#totals.sizeBytes);
-    this.#teller.tell();
+    this.#narrator.tell();
   }
 
   #enter(phase: FolderDownloadProgress['phase']): void {
     this.#phase = phase;
     this.#file = null;
-    this.#teller.tell();
+    this.#narrator.tell();
   }
 
-  #standing(): Omit<FolderDownloadProgress, keyof Pace> {
+  #standing(): Standing {
     const { fileCount, sizeBytes, ...counters } = this.counters;
     let { fetchedBytes, resumedBytes, seededBytes } = counters;
     let writtenBytes = sizeBytes + this.#kept.sizeBytes;

@@ -1,5 +1,5 @@
 import type { UploadProgress } from '../client/index.js';
-import { ERROR_CODES, OrbweaverError } from '../errors.js';
+import { OrbweaverError } from '../errors.js';
 import { secondsLeft } from '../flow/index.js';
 import { type DirectoryEntry, ManifestWriter, type SymlinkEntry } from '../folder/index.js';
 import { HASH_BYTES, MerkleHash } from '../hash/index.js';
@@ -11,6 +11,7 @@ import type {
   UploadedFile,
   UploadResult,
 } from './client-types.js';
+import { failedFile } from './failed-file.js';
 import type { FolderUploadOptions, FolderUploadResult, SkippedEntry } from './folder-types.js';
 
 /**
@@ -117,9 +118,7 @@ class FolderRun<F extends WalkedFile> {
     if (found.type === 'skipped') {
       this.#skipped.push({ path: found.path, reason: found.reason });
     } else if (found.type === 'problem') {
-      const { code, message, hint } = found.error;
-      const { exitCode } = ERROR_CODES[code];
-      this.#failed.push({ path: found.path, code, message, hint, exitCode });
+      this.#failed.push(failedFile(found.path, found.error));
     } else this.#segment.push(found);
     count(this.#found, found);
   }
@@ -186,10 +185,12 @@ class FolderRun<F extends WalkedFile> {
     this.#tellProgress('done');
     const [stored] = result.files;
     if (stored === undefined) {
-      const [
-        { code, message } = { code: 'INTERNAL' as const, message: 'the manifest was not stored' },
-      ] = result.failed;
-      throw new OrbweaverError(code, message);
+      const [failure] = result.failed;
+      if (failure === undefined) {
+        throw new OrbweaverError('INTERNAL', 'the manifest was not stored');
+      }
+      const { code, message, status, requestId } = failure;
+      throw new OrbweaverError(code, message, { status, requestId });
     }
     return {
       manifestHash: stored.fileHash,

@@ -1,5 +1,4 @@
-import type { DownloadProgress, UploadProgress } from '../client/index.js';
-import type { ErrorCode } from '../errors.js';
+import type { DownloadProgress, FetchPlan, UploadProgress } from '../client/index.js';
 import type { FolderEntry, NameRules } from '../folder/index.js';
 import type {
   ClientUploadOptions,
@@ -73,15 +72,19 @@ export interface FolderUploadResult {
 
 /** How far a restore is. No number shrinks but `secondsLeft` and the rate. */
 export interface FolderDownloadProgress extends DownloadProgress {
-  /** `fetching`: files are looked at, fetched and written. `verifying`: folders get their rights and times. */
+  /**
+   * `planning`: the manifest comes and is checked; of a plan all that follows, too. `fetching`: files are looked
+   * at, fetched and written. `verifying`: folders get their rights and times. `done`.
+   */
   readonly phase: DownloadProgress['phase'];
   /** Files that are there, those that were left as they were among them. */
   readonly doneFileCount: number;
-  readonly fileCount: number;
+  /** Undefined while the manifest comes. */
+  readonly fileCount: number | undefined;
   /** Bytes of files that are there, and of those that are on their way. */
   readonly writtenBytes: number;
-  /** Of all files. */
-  readonly totalBytes: number;
+  /** Of all files; undefined while the manifest comes. */
+  readonly totalBytes: number | undefined;
   /** The file whose bytes moved last: read, because it was there, or fetched. */
   readonly file: DownloadProgress['file'];
 }
@@ -109,15 +112,8 @@ export interface FolderDownloadOptions {
   readonly onProgress?: ((progress: FolderDownloadProgress) => void) | undefined;
 }
 
-/** An entry that could not be restored; the others were. */
-export interface FailedEntry {
-  /** As the manifest has it. */
-  readonly path: string;
-  readonly code: ErrorCode;
-  readonly message: string;
-  readonly hint: string;
-  readonly exitCode: number;
-}
+/** An entry that could not be restored; the others were. `path` is as the manifest has it. */
+export interface FailedEntry extends FailedUpload {}
 
 export interface FolderDownloadResult {
   /** Files restored. */
@@ -139,6 +135,20 @@ export interface FolderDownloadResult {
   readonly fetchedBytes: number;
   readonly requestCount: number;
   readonly wallMs: number;
+}
+
+/** As for the restore itself. */
+export interface FolderPlanOptions extends Omit<FolderDownloadOptions, 'to'> {
+  /** The folder that would get what the manifest lists. @default a new one: nothing is there that is of use */
+  readonly to?: string | undefined;
+}
+
+/** What a restore would do. Counts, sizes and failures are those that its result would have. */
+export interface FolderPlan
+  extends FetchPlan,
+    Omit<FolderDownloadResult, 'fetchedBytes' | 'requestCount' | 'wallMs'> {
+  /** Of xorbs, the manifest's among them, which a restore fetches, too. */
+  readonly fetchBytes: number;
 }
 
 export interface FolderListOptions {

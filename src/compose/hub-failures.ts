@@ -1,13 +1,4 @@
-import { ERROR_CODES, type ErrorCode, isOrbweaverError } from '../errors.js';
-import type { FailedUpload } from './client-types.js';
-
-/** Why one file of several did not get through. */
-export function failedFile(path: string, error: unknown): FailedUpload {
-  const code = isOrbweaverError(error) ? error.code : 'INTERNAL';
-  const message = error instanceof Error ? error.message : String(error);
-  const { hint, exitCode } = ERROR_CODES[code];
-  return { path, code, message, hint, exitCode };
-}
+import { type ErrorCode, isOrbweaverError } from '../errors.js';
 
 /** Failures of a server or of the way to it, not of the data or the disk. */
 const STORE_DOWN: readonly ErrorCode[] = [

@@ -1,7 +1,7 @@
 import { isOrbweaverError } from '../errors.js';
 import type { FailedUpload, UploadBase } from './client-types.js';
+import { failedFile } from './failed-file.js';
 import type { SkippedEntry } from './folder-types.js';
-import { failedFile } from './hub-failures.js';
 import type { HubParts } from './hub-parts.js';
 import type { HubProgress, HubUploadedFile, HubUploadOptions, RepoAt } from './hub-types.js';
 

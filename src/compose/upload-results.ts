@@ -1,6 +1,7 @@
 import type { FileResult } from '../client/index.js';
-import { ERROR_CODES, isOrbweaverError } from '../errors.js';
+import { isOrbweaverError } from '../errors.js';
 import type { FailedUpload, UploadedFile } from './client-types.js';
+import { failedFile } from './failed-file.js';
 
 /** What results of uploads say of a file. */
 export function uploadedFile({ name, fileHash, ...file }: FileResult): UploadedFile {
@@ -10,6 +11,5 @@ export function uploadedFile({ name, fileHash, ...file }: FileResult): UploadedF
 /** What they say of one that could not be uploaded. @throws what is none of our errors */
 export function failedUpload(path: string, error: unknown): FailedUpload {
   if (!isOrbweaverError(error)) throw error;
-  const { code, message, hint } = error;
-  return { path, code, message, hint, exitCode: ERROR_CODES[code].exitCode };
+  return failedFile(path, error);
 }

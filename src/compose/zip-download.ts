@@ -9,13 +9,30 @@ import { totalSize } from './total-size.js';
 /** What a download of an archive can be told. */
 export type ZipDownloadOptions = Pick<ClientDownloadOptions, 'signal' | 'onProgress'>;
 
+type EntryNamesClass = new () => { add(name: string): void };
+
+/**
+ * Finds wrong hashes, and names that are unsafe or meet, before anything is asked for.
+ * @throws OrbweaverError `HASH_INVALID`, `UNSAFE_PATH`
+ */
+export function checkZipEntries(
+  entries: readonly ZipEntryRequest[],
+  EntryNames: EntryNamesClass,
+): void {
+  const names = new EntryNames();
+  for (const { hash, name } of entries) {
+    MerkleHash.parse(hash);
+    names.add(name);
+  }
+}
+
 /** What an archive is written with. */
 export interface ZipParts {
   readonly cas: FileSizes;
   readonly createZipWriter: (options: {
     readonly write: (bytes: Uint8Array) => Promise<void>;
   }) => ZipWriter;
-  readonly safeEntryName: (name: string) => string;
+  readonly EntryNames: EntryNamesClass;
   /** Where it goes. Called when hashes and names are right. */
   readonly openTarget: () => Promise<Sink>;
   readonly rebuild: (
@@ -29,14 +46,10 @@ export interface ZipParts {
 export async function writeZip(
   entries: readonly ZipEntryRequest[],
   { signal, onProgress }: ZipDownloadOptions,
-  { cas, createZipWriter, safeEntryName, openTarget, rebuild }: ZipParts,
+  { cas, createZipWriter, EntryNames, openTarget, rebuild }: ZipParts,
 ): Promise<DownloadResult> {
   const startedAt = performance.now();
-  // Wrong hashes and names are found before the first byte is fetched.
-  for (const { hash, name } of entries) {
-    MerkleHash.parse(hash);
-    safeEntryName(name);
-  }
+  checkZipEntries(entries, EntryNames);
   const target = await openTarget();
   let position = 0;
   const writer = createZipWriter({

@@ -172,7 +172,8 @@ export async function makeAnchored(
   }
 }
 
-function noFolder(error: unknown, path: string): OrbweaverError {
+/** Something else, or a link, stands in the place of a folder; or it cannot be opened. */
+export function noFolder(error: unknown, path: string): OrbweaverError {
   const errno = errnoOf(error);
   if (error !== null && errno !== 'ELOOP' && errno !== 'ENOTDIR') return outputError(error, path);
   const message = `"${path}" expected a folder, got a link or something else of that name`;

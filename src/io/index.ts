@@ -14,10 +14,12 @@ export { hasParts, removeKeptParts } from './part-name.js';
 export { type Glob, type PathFilter, parseGlob, pathFilter } from './path-filter.js';
 export { type PathSourceOptions, pathSource } from './path-source.js';
 export { type PlanSink, planSink } from './plan-sink.js';
+export { openPlanTree } from './plan-tree.js';
+export type { PresentFile } from './present-entry.js';
 export { isRunning } from './process-id.js';
 export { openRandomAccess } from './random-access.js';
 export { rawPathSource } from './raw-path-source.js';
-export { openRestoreTree, type PresentFile, type RestoreTree } from './restore-tree.js';
+export { openRestoreTree, type RestoreTree } from './restore-tree.js';
 export { createShardCache, type ShardCacheOptions } from './shard-cache.js';
 export {
   isPath,

@@ -13,13 +13,14 @@ export interface PlanSink extends Sink {
 /**
  * What `fileSink` would go on with, read and left as it is: what is written to it goes nowhere.
  *
- * @param options `keepAs` and `anew` as of `fileSink`
+ * @param options `keepAs` and `anew` as of `fileSink`; `shown` is its path for messages
  * @throws OrbweaverError from its part, when what is there cannot be read
  */
 export function planSink(
   path: string,
-  options: { readonly keepAs: string; readonly anew: boolean },
+  options: { readonly keepAs: string; readonly anew: boolean; readonly shown?: string },
 ): PlanSink {
+  const { shown = path } = options;
   const content = options.keepAs.slice(0, 16);
   let file: FileHandle | null = null;
   let ledger: PartLedger | null = null;
@@ -30,7 +31,7 @@ export function planSink(
     ledger = null;
   };
   return {
-    name: path,
+    name: shown,
     positional: true,
     async prepare(sizeBytes) {
       expectedBytes = Math.max(expectedBytes, sizeBytes);
@@ -62,7 +63,7 @@ export function planSink(
         const { bytesRead } = await (file as FileHandle)
           .read(into, 0, into.length, offset)
           .catch((error: unknown) => {
-            throw outputError(error, path);
+            throw outputError(error, shown);
           });
         into.fill(0, bytesRead);
       },

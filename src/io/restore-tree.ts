@@ -1,14 +1,5 @@
-import { constants, type Stats } from 'node:fs';
-import {
-  type FileHandle,
-  lstat,
-  lutimes,
-  open,
-  opendir,
-  rename,
-  symlink,
-  unlink,
-} from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { type FileHandle, lstat, lutimes, open, rename, symlink, unlink } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { RandomAccess, Sink } from '../client/ports.js';
 import type { DirectoryEntry, FileEntry, SymlinkEntry } from '../folder/index.js';
@@ -25,10 +16,11 @@ import { makeFolder } from './folder.js';
 import { fsPath } from './fs-path.js';
 import type { FoundPlace, OutputPlace } from './output-place.js';
 import { type LeftPart, partPath, sweepParts } from './part-name.js';
+import { isEmpty, openSame, openThere, type PresentFile } from './present-entry.js';
 import { randomAccessOf } from './random-access.js';
 
 /** What unfinished files are called, whatever their final names are. */
-const PART_STEM = 'restored';
+export const PART_STEM = 'restored';
 
 /**
  * Entries of a manifest as files, folders and links below a folder. Whatever is made gets its name when it
@@ -58,15 +50,6 @@ export interface RestoreTree {
   makeSymlink(entry: SymlinkEntry): Promise<void>;
   /** Whether something of this name is there. */
   exists(path: string): Promise<boolean>;
-  close(): Promise<void>;
-}
-
-/** A file that was there. */
-export interface PresentFile {
-  /** @returns bytes read; 0: it ends there */
-  read(into: Uint8Array, position: number): Promise<number>;
-  /** It is what the entry says: it gets rights and time of it. */
-  keep(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -133,7 +116,8 @@ export async function openRestoreTree(top: string): Promise<RestoreTree> {
         anew,
       });
     },
-    openPresent: (entry) => within(entry.path, (place) => openSame(place, entry)),
+    openPresent: (entry) =>
+      within(entry.path, (place) => openSame(place, entry, (file) => setRights(file, entry))),
     openOld: (entry) =>
       within(entry.path, async (place, name) => {
         const file = await openThere(place, name);
@@ -155,17 +139,6 @@ export async function openRestoreTree(top: string): Promise<RestoreTree> {
       }),
     close: () => folders.close(),
   };
-}
-
-/** Whether a folder holds nothing. */
-async function isEmpty(path: string): Promise<boolean> {
-  const folder = await opendir(path).catch(() => null);
-  if (folder === null) return false;
-  try {
-    return (await folder.read()) === null;
-  } finally {
-    await folder.close();
-  }
 }
 
 /** An unfinished name in the folder, used by nobody else; short, whatever the final name is. */
@@ -261,37 +234,5 @@ function anchoredPlace(
       isOver = true;
       letGo();
     },
-  };
-}
-
-/** What is there under a name, for reading; null: nothing that can be read, or a link. */
-async function openThere(place: AnchoredPlace, name: string): Promise<FileHandle | null> {
-  // Without O_NONBLOCK a pipe would wait for a writer.
-  const flags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
-  return open(place.pathOf(name), flags).catch(() => null);
-}
-
-/**
- * A file that is there already and may be what the entry says. Null: there is none, it has another size, or
- * it is nobody's to keep (a link, a file with two names or of another user).
- */
-async function openSame(place: AnchoredPlace, entry: FileEntry): Promise<PresentFile | null> {
-  const [, name] = splitPath(entry.path);
-  const file = await openThere(place, name);
-  if (file === null) return null;
-  const stats = await file.stat().catch(() => null);
-  const isSame =
-    stats?.isFile() === true &&
-    stats.size === entry.sizeBytes &&
-    stats.nlink === 1 &&
-    stats.uid === (process.getuid?.() ?? stats.uid);
-  if (!isSame) {
-    await file.close();
-    return null;
-  }
-  return {
-    read: async (into, position) => (await file.read(into, 0, into.length, position)).bytesRead,
-    keep: () => setRights(file, entry),
-    close: () => file.close(),
   };
 }

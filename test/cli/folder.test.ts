@@ -215,6 +215,27 @@ describe('folders on the command line', () => {
     await ok(`ls ${hash}`);
   });
 
+  it('tell what a restore and a ZIP would cost, and nothing is written', async () => {
+    const hash = (await ok('upload src --json')).json()['manifestHash'];
+    const dry = (await ok(`download ${hash} -o out --dry-run --json`)).json();
+    const zipped = `download --zip all.zip ${hash}=manifest`;
+    const zip = (await ok(`${zipped} --dry-run --json`)).json();
+    expect(await readdir(cwd)).toEqual(['src']);
+    const done = (await ok(`download ${hash} -o out --json`)).json();
+    const { fetchedBytes, requestCount } = done;
+    expect(dry).toMatchObject({
+      ...{ type: 'result', path: 'out', fileCount: 3, folderCount: 1, symlinkCount: 1 },
+      ...{ sizeBytes: 6, fetchBytes: fetchedBytes, requestCount },
+    });
+    const archived = (await ok(`${zipped} --json`)).json();
+    expect(zip).toMatchObject({
+      ...{ path: 'all.zip', fileCount: 1, fetchBytes: archived['fetchedBytes'] },
+      requestCount: archived['requestCount'],
+    });
+    const again = await ok(`download ${hash} -o out --dry-run`);
+    expect(again.stderr).toMatch(/^out: 3 files in 1 folder, 6 B, would fetch .* 6 B were there/m);
+  });
+
   it('tells the progress as events', async () => {
     const events = lines(await ok('upload src --json=stream'));
     expect(events[0]).toMatchObject({ type: 'start', command: 'upload' });

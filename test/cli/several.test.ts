@@ -67,9 +67,9 @@ describe('several files, and none at all', () => {
       ['many-0', 'many-1', 'again'].map((name) => join(at('many'), name)),
     );
     const dry = await inProcess([...args, '--dry-run']);
-    expect(dry.stderr.match(/would fetch [\d.]+ KiB in 1 range from 127\.0\.0\.1/g)).toHaveLength(
-      3,
-    );
+    expect(
+      dry.stderr.match(/would fetch [\d.]+ KiB in 1 range with 2 requests from 127\.0\.0\.1/g),
+    ).toHaveLength(3);
   });
 
   it('of a dry run are looked at and not fetched, and it says within 1 % what a download fetches', async () => {

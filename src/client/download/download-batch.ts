@@ -10,10 +10,12 @@ import type {
   Reconstructions,
   Sink,
 } from '../ports.js';
-import { openBlock, type Transfer } from './block.js';
+import { type Block, openBlock, type Transfer } from './block.js';
 import type { ChunkLedger } from './chunk-ledger.js';
 import { transferOf } from './download-file.js';
+import { FetchTally } from './fetch-tally.js';
 import { runBlock } from './run-block.js';
+import type { FetchPlan } from './types.js';
 
 /** One file of a batch, and what it has to be. */
 export interface BatchFile {
@@ -60,9 +62,46 @@ const SINGLE_CONCURRENCY = 16;
  * @throws OrbweaverError what `downloadFile` throws; `NOT_FOUND` when one of the files is missing
  */
 export async function downloadBatch(options: BatchOptions): Promise<BatchSummary> {
-  const { files, clock, signal, cas, pool, hasher, budget } = options;
+  const { files, hasher } = options;
+  const output = new Uint8Array(files.reduce((sum, file) => sum + file.sizeBytes, 0));
+  return withBlock(options, arraySink(output), async ({ transfer, block, termCounts }) => {
+    const { concurrency = DEFAULT_CONCURRENCY } = options;
+    await runBlock(transfer, block, { concurrency, onWritten: () => {} });
+    transfer.scope.check();
+    const contents = checkedContents({
+      ...{ files, output, terms: block.reconstruction.terms, termCounts, hasher },
+      ledger: block.ledger as ChunkLedger,
+    });
+    const { fetchedBytes, requestCount } = transfer.counters;
+    return { contents, fetchedBytes, requestCount };
+  });
+}
+
+/** What {@link downloadBatch} would fetch; it asks where the bytes are, and fetches none. @throws what that throws */
+export function planBatch(options: BatchOptions): Promise<FetchPlan> {
+  const nowhere = arraySink(new Uint8Array(0));
+  return withBlock(options, nowhere, async ({ transfer, block }) => {
+    const tally = new FetchTally();
+    tally.add(block.plan);
+    return tally.plan(transfer.counters.requestCount);
+  });
+}
+
+/** All files as one block. */
+interface OpenBatch {
+  readonly transfer: Transfer;
+  readonly block: Block;
+  /** Of each file. */
+  readonly termCounts: readonly number[];
+}
+
+async function withBlock<T>(
+  options: BatchOptions,
+  sink: Sink,
+  use: (open: OpenBatch) => Promise<T>,
+): Promise<T> {
+  const { files, clock, signal, cas, pool, hasher, budget, concurrency } = options;
   const outputBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
-  const output = new Uint8Array(outputBytes);
   let termCounts: readonly number[] = [];
   /** Terms of all files as those of one; its hash is nobody's and not looked at. */
   const getReconstruction = async (): Promise<BatchReconstruction['reconstruction']> => {
@@ -74,17 +113,10 @@ export async function downloadBatch(options: BatchOptions): Promise<BatchSummary
   };
   const transfer: Transfer = transferOf({
     cas: { getReconstruction, readRanges: (...all) => cas.readRanges(...all) },
-    pool,
-    hasher,
-    clock,
+    ...{ pool, hasher, clock, sink, budget, concurrency, signal },
     fileHash: (files[0] as BatchFile).fileHash,
-    sink: arraySink(output),
-    budget,
-    concurrency: options.concurrency,
-    signal,
   });
-  const { scope } = transfer;
-  return scope.run(async () => {
+  return transfer.scope.run(async () => {
     const block = await openBlock(transfer, {
       fileStart: 0,
       skipBytes: 0,
@@ -96,32 +128,19 @@ export async function downloadBatch(options: BatchOptions): Promise<BatchSummary
     });
     if (block === null) throw new OrbweaverError('PROTOCOL', 'a batch expected terms, got none');
     try {
-      const { concurrency = DEFAULT_CONCURRENCY } = options;
-      await runBlock(transfer, block, { concurrency, onWritten: () => {} });
-      scope.check();
-      const contents = checkedContents({
-        files,
-        output,
-        terms: block.reconstruction.terms,
-        termCounts,
-        ledger: block.ledger as ChunkLedger,
-        hasher,
-      });
-      const { fetchedBytes, requestCount } = transfer.counters;
-      return { contents, fetchedBytes, requestCount };
+      return await use({ transfer, block, termCounts });
     } finally {
       block.memory.release();
     }
   });
 }
 
-/** One response for all, or one for each where the store has no batches. */
+/** One response for all, or one for each where the store has no batches; `onRequest` hears of all but one. */
 async function askForAll(
   { cas, files, concurrency = SINGLE_CONCURRENCY }: BatchOptions,
   scope: Scope,
   onRequest: () => void,
 ): Promise<BatchReconstruction> {
-  onRequest();
   const hashes = files.map(({ fileHash }) => fileHash);
   const batch = await scope.call((signal) => cas.getReconstructions(hashes, signal));
   if (batch !== null) return batch;
@@ -129,7 +148,8 @@ async function askForAll(
   let next = 0;
   const lane = async (): Promise<void> => {
     for (let i = next++; i < hashes.length; i = next++) {
-      onRequest();
+      // Whoever asks for the batch counts one.
+      if (i > 0) onRequest();
       const hash = hashes[i] as MerkleHash;
       const part = await scope.call((signal) => cas.getReconstruction(hash, undefined, signal));
       if (part === null) {

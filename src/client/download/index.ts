@@ -3,6 +3,7 @@ export {
   type BatchOptions,
   type BatchSummary,
   downloadBatch,
+  planBatch,
 } from './download-batch.js';
 export {
   DEFAULT_BLOCK_BYTES,
@@ -17,6 +18,7 @@ export type {
   DownloadProgress,
   DownloadRange,
   DownloadSummary,
+  FetchPlan,
   FilePlan,
   HashTree,
 } from './types.js';

@@ -1,6 +1,6 @@
-import type { PlannedFetch } from '../../plan/index.js';
 import { openBlock, type Transfer } from './block.js';
 import { checkOptions, localRuns, transferOf } from './download-file.js';
+import { FetchTally } from './fetch-tally.js';
 import { gapsOf } from './rest.js';
 import type { Gap } from './seeds/take.js';
 import type { DownloadOptions, FilePlan } from './types.js';
@@ -21,24 +21,16 @@ export async function planFile(options: DownloadOptions): Promise<FilePlan> {
     const { offset = 0, length = Number.POSITIVE_INFINITY } = options.range ?? {};
     const isRange = options.range !== undefined;
     const gaps = isRange ? [{ offset, end: offset + length }] : gapsOf(held);
-    const plan = { sizeBytes: 0, fetchBytes: 0, rangeCount: 0 };
-    const hosts = new Map<string, number>();
+    const tally = new FetchTally();
     let end = offset;
     for (const gap of options.fileHash.isZero() || length === 0 ? [] : gaps) {
-      end = await planGap(transfer, gap, ({ url, ranges }) => {
-        const bytes = ranges.reduce((sum, { byteStart, byteEnd }) => sum + byteEnd - byteStart, 0);
-        plan.fetchBytes += bytes;
-        plan.rangeCount += ranges.length;
-        const { host } = new URL(url);
-        hosts.set(host, (hosts.get(host) ?? 0) + bytes);
-      });
+      end = await planGap(transfer, gap, tally);
     }
-    const { resumedBytes, seededBytes } = counters;
+    const { resumedBytes, seededBytes, requestCount } = counters;
     return {
-      ...plan,
       sizeBytes: end - offset,
+      ...tally.plan(requestCount),
       ...{ resumedBytes, seededBytes, seedNote: transfer.seedNote },
-      hosts: [...hosts].map(([host, fetchBytes]) => ({ host, fetchBytes })),
     };
   });
 }
@@ -47,7 +39,7 @@ export async function planFile(options: DownloadOptions): Promise<FilePlan> {
 async function planGap(
   transfer: Transfer,
   { offset, end }: Gap,
-  onFetch: (fetch: PlannedFetch) => void,
+  tally: FetchTally,
 ): Promise<number> {
   const { blockBytes } = transfer;
   let fileStart = offset;
@@ -56,7 +48,7 @@ async function planGap(
     const block = await openBlock(transfer, { ...request, previous: undefined });
     if (block === null) return fileStart;
     block.memory.release();
-    for (const { fetches } of block.plan.windows) for (const fetch of fetches) onFetch(fetch);
+    tally.add(block.plan);
     fileStart += block.plan.outputBytes;
     if (block.isLast) return fileStart;
   }

@@ -122,15 +122,21 @@ export interface DownloadOptions {
   readonly budget?: Budget | undefined;
 }
 
-/** What a download would do. */
-export interface FilePlan {
-  /** Bytes that would be written. */
-  readonly sizeBytes: number;
+/** What would be fetched. */
+export interface FetchPlan {
   /** Bytes of xorbs to fetch, and the ranges that they are in. */
   readonly fetchBytes: number;
   readonly rangeCount: number;
+  /** Requests for reconstructions and for ranges, when none has to be repeated. */
+  readonly requestCount: number;
   /** Where from; a store behind the server by its own name. */
   readonly hosts: readonly { readonly host: string; readonly fetchBytes: number }[];
+}
+
+/** What a download would do. */
+export interface FilePlan extends FetchPlan {
+  /** Bytes that would be written. */
+  readonly sizeBytes: number;
   /** Bytes of the file that an earlier run has written, read back and found right. */
   readonly resumedBytes: number;
   /** Bytes of the file that seeds have. */
