@@ -204,6 +204,28 @@ export async function readJson<T>(
   });
 }
 
+/**
+ * Takes a body in which nothing has to be: an empty one, or JSON that is not looked at. Networks that want their
+ * guests to log in say 200 to everything, with a page.
+ *
+ * @throws AttemptFailure `PROTOCOL` for something else
+ */
+export async function ownBody(
+  context: Context,
+  received: Received,
+  limitBytes: number,
+): Promise<void> {
+  await withHeldBody(context, received, { limitBytes }, (bytes) => {
+    const text = decoded(bytes);
+    if (text === '' || /^\s*[{[]/.test(text ?? '')) return;
+    const message = `"body" of ${received.call.name} expected JSON or nothing, got ${bytes.length} bytes of something else`;
+    throw failure(received.call, 'PROTOCOL', message, {
+      retry: false,
+      fields: { status: received.response.status },
+    });
+  });
+}
+
 function decoded(bytes: Uint8Array): string | null {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);

@@ -4,7 +4,7 @@ import type { Scope } from '../flow/index.js';
 import type { MerkleHash } from '../hash/index.js';
 import { bytesBody, drain, textBody } from '../http/index.js';
 import { createCall } from './call.js';
-import { type Context, casCall, readJson, sendToCas, statusFailure } from './context.js';
+import { type Context, casCall, ownBody, readJson, sendToCas, statusFailure } from './context.js';
 import { failure } from './failures.js';
 import { type Crc64OfPieces, type Grant, type GrantPolicy, grantIn } from './grants.js';
 import { withRetries } from './retry.js';
@@ -31,6 +31,7 @@ import { watchingSilence } from './silence.js';
  * | PUT: any other failure, unsafe URLs    | POST, after three retries         | 5 minutes         |
  * | commit: 404                            | another grant, three in all       |                   |
  * | commit: any other failure but 400      | POST, after its retries           |                   |
+ * | 200 to asking or a commit, with a page | POST: a network wants a log-in    | 1 minute (asking) |
  */
 export interface GrantUpload {
   /** Null: the xorb has to be posted. @throws OrbweaverError of a commit; the reason of the scope */
@@ -107,7 +108,7 @@ export function createGrantUpload(
         });
         const { status, body } = received.response;
         if (status === 200) {
-          await drain(body);
+          await ownBody(context, received, MAX_RESPONSE_BYTES);
           return 'stored';
         }
         if (status === 404 || status === 405 || status === 501) {
@@ -189,7 +190,8 @@ export function createGrantUpload(
       if (status !== 404 && (status < 200 || status >= 300)) {
         throw await statusFailure(context, received);
       }
-      await drain(body);
+      if (status !== 404) await ownBody(context, received, MAX_RESPONSE_BYTES);
+      else await drain(body);
       return status === 404 ? 'again' : 'done';
     };
     try {

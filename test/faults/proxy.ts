@@ -6,7 +6,10 @@ import { type SeenRequest, startServer, type TestServer } from '../transport/sup
 import { TEST_CERTIFICATE, TEST_KEY } from '../transport/tls-fixture.js';
 
 /** What a request asks for, by its path. */
-export type Kind = 'dedup' | 'xorb' | 'shard' | 'plan' | 'range' | 'other';
+export type Kind =
+  | ('dedup' | 'xorb' | 'shard' | 'plan' | 'range' | 'other')
+  /** Of an upload grant: asking for it, the bytes, and that they are there. */
+  | ('grant' | 'put' | 'commit');
 
 /** A response of the gateway, whole. */
 export interface Answer {
@@ -54,6 +57,9 @@ export interface FaultProxy {
 export function kindOf({ method, path }: Pick<SeenRequest, 'method' | 'path'>): Kind {
   if (/^\/v1\/chunks\//.test(path)) return 'dedup';
   if (/^\/v1\/xorbs\//.test(path)) return method === 'POST' ? 'xorb' : 'other';
+  if (/^\/v1\/xorb-grants\//.test(path)) return 'grant';
+  if (/^\/v1\/xorb-uploads\//.test(path)) return 'put';
+  if (/^\/v1\/xorb-commits\//.test(path)) return 'commit';
   if (/^\/v[12]\/shards/.test(path)) return method === 'POST' ? 'shard' : 'other';
   if (/^\/v[12]\/reconstructions\//.test(path)) return 'plan';
   return /^\/v1\/fetch\//.test(path) ? 'range' : 'other';
@@ -86,7 +92,8 @@ export async function startProxy(options: {
       request: SeenRequest,
       { path = request.path, headers = {} }: Change = {},
     ): Promise<Answer> => {
-      const sent = request.method === 'POST' ? await request.body : null;
+      const hasBody = request.method === 'POST' || request.method === 'PUT';
+      const sent = hasBody ? await request.body : null;
       moved();
       const response = await gateway.exchange({
         method: request.method,

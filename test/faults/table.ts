@@ -12,7 +12,7 @@ export type Outcome =
 /** One fault at one place: what happens when it passes, and when it does not. */
 export interface Row {
   readonly what: string;
-  readonly at: Exclude<Kind, 'other'>;
+  readonly at: Exclude<Kind, 'other' | 'grant' | 'put' | 'commit'>;
   readonly fault: Fault;
   /** The first request of the kind meets it. */
   readonly once: Outcome;
@@ -39,16 +39,21 @@ const fails = (code: ErrorCode, requests: number, status?: number): Outcome => (
 
 const cut: Fault = ({ request }) => request.socket.destroy();
 
-const silence: Fault = async ({ request, pass }) => {
-  await request.body;
-  await pass(STALL_MS);
-};
+const silent =
+  (ms: number): Fault =>
+  async ({ request, pass }) => {
+    await request.body;
+    await pass(ms);
+  };
+const silence = silent(STALL_MS);
 
 /** Not a byte of the body is read. */
-const deaf: Fault = async ({ request, pass }) => {
-  request.raw.pause();
-  await pass(STALL_MS);
-};
+const deaf =
+  (ms: number): Fault =>
+  async ({ request, pass }) => {
+    request.raw.pause();
+    await pass(ms);
+  };
 
 const says =
   (status: number, text = '', headers: Record<string, string> = {}): Fault =>
@@ -154,6 +159,32 @@ const expired = says(403, '<Code>AccessDenied</Code><Message>Request has expired
 
 const refused = says(401, 'token expired');
 
+/** What can go wrong with any request that sends something. */
+export const SENT: readonly (readonly [what: string, fault: Fault, waits?: boolean])[] = [
+  ['the connection is cut before the response', cut],
+  ['the connection is cut in the middle of the body that is sent', cutAfterPartOfBody],
+  ['the connection is cut in the middle of the response', cutInside],
+  // A store may take five minutes for what it has all of.
+  ['no response comes', silent(300_000)],
+  ['nobody reads the body that is sent', deaf(300_000)],
+  ['429 with Retry-After', says(429, 'slow down', { 'retry-after': '7' }), true],
+  ['429 without Retry-After', says(429), true],
+  ['503 with Retry-After', says(503, 'restarting', { 'retry-after': '3' }), true],
+  ['500', says(500, '<html>proxy</html>')],
+  ['502', says(502, '<html>proxy</html>')],
+  ['504', says(504, '<html>proxy</html>')],
+  ['507', says(507, 'no room')],
+  ['400', says(400, 'no')],
+  ['413, and the connection is cut', refusedAndCut],
+  ['401', says(401, 'token expired')],
+  ['403', says(403, 'read only')],
+  ['404', says(404, 'what?')],
+  ['409', says(409, 'another one is at it')],
+  ['a redirect to another host (302)', elsewhere(302)],
+  ['a redirect to another host (307)', elsewhere(307)],
+  ['a response that is something else', says(200, '<html>log in to the guest network</html>\n')],
+];
+
 const UPLOADS = ['xorb', 'shard'] as const;
 const ANSWERS = ['xorb', 'shard', 'plan'] as const;
 const DOWNLOADS = ['plan', 'range'] as const;
@@ -202,7 +233,7 @@ export const TABLE: readonly Row[] = [
   }),
   ...at(['xorb'], {
     what: 'nobody reads the body that is sent',
-    fault: deaf,
+    fault: deaf(STALL_MS),
     once: goesOn('STALLED'),
     always: null,
   }),
