@@ -23,10 +23,10 @@ export function blobSource(blob: Blob, name?: string): Source {
     let position = offset;
     let rest: Uint8Array = new Uint8Array(0);
     let stream: StreamReader | null = null;
-    const next = async (): Promise<Uint8Array | null> => {
+    const next = async (into: Uint8Array): Promise<Uint8Array | null> => {
       try {
         stream ??= reusedPieces(from.stream() as ReadableStream<Uint8Array>);
-        return await stream.next();
+        return await stream.next(into);
       } catch (error) {
         throw inputError(error, label);
       }
@@ -35,7 +35,7 @@ export function blobSource(blob: Blob, name?: string): Source {
       async read(into) {
         throwIfAborted(signal);
         while (rest.length === 0 && position < sizeBytes) {
-          const piece = await raceAbort(next(), signal);
+          const piece = await raceAbort(next(into), signal);
           if (piece === null) throw inputChanged(label, sizeBytes, position);
           rest = piece;
         }

@@ -5,6 +5,9 @@ import { type SimdInstance, WORD_BYTES, wordShift } from './simd-instance.js';
 /** Longest argument the kernels take: their results are signed 32-bit numbers. */
 const MAX_KERNEL_BYTES = 2 ** 30;
 
+/** Bytes that go through the stage at a time: they stay in the cache. */
+const COPY_BYTES = 128 * 1024;
+
 /** An LZ4 match cannot reach further back. */
 const MAX_DISTANCE = 65535;
 
@@ -42,6 +45,17 @@ export function createSimdCodec(instance: SimdInstance, twin: BlockCodec): Block
     kernel(from, src.length, to);
     if (!inside(out)) out.set(u8.subarray(to, to + out.length));
     return true;
+  }
+
+  /** By way of the stage, where the bytes lie in their words as they will in `out`. */
+  function copyOut(src: Uint8Array, out: Uint8Array): void {
+    const from = srcStage + wordShift(out);
+    const { u8 } = instance.views();
+    for (let at = 0; at < src.length; at += COPY_BYTES) {
+      const count = Math.min(COPY_BYTES, src.length - at);
+      exports.copy(src.byteOffset + at, count, from);
+      out.set(u8.subarray(from, from + count), at);
+    }
   }
 
   return {
@@ -89,6 +103,7 @@ export function createSimdCodec(instance: SimdInstance, twin: BlockCodec): Block
         throw new RangeError(`"out" expected ${src.length} bytes, got ${out.length}`);
       }
       if (inside(src) && inside(out)) exports.copy(src.byteOffset, src.length, out.byteOffset);
+      else if (inside(src) && wordShift(src) !== wordShift(out)) copyOut(src, out);
       else out.set(src);
     },
   };

@@ -3,7 +3,7 @@ import type { Clock } from '../flow/index.js';
 export { copyInto } from './copy.js';
 export { createFreeBytes, type FreeBytes } from './free-bytes.js';
 export { nextTurn } from './next-turn.js';
-export { nextPieces, reusedPieces, type StreamReader } from './stream-pieces.js';
+export { nextPieces, reusedPieces, type StreamReader, WORD_BYTES } from './stream-pieces.js';
 
 /** Time, chance and copies as the machine has them; everything above takes time and chance as ports. */
 

@@ -1,6 +1,7 @@
 /** A byte stream, piece by piece; each is good until the next one is asked for. Null is the end. */
 export interface StreamReader {
-  next(): Promise<Uint8Array | null>;
+  /** `into`: where the bytes are going to be copied to. Nothing is written there. */
+  next(into?: Uint8Array): Promise<Uint8Array | null>;
   cancel(reason: unknown): Promise<void>;
 }
 
@@ -18,6 +19,11 @@ export function nextPieces(stream: ReadableStream<Uint8Array>): StreamReader {
 
 /** What is read at a time. */
 const READ_BYTES: number = 256 * 1024;
+/**
+ * The widest word that engines copy at a time. To and from shared memory they go byte by byte where both sides do
+ * not lie alike in their words: 3 to 4 GB/s against 19 (Chromium 156, pieces of 256 KiB, two-core Xeon, 2026-11).
+ */
+export const WORD_BYTES = 8;
 
 /**
  * Pieces in memory that is used again and again, where the stream does that: with a new piece of memory
@@ -30,10 +36,11 @@ export function reusedPieces(stream: ReadableStream<Uint8Array>): StreamReader {
   } catch {
     return nextPieces(stream);
   }
-  let buffer = new ArrayBuffer(READ_BYTES);
+  let buffer = new ArrayBuffer(READ_BYTES + WORD_BYTES);
   return {
-    async next() {
-      const { done, value } = await reader.read(new Uint8Array(buffer));
+    async next(into) {
+      const shift = into === undefined ? 0 : into.byteOffset % WORD_BYTES;
+      const { done, value } = await reader.read(new Uint8Array(buffer, shift, READ_BYTES));
       if (done || value === undefined) return null;
       buffer = value.buffer;
       return value;

@@ -1,5 +1,5 @@
 import type { ComputePool, PackRequest, Slab, SlabSegment } from '../client/ports.js';
-import type { CompressionPolicy } from '../compress/index.js';
+import { type CompressionPolicy, copyBytes } from '../compress/index.js';
 import { OrbweaverError } from '../errors.js';
 import { HASH_BYTES } from '../hash/index.js';
 import type { Body } from '../http/index.js';
@@ -186,6 +186,10 @@ export class ThreadedPool implements WorkerPool {
       // Who fails to start fails again, and aloud, with the first task.
       this.#threads.tasks.run({ kind: 'ping' }, []).catch(() => undefined);
     }
+  }
+
+  copyOut(bytes: Uint8Array, into: Uint8Array): void {
+    copyBytes(this.kernels.codec, bytes, into);
   }
 
   receiveXorb(body: Pick<Body, 'fill'>): AsyncGenerator<Uint8Array, VerifiedXorb, undefined> {

@@ -90,6 +90,18 @@ describe('streams that nobody reads', () => {
     }
   });
 
+  it('get pieces of several chunks, none of them large', async () => {
+    const world = new Scheduler(7);
+    const { streams } = open(world, 22, FILES.slice(0, 1));
+    for (const stream of streams) {
+      stream.sink.allow(Number.POSITIVE_INFINITY);
+      await world.run(stream.done);
+      expectWhole(stream);
+      expect(stream.sink.taken.length).toBeLessThanOrEqual(25);
+      for (const { length } of stream.sink.taken) expect(length).toBeLessThanOrEqual(256 * 1024);
+    }
+  });
+
   it('may be read in reverse order, twelve of them', async () => {
     const built = filesOf(12, 12);
     for (const slabCount of SLAB_COUNTS) {

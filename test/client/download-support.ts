@@ -371,6 +371,7 @@ export function testPool(shape: {
       return () => listeners.delete(listener);
     },
     chunk: unused,
+    copyOut: (bytes, into) => into.set(bytes),
     async hash(slab, starts, lengths) {
       const hashes = new Uint8Array(32 * starts.length);
       for (const [i, start] of starts.entries()) {

@@ -66,4 +66,31 @@ describe('copies by the kernels', () => {
       expect(() => setup.kernels.codec.copy?.(content, short)).toThrow(RangeError);
     }
   });
+
+  it('out of their memory are the same, whatever the place within a word on both sides', async () => {
+    const content = generate({ kind: 'splitmix64', seed: 15, bytes: 300_000 });
+    for (const setup of await createSetups()) {
+      for (let place = 0; place < 9; place++) {
+        for (const [shift, length] of [
+          [0, 300_000],
+          [3, 131_072],
+          [5, 131_073],
+          [place, 17],
+        ] as const) {
+          const from = setup.view(1, length, place);
+          from.set(content.subarray(0, length));
+          const out = new Uint8Array(length + 20);
+          setup.kernels.codec.copy?.(from, out.subarray(shift, shift + length + 1));
+          const expected = new Uint8Array(length + 20);
+          expected.set(content.subarray(0, length), shift);
+          if (setup.kernels.codec.copy === undefined) continue;
+          expect([setup.name, place, firstDifference(out, expected)]).toEqual([
+            setup.name,
+            place,
+            -1,
+          ]);
+        }
+      }
+    }
+  });
 });

@@ -23,7 +23,7 @@ describe('lengths that are none', () => {
     const fail = (): never => {
       throw new Error('it was asked');
     };
-    const kernels = { pack: fail, decode: fail };
+    const kernels = { pack: fail, decode: fail, hash: fail };
     const { codec, hasher } = twins;
     const decoder = createRecordDecoder({ codec, hasher, kernels });
     const packer = createRecordPacker({ codec, kernels });

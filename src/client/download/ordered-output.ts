@@ -48,6 +48,8 @@ export class OrderedOutput implements Output {
   /** All pieces that are not written, in order or not. */
   readonly #pieces = new Set<Piece>();
   readonly #ready: Piece[] = [];
+  /** Bytes of the first ready piece that are written. */
+  #writtenOfFirst = 0;
   #isPumping = false;
   #givenBytes = 0;
   #failure: { readonly error: unknown } | null = null;
@@ -93,21 +95,18 @@ export class OrderedOutput implements Output {
     const write = (sink.writeOwned ?? sink.write).bind(sink);
     this.#isPumping = true;
     try {
-      for (let piece = this.#ready.shift(); piece !== undefined; piece = this.#ready.shift()) {
-        const { bytes, outputOffset } = piece;
-        for (let start = 0; start < bytes.length; start += COPY_BYTES) {
-          const copy = bytes.slice(start, start + COPY_BYTES);
-          if (start + copy.length === bytes.length) this.#letGo(piece);
-          this.#givenBytes += copy.length;
-          const noLongerWaiting = this.#watch();
-          try {
-            await write(copy, baseOffset + outputOffset + start);
-          } finally {
-            noLongerWaiting();
-          }
-          onWritten(copy.length);
-          if (scope.ended) return;
+      for (let first = this.#ready[0]; first !== undefined; first = this.#ready[0]) {
+        const at = baseOffset + first.outputOffset + this.#writtenOfFirst;
+        const copy = this.#copyReady();
+        this.#givenBytes += copy.length;
+        const noLongerWaiting = this.#watch();
+        try {
+          await write(copy, at);
+        } finally {
+          noLongerWaiting();
         }
+        onWritten(copy.length);
+        if (scope.ended) return;
       }
       this.#copyAside();
     } catch (error) {
@@ -116,6 +115,29 @@ export class OrderedOutput implements Output {
     } finally {
       this.#isPumping = false;
     }
+  }
+
+  /** A copy of the next bytes, of one piece or of several that follow one another; those are let go. */
+  #copyReady(): Uint8Array {
+    let length = -this.#writtenOfFirst;
+    for (const { bytes } of this.#ready) {
+      length += bytes.length;
+      if (length >= COPY_BYTES) break;
+    }
+    const copy = new Uint8Array(Math.min(length, COPY_BYTES));
+    for (let filled = 0; filled < copy.length; ) {
+      const piece = this.#ready[0] as Piece;
+      const start = this.#writtenOfFirst;
+      const part = piece.bytes.subarray(start, start + copy.length - filled);
+      this.#options.pool.copyOut(part, copy.subarray(filled));
+      filled += part.length;
+      this.#writtenOfFirst = start + part.length;
+      if (this.#writtenOfFirst < piece.bytes.length) break;
+      this.#ready.shift();
+      this.#writtenOfFirst = 0;
+      this.#letGo(piece);
+    }
+    return copy;
   }
 
   /** Tells when the sink takes too long; the returned function ends that. */
@@ -176,6 +198,7 @@ export class OrderedOutput implements Output {
 
   #dropAll(): void {
     this.#ready.length = 0;
+    this.#writtenOfFirst = 0;
     for (const piece of [...this.#pieces]) this.#letGo(piece);
   }
 }

@@ -124,6 +124,8 @@ export interface ComputePool {
   pack(request: PackRequest): Promise<PackResult>;
   /** @throws OrbweaverError what decoding throws */
   decode(request: DecodeRequest): Promise<DecodeResult>;
+  /** `into.set(bytes)` for bytes of a slab, as fast as the machine can. */
+  copyOut(bytes: Uint8Array, into: Uint8Array): void;
   createSha256(): Sha256Stream;
   close(): Promise<void>;
 }

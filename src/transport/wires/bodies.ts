@@ -4,7 +4,8 @@ import type { Body, HttpHeaders } from '../../http/index.js';
 
 /** Pieces of a body, one after another; null is the end. */
 export interface PieceReader {
-  next(): Promise<Uint8Array | null>;
+  /** `into`: where the bytes are going to be copied to. */
+  next(into: Uint8Array): Promise<Uint8Array | null>;
   /** Breaks the connection. */
   cancel(reason: unknown): void;
 }
@@ -15,7 +16,7 @@ export function bodyOfPieces(pieces: PieceReader, sizeBytes: number | undefined)
   return {
     sizeBytes,
     async fill(into) {
-      while (rest !== null && rest.length === 0) rest = await pieces.next();
+      while (rest !== null && rest.length === 0) rest = await pieces.next(into);
       if (rest === null) return 0;
       const count = Math.min(into.length, rest.length);
       into.set(rest.subarray(0, count));

@@ -41,7 +41,7 @@ export function createFetchExchange(
     }
     const reader = nextOf(response.body as ReadableStream<Uint8Array>);
     const pieces = {
-      next: () => told(() => reader.next()),
+      next: (into: Uint8Array) => told(() => reader.next(into)),
       cancel: (reason: unknown) => {
         reader.cancel(reason).catch(() => {});
         controller.abort(reason);

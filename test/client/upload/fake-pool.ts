@@ -131,6 +131,10 @@ export class PermutingPool implements ComputePool {
     });
   }
 
+  copyOut(): never {
+    throw new Error('not used by uploads');
+  }
+
   decode(_request: DecodeRequest): never {
     throw new Error('not used by uploads');
   }
