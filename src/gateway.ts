@@ -13,11 +13,16 @@ export {
   placeTokenKeys,
 } from './compose/open-store.js';
 export type { ComputeOptions } from './compose/options.js';
-export { exportToArchive, importFromArchive } from './compose/store-archive.js';
+export {
+  exportToArchive,
+  importFromArchive,
+  type StoreArchiveOptions,
+} from './compose/store-archive.js';
 export {
   createStoreRepair,
   type RepairUpstream,
   type StoreRepair,
+  type StoreRepairOptions,
 } from './compose/store-repair.js';
 export type { TlsFiles } from './compose/tls-files.js';
 export { readUiPage } from './compose/ui-page.js';

@@ -30,6 +30,7 @@ export type {
   UploadBase,
   UploadedFile,
   UploadResult,
+  ZipDownloadOptions,
   ZipEntryRequest,
   ZipPlan,
 } from './compose/client-types.js';

@@ -305,6 +305,9 @@ export interface ZipEntryRequest {
   readonly name: string;
 }
 
+/** Settings of {@link OrbweaverClient.downloadZip}. */
+export type ZipDownloadOptions = Pick<ClientDownloadOptions, 'to' | 'signal' | 'onProgress'>;
+
 /** Uploads and downloads over one pool of workers and one set of connections. */
 export interface OrbweaverClient extends FolderMethods {
   /** Worker threads; 0: everything runs on the calling thread. */
@@ -363,7 +366,7 @@ export interface OrbweaverClient extends FolderMethods {
   /** Streams several files into one ZIP archive as they are rebuilt. */
   downloadZip(
     entries: readonly ZipEntryRequest[],
-    options: Omit<ClientDownloadOptions, 'offset' | 'length' | 'resume' | 'seeds' | 'verifyRange'>,
+    options: ZipDownloadOptions,
   ): Promise<DownloadResult>;
   /** Says what {@link downloadZip} would fetch, and from where. @throws OrbweaverError as that */
   planZip(entries: readonly ZipEntryRequest[], options?: PlanZipOptions): Promise<ZipPlan>;

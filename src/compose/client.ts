@@ -5,117 +5,29 @@ import type { CasClient, ShardCache } from '../client/ports.js';
 import { isOrbweaverError, OrbweaverError } from '../errors.js';
 import { Budget } from '../flow/index.js';
 import { MerkleHash } from '../hash/index.js';
-import { checkOptions, is, type OptionRules } from '../options/index.js';
+import { checkOptions } from '../options/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
-import type { CasClientOptions, RetryOptions } from '../transport/index.js';
+import type { CasClientOptions } from '../transport/index.js';
 import type { WorkerPool } from '../workers/index.js';
 import { withParts } from './client-parts.js';
-import type {
-  ClientDownloadOptions,
-  ClientOptions,
-  ClientStreamOptions,
-  ClientUploadOptions,
-  OrbweaverClient,
-  PlanDownloadOptions,
-  PlanZipOptions,
-} from './client-types.js';
+import {
+  CLIENT_RULES,
+  DOWNLOAD_RULES,
+  PLAN_RULES,
+  RETRY_RULES,
+  STREAM_RULES,
+  UPLOAD_RULES,
+  ZIP_PLAN_RULES,
+  ZIP_RULES,
+} from './client-rules.js';
+import type { ClientOptions, OrbweaverClient } from './client-types.js';
 import { crc64 } from './crc64.js';
 import { folderMethods } from './folder-client.js';
-import { LEAST_XORB_BYTES } from './least-xorb.js';
 import { createLimits, ratesOf, type TransferLimits } from './limits.js';
-import { COMPUTE_RULES, poolOf } from './options.js';
+import { poolOf } from './options.js';
 import { tokenOptionOf } from './token-file.js';
 import type { UploadState } from './upload.js';
 import { withoutUndefined } from './without-undefined.js';
-
-/** Asked for at once: a variable that was never set would show in the first upload only. */
-const ENDPOINT_EXPECTED =
-  'the URL of a store such as https://cas.example.com, or null for dry runs without one';
-
-export const CLIENT_RULES: OptionRules<ClientOptions> = {
-  ...COMPUTE_RULES,
-  endpoint: is.required({ ...is.either(is.text, is.none), expected: ENDPOINT_EXPECTED }),
-  token: is.either(is.text, is.object, is.callback),
-  placement: is.oneOf(['balanced', 'store-least', 'read-fast', 'reference']),
-  shardCacheDir: is.text,
-  shardCacheBytes: is.integer(0),
-  stateFolder: is.text,
-  onStateProblem: is.callback,
-  retry: is.object,
-  stallTimeoutMs: is.number(1),
-  responseTimeoutMs: is.number(1),
-  dedupTimeoutMs: is.number(1),
-  connectTimeoutMs: is.number(1),
-  addressTimeoutMs: is.number(10),
-  concurrency: is.integer(1, 256),
-  limitUpload: is.number(1),
-  limitDownload: is.number(1),
-  limits: is.object,
-  grants: is.oneOf(['auto', 'always', 'never']),
-  headers: is.object,
-  sessionId: is.text,
-  userAgent: is.text,
-  allowHosts: is.texts,
-  ca: is.text,
-  proxy: is.text,
-  noProxy: is.texts,
-  dispatcher: is.object,
-  exchange: is.callback,
-  fetch: is.callback,
-  onRetry: is.callback,
-};
-
-const RETRY_RULES: OptionRules<RetryOptions> = {
-  retries: is.integer(0),
-  baseDelayMs: is.number(0),
-  maxDelayMs: is.number(0),
-  maxRetryAfterMs: is.number(0),
-};
-
-export const UPLOAD_RULES: OptionRules<ClientUploadOptions> = {
-  sha256: is.flag,
-  expand: is.flag,
-  base: is.either(is.text, is.texts),
-  dryRun: is.flag,
-  upToStartSize: is.flag,
-  rehash: is.flag,
-  maxXorbBytes: is.integer(LEAST_XORB_BYTES),
-  signal: is.signal,
-  onProgress: is.callback,
-  onFile: is.callback,
-};
-
-const RANGE_RULES: OptionRules<Omit<ClientDownloadOptions, 'to' | 'resume' | 'seeds'>> = {
-  offset: is.integer(0),
-  length: is.integer(0),
-  verifyRange: is.oneOf(['auto', 'require', 'off']),
-  signal: is.signal,
-  onProgress: is.callback,
-};
-
-const DOWNLOAD_RULES: OptionRules<ClientDownloadOptions> = {
-  to: is.required(is.either(is.text, is.object)),
-  resume: is.flag,
-  seeds: is.texts,
-  ...RANGE_RULES,
-};
-
-const PLAN_RULES: OptionRules<PlanDownloadOptions> = {
-  to: is.text,
-  resume: is.flag,
-  seeds: is.texts,
-  offset: RANGE_RULES.offset,
-  length: RANGE_RULES.length,
-  signal: is.signal,
-  onProgress: is.callback,
-};
-
-const ZIP_PLAN_RULES: OptionRules<PlanZipOptions> = { signal: is.signal };
-
-const STREAM_RULES: OptionRules<ClientStreamOptions> = {
-  ...RANGE_RULES,
-  onResult: is.callback,
-};
 
 /**
  * A ready client: workers, connections, files.
@@ -128,7 +40,8 @@ const STREAM_RULES: OptionRules<ClientStreamOptions> = {
  * await client.close();
  */
 export async function createClient(given: ClientOptions = {}): Promise<OrbweaverClient> {
-  const options = { endpoint: null, ...given };
+  const isObject = typeof given === 'object' && given !== null;
+  const options = isObject ? { endpoint: null, ...given } : given;
   checkOptions('createClient', options, CLIENT_RULES);
   if (options.retry !== undefined) checkOptions('retry', options.retry, RETRY_RULES);
   const { endpoint, placement = 'balanced', concurrency } = options;
@@ -232,6 +145,7 @@ export async function createClient(given: ClientOptions = {}): Promise<Orbweaver
       return runEdit(parts, fileHash, [{ offset: 'end', insert: input }], editOptions);
     },
     downloadZip: async (entries, zipOptions) => {
+      checkOptions('downloadZip', zipOptions, ZIP_RULES);
       const parts = { cas: needCas(), pool, budget, concurrency };
       const { runZipDownload } = await import('./download.js');
       return runZipDownload(parts, entries, zipOptions);

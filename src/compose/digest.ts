@@ -1,6 +1,7 @@
 import type { DigestName, Digests } from '../digests/index.js';
 import { DIGEST_NAMES } from '../digests/index.js';
 import { OrbweaverError } from '../errors.js';
+import { checkOptions, is, type OptionRules } from '../options/index.js';
 import { createDigestMaker } from '../workers/index.js';
 import { toSource, type UploadInput } from './input.js';
 
@@ -21,6 +22,13 @@ export interface DigestInputOptions {
   readonly onProgress?: ((readBytes: number, totalBytes: number | undefined) => void) | undefined;
 }
 
+const RULES: OptionRules<DigestInputOptions> = {
+  names: is.texts,
+  threads: is.integer(0),
+  signal: is.signal,
+  onProgress: is.callback,
+};
+
 /**
  * Digests of an input from one pass, in bounded memory.
  *
@@ -32,6 +40,7 @@ export async function digestInput(
   input: UploadInput,
   options: DigestInputOptions = {},
 ): Promise<DigestListing> {
+  checkOptions('digestInput', options, RULES);
   const { names = DIGEST_NAMES, threads, signal, onProgress } = options;
   const source = await toSource(input);
   const maker = createDigestMaker({ threads });

@@ -8,14 +8,18 @@ import { MerkleHash } from '../hash/index.js';
 import { outputSink, streamSink } from '../io/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { WorkerPool } from '../workers/index.js';
-import type { ClientDownloadOptions, DownloadResult, ZipEntryRequest } from './client-types.js';
+import type {
+  ClientDownloadOptions,
+  DownloadResult,
+  ZipDownloadOptions,
+  ZipEntryRequest,
+} from './client-types.js';
 import { closeAll } from './close-all.js';
 import type { DownloadMemoryOptions } from './download-memory.js';
 import { resumable } from './resumable.js';
 import { openSeeds } from './seeds.js';
 import { commandOf } from './transfer-command.js';
 import type { UploadState } from './upload.js';
-import type { ZipDownloadOptions } from './zip-download.js';
 
 /** What a download works with. */
 export interface DownloadParts {
@@ -118,7 +122,7 @@ async function remembered(
 export async function runZipDownload(
   parts: DownloadParts,
   entries: readonly ZipEntryRequest[],
-  options: ZipDownloadOptions & { readonly to: string | Writable },
+  options: ZipDownloadOptions,
 ): Promise<DownloadResult> {
   const [{ createZipWriter, EntryNames }, { writeZip }] = await Promise.all([
     import('../archive/index.js'),

@@ -23,11 +23,12 @@ import {
   type TokenScope,
   type UiPage,
 } from '../gateway/index.js';
+import { checkOptions, is, type OptionRules } from '../options/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import { createHubEngine } from './hub-engine.js';
 import { createMirror, type UpstreamOptions } from './mirror.js';
 import { openStore, placeSecrets, placeTokenKeys } from './open-store.js';
-import { type ComputeOptions, poolOf } from './options.js';
+import { COMPUTE_RULES, type ComputeOptions, poolOf } from './options.js';
 import { followTls, readTls, type TlsFiles } from './tls-files.js';
 import { readUiPage } from './ui-page.js';
 
@@ -142,6 +143,40 @@ export interface RunningGateway {
   close(): Promise<void>;
 }
 
+const RULES: OptionRules<StartGatewayOptions> = {
+  ...COMPUTE_RULES,
+  // Its own bound is another one.
+  maxMemory: is.number(0),
+  data: is.required(is.text),
+  s3: is.object,
+  sync: is.flag,
+  host: is.text,
+  port: is.integer(0, 65_535),
+  tls: is.object,
+  trustedProxies: is.texts,
+  prefix: is.text,
+  token: is.text,
+  tokens: is.object,
+  secret: is.object,
+  publicUrl: is.text,
+  dedupOneIn: is.integer(1, 1024),
+  grants: is.flag,
+  directDownloads: is.flag,
+  hub: is.flag,
+  ui: is.flag,
+  quotas: is.object,
+  rateLimit: is.object,
+  cors: is.object,
+  onAccess: is.callback,
+  onFault: is.callback,
+  onWarning: is.callback,
+  metrics: is.object,
+  metricsListen: is.object,
+  upstream: is.object,
+  drainMs: is.number(0),
+  drainDelayMs: is.number(0),
+};
+
 /** Enough for an upload or two at a time, each with xorbs of some MiB. */
 const HUB_MEMORY_BYTES = 48 * 1024 * 1024;
 
@@ -151,7 +186,7 @@ const LEAST_MEMORY_BYTES = 32 * 1024 * 1024;
 /**
  * Runs a gateway over a folder on disk or a bucket, with uploads verified by a worker pool.
  *
- * @throws OrbweaverError `PORT_IN_USE`, `STORAGE_FAILED` when the folder or bucket cannot be used,
+ * @throws TypeError, RangeError for wrong options; OrbweaverError `PORT_IN_USE`, `STORAGE_FAILED` when the folder or bucket cannot be used,
  * `USAGE` and `INPUT_UNREADABLE` for TLS files that cannot be used, `USAGE` for a bucket without the AWS SDK,
  * `INPUT_UNREADABLE` when the files of the page are not there
  * @example
@@ -160,6 +195,7 @@ const LEAST_MEMORY_BYTES = 32 * 1024 * 1024;
  * await gateway.close();
  */
 export async function startGateway(options: StartGatewayOptions): Promise<RunningGateway> {
+  checkOptions('startGateway', options, RULES);
   const { maxMemory, onAccess, onFault, publicUrl, cors, grants, dedupOneIn } = options;
   if (maxMemory !== undefined && !(maxMemory >= LEAST_MEMORY_BYTES)) {
     const message = `"maxMemory" expected at least ${LEAST_MEMORY_BYTES} bytes, got ${maxMemory}`;

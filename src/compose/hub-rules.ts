@@ -1,5 +1,5 @@
 import { is, type OptionRule, type OptionRules } from '../options/index.js';
-import { CLIENT_RULES, UPLOAD_RULES } from './client.js';
+import { CLIENT_RULES, UPLOAD_RULES } from './client-rules.js';
 import type * as functions from './hub-functions.js';
 import type {
   Hub,

@@ -2,7 +2,9 @@ import { isOrbweaverError, OrbweaverError } from '../errors.js';
 import type { FileSource } from '../gateway/ports.js';
 import type { MerkleHash } from '../hash/index.js';
 import type { Exchange } from '../http/index.js';
+import { checkOptions, is, type OptionRules } from '../options/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
+import { UPSTREAM_RULES } from './client-rules.js';
 import type { ClientOptions, OrbweaverClient } from './client-types.js';
 
 /**
@@ -33,6 +35,8 @@ export interface Mirror extends FileSource {
   close(): Promise<void>;
 }
 
+const RULES: OptionRules<UpstreamOptions> = { ...UPSTREAM_RULES, waitMs: is.number(0) };
+
 const DEFAULT_WAIT_MS = 20_000;
 /** Files that come at a time; each is a stream of its own on both sides. */
 const CONCURRENT_FILES = 4;
@@ -50,6 +54,7 @@ const RETRIES = 2;
  * await mirror.close();
  */
 export function createMirror(options: UpstreamOptions): Mirror {
+  checkOptions('createMirror', options, RULES);
   const { waitMs = DEFAULT_WAIT_MS, endpoint, retry, ...upstream } = options;
   if (!URL.canParse(endpoint)) throw new TypeError(`"upstream" expected a URL, got "${endpoint}"`);
   const closing = new AbortController();

@@ -13,6 +13,7 @@ import {
   tokenKeysInValues,
   type ValueStore,
 } from '../gateway/index.js';
+import { checkOptions, is } from '../options/index.js';
 
 /** Settings of {@link openStore}. */
 export interface OpenStoreOptions {
@@ -35,6 +36,7 @@ export async function openStore(
   place: string,
   options: OpenStoreOptions = {},
 ): Promise<ObjectStore> {
+  checkOptions('openStore', options, { sync: is.flag, s3: is.object });
   if (isS3Place(place)) return createS3Store(place, options.s3);
   return createDiskStore(place, { sync: options.sync });
 }

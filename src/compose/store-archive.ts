@@ -5,14 +5,25 @@ import { type Archived, exportFiles, importFiles, type ObjectStore } from '../ga
 import { MerkleHash } from '../hash/index.js';
 import type { Hasher } from '../hash/ports.js';
 import { fileSink, openRandomAccess } from '../io/index.js';
+import { checkOptions, is, type OptionRules } from '../options/index.js';
 
 /** Archives of stored files are ZIPs, stored and not compressed again: every tool lists them. */
 
-interface Parts {
+/** What writing and reading an archive takes. */
+export interface StoreArchiveOptions {
+  /** Of the archive. */
+  readonly path: string;
   readonly hasher: Hasher;
   readonly codec: BlockCodec;
   readonly signal?: AbortSignal | undefined;
 }
+
+const RULES: OptionRules<StoreArchiveOptions> = {
+  path: is.required(is.text),
+  hasher: is.required(is.object),
+  codec: is.required(is.object),
+  signal: is.signal,
+};
 
 /**
  * Writes files of a gateway's store, with all they need, to one archive. It gets its name when it is whole.
@@ -21,8 +32,9 @@ interface Parts {
 export async function exportToArchive(
   store: ObjectStore,
   hashes: readonly string[],
-  { path, ...parts }: Parts & { readonly path: string },
+  options: StoreArchiveOptions,
 ): Promise<Archived> {
+  const { path, ...parts } = checkOptions('exportToArchive', options, RULES);
   const files = hashes.map((hash) => MerkleHash.parse(hash));
   const sink = fileSink(path);
   let at = 0;
@@ -67,8 +79,9 @@ const LIMITS = {
  */
 export async function importFromArchive(
   store: ObjectStore,
-  { path, ...parts }: Parts & { readonly path: string },
+  options: StoreArchiveOptions,
 ): Promise<Archived> {
+  const { path, ...parts } = checkOptions('importFromArchive', options, RULES);
   const access = await openRandomAccess(path);
   try {
     const entries = (await readZipEntries(access, LIMITS)).map((entry) => ({

@@ -2,6 +2,8 @@ import type { BlockCodec } from '../compress/ports.js';
 import { isOrbweaverError } from '../errors.js';
 import { createXorbRebuilder, type ObjectStore } from '../gateway/index.js';
 import type { Hasher } from '../hash/ports.js';
+import { checkOptions, is, type OptionRules } from '../options/index.js';
+import { UPSTREAM_RULES } from './client-rules.js';
 import type { ClientOptions } from './client-types.js';
 
 /** What damaged xorbs are made again from. */
@@ -22,6 +24,21 @@ const CLIENT_MEMORY_BYTES = 64 * 1024 * 1024;
 /** What another store answers that lacks the file, or cannot read it itself. */
 const NOT_THERE: readonly string[] = ['NOT_FOUND', 'INTEGRITY', 'RANGE_INVALID'];
 
+/** What {@link createStoreRepair} is made with. */
+export interface StoreRepairOptions {
+  readonly hasher: Hasher;
+  readonly codec: BlockCodec;
+  readonly upstream: RepairUpstream;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const RULES: OptionRules<StoreRepairOptions> = {
+  hasher: is.required(is.object),
+  codec: is.required(is.object),
+  upstream: is.required(is.object),
+  signal: is.signal,
+};
+
 /**
  * Repairs xorbs of a store with bytes of another one, which need not have packed them the same way: every
  * chunk is hashed before it counts.
@@ -34,14 +51,10 @@ const NOT_THERE: readonly string[] = ['NOT_FOUND', 'INTEGRITY', 'RANGE_INVALID']
  */
 export async function createStoreRepair(
   store: ObjectStore,
-  parts: {
-    readonly hasher: Hasher;
-    readonly codec: BlockCodec;
-    readonly upstream: RepairUpstream;
-    readonly signal?: AbortSignal | undefined;
-  },
+  parts: StoreRepairOptions,
 ): Promise<StoreRepair> {
-  const { hasher, codec, upstream, signal } = parts;
+  const { hasher, codec, upstream, signal } = checkOptions('createStoreRepair', parts, RULES);
+  checkOptions('upstream', upstream, UPSTREAM_RULES);
   const { createClient } = await import('./client.js');
   const client = await createClient({ ...upstream, workers: 0, maxMemory: CLIENT_MEMORY_BYTES });
   return {

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { OrbweaverError } from '../errors.js';
+import { checkOptions, is, type OptionRules } from '../options/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import {
   type CascadeFaults,
@@ -29,6 +30,14 @@ export interface TargetServerOptions {
   /** Faults to plan, as they stand in docs/targets.md. @default none */
   readonly faults?: readonly unknown[] | undefined;
 }
+
+const RULES: OptionRules<TargetServerOptions> = {
+  port: is.integer(0, 65_535),
+  host: is.text,
+  token: is.text,
+  generation: is.text,
+  faults: is.object,
+};
 
 /** A server that listens. */
 export interface RunningTargetServer {
@@ -63,6 +72,7 @@ export async function startTargetServer(
   kind: string,
   options: TargetServerOptions = {},
 ): Promise<RunningTargetServer> {
+  checkOptions('startTargetServer', options, RULES);
   const starter = Object.hasOwn(STARTERS, kind) ? STARTERS[kind] : undefined;
   if (starter === undefined) {
     throw new OrbweaverError(

@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { OrbweaverError } from '../errors.js';
 import type { Clock } from '../flow/index.js';
 import type { NodeTls } from '../gateway/index.js';
+import { checkOptions, is } from '../options/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 
 /** Files with a certificate (and those between it and a root) and its key, both PEM. */
@@ -15,6 +16,8 @@ const LOOK_EVERY_MS = 10_000;
 
 /** @throws OrbweaverError `INPUT_UNREADABLE`, which names the file */
 export async function readTls(files: TlsFiles): Promise<NodeTls> {
+  const rule = is.required(is.text);
+  checkOptions('tls', files, { cert: rule, key: rule });
   const [cert, key] = await Promise.all([readOne(files.cert), readOne(files.key)]);
   return { cert, key };
 }

@@ -1,6 +1,7 @@
 import { OrbweaverError } from '../errors.js';
 import type { Exchange } from '../http/index.js';
 import { createJournals, removeKeptParts } from '../io/index.js';
+import { checkOptions, is, type OptionRules } from '../options/index.js';
 import { SYSTEM_CLOCK, systemRandom } from '../platform/index.js';
 import { cancelTransfer } from '../transport/targets.js';
 import { type StoredTransfer, storedTransferOf } from './stored-transfer.js';
@@ -45,6 +46,19 @@ export interface CancelStoredOptions
   readonly exchange?: Exchange | undefined;
 }
 
+const RULES: OptionRules<CancelStoredOptions> = {
+  journalFolder: is.required(is.text),
+  id: is.required(is.text),
+  token: is.text,
+  settings: is.object,
+  proxy: is.text,
+  noProxy: is.texts,
+  ca: is.text,
+  limitUpload: is.number(1),
+  signal: is.signal,
+  exchange: is.callback,
+};
+
 /**
  * Gives up an upload at its target, as far as that can be, and here.
  * @returns what the target says: `unsupported` when it has nothing to cancel with
@@ -53,6 +67,7 @@ export interface CancelStoredOptions
 export async function cancelStoredTransfer(
   options: CancelStoredOptions,
 ): Promise<'cancelled' | 'too-late' | 'unsupported'> {
+  checkOptions('cancelStoredTransfer', options, RULES);
   const { journalFolder, id, token, settings = {} } = options;
   const found = await findTransfer(journalFolder, id);
   if (found.kind !== 'upload-to') {

@@ -7,6 +7,7 @@ import { SEVEN_ZIP_HEAD_BYTES, sevenZipFrame } from '../archive/index.js';
 import type { Sink } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
 import { fileSink, makeFolder, writeFileAtomic } from '../io/index.js';
+import { checkOptions, is, type OptionRules } from '../options/index.js';
 import { toSource, type UploadInput } from './input.js';
 
 /** How a file is cut: into slices of itself, or of a 7z archive that stores it as it is. */
@@ -47,6 +48,13 @@ export interface VolumeManifest {
 export const MIN_VOLUME_BYTES = 64;
 /** The number of a volume has three digits, and more when they do not do. */
 const MAX_VOLUMES = 999_999;
+const RULES: OptionRules<WriteVolumesOptions> = {
+  volumeBytes: is.required(is.integer(MIN_VOLUME_BYTES)),
+  folder: is.required(is.text),
+  format: is.oneOf(['slices', '7z']),
+  name: is.text,
+  signal: is.signal,
+};
 const READ_BYTES: number = 1024 * 1024;
 
 /**
@@ -63,12 +71,8 @@ export async function writeVolumes(
   input: UploadInput,
   options: WriteVolumesOptions,
 ): Promise<VolumeManifest> {
+  checkOptions('writeVolumes', options, RULES);
   const { volumeBytes, folder, format = 'slices', signal } = options;
-  if (!Number.isSafeInteger(volumeBytes) || volumeBytes < MIN_VOLUME_BYTES) {
-    throw new RangeError(
-      `"volumeBytes" expected a whole number from ${MIN_VOLUME_BYTES}, got ${volumeBytes}`,
-    );
-  }
   const source = await toSource(input);
   const name = options.name ?? basename(source.name);
   await makeFolder(folder);

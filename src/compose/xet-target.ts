@@ -1,8 +1,9 @@
 import { createUploadSession } from '../client/index.js';
+import { checkOptions, is, type OptionRules } from '../options/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import { createCasClient, type TokenSource } from '../transport/index.js';
 import { createXetTarget, type UploadTarget } from '../transport/targets.js';
-import { type ComputeOptions, poolOf } from './options.js';
+import { COMPUTE_RULES, type ComputeOptions, poolOf } from './options.js';
 
 /** What {@link openXetTarget} is made with. */
 export interface OpenXetTargetOptions extends ComputeOptions {
@@ -10,6 +11,12 @@ export interface OpenXetTargetOptions extends ComputeOptions {
   readonly endpoint: string;
   readonly token?: string | TokenSource | undefined;
 }
+
+const RULES: OptionRules<OpenXetTargetOptions> = {
+  ...COMPUTE_RULES,
+  endpoint: is.required(is.text),
+  token: is.either(is.text, is.object, is.callback),
+};
 
 /**
  * The content-addressed store as an upload target like the others. `close` it: it holds a pool of
@@ -22,6 +29,7 @@ export interface OpenXetTargetOptions extends ComputeOptions {
  * await target.close?.();
  */
 export async function openXetTarget(options: OpenXetTargetOptions): Promise<UploadTarget> {
+  checkOptions('openXetTarget', options, RULES);
   const { endpoint, token = '' } = options;
   const cas = await createCasClient({ endpoint, token });
   const pool = await poolOf(options).catch(async (error: unknown) => {

@@ -3,11 +3,11 @@ import type { DownloadProgress } from '../client/downloads.js';
 import type { FileSizes, Sink } from '../client/ports.js';
 import { secondsLeft } from '../flow/index.js';
 import { MerkleHash } from '../hash/index.js';
-import type { ClientDownloadOptions, DownloadResult, ZipEntryRequest } from './client-types.js';
+import type { DownloadResult, ZipDownloadOptions, ZipEntryRequest } from './client-types.js';
 import { totalSize } from './total-size.js';
 
-/** What a download of an archive can be told. */
-export type ZipDownloadOptions = Pick<ClientDownloadOptions, 'signal' | 'onProgress'>;
+/** What it can be told, wherever it goes. */
+export type ZipWriteOptions = Omit<ZipDownloadOptions, 'to'>;
 
 type EntryNamesClass = new () => { add(name: string): void };
 
@@ -35,17 +35,13 @@ export interface ZipParts {
   readonly EntryNames: EntryNamesClass;
   /** Where it goes. Called when hashes and names are right. */
   readonly openTarget: () => Promise<Sink>;
-  readonly rebuild: (
-    hash: string,
-    sink: Sink,
-    options: ZipDownloadOptions,
-  ) => Promise<DownloadResult>;
+  readonly rebuild: (hash: string, sink: Sink, options: ZipWriteOptions) => Promise<DownloadResult>;
 }
 
 /** Streams files into one ZIP. @throws what `OrbweaverClient.downloadZip` does */
 export async function writeZip(
   entries: readonly ZipEntryRequest[],
-  { signal, onProgress }: ZipDownloadOptions,
+  { signal, onProgress }: ZipWriteOptions,
   { cas, createZipWriter, EntryNames, openTarget, rebuild }: ZipParts,
 ): Promise<DownloadResult> {
   const startedAt = performance.now();

@@ -1,5 +1,6 @@
 import { isOrbweaverError } from '../errors.js';
 import type { Clock } from '../flow/index.js';
+import { checkOptions, is } from '../options/index.js';
 import { SYSTEM_CLOCK } from '../platform/index.js';
 import type { GatewayAccess, GatewayFault } from './ports.js';
 
@@ -47,6 +48,12 @@ const FLUSH_CHARS = 64 * 1024;
  * const gateway = await startGateway({ data: './store', onAccess: log.onAccess, onFault: log.onFault });
  */
 export function createGatewayLog(options: GatewayLogOptions): GatewayLog {
+  checkOptions('createGatewayLog', options, {
+    write: is.required(is.callback),
+    format: is.oneOf(['text', 'json']),
+    level: is.oneOf(LOG_LEVELS),
+    clock: is.object,
+  });
   const { write, format = 'text', level = 'info', clock = SYSTEM_CLOCK } = options;
   const most = LOG_LEVELS.indexOf(level);
   let waiting = '';

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../flow/index.js';
 import type { Exchange, HttpResponse } from '../http/index.js';
+import { checkOptions, is, type OptionRules } from '../options/index.js';
 import { type FreeBytes, SYSTEM_CLOCK } from '../platform/index.js';
 import type { Gateway } from './gateway.js';
 import { createTrustedProxies } from './node-proxies.js';
@@ -18,6 +19,12 @@ export interface NodeListenerOptions extends MountOptions {
    */
   readonly trustedProxies?: readonly string[] | undefined;
 }
+
+export const LISTENER_RULES: OptionRules<NodeListenerOptions> = {
+  prefix: is.text,
+  clock: is.object,
+  trustedProxies: is.texts,
+};
 
 /** A gateway as a listener of `node:http`, and of what is built on it. */
 
@@ -52,6 +59,7 @@ export function createNodeListener(
   gateway: Pick<Gateway, 'mount'>,
   options: NodeListenerOptions = {},
 ): NodeListener {
+  checkOptions('createNodeListener', options, LISTENER_RULES);
   const handle = createIncomingHandler(gateway, options);
   return (request, response, next) => handle(incomingOf(request, response), next);
 }

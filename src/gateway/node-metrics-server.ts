@@ -1,4 +1,5 @@
 import { createServer } from 'node:http';
+import { checkOptions, is } from '../options/index.js';
 import type { GatewayMetrics } from './metrics.js';
 import { urlHost } from './node-request.js';
 import { listen } from './node-server.js';
@@ -36,6 +37,7 @@ export async function createMetricsServer(
   metrics: Required<Pick<GatewayMetrics, 'read'>>,
   options: MetricsServerOptions = {},
 ): Promise<MetricsServer> {
+  checkOptions('createMetricsServer', options, { host: is.text, port: is.integer(0, 65_535) });
   const host = options.host ?? '127.0.0.1';
   const server = createServer((request, response) => {
     request.resume();

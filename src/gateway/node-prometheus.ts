@@ -1,3 +1,4 @@
+import { checkOptions, is } from '../options/index.js';
 import type { GatewayMetrics, MetricSources } from './metrics.js';
 
 /**
@@ -33,6 +34,7 @@ const STORE_BUCKETS = [0.0005, 0.002, 0.01, 0.05, 0.2, 1, 5, 30];
 export async function createPrometheusMetrics(
   options: PrometheusOptions = {},
 ): Promise<GatewayMetrics & Required<Pick<GatewayMetrics, 'read' | 'watch'>>> {
+  checkOptions('createPrometheusMetrics', options, { process: is.flag });
   const { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } = await import(
     'prom-client'
   );

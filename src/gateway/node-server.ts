@@ -1,9 +1,15 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import { OrbweaverError } from '../errors.js';
+import { checkOptions, is, type OptionRules } from '../options/index.js';
 import { createFreeBytes, SYSTEM_CLOCK } from '../platform/index.js';
 import type { Gateway } from './gateway.js';
-import { createIncomingHandler, incomingOf, type NodeListenerOptions } from './node-listener.js';
+import {
+  createIncomingHandler,
+  incomingOf,
+  LISTENER_RULES,
+  type NodeListenerOptions,
+} from './node-listener.js';
 import { type Incoming, urlHost } from './node-request.js';
 import { checkedTls, type NodeTls } from './node-tls.js';
 
@@ -31,6 +37,16 @@ export interface NodeServerOptions extends NodeListenerOptions {
   /** Serves HTTPS with this certificate. @default plain HTTP */
   readonly tls?: NodeTls | undefined;
 }
+
+const RULES: OptionRules<NodeServerOptions> = {
+  ...LISTENER_RULES,
+  host: is.text,
+  port: is.integer(0, 65_535),
+  idleMs: is.number(0),
+  drainMs: is.number(0),
+  onCut: is.callback,
+  tls: is.object,
+};
 
 /** A listening server. */
 export interface NodeServer {
@@ -76,6 +92,7 @@ export async function createNodeServer(
   gateway: Pick<Gateway, 'mount'>,
   options: NodeServerOptions = {},
 ): Promise<NodeServer> {
+  checkOptions('createNodeServer', options, RULES);
   const host = options.host ?? '127.0.0.1';
   const idleMs = options.idleMs ?? DEFAULT_IDLE_MS;
   const drainMs = options.drainMs ?? DEFAULT_DRAIN_MS;

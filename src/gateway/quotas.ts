@@ -1,5 +1,6 @@
 import type { Clock } from '../flow/index.js';
 import type { Hasher } from '../hash/ports.js';
+import { checkOptions, is } from '../options/index.js';
 import { type RandomBytes, SYSTEM_CLOCK, systemRandomBytes } from '../platform/index.js';
 import { failure } from './failures.js';
 import type { ObjectStore, ValueStore } from './ports.js';
@@ -200,6 +201,11 @@ export async function countUsage(
  * @param store that of the tenant: `tenantStore(store, tenant)`
  */
 export async function recount(store: ObjectStore, parts: RecountParts): Promise<Usage> {
+  checkOptions('recount', parts, {
+    hasher: is.required(is.object),
+    clock: is.object,
+    random: is.callback,
+  });
   const { hasher, clock = SYSTEM_CLOCK, random = systemRandomBytes } = parts;
   const index = createStoreIndex({ store, hasher });
   const { values } = store;

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { Duplex } from 'node:stream';
 import { OrbweaverError } from '../errors.js';
 import { type Exchange, joinedHeaders, piecesBody, piecesOf } from '../http/index.js';
+import { checkOptions, is } from '../options/index.js';
 
 /**
  * A test server on a port of this machine. An {@link Exchange} that throws cuts the connection, which
@@ -33,8 +34,17 @@ const MAX_DISCARDED_BYTES: number = 64 * 1024 * 1024;
 /** @throws OrbweaverError `PORT_IN_USE`, `USAGE` */
 export async function listen(
   exchange: Exchange,
-  { port = 0, host = '127.0.0.1', onUpgrade }: ListenOptions = {},
+  options: ListenOptions = {},
 ): Promise<ListeningServer> {
+  const {
+    port = 0,
+    host = '127.0.0.1',
+    onUpgrade,
+  } = checkOptions('listen', options, {
+    port: is.integer(0, 65_535),
+    host: is.text,
+    onUpgrade: is.callback,
+  });
   const server = createServer({ requestTimeout: 0, keepAliveTimeout: 65_000 });
   const serve = (request: IncomingMessage, response: ServerResponse): void => {
     serveOne(exchange, request, response).catch(() => response.destroy());

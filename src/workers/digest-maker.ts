@@ -7,6 +7,7 @@ import {
   type DigestTexts,
 } from '../digests/index.js';
 import { OrbweaverError } from '../errors.js';
+import { checkOptions, is } from '../options/index.js';
 import {
   type DigestLane,
   type DigestThread,
@@ -44,12 +45,9 @@ export interface DigestMakerOptions {
  * const { sha256 } = await stream.finish();
  * await maker.close();
  */
-export function createDigestMaker({
-  threads = GROUPS.length,
-}: DigestMakerOptions = {}): DigestMaker {
-  if (!Number.isInteger(threads) || threads < 0) {
-    throw new RangeError(`"threads" expected a whole number from 0, got ${threads}`);
-  }
+export function createDigestMaker(options: DigestMakerOptions = {}): DigestMaker {
+  checkOptions('createDigestMaker', options, { threads: is.integer(0) });
+  const { threads = GROUPS.length } = options;
   const started: DigestThread[] = [];
   let closed = false;
 

@@ -250,7 +250,8 @@ describe('a scrub', () => {
     expect(damaged.map((each) => each.key)).toEqual([key]);
     const list = await store.values?.read('scrub/damaged');
     expect(new TextDecoder().decode(list?.bytes)).toContain(key);
-    for (const sample of [0, 1.1, Number.NaN]) {
+    await expect(scrub(store, { sample: Number.NaN })).rejects.toThrow(TypeError);
+    for (const sample of [0, 1.1]) {
       await expect(scrub(store, { sample })).rejects.toThrow(RangeError);
     }
   });

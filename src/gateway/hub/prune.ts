@@ -1,5 +1,6 @@
 import { MerkleHash } from '../../hash/index.js';
 import type { Hasher } from '../../hash/ports.js';
+import { checkOptions, is } from '../../options/index.js';
 import { SYSTEM_CLOCK } from '../../platform/index.js';
 import type { ObjectStore } from '../ports.js';
 import { createStoreIndex } from '../store-index.js';
@@ -43,8 +44,17 @@ const GRACE_MS = 7 * 24 * 60 * 60 * 1000;
  */
 export async function pruneRepositories(
   store: ObjectStore,
-  { hasher, graceMs = GRACE_MS, dryRun = false }: PruneOptions,
+  options: PruneOptions,
 ): Promise<PrunedRepositories> {
+  const {
+    hasher,
+    graceMs = GRACE_MS,
+    dryRun = false,
+  } = checkOptions('pruneRepositories', options, {
+    hasher: is.required(is.object),
+    graceMs: is.number(0),
+    dryRun: is.flag,
+  });
   const clock = SYSTEM_CLOCK;
   const unixMs = clock.unixMs();
   const index = createStoreIndex({ store, hasher, clock });

@@ -3,6 +3,7 @@ import { open, unlink } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import type { Clock } from '../../flow/index.js';
 import { makeFolder } from '../../io/index.js';
+import { checkOptions, is } from '../../options/index.js';
 import { SYSTEM_CLOCK } from '../../platform/index.js';
 import type { ObjectInfo, ObjectStore, StoreState } from '../ports.js';
 import { diskSpace, guarded, isReadOnly, systemCode } from './disk-errors.js';
@@ -53,6 +54,7 @@ export async function createDiskStore(
   directory: string,
   options: DiskStoreOptions = {},
 ): Promise<ObjectStore> {
+  checkOptions('createDiskStore', options, { sync: is.flag, clock: is.object });
   const folder = resolve(directory);
   const { sync = true, clock = SYSTEM_CLOCK } = options;
   const tmp = join(folder, 'tmp');

@@ -1,4 +1,5 @@
 import type { Clock } from '../../flow/index.js';
+import { checkOptions, is } from '../../options/index.js';
 import { SYSTEM_CLOCK } from '../../platform/index.js';
 import type { ObjectStore } from '../ports.js';
 import { keySegments, prefixSegments } from './key-path.js';
@@ -20,6 +21,7 @@ interface Held {
  * await store.put('files/abc', new Uint8Array([1])); // true, then false
  */
 export function createMemoryStore(options: { clock?: Clock | undefined } = {}): ObjectStore {
+  checkOptions('createMemoryStore', options, { clock: is.object });
   const clock = options.clock ?? SYSTEM_CLOCK;
   const objects = new Map<string, Held>();
   let writes = 0;

@@ -1,4 +1,5 @@
 import { isOrbweaverError } from '../../errors.js';
+import { checkOptions, is } from '../../options/index.js';
 import type { ObjectStore, StoreState } from '../ports.js';
 import { isObjectKey, keySegments, prefixSegments } from './key-path.js';
 import { asked, connectS3, type S3Place } from './s3-client.js';
@@ -24,6 +25,12 @@ import { checkRange } from './store-body.js';
  * const store = await createS3Store('s3://models/orbweaver', { endpoint: 'http://127.0.0.1:9000' });
  */
 export async function createS3Store(place: string, options: S3Options = {}): Promise<ObjectStore> {
+  checkOptions('createS3Store', options, {
+    endpoint: is.text,
+    region: is.text,
+    pathStyle: is.flag,
+    publicUrl: is.text,
+  });
   const connected = await connectS3(place, options);
   const { client, publicClient } = connected;
   await checkBucket(connected);

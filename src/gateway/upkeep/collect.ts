@@ -1,6 +1,7 @@
 import { OrbweaverError } from '../../errors.js';
 import type { Clock } from '../../flow/index.js';
 import type { Hasher } from '../../hash/ports.js';
+import { checkOptions, is } from '../../options/index.js';
 import { SYSTEM_CLOCK } from '../../platform/index.js';
 import { digitsOf, type Since } from '../condemned.js';
 import { FILES_PREFIX, SHARDS_PREFIX, TABLES_PREFIX } from '../keys.js';
@@ -83,6 +84,14 @@ export async function collectGarbage(
   store: ObjectStore,
   options: CollectOptions,
 ): Promise<Collected> {
+  checkOptions('collectGarbage', options, {
+    hasher: is.required(is.object),
+    graceMs: is.number(0),
+    dryRun: is.flag,
+    maxMemory: is.number(0),
+    clock: is.object,
+    signal: is.signal,
+  });
   const { hasher, dryRun = false, clock = SYSTEM_CLOCK } = options;
   const { graceMs = COLLECT_DEFAULTS.graceMs, maxMemory = COLLECT_DEFAULTS.maxMemory } = options;
   if (store.values === undefined) {

@@ -2,6 +2,7 @@ import type { BlockCodec } from '../../compress/ports.js';
 import type { Clock } from '../../flow/index.js';
 import type { MerkleHash } from '../../hash/index.js';
 import type { Hasher } from '../../hash/ports.js';
+import { checkOptions, is } from '../../options/index.js';
 import { SYSTEM_CLOCK } from '../../platform/index.js';
 import { type ShardFile, shardKey } from '../../shard/index.js';
 import { isDamage } from '../failures.js';
@@ -54,6 +55,12 @@ export async function copyStore(
   to: ObjectStore,
   options: CopyOptions,
 ): Promise<Copied> {
+  checkOptions('copyStore', options, {
+    hasher: is.required(is.object),
+    codec: is.required(is.object),
+    clock: is.object,
+    signal: is.signal,
+  });
   const { hasher, clock = SYSTEM_CLOCK, signal = new AbortController().signal } = options;
   const index = createStoreIndex({ store: from, hasher, clock });
   const carrier = createCarrier({ ...options, store: to, clock });

@@ -1,6 +1,7 @@
 import { OrbweaverError } from '../../errors.js';
 import type { MerkleHash } from '../../hash/index.js';
 import type { Hasher } from '../../hash/ports.js';
+import { checkOptions, is } from '../../options/index.js';
 import { isDamage } from '../failures.js';
 import { hubRoots } from '../hub/index.js';
 import type { ObjectStore } from '../ports.js';
@@ -18,8 +19,10 @@ export interface StoredFile {
 /** All registered files, in any order. */
 export async function* listStoredFiles(
   store: ObjectStore,
-  { hasher }: { readonly hasher: Hasher },
+  options: { readonly hasher: Hasher },
 ): AsyncGenerator<StoredFile, void, undefined> {
+  const rules = { hasher: is.required(is.object) };
+  const { hasher } = checkOptions('listStoredFiles', options, rules);
   for await (const { hash, sizeBytes, createdMs } of createStoreIndex({ store, hasher }).files()) {
     yield { fileHash: hash.toString(), sizeBytes, createdMs };
   }
@@ -49,8 +52,10 @@ export interface RemoveOptions {
 export async function removeStoredFiles(
   store: ObjectStore,
   hashes: readonly MerkleHash[],
-  { hasher, force = false }: RemoveOptions,
+  options: RemoveOptions,
 ): Promise<RemovedFiles> {
+  const rules = { hasher: is.required(is.object), force: is.flag };
+  const { hasher, force = false } = checkOptions('removeStoredFiles', options, rules);
   if (!force) await checkUnneeded(store, hashes);
   const index = createStoreIndex({ store, hasher });
   const removed: MerkleHash[] = [];

@@ -1,6 +1,7 @@
 import type { BlockCodec } from '../../compress/ports.js';
 import { Budget, type Clock, RateLimit, Scope } from '../../flow/index.js';
 import type { Hasher } from '../../hash/ports.js';
+import { checkOptions, is, type OptionRules } from '../../options/index.js';
 import { SYSTEM_CLOCK, systemRandom } from '../../platform/index.js';
 import { shardKey } from '../../shard/index.js';
 import { FOOTER_MAX_BYTES, XORB_ACCEPT_MAX_BYTES } from '../../xorb/index.js';
@@ -41,6 +42,18 @@ export interface ScrubOptions {
   readonly clock?: Clock | undefined;
   readonly signal?: AbortSignal | undefined;
 }
+
+const RULES: OptionRules<ScrubOptions> = {
+  hasher: is.required(is.object),
+  codec: is.required(is.object),
+  rate: is.number(0),
+  sample: is.number(0, 1),
+  resume: is.flag,
+  keepResult: is.flag,
+  repair: is.callback,
+  clock: is.object,
+  signal: is.signal,
+};
 
 /** A damaged object, and what cannot be read because of it. */
 export interface DamagedObject {
@@ -86,6 +99,7 @@ const PREFIXES = [...HUB_PREFIXES, 'shards/', 'xorbs/'];
  * @throws RangeError for a `sample` that is no share; what `signal` gives, when it is ended
  */
 export async function scrubStore(store: ObjectStore, options: ScrubOptions): Promise<Scrubbed> {
+  checkOptions('scrubStore', options, RULES);
   const { clock = SYSTEM_CLOCK, rate, sample = 1, resume = false, signal } = options;
   if (!(sample > 0 && sample <= 1)) {
     throw new RangeError(`"sample" expected a share above 0 and at most 1, got ${sample}`);

@@ -1,4 +1,5 @@
 import type { Hasher } from '../../hash/ports.js';
+import { checkOptions, is } from '../../options/index.js';
 import { isDamage } from '../failures.js';
 import { CLAIMS_PREFIX } from '../hub/claim-tables.js';
 import { LFS_PREFIX } from '../hub/lfs-files.js';
@@ -34,8 +35,10 @@ const CONCURRENT_FOOTERS = 16;
 /** Counts all of it, and reads the footer of every xorb and the record of every file. */
 export async function storeStats(
   store: ObjectStore,
-  { hasher, signal }: { readonly hasher: Hasher; readonly signal?: AbortSignal | undefined },
+  options: { readonly hasher: Hasher; readonly signal?: AbortSignal | undefined },
 ): Promise<StoreStats> {
+  const rules = { hasher: is.required(is.object), signal: is.signal };
+  const { hasher, signal } = checkOptions('storeStats', options, rules);
   const stats = { files: 0, logicalBytes: 0, uniqueBytes: 0, storedBytes: 0, objects: 0 };
   const xorbs = createXorbCatalog({ store, hasher, cacheBytes: 1024 * 1024 });
   const count = async ({ key, sizeBytes }: ObjectEntry): Promise<void> => {

@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream';
 import { isOrbweaverError } from '../../errors.js';
 import type { Clock } from '../../flow/index.js';
 import type { Exchange } from '../../http/index.js';
+import { checkOptions, is } from '../../options/index.js';
 import { SYSTEM_CLOCK } from '../../platform/index.js';
 import { hexId, textId } from '../ids.js';
 import { type ListenOptions, listen } from '../listen.js';
@@ -73,6 +74,17 @@ export interface CascadeServer {
 export async function startCascadeServer(
   options: CascadeServerOptions = {},
 ): Promise<CascadeServer> {
+  checkOptions('startCascadeServer', options, {
+    port: is.integer(0, 65_535),
+    host: is.text,
+    volumeBytes: is.integer(1),
+    feeUnitBytes: is.integer(1),
+    passphrase: is.text,
+    blockMs: is.number(0),
+    restoreIntervalMs: is.number(0),
+    clock: is.object,
+    faults: is.object,
+  });
   const { clock = SYSTEM_CLOCK } = options;
   const state: CascadeState = {
     clock,
@@ -122,7 +134,7 @@ export async function startCascadeServer(
     }
   };
   const listener = await listen(exchange, {
-    ...options,
+    ...{ host: options.host, port: options.port },
     onUpgrade: (request, socket) => watchTask(state, request, socket),
   });
   return {

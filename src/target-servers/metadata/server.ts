@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from '../../flow/index.js';
 import { bytesBody, type Exchange } from '../../http/index.js';
+import { checkOptions, is } from '../../options/index.js';
 import { SYSTEM_CLOCK } from '../../platform/index.js';
 import { hexId } from '../ids.js';
 import { type ListenOptions, listen } from '../listen.js';
@@ -67,6 +68,16 @@ export interface MetadataServer {
 export async function startMetadataServer(
   options: MetadataServerOptions = {},
 ): Promise<MetadataServer> {
+  checkOptions('startMetadataServer', options, {
+    port: is.integer(0, 65_535),
+    host: is.text,
+    apiKey: is.text,
+    issuer: is.text,
+    cidProfile: is.text,
+    tickMs: is.number(0),
+    clock: is.object,
+    faults: is.object,
+  });
   const { clock = SYSTEM_CLOCK, host } = options;
   const counts: MetadataCounts = {
     puts: 0,
@@ -94,7 +105,9 @@ export async function startMetadataServer(
   };
   const bucket = await listen((request) => handleBucket(state, request), { host });
   state.url = bucket.url;
-  const api = await listen((request) => handleApi(state, request), options);
+  const api = await listen((request) => handleApi(state, request), {
+    ...{ host, port: options.port },
+  });
   // One step after another, however many are asked for at once.
   let ticking: Promise<void> = Promise.resolve();
   const nextTick = (): Promise<void> => {

@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { OrbweaverError } from '../../errors.js';
 import type { Exchange, HttpRequest, HttpResponse } from '../../http/index.js';
 import { readAll } from '../../http/index.js';
+import { checkOptions, is } from '../../options/index.js';
 import { createFaults } from '../faults.js';
 import { parseForm } from '../form.js';
 import { empty, failure, fileJson, invalid, json, notFound } from './responses.js';
@@ -52,6 +53,19 @@ interface Task {
 
 /** @throws RangeError for a generation that does not exist */
 export function createMultipartServer(options: MultipartServerOptions): MultipartServer {
+  checkOptions('createMultipartServer', options, {
+    generation: is.required(is.text),
+    tokens: is.object,
+    clock: is.required(is.object),
+    folder: is.text,
+    endsAboveBytes: is.integer(0),
+    endBytes: is.integer(0),
+    defaultChunkBytes: is.integer(1),
+    bodyLimitBytes: is.integer(1),
+    processingLooks: is.integer(0),
+    statusForm: is.oneOf(['text', 'number']),
+    faults: is.object,
+  });
   const { generation, clock, folder, statusForm = 'text' } = options;
   if (!['g0', 'g1', 'g1a', 'g2'].includes(generation)) {
     throw new RangeError(`"generation" expected g0, g1, g1a or g2, got ${String(generation)}`);

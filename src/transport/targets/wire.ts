@@ -1,5 +1,6 @@
 import { type Clock, Scope } from '../../flow/index.js';
 import type { Body, Exchange, HttpRequest, HttpResponse } from '../../http/index.js';
+import { checkOptions, is, type OptionRules } from '../../options/index.js';
 import { SYSTEM_CLOCK } from '../../platform/index.js';
 import { createConnection } from '../options.js';
 import type { Rates } from '../watchdog.js';
@@ -30,8 +31,18 @@ export interface TargetWireOptions {
   readonly clock?: Clock | undefined;
 }
 
+const RULES: OptionRules<TargetWireOptions> = {
+  proxy: is.text,
+  noProxy: is.texts,
+  ca: is.text,
+  fetch: is.callback,
+  rates: is.object,
+  clock: is.object,
+};
+
 /** @throws TypeError for wrong options */
 export function createTargetWire(options: TargetWireOptions = {}): TargetWire {
+  checkOptions('createTargetWire', options, RULES);
   const { proxy = '', noProxy = [], ca = '', fetch = null, clock = SYSTEM_CLOCK, rates } = options;
   const { choice, connect } = createConnection({ proxy, noProxy, ca, clock });
   const wire = createWire({ ...choice, fetch }, connect);

@@ -65,7 +65,10 @@ export async function downloadCascade(
   options: CascadeReadOptions,
   download: CascadeDownload,
 ): Promise<CascadeDownloadResult> {
-  const settings = cascadeSettings({ ...options, acceptCost: true, payBurn: neverPays });
+  const settings = cascadeSettings(
+    { ...options, acceptCost: true, payBurn: neverPays },
+    'downloadCascade',
+  );
   const api = createCascadeApi(settings);
   const { sink } = download;
   const scope = new Scope({

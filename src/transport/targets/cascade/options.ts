@@ -1,5 +1,6 @@
 import type { Clock } from '../../../flow/index.js';
 import type { Exchange } from '../../../http/index.js';
+import { checkOptions, is, type OptionRules } from '../../../options/index.js';
 import type { RandomSource } from '../../../platform/index.js';
 import { endpointOf, gotSecret, lengthText } from '../endpoint.js';
 import { targetError } from '../errors.js';
@@ -89,6 +90,29 @@ export interface CascadeSettings extends CascadeOptions {
   readonly pollMs: { readonly first: number; readonly most: number };
 }
 
+const RULES: OptionRules<CascadeOptions> = {
+  exchange: is.required(is.callback),
+  clock: is.required(is.object),
+  random: is.required(is.callback),
+  url: is.required(is.text),
+  pastelId: is.required(is.text),
+  passphrase: is.required(is.text),
+  acceptCost: is.required(is.flag),
+  payBurn: is.required(is.callback),
+  findBurn: is.callback,
+  makePublic: is.flag,
+  spendableAddress: is.text,
+  apiVersion: is.integer(1, 2),
+  safeName: is.flag,
+  maxFee: is.number(0),
+  stallMs: is.number(0),
+  patienceMs: is.number(0),
+  lookupMs: is.number(0),
+  pollMs: is.object,
+  openSocket: is.callback,
+  startWhenAbsent: is.flag,
+};
+
 const PREFIX = '/openapi/cascade';
 const MINUTE_MS = 60_000;
 
@@ -96,7 +120,11 @@ const MINUTE_MS = 60_000;
  * @throws TypeError, RangeError for an option of the wrong form; OrbweaverError `PAYMENT_REQUIRED`
  * without `acceptCost`, `UNSAFE_URL` for http that leaves the machine
  */
-export function cascadeSettings(options: CascadeOptions): CascadeSettings {
+export function cascadeSettings(
+  options: CascadeOptions,
+  owner = 'createCascadeTarget',
+): CascadeSettings {
+  checkOptions(owner, options, RULES);
   const url = endpointOf('cascade', options.url);
   if (!/^[A-Za-z0-9]{86}$/.test(options.pastelId)) {
     const got = lengthText(options.pastelId);

@@ -26,9 +26,9 @@ export type RestoreOptions = Omit<CascadeOptions, 'payBurn' | 'findBurn'> & {
  * @throws OrbweaverError of a class
  */
 export async function restoreCascade(options: RestoreOptions): Promise<RestoreResult> {
-  const settings = cascadeSettings({ ...options, payBurn: noPayment });
+  const { fileId, signal, ...account } = options;
+  const settings = cascadeSettings({ ...account, payBurn: noPayment }, 'restoreCascade');
   const api = createCascadeApi(settings);
-  const { fileId, signal } = options;
   const response = await api.spend(
     `/restore/${encodeURIComponent(fileId)}`,
     {

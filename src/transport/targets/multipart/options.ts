@@ -1,5 +1,6 @@
 import type { Clock } from '../../../flow/index.js';
 import type { Exchange } from '../../../http/index.js';
+import { is, type OptionRules } from '../../../options/index.js';
 import type { RandomSource } from '../../../platform/index.js';
 import type { TokenSource } from '../../ports.js';
 
@@ -42,6 +43,26 @@ export interface MultipartTargetOptions {
   /** The server encrypts with it: then neither size nor hash can be checked. */
   readonly encryptPassword?: string | undefined;
 }
+
+export const MULTIPART_RULES: OptionRules<MultipartTargetOptions> = {
+  exchange: is.required(is.callback),
+  clock: is.required(is.object),
+  random: is.required(is.callback),
+  url: is.required(is.text),
+  token: is.either(is.text, is.object, is.callback),
+  dedup: is.flag,
+  hash: is.oneOf(['auto', 'md5-full']),
+  trustFastHash: is.flag,
+  chunkBytes: is.number(0),
+  parallelParts: is.number(0),
+  contentType: is.text,
+  poolId: is.text,
+  bundleId: is.text,
+  parentId: is.text,
+  usage: is.text,
+  expiredAt: is.text,
+  encryptPassword: is.text,
+};
 
 const MIB: number = 1024 * 1024;
 /** Chunks of a request never exceed this: with the form around them they must fit 6 MiB. */

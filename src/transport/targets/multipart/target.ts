@@ -1,4 +1,5 @@
 import { joinedBody, textBody } from '../../../http/index.js';
+import { checkOptions } from '../../../options/index.js';
 import { targetError } from '../errors.js';
 import { createTargetHttp, type TargetHttp, type TargetResponse } from '../http.js';
 import type {
@@ -19,6 +20,7 @@ import {
   DEFAULT_PARALLEL_PARTS,
   MAX_CHUNK_BYTES,
   MIN_CHUNK_BYTES,
+  MULTIPART_RULES,
   type MultipartTargetOptions,
 } from './options.js';
 import {
@@ -57,6 +59,7 @@ const POLL_MS = { first: 1000, most: 5000 } as const;
  * const { ids } = await runTarget(source, target, { clock, random, digests });
  */
 export function createMultipartTarget(options: MultipartTargetOptions): UploadTarget {
+  checkOptions('createMultipartTarget', options, MULTIPART_RULES);
   const { exchange, clock, random, token, dedup = true, encryptPassword } = options;
   const { chunkBytes, parallelParts = DEFAULT_PARALLEL_PARTS } = options;
   checkRange('chunkBytes', chunkBytes, MIN_CHUNK_BYTES, MAX_CHUNK_BYTES);

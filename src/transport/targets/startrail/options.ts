@@ -1,6 +1,7 @@
 import { lookup as dnsLookup } from 'node:dns';
 import type { Clock } from '../../../flow/index.js';
 import type { Exchange } from '../../../http/index.js';
+import { checkOptions, is, type OptionRules } from '../../../options/index.js';
 import type { RandomSource } from '../../../platform/index.js';
 import type { NameLookup } from '../../ports.js';
 import { createUrlPolicy, type UrlPolicy } from '../../url-policy.js';
@@ -74,11 +75,32 @@ export interface StartrailSettings extends StartrailOptions {
   readonly urlPolicy: UrlPolicy;
 }
 
+const RULES: OptionRules<StartrailOptions> = {
+  exchange: is.required(is.callback),
+  clock: is.required(is.object),
+  random: is.required(is.callback),
+  url: is.required(is.text),
+  apiKey: is.required(is.text),
+  issuer: is.required(is.text),
+  category: is.text,
+  uniqueName: is.flag,
+  safeName: is.flag,
+  strictCid: is.flag,
+  maxBytes: is.number(0),
+  visibleMs: is.number(0),
+  deadlineMsPerGiB: is.number(0),
+  batchCount: is.number(0),
+  pollMs: is.object,
+  allowHosts: is.texts,
+  lookup: is.callback,
+};
+
 const PREFIX = '/port/api/v1/commerce';
 const MINUTE_MS = 60_000;
 
 /** @throws TypeError, RangeError for an option of the wrong form; OrbweaverError `UNSAFE_URL` */
 export function startrailSettings(options: StartrailOptions): StartrailSettings {
+  checkOptions('createStartrailTarget', options, RULES);
   const url = endpointOf('startrail', options.url);
   if (!/^[\x21-\x7e]+$/.test(options.apiKey)) {
     const got = gotSecret(options.apiKey);
