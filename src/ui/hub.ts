@@ -87,6 +87,22 @@ export async function listSizes(signal: AbortSignal): Promise<readonly SizedRepo
   });
 }
 
+/** A git repository elsewhere that keeps its large files here. */
+export interface GitRepo {
+  readonly id: string;
+  readonly fileCount: number;
+  readonly sizeBytes: number;
+}
+
+export async function listGitRepos(signal: AbortSignal): Promise<readonly GitRepo[]> {
+  const found = await pagesOf<{
+    readonly id: string;
+    readonly files: number;
+    readonly storage: number;
+  }>('api/settings/git-repositories?limit=100', signal);
+  return found.map(({ id, files, storage }) => ({ id, fileCount: files, sizeBytes: storage }));
+}
+
 /** Enough for a list that somebody reads. */
 const MAX_PAGES = 20;
 

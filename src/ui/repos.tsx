@@ -3,7 +3,15 @@ import { useState } from 'preact/hooks';
 import { messageOf } from './api.js';
 import { agoText, bytesText, plural } from './format.js';
 import { useLoad } from './hooks.js';
-import { createRepo, listRepos, listSizes, type RepoInfo, type SizedRepo } from './hub.js';
+import {
+  createRepo,
+  type GitRepo,
+  listGitRepos,
+  listRepos,
+  listSizes,
+  type RepoInfo,
+  type SizedRepo,
+} from './hub.js';
 import { Empty, Problem, ViewTitle, Waiting } from './parts.js';
 import { goTo, linkTo, REPO_TYPES, type RepoName } from './route.js';
 import { mayWrite, type Session } from './session.js';
@@ -12,19 +20,27 @@ export function ReposView({ session }: { session: Session }): JSX.Element {
   const { value: named, error, reload } = useLoad('repositories', listRepos);
   // Names come at once; sizes, and with them buckets, when the gateway has read the folders.
   const sizes = useLoad('sizes', listSizes);
+  const git = useLoad('git repositories', listGitRepos);
   const value = named === null ? null : joined(named, sizes.value ?? []);
+  // What is asked at once mostly fails at once: it is told once, and all of it is asked for again.
+  const problem = error ?? sizes.error ?? git.error;
+  const retry = (): void => {
+    if (error !== null) reload();
+    if (sizes.error !== null) sizes.reload();
+    if (git.error !== null) git.reload();
+  };
   const [search, setSearch] = useState('');
   const wanted = search.trim().toLowerCase();
-  const found = value?.filter(({ id }) => id.toLowerCase().includes(wanted)) ?? [];
+  const isWanted = ({ id }: { readonly id: string }): boolean => id.toLowerCase().includes(wanted);
+  const found = value?.filter(isWanted) ?? [];
+  const foundGit = git.value?.filter(isWanted) ?? [];
+  const gitCount = git.value?.length ?? 0;
   return (
     <>
       <ViewTitle title="Repositories">Repositories</ViewTitle>
-      {error !== null && <Problem message={error} retry={reload} />}
+      {problem !== null && <Problem message={problem} retry={retry} />}
       {value === null && error === null && <Waiting what="repositories" />}
-      {error === null && sizes.error !== null && (
-        <Problem message={sizes.error} retry={sizes.reload} />
-      )}
-      {value !== null && value.length > 0 && (
+      {value !== null && value.length + gitCount > 0 && (
         <p class="search">
           <label for="search">Find</label>
           <input
@@ -34,11 +50,11 @@ export function ReposView({ session }: { session: Session }): JSX.Element {
             onInput={(event) => setSearch(event.currentTarget.value)}
           />
           <span class="note" role="status">
-            {plural(found.length, 'repository', 'repositories')}
+            {plural(found.length + foundGit.length, 'repository', 'repositories')}
           </span>
         </p>
       )}
-      {value?.length === 0 && sizes.value !== null && (
+      {value?.length === 0 && sizes.value !== null && git.value !== null && gitCount === 0 && (
         <Empty>
           <p>There is no repository yet.</p>
           <p class="note">
@@ -51,6 +67,7 @@ export function ReposView({ session }: { session: Session }): JSX.Element {
       {REPO_TYPES.map((type) => (
         <RepoList key={type} type={type} repos={found.filter((repo) => repo.type === type)} />
       ))}
+      <GitList repos={foundGit} />
       {mayWrite(session) && <NewRepo />}
     </>
   );
@@ -81,6 +98,27 @@ function RepoList({ type, repos }: { type: string; repos: readonly Listed[] }): 
               {repo.sizeBytes === null ? '' : `${bytesText(repo.sizeBytes)} · `}
               {repo.isPrivate ? 'private · ' : ''}changed{' '}
               {agoText(Date.now() - Date.parse(repo.lastModified))}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+/** Their folders and commits are elsewhere: there is nothing here to open. */
+function GitList({ repos }: { repos: readonly GitRepo[] }): JSX.Element | null {
+  if (repos.length === 0) return null;
+  return (
+    <section aria-labelledby="type-git">
+      <h2 id="type-git">Git LFS</h2>
+      <p class="note">Repositories of git elsewhere, which keep their large files here.</p>
+      <ul class="rows">
+        {repos.map(({ id, fileCount, sizeBytes }) => (
+          <li key={id}>
+            <span>{id}</span>
+            <span class="note">
+              {plural(fileCount, 'file', 'files')} · {bytesText(sizeBytes)}
             </span>
           </li>
         ))}

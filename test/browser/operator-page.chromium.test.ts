@@ -230,6 +230,30 @@ describe.skipIf(chromiumPath() === null)(
         .waitFor();
     });
 
+    it('shows what git repositories elsewhere keep here', async () => {
+      const base = `${gateway.url}/git/team/code.git/info/lfs/objects`;
+      const headers = {
+        authorization: `Bearer ${WRITER}`,
+        'content-type': 'application/vnd.git-lfs+json',
+      };
+      for (const text of ['a large file', 'another']) {
+        const bytes = new TextEncoder().encode(text);
+        const object = { oid: digest(bytes), size: bytes.length };
+        const body = JSON.stringify({ operation: 'upload', objects: [object] });
+        const asked = await fetch(`${base}/batch`, { method: 'POST', headers, body });
+        const { objects } = (await asked.json()) as {
+          objects: [{ actions: { upload: { href: string } } }];
+        };
+        const sent = await fetch(objects[0].actions.upload.href, { method: 'PUT', body: bytes });
+        expect(sent.status).toBe(200);
+      }
+      await signIn(READER);
+      const git = page.getByRole('region', { name: 'Git LFS' });
+      await git.locator('li', { hasText: 'team/code' }).getByText('2 files · 19 B').waitFor();
+      await page.getByLabel('Find').fill('nothing of that name');
+      await git.waitFor({ state: 'detached' });
+    });
+
     it('walks a folder that is dropped on it', async () => {
       const inside = join(folder, 'dropped', 'deep', 'er');
       await mkdir(inside, { recursive: true });

@@ -51,6 +51,7 @@ const TABLE: Readonly<Record<string, string>> = {
     GET /v2/reconstructions/:file
     GET /v2/file-chunk-hashes/:file
     GET /api/organizations/:namespace/settings/repositories
+    GET /api/settings/git-repositories
     GET /api/settings/repositories
     GET /api/buckets/:namespace
     GET /api/buckets/:namespace/:name

@@ -1,5 +1,6 @@
 import { MerkleHash } from '../../hash/index.js';
 import type { ObjectStore } from '../ports.js';
+import { mapLimited } from '../turns.js';
 import type { Hub } from './hub.js';
 import type { Repo } from './repos.js';
 
@@ -21,6 +22,38 @@ export function createLfsFiles({ services }: Pick<Hub, 'services'>): {
       await services.store.put(`${LFS_PREFIX}${uid}/${sha256}`, bytes, { replace: true });
     },
   };
+}
+
+/** Values that are read at a time, and files whose sizes are asked for together. */
+const READS_AT_ONCE = 16;
+const SIZES_AT_ONCE = 1000;
+
+/** How many files a git repository has here, and their bytes; what the store has lost is not counted. */
+export async function lfsHoldings(
+  { services: { store, index } }: Pick<Hub, 'services'>,
+  { uid }: Repo,
+): Promise<{ readonly fileCount: number; readonly sizeBytes: number }> {
+  let [fileCount, sizeBytes] = [0, 0];
+  let keys: string[] = [];
+  const count = async (): Promise<void> => {
+    const values = await mapLimited(keys, READS_AT_ONCE, (key) => store.read(key));
+    keys = [];
+    const files = values.flatMap((value) =>
+      value === null ? [] : [MerkleHash.parse(new TextDecoder().decode(value))],
+    );
+    const sizes = await index.sizes(files);
+    for (const file of files) {
+      const size = sizes.get(file.toString());
+      if (size === undefined) continue;
+      fileCount++;
+      sizeBytes += size;
+    }
+  };
+  for await (const { key } of store.list(`${LFS_PREFIX}${uid}/`)) {
+    if (keys.push(key) === SIZES_AT_ONCE) await count();
+  }
+  await count();
+  return { fileCount, sizeBytes };
 }
 
 /** Files of a git repository. */

@@ -11,6 +11,7 @@ import { ATTRIBUTES_NAME } from './default-attributes.js';
 import { hubFailure } from './errors.js';
 import type { Hub } from './hub.js';
 import { decoded, isoTime, jsonObject, limitOf, nextLink, userOf } from './kit.js';
+import { lfsHoldings } from './lfs-files.js';
 import {
   HUB_TYPES,
   idOf,
@@ -70,6 +71,11 @@ export function repoRoutes(hub: Hub): Route[] {
       path: '/api/organizations/:namespace/settings/repositories',
       ...{ scope: 'read', form: 'hub' },
       handle: (call) => listStorage(hub, call, decoded(paramOf(call, 'namespace'))),
+    },
+    {
+      // Of our own: the Hub has no such repositories.
+      ...{ method: 'GET', path: '/api/settings/git-repositories', scope: 'read', form: 'hub' },
+      handle: (call) => listGit(hub, call),
     },
   ];
 }
@@ -211,6 +217,27 @@ async function listStorage(hub: Hub, call: Call, namespace: string | null): Prom
       ...{ id: idOf(repo), type: repo.type, updatedAt: isoTime(repo.modifiedMs) },
       ...{ visibility: repo.isPrivate ? 'private' : 'public', storage: await heldBytes(hub, repo) },
     });
+  }
+  const last = page.at(-1);
+  const isMore = last !== undefined && found.length > limit;
+  return jsonResponse(said, 200, isMore ? { link: nextLink({ call }, repoKey(last)) } : {});
+}
+
+/** Git repositories elsewhere, by what they keep here. */
+async function listGit(hub: Hub, call: Call): Promise<HttpResponse> {
+  const query = call.request.url.searchParams;
+  const after = query.get('cursor') ?? '';
+  const limit = limitOf(query, PAGE_STORAGE);
+  const found: Repo[] = [];
+  for await (const repo of hub.repos.list('git')) {
+    if (repoKey(repo) > after && found.length <= limit) found.push(repo);
+  }
+  const page = found.slice(0, limit);
+  const said: unknown[] = [];
+  for (const repo of page) {
+    const { fileCount, sizeBytes } = await lfsHoldings(hub, repo);
+    const updatedAt = isoTime(repo.modifiedMs);
+    said.push({ id: idOf(repo), updatedAt, files: fileCount, storage: sizeBytes });
   }
   const last = page.at(-1);
   const isMore = last !== undefined && found.length > limit;

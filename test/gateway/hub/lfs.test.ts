@@ -320,6 +320,11 @@ describe('what repositories keep', () => {
     expect(await roots()).toBe(3);
     const { objects } = await batch('upload', [oid], '/git/me/code.git/info/lfs');
     expect(objects[0].actions).toBeUndefined();
+    const listed = await rig.json('GET', '/api/settings/git-repositories');
+    expect(listed).toContainEqual({
+      ...{ id: 'me/code', files: 1, storage: bytes.length },
+      updatedAt: expect.stringMatching(/^20/),
+    });
     await rig.json('POST', '/api/models/org/lfs/super-squash/main', {});
     expect(await roots()).toBe(2);
     await rig.json('DELETE', '/api/repos/delete', { name: 'lfs', organization: 'org' }, 204);
