@@ -33,6 +33,10 @@ assert(big.equals(await bytesOf('big.bin')));
 assert(big.equals(await bytesOf('big.bin', { xet: false })));
 assert.equal((await bytesOf('text/README.md')).toString(), '# hello');
 
+await hub.uploadFiles({ ...at, files: [{ path: 'empty.txt', content: new Blob([]) }] });
+assert.equal((await bytesOf('empty.txt')).length, 0);
+await hub.deleteFile({ ...at, path: 'empty.txt' });
+
 const pointer = (await bytesOf('big.bin', { raw: true })).toString();
 assert.match(pointer, /^version https:\/\/git-lfs.*\noid sha256:[0-9a-f]{64}\nsize 3000000\n$/);
 
@@ -86,7 +90,7 @@ assert(
 
 await hub.deleteFile({ ...at, path: 'plain.bin' });
 assert.equal(await hub.fileExists({ ...at, path: 'plain.bin' }), false);
-assert.equal(await hub.countCommits({ ...at, revision: 'main' }), 6);
+assert.equal(await hub.countCommits({ ...at, revision: 'main' }), 8);
 assert.equal((await hub.modelInfo({ ...at, name: repo })).name, repo);
 await hub.createBranch({ ...at, branch: 'dev' });
 await hub.deleteBranch({ ...at, branch: 'dev' });

@@ -150,7 +150,11 @@ export async function fileResponse(
     : effectiveRange(request.headers['range'], request.headers['if-range'], etag);
   const asked = parseRange(header, sizeBytes);
   if (asked.kind === 'unsatisfiable') {
-    return emptyResponse(416, { ...headers, 'content-range': `bytes */${sizeBytes}` });
+    const range = { ...headers, 'content-range': `bytes */${sizeBytes}` };
+    // Clients ask for the first byte to learn the size, and would take a refusal for that of the file.
+    return sizeBytes === 0
+      ? emptyResponse(200, { ...range, 'content-length': '0' })
+      : emptyResponse(416, range);
   }
   // Several ranges, or something that is none, is the whole file: HTTP allows that.
   const span = asked.kind === 'ranges' && asked.ranges.length === 1 ? asked.ranges[0] : undefined;

@@ -238,6 +238,14 @@ describe('reading a repository', () => {
     expect((await rig.send('GET', url, undefined, { 'if-none-match': etag })).status).toBe(304);
     const past = await rig.send('GET', url, undefined, { range: 'bytes=300007-' });
     expect([past.status, past.headers.get('content-range')]).toEqual([416, 'bytes */300007']);
+    // The client for JavaScript asks for the first byte to learn the size.
+    await commit(name, [header('empty'), inline('empty', '')]);
+    const empty = await rig.send('GET', `/${name}/resolve/main/empty`, undefined, {
+      range: 'bytes=0-0',
+    });
+    expect([empty.status, empty.headers.get('content-range'), await empty.text()]).toEqual([
+      ...[200, 'bytes */0', ''],
+    ]);
     const gone = await rig.send('GET', `/${name}/resolve/main/none`);
     expect([gone.status, gone.headers.get('x-error-code')]).toEqual([404, 'EntryNotFound']);
     expect(gone.headers.get('x-repo-commit')).toMatch(/^[0-9a-f]{40}$/);
