@@ -23,6 +23,7 @@ import { type ParsedArgs, usage } from './command.js';
 import { asUsage, computeOptionsOf } from './compute.js';
 import type { CliContext } from './context.js';
 import { checkDestination, DOWNLOADS, UPLOADS } from './destinations.js';
+import { withHubHint } from './hub-hints.js';
 import { writeLines } from './ls.js';
 import { failedJson, reportFailed, writeJson } from './output.js';
 import { createReporter, type Reporter } from './reporter.js';
@@ -96,7 +97,7 @@ export async function uploadToHub(args: ParsedArgs, context: CliContext): Promis
         })
       : hub.uploadFiles(filesOf(paths, address, context), common);
     const result = await uploading.catch((error: unknown) => {
-      throw isOrbweaverError(error) && error.code === 'NOT_FOUND' ? missingRepo(error) : error;
+      throw isOrbweaverError(error) ? missingRepo(error) : error;
     });
     reporter.clear();
     for (const text of skippedTexts(result.skipped)) reporter.warn(text);
@@ -183,7 +184,9 @@ function printUpload(
 }
 
 /** What is missing is nearly always the repository. */
-function missingRepo({ message, fields }: OrbweaverError): OrbweaverError {
+function missingRepo(error: OrbweaverError): OrbweaverError {
+  const { code, message, fields } = error;
+  if (code !== 'NOT_FOUND' || fields['hubCode'] === 'RevisionNotFound') return error;
   return new OrbweaverError('NOT_FOUND', `${message}; --create makes the repository`, fields);
 }
 
@@ -368,6 +371,8 @@ async function withHub(
   const hub = await asUsage(opening());
   try {
     return await run(hub, { reporter, args: settings.args });
+  } catch (error) {
+    throw withHubHint(error);
   } finally {
     reporter.clear();
     await hub.close();

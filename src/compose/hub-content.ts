@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import type { Source } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
+import { bytesSource } from '../io/index.js';
 import type { HubFile } from './hub-types.js';
 import { toSource, type UploadInput } from './input.js';
 
@@ -22,7 +23,11 @@ export async function lookAt(
   sampleBytes: number,
   signal: AbortSignal,
 ): Promise<LookedAt> {
-  const source = await toSource({ name: file.path, data: dataOf(file.content) });
+  const found = await toSource({ name: file.path, data: dataOf(file.content) });
+  // Empty files have no size before they are read: those of `/proc` claim to be empty, too.
+  const isEmpty =
+    found.sizeBytes === undefined && found.reopenable && (await hasEnded(found, signal));
+  const source = isEmpty ? bytesSource(new Uint8Array(0), found.name) : found;
   const { sizeBytes } = source;
   if (sizeBytes === undefined || !source.reopenable) {
     throw new OrbweaverError(
@@ -34,6 +39,15 @@ export async function lookAt(
   const sample = count === 0 ? new Uint8Array(0) : await bytesOf(source, count, signal, true);
   const sha256 = file.sha256?.toLowerCase();
   return { file: { ...file, sha256 }, source, sizeBytes, sample };
+}
+
+async function hasEnded(source: Source, signal: AbortSignal): Promise<boolean> {
+  const reader = await source.open(signal);
+  try {
+    return (await reader.read(new Uint8Array(1))) === 0;
+  } finally {
+    await reader.close();
+  }
 }
 
 function dataOf(content: UploadInput): Exclude<UploadInput, { readonly data: unknown }> {

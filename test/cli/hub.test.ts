@@ -9,7 +9,7 @@ import { bytesBody } from '../../src/http/index.js';
 import { chunkInput, loadKernels } from '../../src/index.js';
 import { type ListeningServer, listen } from '../../src/target-servers/index.js';
 import { listTransfers, type StoredUpload } from '../../src/targets.js';
-import { createFakeHub, type FakeHub, HUB_TOKEN } from '../hub/support/fake-hub.js';
+import { createFakeHub, error, type FakeHub, HUB_TOKEN } from '../hub/support/fake-hub.js';
 import { generate } from '../support/generators.js';
 import { inProcess } from './in-process.js';
 import { start } from './run-binary.js';
@@ -375,11 +375,39 @@ describe('hf:// addresses', () => {
     expect(stderr).toContain(message);
   });
 
+  it('says the next step in the words of the Hub', async () => {
+    fake.intercept = ({ url }) =>
+      url.pathname.includes('new%2Fbranch')
+        ? error(404, 'Invalid rev id', 'RevisionNotFound')
+        : null;
+    const rev = await run('upload', 'data', 'hf://org/repo@new%2Fbranch');
+    expect(rev.stderr).not.toContain('--create');
+    expect(rev.stderr).toContain('Check the branch, tag or commit');
+    const none = await run('upload', 'data', 'hf://org/none');
+    expect([none.status, none.stderr]).toEqual([5, expect.stringContaining('--create makes')]);
+    expect(none.stderr).toContain('Check the name of the repository, and its kind');
+    const path = await run('ls', 'hf://org/repo/none');
+    expect(path.stderr).toContain('Check the path');
+    const nobody = { ...env, HF_ENDPOINT: 'http://127.0.0.1:9' };
+    const alone = await inProcess(['ls', 'hf://org/repo'], { env: nobody, cwd: folder });
+    expect(alone.stderr).toContain('Check the address of the Hub (--endpoint, HF_ENDPOINT)');
+  });
+
+  it('takes an empty file by its path', async () => {
+    await writeFile(join(folder, 'nothing'), '');
+    const up = await run('upload', 'nothing', 'hf://org/repo/nothing.txt', '--json');
+    expect(up.json()).toMatchObject({ files: [{ path: 'nothing.txt', sizeBytes: 0 }] });
+    expect(fake.files.get('nothing.txt')?.sizeBytes).toBe(0);
+    const proc = await run('upload', '/proc/self/status', 'hf://org/repo/status');
+    expect([proc.status !== 0, fake.files.has('status')]).toEqual([true, false]);
+  });
+
   it('says that the token is missing or wrong, and does not show it', async () => {
     const { status, stderr } = await inProcess(['ls', 'hf://org/repo', '--token', 'hf_other'], {
       env: { HF_ENDPOINT: server.url, HOME: folder },
     });
     expect(status).toBe(4);
     expect(stderr).not.toContain('hf_other');
+    expect(stderr).toContain('Pass a valid token of the Hub in HF_TOKEN');
   });
 });
