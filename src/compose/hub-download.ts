@@ -1,5 +1,6 @@
 import { dirname, join } from 'node:path';
 import { isOrbweaverError, OrbweaverError } from '../errors.js';
+import { throwIfAborted } from '../flow/index.js';
 import { checkPath, type NameRules } from '../folder/index.js';
 import { fileInfo, type HubEntry, type HubFileInfo, listTree, resolvePath } from '../hub/index.js';
 import { hasParts, makeFolder, outputSink, pathFilter } from '../io/index.js';
@@ -159,7 +160,7 @@ export async function hubDownloadFolder(
     await allEnded(
       rest.map((group) => inLanes(group.targets, { lanes: group.lanes, signal }, single)),
     );
-    signal.throwIfAborted();
+    throwIfAborted(signal);
     if (failed.length === 0) await pythons?.writeRef();
     const sum = (of: (file: HubDownloadedFile) => number): number =>
       files.reduce((total, file) => total + of(file), 0);

@@ -1,5 +1,6 @@
 import type { Sink } from '../client/ports.js';
 import { OrbweaverError } from '../errors.js';
+import { throwIfAborted } from '../flow/index.js';
 import type { HubFileInfo } from '../hub/index.js';
 import type { GitBlobHash } from '../io/index.js';
 import type { HubParts } from './hub-parts.js';
@@ -114,7 +115,7 @@ class PlainRun {
       const end = claim.offset + claim.sizeBytes;
       if (claim.offset !== this.#at || end > this.#info.size) break;
       while (this.#at < end) {
-        this.#signal.throwIfAborted();
+        throwIfAborted(this.#signal);
         const piece = this.#buffer.subarray(0, Math.min(PIECE_BYTES, end - this.#at));
         await part.readAt(piece, this.#at);
         this.#took(piece);

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { lstat, open } from 'node:fs/promises';
+import { throwIfAborted } from '../flow/index.js';
 import type { HubFileInfo } from '../hub/index.js';
 import { createGitBlobHash, type GitBlobHash } from '../io/index.js';
 
@@ -30,7 +31,7 @@ export async function isOnDisk(
     try {
       const piece = new Uint8Array(Math.min(PIECE_BYTES, Math.max(1, info.size)));
       for (;;) {
-        signal.throwIfAborted();
+        throwIfAborted(signal);
         const { bytesRead } = await file.read(piece, 0, piece.length, null);
         if (bytesRead === 0) break;
         hash.update(piece.subarray(0, bytesRead));

@@ -1,12 +1,13 @@
 import { OrbweaverError } from '../errors.js';
 
 /** The error of a cancelled read or write; the caller's reason is its cause. */
-export function abortedError(signal: AbortSignal): OrbweaverError {
-  return new OrbweaverError('ABORTED', 'transfer was cancelled', {}, signal.reason);
+export function abortedError(signal: AbortSignal, what = 'transfer'): OrbweaverError {
+  return new OrbweaverError('ABORTED', `${what} was cancelled`, {}, signal.reason);
 }
 
-export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw abortedError(signal);
+/** @throws OrbweaverError `ABORTED` */
+export function throwIfAborted(signal: AbortSignal | undefined, what?: string): void {
+  if (signal?.aborted) throw abortedError(signal, what);
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { Sequence } from '../bytes/index.js';
+import { throwIfAborted } from '../flow/index.js';
 import { MerkleHash } from '../hash/index.js';
 import type { Hasher } from '../hash/ports.js';
 import { createShardReader, type ShardFile } from '../shard/index.js';
@@ -71,7 +72,7 @@ export async function repairIndex(parts: {
     }
   }
   for await (const { key } of store.list(SHARDS_PREFIX)) {
-    signal?.throwIfAborted();
+    throwIfAborted(signal, 'the repair of the index');
     const shard = MerkleHash.parse(key.slice(SHARDS_PREFIX.length));
     try {
       const outline = await outlines.get(shard);

@@ -1,4 +1,5 @@
 import { OrbweaverError } from '../errors.js';
+import { throwIfAborted } from '../flow/index.js';
 import type { Body } from '../http/index.js';
 import type { HubHttp } from './http.js';
 import { LFS_JSON, type LfsAction, type LfsAnswer, type LfsObject } from './lfs-batch.js';
@@ -92,7 +93,7 @@ async function sendParts(
     }
   });
   await Promise.all(lanes);
-  signal.throwIfAborted();
+  throwIfAborted(signal);
   if (failing.signal.aborted) throw failing.signal.reason;
   await file.check();
   await http.request({

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../flow/index.js';
-import { damaged } from '../failures.js';
+import { damaged, rejected } from '../failures.js';
 import type { ObjectStore } from '../ports.js';
 import {
   type Commit,
@@ -17,6 +17,7 @@ import { objectId } from './ids.js';
 export interface HubObjects {
   /** @throws OrbweaverError `INTEGRITY` when it is damaged or gone */
   tree(id: string): Promise<Tree>;
+  /** @throws OrbweaverError 400 for a folder of more than some 200,000 files */
   putTree(entries: Iterable<readonly [string, TreeEntry]>): Promise<string>;
   /** Null: there is none of that name. */
   findCommit(id: string): Promise<Commit | null>;
@@ -30,15 +31,19 @@ export const COMMITS_PREFIX = 'hub-commits/';
 
 /** About 40,000 files of the trees that are in use. */
 const CACHE_BYTES = 16 * 1024 * 1024;
-/** A tree of a folder with some 200,000 files; a larger one is not written. */
-export const MAX_TREE_BYTES: number = 64 * 1024 * 1024;
+/** A tree of a folder with some 200,000 files: it is read as one, so a larger one is not written. */
+const MAX_TREE_BYTES: number = 64 * 1024 * 1024;
 /**
  * An object of this age that is stored again is written again, so that it counts as new: what removes
  * objects that nothing refers to passes over new ones.
  */
 const RENEW_AFTER_MS = 6 * 60 * 60 * 1000;
 
-export function createHubObjects(store: ObjectStore, clock: Clock): HubObjects {
+export function createHubObjects(
+  store: ObjectStore,
+  clock: Clock,
+  maxTreeBytes: number = MAX_TREE_BYTES,
+): HubObjects {
   const trees = new LRUCache<string, { readonly tree: Tree; readonly bytes: number }>({
     maxSize: CACHE_BYTES,
     sizeCalculation: ({ bytes }) => bytes + 256,
@@ -69,6 +74,10 @@ export function createHubObjects(store: ObjectStore, clock: Clock): HubObjects {
     },
     async putTree(entries) {
       const bytes = encodeTree(entries);
+      if (bytes.length > maxTreeBytes) {
+        const text = `a folder expected an entry of at most ${maxTreeBytes} bytes for all that lies in it, got ${bytes.length}: spread it over several folders`;
+        throw rejected(text);
+      }
       const id = objectId(bytes);
       await write(TREES_PREFIX + id, bytes);
       return id;

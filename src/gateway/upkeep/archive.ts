@@ -1,5 +1,6 @@
 import type { BlockCodec } from '../../compress/ports.js';
 import { OrbweaverError } from '../../errors.js';
+import { throwIfAborted } from '../../flow/index.js';
 import type { MerkleHash } from '../../hash/index.js';
 import type { Hasher } from '../../hash/ports.js';
 import { SYSTEM_CLOCK } from '../../platform/index.js';
@@ -81,7 +82,7 @@ export async function exportFiles(
     if (record === null) throw damaged(`file ${hash} was removed meanwhile`);
     for (const { xorb } of record.terms) {
       if (written.has(xorb.toString())) continue;
-      signal?.throwIfAborted();
+      throwIfAborted(signal, 'the archive');
       const object = await store.read(xorbKey(xorb));
       if (object === null || findXorbDamage(xorb, object, { hasher, codec }) !== 'none') {
         throw damaged(`xorb ${xorb} of file ${hash}`);
@@ -114,7 +115,7 @@ export async function importFiles(
   let xorbs = 0;
   let bytes = 0;
   for await (const { name, read } of entries) {
-    signal?.throwIfAborted();
+    throwIfAborted(signal, 'the archive');
     const hash = hashOfKey(name);
     if (name.startsWith('xorbs/') && hash !== null) {
       if (await carrier.hasXorb(hash)) continue;

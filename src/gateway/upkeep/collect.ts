@@ -1,5 +1,6 @@
 import { OrbweaverError } from '../../errors.js';
 import type { Clock } from '../../flow/index.js';
+import { throwIfAborted } from '../../flow/index.js';
 import type { Hasher } from '../../hash/ports.js';
 import { checkOptions, is } from '../../options/index.js';
 import { SYSTEM_CLOCK } from '../../platform/index.js';
@@ -164,7 +165,7 @@ async function mark(run: Run): Promise<Marked> {
   const marked: Marked = { all: sum(), unreachable: sum(), due: sum() };
   let gathered: ObjectEntry[] = [];
   const look = async (entry: ObjectEntry): Promise<readonly [ObjectEntry, boolean]> => {
-    signal.throwIfAborted();
+    throwIfAborted(signal, 'the collection');
     return [entry, await isNeeded(entry.key, { store, index, live })];
   };
   for await (const [entry, needed] of mapAhead(objectsOf(store), CONCURRENT_READS, look)) {

@@ -1,5 +1,6 @@
 import { bytesEqual } from '../../bytes/index.js';
 import type { Clock } from '../../flow/index.js';
+import { throwIfAborted } from '../../flow/index.js';
 import { MerkleHash } from '../../hash/index.js';
 import type { Hasher } from '../../hash/ports.js';
 import { createClaimTables, type StoredClaim } from '../hub/claim-tables.js';
@@ -58,7 +59,7 @@ export async function beginHubCopy(parts: {
   /** Keys of those that are damaged. */
   async function copyNamed(keys: AsyncIterable<string> | Iterable<string>): Promise<string[]> {
     const copy = async (key: string): Promise<string | null> => {
-      signal.throwIfAborted();
+      throwIfAborted(signal, 'the copy');
       const there = await to.read(key);
       if (there !== null && isNamed(key, there)) return null;
       const bytes = await from.read(key);
@@ -76,7 +77,7 @@ export async function beginHubCopy(parts: {
   /** Files that git repositories elsewhere have here. */
   async function copyLinks(files: Pick<StoreIndex, 'find'>): Promise<void> {
     const copy = async (key: string): Promise<void> => {
-      signal.throwIfAborted();
+      throwIfAborted(signal, 'the copy');
       const bytes = await from.read(key);
       const file = bytes === null ? '' : new TextDecoder().decode(bytes);
       if (bytes === null || !SHA256_HEX.test(file)) return;
@@ -98,7 +99,7 @@ export async function beginHubCopy(parts: {
     const there = createClaimTables({ store: to, hasher, clock, background });
     let batch: StoredClaim[] = [];
     const flush = async (): Promise<void> => {
-      signal.throwIfAborted();
+      throwIfAborted(signal, 'the copy');
       await there.add(batch);
       await Promise.all(merging.splice(0));
       batch = [];

@@ -1,5 +1,6 @@
 import type { BlockCodec } from '../../compress/ports.js';
 import type { Clock } from '../../flow/index.js';
+import { throwIfAborted } from '../../flow/index.js';
 import type { MerkleHash } from '../../hash/index.js';
 import type { Hasher } from '../../hash/ports.js';
 import { checkOptions, is } from '../../options/index.js';
@@ -67,7 +68,7 @@ export async function copyStore(
   const hub = await beginHubCopy({ from, to, hasher, clock, signal });
   const run = createRun({ from, carrier, signal });
   for await (const { key } of objectsInOrder(from, 'shards/')) {
-    signal.throwIfAborted();
+    throwIfAborted(signal, 'the copy');
     const bytes = await from.read(key);
     const hash = hashOfKey(key);
     // A damaged shard says nothing; its files come by themselves.
@@ -82,7 +83,7 @@ export async function copyStore(
   // Files whose shards are gone, and those whose records cannot be read.
   let batch: ShardFile[] = [];
   for await (const { hash } of index.files()) {
-    signal.throwIfAborted();
+    throwIfAborted(signal, 'the copy');
     if (await run.isKnown(hash)) continue;
     const record = await index.file(hash).catch(nullIfDamaged);
     if (record === null) run.fail(hash);
@@ -136,7 +137,7 @@ function createRun(parts: {
   async function bringAll({ terms }: ShardFile): Promise<boolean> {
     const xorbs = new Map(terms.map(({ xorb }) => [xorb.toString(), xorb]));
     for (const xorb of xorbs.values()) {
-      signal.throwIfAborted();
+      throwIfAborted(signal, 'the copy');
       if (!(await bring(xorb))) return false;
     }
     return true;

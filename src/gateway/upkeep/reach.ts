@@ -1,3 +1,4 @@
+import { throwIfAborted } from '../../flow/index.js';
 import { MerkleHash } from '../../hash/index.js';
 import { createShardReader, type ShardFile } from '../../shard/index.js';
 import { isDamage } from '../failures.js';
@@ -17,7 +18,7 @@ export async function reachableXorbs(
 ): Promise<LiveSet> {
   const live = new LiveSet(options.maxBytes);
   const read = ({ hash }: IndexedFile): Promise<ShardFile | null> => {
-    options.signal.throwIfAborted();
+    throwIfAborted(options.signal, 'the collection');
     return index.file(hash);
   };
   for await (const record of mapAhead(index.files(), CONCURRENT_READS, read)) {

@@ -96,7 +96,7 @@ const PREFIXES = [...HUB_PREFIXES, 'shards/', 'xorbs/'];
  * Reads everything that a store holds and hashes it again. What is right is sealed, so that gateways
  * need not look; what is damaged is written down for them (`scrub/damaged`), and no gateway refers to it
  * again until it was uploaded anew.
- * @throws RangeError for a `sample` that is no share; what `signal` gives, when it is ended
+ * @throws RangeError for a `sample` that is no share; OrbweaverError `ABORTED`
  */
 export async function scrubStore(store: ObjectStore, options: ScrubOptions): Promise<Scrubbed> {
   checkOptions('scrubStore', options, RULES);

@@ -1,3 +1,4 @@
+import { throwIfAborted } from '../../flow/index.js';
 import type { Hasher } from '../../hash/ports.js';
 import { checkOptions, is } from '../../options/index.js';
 import { isDamage } from '../failures.js';
@@ -42,7 +43,7 @@ export async function storeStats(
   const stats = { files: 0, logicalBytes: 0, uniqueBytes: 0, storedBytes: 0, objects: 0 };
   const xorbs = createXorbCatalog({ store, hasher, cacheBytes: 1024 * 1024 });
   const count = async ({ key, sizeBytes }: ObjectEntry): Promise<void> => {
-    signal?.throwIfAborted();
+    throwIfAborted(signal, 'the count');
     stats.objects++;
     stats.storedBytes += sizeBytes;
     const hash = key.startsWith('xorbs/') ? hashOfKey(key) : null;
@@ -53,7 +54,7 @@ export async function storeStats(
     for await (const _ of mapAhead(store.list(prefix), CONCURRENT_FOOTERS, count));
   }
   for await (const { sizeBytes } of createStoreIndex({ store, hasher }).files()) {
-    signal?.throwIfAborted();
+    throwIfAborted(signal, 'the count');
     stats.files++;
     stats.logicalBytes += sizeBytes ?? 0;
   }

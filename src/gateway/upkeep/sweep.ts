@@ -1,4 +1,5 @@
 import type { Clock } from '../../flow/index.js';
+import { throwIfAborted } from '../../flow/index.js';
 import type { MerkleHash } from '../../hash/index.js';
 import { MAX_DELETING, type Since } from '../condemned.js';
 import type { ObjectStore } from '../ports.js';
@@ -66,7 +67,7 @@ export async function sweep(
   for (const [digits, entries] of due) {
     const needed = new Set<string>();
     await mapLimited(entries, CONCURRENT_READS, async ([key]) => {
-      parts.signal.throwIfAborted();
+      throwIfAborted(parts.signal, 'the collection');
       if (await isNeeded(key)) needed.add(key);
     });
     if (needed.size > 0) await parts.lists.update(digits, (list) => without(list, needed));
@@ -83,7 +84,7 @@ export async function sweep(
   const total = { objects: 0, bytes: 0 };
   for (const [digits, entries] of unneeded) {
     for (let at = 0; at < entries.length; at += MAX_DELETING) {
-      parts.signal.throwIfAborted();
+      throwIfAborted(parts.signal, 'the collection');
       const sizes = await deleteBatch(digits, entries.slice(at, at + MAX_DELETING), parts);
       total.objects += sizes.length;
       total.bytes += sizes.reduce((sum, size) => sum + size, 0);
