@@ -51,6 +51,12 @@ export function repoName(type: RepoType, namespace: string, name: string): RepoN
   return { type, namespace, name };
 }
 
+/** False for a name that no repository can have, and no store need be asked for. */
+export function isPossible(repo: RepoName): boolean {
+  const isShort = repoKey(repo).length <= REPOS_PREFIX.length + MAX_SEGMENT;
+  return isShort && NAME.test(repo.namespace) && NAME.test(repo.name);
+}
+
 export const REPOS_PREFIX = 'hub-repos/';
 
 /** Keys have three segments at most below those of a tenant, and no name has two dashes in a row. */

@@ -4,7 +4,15 @@ import type { RandomBytes } from '../../platform/index.js';
 import { damaged, failure } from '../failures.js';
 import type { ValueStore } from '../ports.js';
 import { hubFailure } from './errors.js';
-import { idOf, REPOS_PREFIX, type RepoName, type RepoType, repoKey, typePrefix } from './names.js';
+import {
+  idOf,
+  isPossible,
+  REPOS_PREFIX,
+  type RepoName,
+  type RepoType,
+  repoKey,
+  typePrefix,
+} from './names.js';
 
 /**
  * A repository is one value: what it is called, and where each of its branches and tags points. It is
@@ -86,6 +94,7 @@ export function createRepos(parts: {
 
   const repos: Repos = {
     async find(name) {
+      if (!isPossible(name)) return null;
       return (await read(repoKey(name)))?.repo ?? null;
     },
     async get(name) {

@@ -80,8 +80,8 @@ async function preupload({ hub, call, name, param }: RepoCall): Promise<HttpResp
   const ignored = typeof gitIgnore === 'string' ? gitIgnore : undefined;
   const isIgnored = await createIgnoring(hub, commit.tree, ignored);
   const said: unknown[] = [];
-  for (const each of files as readonly Readonly<Record<string, unknown>>[]) {
-    const { path: text, size, sample } = each;
+  for (const each of files as readonly (Readonly<Record<string, unknown>> | null)[]) {
+    const { path: text, size, sample } = each ?? {};
     if (typeof text !== 'string') throw rejected('"path" expected a text');
     const path = pathParts(text);
     const uploadMode = await modeOf({

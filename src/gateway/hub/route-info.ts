@@ -141,8 +141,8 @@ async function pathsInfo({ hub, call, name, param }: RepoCall): Promise<HttpResp
       const form = new URLSearchParams(new TextDecoder().decode(bytes));
       return { paths: form.getAll('paths'), expand: form.get('expand')?.toLowerCase() === 'true' };
     }
-    const json = parseJson(bytes) as { paths?: unknown; expand?: unknown };
-    return { paths: [json.paths ?? []].flat(), expand: json.expand === true };
+    const json = parseJson(bytes) as { paths?: unknown; expand?: unknown } | null;
+    return { paths: [json?.paths ?? []].flat(), expand: json?.expand === true };
   });
   const found: { path: string; entry: TreeEntry }[] = [];
   for (const path of paths) {

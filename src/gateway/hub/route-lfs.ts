@@ -87,15 +87,18 @@ async function batch({ hub, call, name }: RepoCall): Promise<HttpResponse> {
   if (operation === 'upload' ? !mayUpload(call) : !mayRead) {
     throw failure(403, 'FORBIDDEN', `the token does not allow to ${operation}`);
   }
-  if (!Array.isArray(objects) || objects.length > MAX_OBJECTS) {
+  if (!Array.isArray(objects)) throw rejected('"objects" expected a list');
+  if (objects.length > MAX_OBJECTS) {
     throw failure(413, 'LIMIT_EXCEEDED', `"objects" expected a list of at most ${MAX_OBJECTS}`);
   }
   const repo = await repoFor(hub, name, operation === 'upload');
   const transfer = lfsTransfer(operation, transfers);
   const asked = { hub, call, repo, transfer };
   const actionsOf = operation === 'upload' ? lfsUpload : lfsDownload;
-  const named = (objects as readonly Named[]).map(({ oid, size }) => {
-    if (typeof oid !== 'string' || !SHA256_HEX.test(oid) || !Number.isSafeInteger(size)) {
+  const named = (objects as readonly (Named | null)[]).map((object) => {
+    const { oid, size } = object ?? {};
+    const isSize = Number.isSafeInteger(size) && (size as number) >= 0;
+    if (typeof oid !== 'string' || !SHA256_HEX.test(oid) || !isSize) {
       throw rejected('an object expected "oid" (a SHA-256) and "size"');
     }
     return { oid, sizeBytes: size as number };
@@ -155,7 +158,8 @@ async function duplicate({ hub, call, name }: RepoCall): Promise<HttpResponse> {
   if (known === undefined || namespace === undefined || own === undefined) {
     throw rejected(`"target" expected "type" (${HUB_TYPES.join(', ')}) and "name"`);
   }
-  if (!Array.isArray(files) || files.length > MAX_OBJECTS) {
+  if (!Array.isArray(files)) throw rejected('"files" expected a list');
+  if (files.length > MAX_OBJECTS) {
     throw failure(413, 'LIMIT_EXCEEDED', `"files" expected a list of at most ${MAX_OBJECTS}`);
   }
   for (const each of [name, { type: known, namespace, name: own }]) await hub.repos.get(each);

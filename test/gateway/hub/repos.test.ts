@@ -182,6 +182,29 @@ describe('errors of the Hub', () => {
     expect(reader.headers.get('x-error-message')).toContain('scope read');
   });
 
+  it('are no faults, whatever is asked', async () => {
+    await rig.json('POST', '/api/repos/create', { name: 'odd', organization: 'org' });
+    const long = 'x'.repeat(3000);
+    const batch = '/org/odd.git/info/lfs/objects/batch';
+    const oid = 'a'.repeat(64);
+    for (const [method, path, body, status] of [
+      ['GET', `/api/models/${long}/fz`, undefined, 404],
+      ['GET', `/${long}/fz/resolve/main/a`, undefined, 404],
+      ['GET', '/api/models/%00/fz', undefined, 404],
+      ['GET', '/%00/fz/resolve/main/a', undefined, 404],
+      ['POST', '/api/models/org/odd/preupload/main', { files: [null] }, 400],
+      ['POST', '/api/models/org/odd/paths-info/main', 'null', 200],
+      ['POST', batch, { operation: 'upload', objects: [null] }, 400],
+      ['POST', batch, { operation: 'upload' }, 400],
+      ['POST', batch, { operation: 'download', objects: [{ oid, size: -1 }] }, 400],
+    ] as const) {
+      expect((await rig.send(method, path, body)).status, `${method} ${path.slice(0, 60)}`).toBe(
+        status,
+      );
+    }
+    expect(rig.faults).toEqual([]);
+  });
+
   it('are those of the gateway where the Hub is not served', async () => {
     const { hasher, codec } = await loadKernels();
     const gateway = createGateway({ store: createMemoryStore(), hasher, codec });
