@@ -9,7 +9,7 @@ describe('trees of a repository', () => {
     const objects = createHubObjects(store, SYSTEM_CLOCK, 1000);
     const folders = (count: number) =>
       Array.from({ length: count }, (_, i) => {
-        return [`folder-${i}`, { kind: 'folder', tree: '0'.repeat(64) }] as const;
+        return [`folder-${i}`, { kind: 'folder', tree: '0'.repeat(40) }] as const;
       });
     await expect(objects.putTree(folders(20))).rejects.toMatchObject({
       code: 'REJECTED',
