@@ -121,14 +121,14 @@ describe('received records', () => {
     expect(rule(0).isDue(MIB, 0)).toBe(true);
   });
 
-  it('and in larger pieces the more has been fetched, up to four times as large', () => {
+  it('and in larger pieces the more has been fetched, up to eight times as large', () => {
     at.ms = 5;
     expect(rule(512 * MIB).isDue(MIB, 0)).toBe(false);
     expect(rule(512 * MIB).isDue(2 * MIB, 0)).toBe(true);
     at.ms = 10;
     expect(rule(512 * MIB).isDue(MIB / 4, 0)).toBe(true);
-    at.ms = 20;
-    expect(rule(1e12).isDue(MIB / 2, 0)).toBe(true);
-    expect(rule(1e12).isDue(MIB / 2 - 1, 0)).toBe(false);
+    at.ms = 40;
+    expect(rule(1e12).isDue(MIB, 0)).toBe(true);
+    expect(rule(1e12).isDue(MIB - 1, 0)).toBe(false);
   });
 });
