@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { hubRoots, openRepositories, pruneRepositories } from '../../../src/gateway/index.js';
+import { hubRoots, openRepositories } from '../../../src/gateway/index.js';
 import { chunkInput, createClient, loadKernels } from '../../../src/index.js';
 import { generate } from '../../support/generators.js';
-import { createHubRig, type HubRig, type Json, ORIGIN } from './rig.js';
+import { createHubRig, type HubRig, type Json, ORIGIN, pruneNow } from './rig.js';
 
 let rig: HubRig;
 const files = [31, 32].map((seed) => generate({ kind: 'splitmix64', seed, bytes: 150_000 }));
@@ -141,7 +141,7 @@ describe('a bucket', () => {
       { type: 'deleteFile', path: 'copy' },
     ]);
     expect(await roots()).toEqual([hashes[0]]);
-    const pruned = await pruneRepositories(rig.store, { hasher, graceMs: -60_000 });
+    const pruned = await pruneNow(rig.store, { hasher });
     expect(pruned).toMatchObject({ files: 1, bytes: 150_000, lost: [] });
     expect((await batch([add('back', 1)], 422)).failed[0].error).toContain('send it first');
     const names: string[] = [];

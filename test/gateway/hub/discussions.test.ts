@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { hubRoots, pruneRepositories } from '../../../src/gateway/index.js';
+import { hubRoots } from '../../../src/gateway/index.js';
 import { loadKernels } from '../../../src/index.js';
-import { createHubRig, deleted, type HubRig, header, inline, type Json } from './rig.js';
+import { createHubRig, deleted, type HubRig, header, inline, type Json, pruneNow } from './rig.js';
 
 let rig: HubRig;
 const API = '/api/models/org/talk';
@@ -142,7 +142,7 @@ describe('a discussion', () => {
       for await (const _key of rig.store.values?.list('hub-discussions/') ?? []) found++;
       return found;
     };
-    const prune = () => pruneRepositories(rig.store, { hasher, graceMs: -60_000 });
+    const prune = () => pruneNow(rig.store, { hasher });
     await prune();
     expect(await count()).toBe(4);
     await rig.json('DELETE', '/api/repos/delete', { name: 'talk', organization: 'org' }, 204);

@@ -5,7 +5,6 @@ import {
   createMemoryStore,
   hubRoots,
   type ObjectStore,
-  pruneRepositories,
   sweepHub,
 } from '../../../src/gateway/index.js';
 import { chunkInput, createClient, loadKernels } from '../../../src/index.js';
@@ -19,6 +18,7 @@ import {
   type Json,
   lfsFile,
   ORIGIN,
+  pruneNow,
 } from './rig.js';
 
 let rig: HubRig;
@@ -349,8 +349,7 @@ describe('what repositories keep', () => {
 
   it('lets go of files of history that was forgotten, and of no others', async () => {
     const { hasher } = await loadKernels();
-    const prune = (dryRun = false) =>
-      pruneRepositories(rig.store, { hasher, graceMs: -60_000, dryRun });
+    const prune = (dryRun = false) => pruneNow(rig.store, { hasher, dryRun });
     // Nobody had this one in a repository.
     const alone = (await batch('upload', [otherOid], '/git/me/left.git/info/lfs')).objects[0];
     expect((await put(alone.actions.upload.href, other)).status).toBe(200);

@@ -8,6 +8,9 @@ import {
   type GatewayOptions,
   type ObjectStore,
   type Principal,
+  type PrunedRepositories,
+  type PruneOptions,
+  pruneRepositories,
 } from '../../../src/gateway/index.js';
 import { loadKernels } from '../../../src/index.js';
 
@@ -119,3 +122,13 @@ export const lfsFile = (path: string, oid: string, size?: number): object => ({
 });
 
 export const deleted = (path: string): object => ({ key: 'deletedFile', value: { path } });
+
+/** Prunes what was there before this call, however young it is. */
+export async function pruneNow(
+  store: ObjectStore,
+  options: Omit<PruneOptions, 'graceMs'>,
+): Promise<PrunedRepositories> {
+  // What was written in this millisecond is not older than it.
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  return pruneRepositories(store, { ...options, graceMs: 0 });
+}

@@ -1,13 +1,8 @@
 import { expect, it } from 'vitest';
-import {
-  collectGarbage,
-  type ObjectStore,
-  openRepositories,
-  pruneRepositories,
-} from '../../../src/gateway/index.js';
+import { collectGarbage, type ObjectStore, openRepositories } from '../../../src/gateway/index.js';
 import { loadKernels } from '../../../src/index.js';
 import { generate } from '../../support/generators.js';
-import { createHubRig, deleted, header, inline } from './rig.js';
+import { createHubRig, deleted, header, inline, pruneNow } from './rig.js';
 
 async function xorbBytes(store: ObjectStore): Promise<number> {
   let bytes = 0;
@@ -27,7 +22,7 @@ it('a squash, then pruning and collecting, frees what only history had, and no m
   const all = await xorbBytes(store);
   expect(all).toBeGreaterThan(200_000);
   const free = async (): Promise<number> => {
-    await pruneRepositories(store, { hasher, graceMs: -60_000 });
+    await pruneNow(store, { hasher });
     return (await collectGarbage(store, { hasher, graceMs: 0 })).deletedBytes;
   };
   // Branches, tags and what was proposed still reach it.
