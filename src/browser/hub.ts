@@ -266,7 +266,12 @@ async function* inlined(
   tally: HubTally,
 ): AsyncGenerator<InlineOperation, void> {
   for (const { path, data } of files) {
-    const bytes = new Uint8Array(await data.arrayBuffer());
+    const bytes = new Uint8Array(
+      await data.arrayBuffer().catch((error: unknown) => {
+        const text = `"${path}" expected a readable input, got ${error}`;
+        throw new OrbweaverError('INPUT_UNREADABLE', text, { path }, error);
+      }),
+    );
     const { doneBytes, doneFileCount } = tally.progress;
     tally.tell({ doneBytes: doneBytes + bytes.length, doneFileCount: doneFileCount + 1 });
     yield { operation: 'inline', path, bytes };

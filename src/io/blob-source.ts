@@ -19,6 +19,12 @@ export function blobSource(blob: Blob, name?: string): Source {
   const sizeBytes = blob.size;
   const openAt = async (offset: number, signal?: AbortSignal): Promise<SourceReader> => {
     throwIfAborted(signal);
+    if (sizeBytes === 0) {
+      // In browsers a file that is gone, or was cut off since it was picked, has 0 bytes until it is read whole.
+      await blob.arrayBuffer().catch((error: unknown) => {
+        throw inputError(error, label);
+      });
+    }
     const from = offset === 0 ? blob : blob.slice(offset);
     let position = offset;
     let rest: Uint8Array = new Uint8Array(0);

@@ -7,6 +7,9 @@ import type { PageThread, SpawnPageThread } from './page-thread.js';
 /** An idle thread is kept this long: longer than most gaps inside one transfer. */
 const DEFAULT_IDLE_TIMEOUT_MS = 30_000;
 
+/** A page that is offline cannot load the program of a thread: this long it waits to be online again. */
+const OFFLINE_WAIT_MS = 30_000;
+
 /** Threads that end in a row before they were ready, until what is queued is failed. */
 const MAX_FAILED_STARTS = 3;
 
@@ -49,6 +52,8 @@ export class PageExecutor<Message, Reply> implements Executor<Message, Reply> {
   #lastId = 0;
   #failedStarts = 0;
   #keepIdle = false;
+  /** Nothing is started now; calling it ends that. */
+  #endWaiting: (() => void) | null = null;
   #closing: Promise<void> | null = null;
   readonly #drained = new Deferred<void>();
 
@@ -76,6 +81,7 @@ export class PageExecutor<Message, Reply> implements Executor<Message, Reply> {
 
   close(): Promise<void> {
     this.#closing ??= this.#end();
+    this.#endWaiting?.();
     return this.#closing;
   }
 
@@ -95,7 +101,8 @@ export class PageExecutor<Message, Reply> implements Executor<Message, Reply> {
       if (!live.ready) starting++;
       else if (live.job === null) this.#give(live);
     }
-    while (starting < this.#queue.length && this.#live.size < this.#options.threads) {
+    const mayStart = this.#endWaiting === null;
+    while (mayStart && starting < this.#queue.length && this.#live.size < this.#options.threads) {
       if (!this.#start()) return;
       starting++;
     }
@@ -173,8 +180,25 @@ export class PageExecutor<Message, Reply> implements Executor<Message, Reply> {
     this.#live.delete(id);
     this.#told();
     live.job?.turn.reject(error);
-    if (!live.ready && ++this.#failedStarts >= MAX_FAILED_STARTS) this.#failQueued(error);
+    // Those that were started together fail together, which counts once.
+    if (!live.ready && this.#endWaiting === null) {
+      if (++this.#failedStarts >= MAX_FAILED_STARTS) this.#failQueued(error);
+      else if (isOffline() && this.#closing === null) this.#waitOnline();
+    }
     this.#serve();
+  }
+
+  #waitOnline(): void {
+    if (this.#endWaiting !== null) return;
+    const end = (): void => {
+      stopTimer();
+      page.removeEventListener?.('online', end);
+      this.#endWaiting = null;
+      this.#serve();
+    };
+    const stopTimer = this.#options.clock.setTimer(OFFLINE_WAIT_MS, end, { background: true });
+    page.addEventListener?.('online', end);
+    this.#endWaiting = end;
   }
 
   #failQueued(error: unknown): void {
@@ -192,4 +216,15 @@ export class PageExecutor<Message, Reply> implements Executor<Message, Reply> {
   #told(): void {
     this.#options.onExit?.(new Set(this.#live.keys()));
   }
+}
+
+/** The part of a page that is used. */
+const page = globalThis as {
+  readonly navigator?: { readonly onLine?: boolean };
+  readonly addEventListener?: (type: 'online', listener: () => void) => void;
+  readonly removeEventListener?: (type: 'online', listener: () => void) => void;
+};
+
+function isOffline(): boolean {
+  return page.navigator?.onLine === false;
 }
