@@ -4,7 +4,13 @@ import { type Body, type Exchange, type HttpHeaders, readAll } from '../../http/
 import type { RandomSource } from '../../platform/index.js';
 import { createMasker, type Masker } from '../mask.js';
 import type { TokenSource } from '../ports.js';
-import { requestedPauseMs } from '../retry-table.js';
+import {
+  backoffMs,
+  DEFAULT_RETRY,
+  type RetryOptions,
+  requestedPauseMs,
+  verdictOfStatus,
+} from '../retry-table.js';
 import { createTokens } from '../token.js';
 import { targetError } from './errors.js';
 import { pauseFor } from './pause.js';
@@ -81,17 +87,19 @@ export interface FailureOptions {
   readonly planAgain?: boolean | undefined;
 }
 
-const DEFAULT_RETRIES = 4;
-const BASE_DELAY_MS = 500;
-const MAX_DELAY_MS = 30_000;
-/** A server that asks for a longer pause is not waited for in one request. */
-const MAX_RETRY_AFTER_MS = 300_000;
+/** The requests are small, and somebody waits for each: sooner again than those that move data. */
+const RETRY: RetryOptions = {
+  ...DEFAULT_RETRY,
+  retries: 4,
+  baseDelayMs: 500,
+  maxDelayMs: 30_000,
+};
 const DEFAULT_TIMEOUT_MS = 120_000;
 const MAX_RESPONSE_BYTES = 4 * 1024 * 1024;
 const MESSAGE_CHARS = 300;
 
 export function createTargetHttp(options: TargetHttpOptions): TargetHttp {
-  const { kind, exchange, clock, random, token, retries = DEFAULT_RETRIES, secrets = [] } = options;
+  const { kind, exchange, clock, random, token, retries = RETRY.retries, secrets = [] } = options;
   const masker = createMasker(secrets);
   const tokens = token === undefined ? null : createTokens(token, masker);
 
@@ -128,7 +136,7 @@ export function createTargetHttp(options: TargetHttpOptions): TargetHttp {
     retry: number,
     afterMs: number | null,
   ): Promise<void> => {
-    const ownMs = random() * Math.min(MAX_DELAY_MS, BASE_DELAY_MS * 2 ** retry);
+    const ownMs = backoffMs(retry, random, RETRY);
     await pauseFor(Math.max(ownMs, afterMs ?? 0), clock, request.signal);
   };
 
@@ -159,7 +167,7 @@ export function createTargetHttp(options: TargetHttpOptions): TargetHttp {
           return response;
         }
         const afterMs = requestedPauseMs(response.headers, clock.unixMs());
-        if (afterMs !== null && afterMs > MAX_RETRY_AFTER_MS) return response;
+        if (afterMs !== null && afterMs > RETRY.maxRetryAfterMs) return response;
         await pause(request, retry, afterMs);
       }
     },
@@ -193,9 +201,9 @@ export function classOfStatus(status: number): TargetErrorClass {
   return isLater(status) ? 'transient' : 'permanent';
 }
 
+/** The table of all requests says what may go away by itself. */
 function isLater(status: number): boolean {
-  if (status === 501 || status === 507) return false;
-  return status === 408 || status === 425 || status === 429 || status >= 500;
+  return verdictOfStatus(status) === 'retry';
 }
 
 /** True when there was no response, for reasons that may go away. */
