@@ -128,6 +128,9 @@ function ownHintOf(code: ErrorCode, { message, fields, command }: HintFacts): st
   if (message.startsWith('"acceptCost" expected')) {
     return 'Nothing was sent. Add --accept-cost if that may be.';
   }
+  if (message.startsWith('"splices[')) {
+    return 'Splices lie in the stored file and apart from each other: --splice OFFSET:DELETE:FILE.';
+  }
   if (message.includes('(EPIPE)')) {
     return 'Its reader ended before all was written: only exit code 0 means that all is there.';
   }

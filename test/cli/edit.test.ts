@@ -79,6 +79,15 @@ describe('edit and append', () => {
     expect(refused.status).toBe(status);
   });
 
+  it('that meet are told to stay apart', async () => {
+    const two = ['--splice', '5:10:a:b', '--splice', '6:1:a:b'];
+    const refused = await run(['edit', hash, ...two, '--json']);
+    expect(refused.errorJson()).toMatchObject({
+      code: 'RANGE_INVALID',
+      hint: expect.stringContaining('apart from each other'),
+    });
+  });
+
   it('leave ranges proved: download says so', async () => {
     const range = ['download', hash, '-o', 'part', '--offset', '1000', '--length', '10'];
     const proved = await run([...range, '--verify-range', 'require', '--json']);
