@@ -114,8 +114,10 @@ export function createHubParts(options: HubOptions): HubParts {
       if (closing.signal.aborted) {
         throw new OrbweaverError('CLOSED', 'the hub expected to be open, got a call after close()');
       }
-      const both =
-        signal === undefined ? closing.signal : AbortSignal.any([signal, closing.signal]);
+      // One of its own: any number of listeners at one signal is a warning of Node.
+      const both = AbortSignal.any(
+        signal === undefined ? [closing.signal] : [signal, closing.signal],
+      );
       const scope = new Scope({ clock: SYSTEM_CLOCK, signal: both, what: 'the transfer' });
       running++;
       let inner: Promise<unknown> = Promise.resolve();

@@ -705,6 +705,23 @@ describe('the functions of the JavaScript client', () => {
   });
 });
 
+describe('many at a time', () => {
+  it('are no warning of Node, with a signal of their own or not', async () => {
+    const told: string[] = [];
+    const onWarning = ({ name }: Error) => void told.push(name);
+    process.on('warning', onWarning);
+    const { signal } = new AbortController();
+    const made = Array.from({ length: 30 }, (_, i) =>
+      hub.createRepo({ repo, existOk: true, ...(i % 2 === 0 ? { signal } : {}) }),
+    );
+    await Promise.all(made);
+    // They are told of in the next turn.
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('warning', onWarning);
+    expect(told).toEqual([]);
+  });
+});
+
 describe('tokens of the store', () => {
   it('are asked for again before they end, one question at a time', async () => {
     fake.tokenSeconds = 30;
