@@ -331,7 +331,7 @@ describe.skipIf(chromiumPath() === null)(
     it('leaves nothing without a database, and ranges are no whole files', async () => {
       const page = await open();
       const found = await page.evaluate(async ({ endpoint, token, fileHash }) => {
-        const { orbweaver, navigator, parts } = globalThis as unknown as PageGlobals;
+        const { orbweaver, navigator, parts, digestOf } = globalThis as unknown as PageGlobals;
         const root = await navigator.storage.getDirectory();
         const to = await root.getFileHandle('out.bin', { create: true });
         const client = await orbweaver.createClient({ endpoint, token });
@@ -349,15 +349,16 @@ describe.skipIf(chromiumPath() === null)(
           .download(fileHash, { to, resume: true })
           .catch((error: Error) => error.message);
         await client.download(fileHash, { to, offset: 1_000_000, length: 500_000 });
-        const bytes = [...new Uint8Array(await (await to.getFile()).arrayBuffer())];
+        const digest = await digestOf(await to.getFile());
         await client.close();
         const left = (await parts('passing')).length;
-        return { cancelled, wrong, bytes, left };
+        return { cancelled, wrong, digest, left };
       }, at);
       expect(found.cancelled).toMatch(/^ABORTED/);
       expect(found.cancelled).not.toContain('kept');
       expect(found.wrong).toContain('"resume" expected a client with "database"');
-      expect(Uint8Array.from(found.bytes)).toEqual(data.slice(1_000_000, 1_500_000));
+      const range = await crypto.subtle.digest('SHA-256', data.slice(1_000_000, 1_500_000));
+      expect(found.digest).toBe([...new Uint8Array(range)].join());
       expect(found.left).toBe(0);
     });
 
