@@ -1,4 +1,4 @@
-import { type PathMatcher, pathMatcher } from './patterns.js';
+import { createMatchWork, type MatchWork, type PathMatcher, pathMatcher } from './patterns.js';
 
 /**
  * Which files a repository wants as files of Git LFS, by its `.gitattributes`: lines of a pattern and what
@@ -16,7 +16,10 @@ export type FilterRule = 'lfs' | 'regular' | 'unset';
 export const MAX_ATTRIBUTES_BYTES: number = 256 * 1024;
 const MAX_RULES = 1000;
 
-export function parseAttributes(text: string): readonly AttributeRule[] {
+export function parseAttributes(
+  text: string,
+  work: MatchWork = createMatchWork(),
+): readonly AttributeRule[] {
   const rules: AttributeRule[] = [];
   for (const line of text.split('\n')) {
     if (rules.length === MAX_RULES) break;
@@ -24,7 +27,7 @@ export function parseAttributes(text: string): readonly AttributeRule[] {
     // Comments, macros, and patterns that git refuses here or that mean folders.
     if (pattern === '' || /^[#![]/.test(pattern) || pattern.endsWith('/')) continue;
     const says = filterOf(rest.split(/\s+/));
-    if (says !== null) rules.push({ matches: pathMatcher(pattern), says });
+    if (says !== null) rules.push({ matches: pathMatcher(pattern, work), says });
   }
   return rules;
 }
@@ -38,7 +41,7 @@ export function filterByRules(
 }
 
 function splitLine(line: string): { readonly pattern: string; readonly rest: string } {
-  const quoted = /^"((?:[^"\\]|\\.)*)"\s*(.*)$/.exec(line);
+  const quoted = /^"((?:[^"\\]|\\.)*)"\s*(.*)$/s.exec(line);
   if (quoted !== null) {
     return {
       pattern: (quoted[1] as string).replace(/\\(["\\])/g, '$1'),

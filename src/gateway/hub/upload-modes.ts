@@ -8,6 +8,7 @@ import { INLINE_MAX_BYTES } from './commit-body.js';
 import { ATTRIBUTES_NAME } from './default-attributes.js';
 import type { Hub } from './hub.js';
 import { isIgnored, parseIgnored } from './ignored.js';
+import { createMatchWork, type MatchWork } from './patterns.js';
 import { entryAt } from './tree-walk.js';
 
 /** Text above this size goes as a file of Git LFS: through chunks, and deduplicated on the wire. */
@@ -34,10 +35,13 @@ export function createUploadModes(
   topRules: string | undefined,
 ): (file: AskedFile) => Promise<'lfs' | 'regular'> {
   const known = new Map<string, Promise<readonly AttributeRule[]>>();
-  if (topRules !== undefined) known.set('', Promise.resolve(parseAttributes(topRules)));
+  const work = createMatchWork();
+  if (topRules !== undefined) {
+    known.set('', Promise.resolve(parseAttributes(notTooLong(topRules), work)));
+  }
   const rulesOf = (folder: readonly string[]): Promise<readonly AttributeRule[]> => {
     const key = folder.join('/');
-    const found = known.get(key) ?? readRules(hub, tree, folder);
+    const found = known.get(key) ?? readRules(hub, tree, folder, work);
     known.set(key, found);
     return found;
   };
@@ -57,8 +61,9 @@ async function readRules(
   hub: Hub,
   tree: string,
   folder: readonly string[],
+  work: MatchWork,
 ): Promise<readonly AttributeRule[]> {
-  return parseAttributes(await readSmall(hub, tree, [...folder, ATTRIBUTES_NAME]));
+  return parseAttributes(await readSmall(hub, tree, [...folder, ATTRIBUTES_NAME]), work);
 }
 
 /**
@@ -71,11 +76,19 @@ export async function createIgnoring(
   tree: string,
   topRules: string | undefined,
 ): Promise<(path: readonly string[]) => boolean> {
-  const rules = parseIgnored(topRules ?? (await readSmall(hub, tree, [IGNORE_NAME])));
-  return (path) => isIgnored(rules, path);
+  const text =
+    topRules === undefined ? await readSmall(hub, tree, [IGNORE_NAME]) : notTooLong(topRules);
+  const rules = parseIgnored(text);
+  const folders = new Map<string, boolean>();
+  return (path) => isIgnored(rules, path, folders);
 }
 
 const IGNORE_NAME = '.gitignore';
+
+/** Rules that come with the commit count as those of the tree do. */
+function notTooLong(text: string): string {
+  return Buffer.byteLength(text) > MAX_ATTRIBUTES_BYTES ? '' : text;
+}
 
 /** Text of a file with rules; empty where there is none, or one that is too large. */
 async function readSmall(hub: Hub, tree: string, path: readonly string[]): Promise<string> {

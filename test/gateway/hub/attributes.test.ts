@@ -45,4 +45,8 @@ describe('.gitattributes', () => {
     expect(says(`${pattern} filter=lfs`, 'a'.repeat(250))).toBe(null);
     expect(says(`${'**/a/'.repeat(200)}b filter=lfs`, `${'a/'.repeat(400)}c`)).toBe(null);
   });
+
+  it('is read at once when a quoted pattern is followed by spaces and an end of line that is none', () => {
+    expect(says(`"a"${' '.repeat(100_000)}x\u2028y filter=lfs`, 'a')).toBe('lfs');
+  });
 });

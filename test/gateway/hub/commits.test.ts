@@ -345,4 +345,20 @@ describe('reading a repository', () => {
     expect(await ignored()).toEqual(['a.log', 'build/x.bin']);
     expect(await ignored({ gitIgnore: '' })).toEqual([]);
   });
+
+  it('refuses patterns that take too long to match, and takes no rules from a text that is too long', async () => {
+    const name = await repo();
+    const path = Array.from({ length: 60 }, () => 'a'.repeat(60)).join('/');
+    const ask = async (more: object): Promise<Response> =>
+      rig.send('POST', `/api/models/${name}/preupload/main`, {
+        files: [{ path, size: 3, sample: '' }],
+        ...more,
+      });
+    const hard = `${'**/*a*b/'.repeat(30)}c`;
+    const refused = await ask({ gitIgnore: `${hard}\n`.repeat(900) });
+    expect(refused.status).toBe(400);
+    expect(await refused.text()).toContain('take too long');
+    const said = await ask({ gitIgnore: `*\n${'#'.repeat(256 * 1024)}` });
+    expect((await said.json()).files[0].shouldIgnore).toBe(false);
+  });
 });

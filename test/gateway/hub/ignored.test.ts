@@ -43,4 +43,28 @@ describe('.gitignore', () => {
   ])('%j leaves out %s: %s', (rules, path, expected) => {
     expect(isLeftOut(rules, path)).toBe(expected);
   });
+
+  it('says the same of files of one folder, however many were asked about before', () => {
+    const rules = parseIgnored('out/\n!out/keep\n*.log\n!d/keep.log');
+    const folders = new Map<string, boolean>();
+    const said = ['out/keep', 'out/x', 'd/a.log', 'd/keep.log', 'd/out', 'd/out/x'].map((path) =>
+      isIgnored(rules, path.split('/'), folders),
+    );
+    expect(said).toEqual([true, true, true, false, false, true]);
+  });
+
+  // Each took half a minute and more, in which the server did nothing else.
+  it.each([
+    ['spaces inside', `${' '.repeat(100_000)}x`],
+    ['brackets that never end', '['.repeat(200_000)],
+    ['one pattern of many stars', '*a'.repeat(120_000)],
+  ])('is read at once: %s', (_, text) => {
+    expect(isIgnored(parseIgnored(text), ['a'.repeat(255)])).toBe(false);
+  });
+
+  it('is refused when matching takes too much', () => {
+    const rules = parseIgnored(`${'**/*a*b/'.repeat(30)}c\n`.repeat(1000));
+    const path = Array.from({ length: 60 }, () => 'a'.repeat(60));
+    expect(() => isIgnored(rules, path)).toThrow('take too long');
+  });
 });
