@@ -260,8 +260,9 @@ function wireText({ wireBytes, doneBytes }: ProgressState, label: string | null)
   return doneBytes === 0 && wireBytes === 0 ? '' : `${bytesText(wireBytes)} ${label}`;
 }
 
-function retryText({ operation, attempt, code, status, delayMs }: RetryEvent): string {
+function retryText({ operation, attempt, code, status, delayMs, instead }: RetryEvent): string {
   const why = status === null ? code : `${code}, status ${status}`;
+  if (instead !== undefined) return `${operation} failed (${why}), ${instead} instead`;
   const when = delayMs < 1000 ? 'at once' : `in ${secondsText(delayMs / 1000)}`;
   return `${operation} failed (${why}), attempt ${attempt + 1} ${when}`;
 }

@@ -66,8 +66,19 @@ const STORE_RESPONSE_MS = 300_000;
 const LEAST_LIFE_MS = 10_000;
 const MAX_RESPONSE_BYTES = 64 * 1024;
 
+/** What is done when a request fails, as listeners hear of it. */
+const POST = 'POST /v1/xorbs';
+const ASK = 'POST /v1/xorb-grants';
+
 /** What came of a step: go on, do it all once more, or post. */
 type Step = 'done' | 'again' | 'post';
+
+/** Whatever is no failure of a request is thrown. */
+function failureOf(exception: unknown, scope: Scope): OrbweaverError {
+  scope.check();
+  if (!isOrbweaverError(exception)) throw exception;
+  return exception;
+}
 
 export function createGrantUpload(
   context: Context,
@@ -125,7 +136,7 @@ export function createGrantUpload(
         throw failure(call, 'PROTOCOL', message, { retry: false });
       });
     } catch (exception) {
-      told(call.name, exception, caller);
+      told(call.name, failureOf(exception, caller), POST);
       turnOff(FAILED_MS);
       return 'post';
     } finally {
@@ -163,8 +174,10 @@ export function createGrantUpload(
         throw await statusFailure(context, { call, response }, retried);
       });
     } catch (exception) {
-      const error = told(name, exception, scope);
-      if (error.fields['status'] === 409) return 'again';
+      const error = failureOf(exception, scope);
+      const isBusy = error.fields['status'] === 409;
+      told(name, error, isBusy ? ASK : POST);
+      if (isBusy) return 'again';
       turnOff(UNREACHABLE_MS);
       return 'post';
     } finally {
@@ -205,8 +218,9 @@ export function createGrantUpload(
         }),
       );
     } catch (exception) {
-      const error = told(call.name, exception, scope);
+      const error = failureOf(exception, scope);
       if (error.fields['status'] === 400) throw error;
+      told(call.name, error, POST);
       return 'post';
     }
   }
@@ -216,15 +230,12 @@ export function createGrantUpload(
     retry: { ...retry, retries: Math.min(retries, retry.retries) },
   });
 
-  /** Tells why the other way is taken; whatever is no failure of a request is thrown. */
-  const told = (operation: string, exception: unknown, scope: Scope): OrbweaverError => {
-    scope.check();
-    if (!isOrbweaverError(exception)) throw exception;
-    const { code, message, fields } = exception;
+  /** Tells why the other way is taken. */
+  const told = (operation: string, error: OrbweaverError, instead: string): void => {
+    const { code, message, fields } = error;
     const status = typeof fields['status'] === 'number' ? fields['status'] : null;
     const attempt = typeof fields['attempts'] === 'number' ? fields['attempts'] : 1;
-    context.onRetry?.({ operation, attempt, code, status, message, delayMs: 0 });
-    return exception;
+    context.onRetry?.({ operation, attempt, code, status, message, delayMs: 0, instead });
   };
 
   /**

@@ -31,7 +31,7 @@ export interface TokenUrl {
 /** Everything that a token may come from; a function is asked for each request. */
 export type TokenOption = string | TokenSource | TokenUrl | (() => string | Promise<string>);
 
-/** One failed attempt that will be repeated. Contains no secret. */
+/** One failed attempt that will be repeated, or made good by another request. Contains no secret. */
 export interface RetryEvent {
   /** What was being done, for example `POST /v1/xorbs`. */
   readonly operation: string;
@@ -45,6 +45,8 @@ export interface RetryEvent {
   readonly message: string;
   /** Milliseconds until the next attempt. */
   readonly delayMs: number;
+  /** Where the operation is given up for another way to the same end: the request made instead. */
+  readonly instead?: string;
 }
 
 /** The part of an undici `Dispatcher` that is used: any of undici's will do. */

@@ -88,6 +88,15 @@ describe('a reporter of a terminal', () => {
     reporter.retry(retry);
     expect(context.drawn()).toBe(line);
   });
+
+  it('names the request that is made in the place of another one', () => {
+    const context = contextOf(false);
+    const reporter = createReporter(argsOf(), context, optionsOf(new Scheduler(1)));
+    reporter.retry({ ...retry, operation: 'POST /v1/xorb-grants', instead: 'POST /v1/xorbs' });
+    expect(context.drawn()).toBe(
+      'orbweaver: POST /v1/xorb-grants failed (NETWORK), POST /v1/xorbs instead\n',
+    );
+  });
 });
 
 describe('events of --json=stream', () => {

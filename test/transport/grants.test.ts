@@ -408,6 +408,7 @@ describe('what does not work', () => {
       operation: 'PUT of an upload grant',
       code: 'NETWORK',
       delayMs: 0,
+      instead: 'POST /v1/xorbs',
     });
     expect(last?.message).toContain(`127.0.0.1:${port}`);
     expect(JSON.stringify(rig.retries)).not.toContain('s3cr3t');
