@@ -26,6 +26,8 @@ export interface CommandSpec {
   /** What it does. */
   readonly about: string;
   readonly options: readonly OptionSpec[];
+  /** What its first argument may be, for completions. @default anything, such as a file */
+  readonly words?: readonly string[];
   /** What else the help says, after the options. */
   readonly notes?: string;
   readonly run: (args: ParsedArgs, context: CliContext) => Promise<number>;
@@ -52,7 +54,7 @@ export type OptionTable = NonNullable<ParseArgsConfig['options']>;
 export const COMMON: readonly OptionSpec[] = [
   {
     name: 'json',
-    help: 'machine-readable result: one line of JSON, the last one on standard output; --json=stream tells the progress, too',
+    help: 'machine-readable result: one line of JSON, the last one on standard output; --json=stream tells the progress, too, where there is any',
   },
   { name: 'quiet', short: 'q', help: 'no progress, only the result' },
   { name: 'verbose', help: 'details: causes of errors, requests that are repeated' },
@@ -157,6 +159,7 @@ export function defineCommand(spec: CommandSpec): Command {
   const [first, ...others] = spec.usage.map((line) => `orbweaver ${line}`);
   return {
     options,
+    words: spec.words ?? [],
     help: [
       ['Usage: '.concat(first ?? ''), ...others.map((line) => `       ${line}`)].join('\n'),
       spec.about,

@@ -7,6 +7,8 @@ interface Completed {
   readonly name: string;
   readonly summary: string;
   readonly options: readonly OptionSpec[];
+  /** What its first argument may be; none: files. */
+  readonly words: readonly string[];
 }
 
 /** What is known of each command: its name, its line in the list, and how to load it. */
@@ -33,6 +35,7 @@ export function completionCommand(entries: readonly CommandEntry[]): Command {
   zsh   source <(orbweaver completion zsh)
   fish  orbweaver completion fish | source`,
     options: [],
+    words: Object.keys(SHELLS),
     run: async ({ positionals }, context) => {
       const [shell, ...others] = positionals;
       const write = shell === undefined ? undefined : SHELLS[shell];
@@ -41,8 +44,8 @@ export function completionCommand(entries: readonly CommandEntry[]): Command {
         throw usage(`completion expected one of ${Object.keys(SHELLS).join(', ')}, got ${got}`);
       }
       const commands = entries.map(async ({ name, summary, load }) => {
-        const { options } = await load();
-        return { name, summary, options };
+        const { options, words } = await load();
+        return { name, summary, options, words };
       });
       context.stdout.write(write(await Promise.all(commands)));
       return EXIT.ok;
@@ -62,12 +65,20 @@ function bash(commands: readonly Completed[]): string {
       .filter((option) => option.choices !== undefined)
       .map((option) => `    ${name}:--${option.name}) words="${option.choices?.join(' ')}" ;;`),
   );
+  const words = commands
+    .filter((command) => command.words.length > 0)
+    .map((command) => `      ${command.name}) words="${command.words.join(' ')}" ;;`);
   return `_orbweaver() {
   local cur="\${COMP_WORDS[COMP_CWORD]}" prev="\${COMP_WORDS[COMP_CWORD-1]}" words=""
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
     COMPREPLY=($(compgen -W "${commands.map(({ name }) => name).join(' ')} --help --version" -- "$cur"))
     return
+  fi
+  if [ "$COMP_CWORD" -eq 2 ] && [[ "$cur" != -* ]]; then
+    case "\${COMP_WORDS[1]}" in
+${words.join('\n')}
+    esac
   fi
   case "\${COMP_WORDS[1]}:$prev" in
 ${choices.join('\n')}
@@ -91,6 +102,9 @@ function zsh(commands: readonly Completed[]): string {
       value === undefined ? '' : `:${value}:${choices ? `(${choices.join(' ')})` : '_files'}`;
     return `'--${name}[${quote(help)}]${rest}'`;
   };
+  // The name of the command is the first argument.
+  const first = (words: readonly string[]): string =>
+    words.length === 0 ? '' : `'1:command: ' '2:what:(${words.join(' ')})' `;
   return `#compdef orbweaver
 _orbweaver() {
   if (( CURRENT == 2 )); then
@@ -101,7 +115,7 @@ ${commands.map(({ name, summary }) => `      '${name}:${quote(summary)}'`).join(
     return
   fi
   case $words[2] in
-${commands.map(({ name, options }) => `    ${name}) _arguments ${options.map(argument).join(' ')} '*:file:_files' ;;`).join('\n')}
+${commands.map(({ name, options, words }) => `    ${name}) _arguments ${options.map(argument).join(' ')} ${first(words)}'*:file:_files' ;;`).join('\n')}
   esac
 }
 compdef _orbweaver orbweaver
@@ -110,8 +124,13 @@ compdef _orbweaver orbweaver
 
 function fish(commands: readonly Completed[]): string {
   const quote = (text: string): string => `'${text.replace(/[\\']/g, '\\$&')}'`;
-  const lines = commands.flatMap(({ name, summary, options }) => [
+  const lines = commands.flatMap(({ name, summary, options, words }) => [
     `complete -c orbweaver -n __fish_use_subcommand -a ${name} -d ${quote(summary)}`,
+    ...(words.length === 0
+      ? []
+      : [
+          `complete -c orbweaver -n '__fish_seen_subcommand_from ${name}; and not __fish_seen_subcommand_from ${words.join(' ')}' -f -a ${quote(words.join(' '))}`,
+        ]),
     ...options.map(({ name: option, short, value, help, choices }) =>
       [
         `complete -c orbweaver -n '__fish_seen_subcommand_from ${name}' -l ${option}`,

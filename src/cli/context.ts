@@ -25,6 +25,8 @@ export interface Command {
   readonly help: string;
   /** What it understands, for completions; those of a help written by hand are read from it. */
   readonly options: readonly OptionSpec[];
+  /** What its first argument may be, for completions; none: anything, such as a file. */
+  readonly words: readonly string[];
   /** Runs it; resolves to the exit code, or throws what `run` turns into a message. */
   run(args: readonly string[], context: CliContext): Promise<number>;
 }

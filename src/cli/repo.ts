@@ -25,8 +25,8 @@ export const repoCommand: Command = defineCommand({
     'repo prune --data PLACE [--grace SECONDS] [--dry-run]',
   ],
   about: `Makes, lists and removes the repositories that "orbweaver serve" shows to clients of the Hub, in the
-store itself: gateways over it see the change at once. TYPE is model, dataset, space, or git for a git
-repository elsewhere whose files of Git LFS are kept here.`,
+store itself: gateways over it see the change at once. TYPE is model, dataset, space, bucket, or git for
+a git repository elsewhere whose files of Git LFS are kept here.`,
   options: [
     { name: 'data', value: 'PLACE', help: 'the store, as serve --data names it' },
     ...S3_OPTIONS,
@@ -48,6 +48,7 @@ that was never in a repository stays.
 
 With --json: create and rm {"name"}; ls {"repositories":[{"name","private","createdAt","modifiedAt",
 "head","refs"}]}; squash {"name","commit"}; prune {"files","bytes","objects","lost"}.`,
+  words: ['create', 'ls', 'rm', 'squash', 'prune'],
   run: repo,
 });
 

@@ -128,6 +128,7 @@ export const storeCommand: Command = defineCommand({
   export  writes files, with all they need, to one archive
   import  takes such an archive into a store`,
   options: OPTIONS,
+  words: Object.keys(SUB_COMMANDS),
   run: store,
 });
 

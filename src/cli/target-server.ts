@@ -29,6 +29,7 @@ it is interrupted. For people who integrate; what it takes is gone when it ends.
 '{"loseStartResponse":true}' (cascade, metadata); docs/targets.md lists them.
 
 With --json the first line on standard output is {"url","to","token","settings"}.`,
+  words: TARGET_SERVER_KINDS,
   run: targetServer,
 });
 

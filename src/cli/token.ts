@@ -57,6 +57,7 @@ until "token revoke KEY" takes a key away (within ten seconds). "token keys" lis
 
 With --json: {"token","id","tokenId","keyId","scope","tenant","repository","expiresAt"}; keys:
 {"keys":[{"id","createdAt"}]}; rotate and revoke: {"key"}.`,
+  words: ['keys', 'rotate', 'revoke'],
   run: token,
 });
 

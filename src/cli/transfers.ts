@@ -76,6 +76,7 @@ and drop.`,
   notes: `With --json: a line for each, {"kind":"upload","id","endpoint","path","paths","pathCount","sizeBytes",
 "doneBytes","changedMs","busy","options"} (with "list":{"count","path"} for --files-from), {"kind":"edit",…,"fileHash","splices"}, {"kind":"download",…,
 "fileHash"} or {"kind":"upload-to",…,"to","stage","partCount","ids":{…}}; resume prints what the command prints, cancel {"id","outcome"}, drop {"id"}.`,
+  words: ['list', 'resume', 'drop', 'cancel'],
   run: transfers,
 });
 

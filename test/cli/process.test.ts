@@ -290,10 +290,17 @@ describe('the process of the command line', () => {
     expect(complete('upload', '--no')).toBe('--no-hidden --no-cache --no-resume');
     expect(complete('upload', '--placement', 'st')).toBe('store-least');
     expect(complete('serve', '--da')).toBe('--data');
+    expect(complete('store', 's')).toBe('stats scrub');
+    expect(complete('store', 'ls', 's')).toBe('');
+    expect(complete('transfers', '--no-c')).toBe('--no-cache');
+    expect(complete('transfers', '')).toBe('list resume drop cancel');
+    expect(complete('target-server', 'm')).toBe('multipart metadata');
+    expect(complete('completion', 'z')).toBe('zsh');
     for (const shell of ['zsh', 'fish']) {
       const run = await orbweaver(['completion', shell]);
       expect(run.status).toBe(0);
       expect(run.stdout.toString()).toContain('allow-append');
+      expect(run.stdout.toString()).toContain('ls stats rm gc scrub copy export import');
     }
   });
 });
