@@ -2,7 +2,6 @@
 import { createClient, loadKernels } from 'orbweaver';
 import { createGateway, createMemoryStore } from 'orbweaver/gateway';
 
-const token = 'never leaves this process';
 const gateway = createGateway({
   store: createMemoryStore(),
   ...(await loadKernels()),
@@ -10,7 +9,7 @@ const gateway = createGateway({
 });
 const client = await createClient({
   endpoint: 'http://gateway.internal',
-  token: token.replaceAll(' ', '-'),
+  token: 'never-leaves-this-process',
   exchange: gateway.exchange,
 });
 

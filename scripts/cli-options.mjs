@@ -52,7 +52,7 @@ export function optionTables(helps) {
 function table(options) {
   const cell = (text) => text.replaceAll('|', '\\|');
   const rows = options.map(
-    ({ option, text, fallback }) => `| \`${option}\` | ${cell(text)} | ${cell(fallback)} |`,
+    ({ option, text, fallback }) => `| \`${cell(option)}\` | ${cell(text)} | ${cell(fallback)} |`,
   );
   return ['| option | what | default |', '|---|---|---|', ...rows].join('\n');
 }
