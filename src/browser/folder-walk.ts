@@ -77,7 +77,13 @@ function treeOfFiles(files: readonly (File | BrowserFolderFile)[]): Tree {
     const names = (paths[i] as string).split('/').slice(isOne ? 1 : 0);
     const name = names.pop() as string;
     let at = tree;
+    const notBoth = (isBoth: boolean): void => {
+      if (!isBoth) return;
+      const message = `"${paths[i]}" expected a place of its own: of this path and another one, one is a file and the other lies in it`;
+      throw new OrbweaverError('USAGE', message);
+    };
     for (const each of names) {
+      notBoth(at.files.has(each));
       const next = at.folders.get(each) ?? { files: new Map(), folders: new Map() };
       at.folders.set(each, next);
       at = next;
@@ -86,6 +92,7 @@ function treeOfFiles(files: readonly (File | BrowserFolderFile)[]): Tree {
       const message = `two files expected different paths, got "${paths[i]}" twice`;
       throw new OrbweaverError('USAGE', message);
     }
+    notBoth(at.folders.has(name));
     at.files.set(name, 'data' in file ? file.data : file);
   }
   return tree;

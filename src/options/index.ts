@@ -45,7 +45,8 @@ export function checkOptions<T extends object>(
   for (const [name, rule] of Object.entries<OptionRule>(rules)) {
     const value: unknown = (options as Record<string, unknown>)[name];
     if (value === undefined && rule.required !== true) continue;
-    const text = `"${name}" expected ${rule.expected}, got ${textOf(value)}`;
+    const got = SECRET.test(name) ? kindOf(value) : textOf(value);
+    const text = `"${name}" expected ${rule.expected}, got ${got}`;
     if (!rule.hasType(value)) throw new TypeError(text);
     if (rule.inRange?.(value) === false) throw new RangeError(text);
   }
@@ -123,10 +124,18 @@ export const is: Kinds = {
   },
 };
 
-/** A value for a message: short, and never the text of a token or the bytes of a key. */
+/** Options whose values are in no message, whatever they are: a token may be given where an object belongs. */
+const SECRET = /secret|token|credential|pass|apikey/i;
+
+/** A value for a message: short. */
 function textOf(value: unknown): string {
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   if (typeof value === 'string') return value.length > 40 ? 'a long string' : `"${value}"`;
+  return kindOf(value);
+}
+
+function kindOf(value: unknown): string {
   if (value === null || value === undefined) return String(value);
-  return Array.isArray(value) ? 'an array' : typeof value === 'object' ? 'an object' : typeof value;
+  if (Array.isArray(value)) return 'an array';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }

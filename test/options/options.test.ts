@@ -44,4 +44,33 @@ describe('the checker of options', () => {
     );
     for (const none of [null, 3, 'x']) expect(() => check(none)).toThrow(TypeError);
   });
+
+  it('shows nothing of what may be a secret, whatever was given for it', () => {
+    const rules: OptionRules<Record<'secret' | 'credentials' | 'token' | 'passphrase', unknown>> = {
+      secret: is.object,
+      credentials: is.object,
+      token: is.either(is.text, is.object),
+      passphrase: is.text,
+    };
+    const said = [
+      { secret: 'hunter2' },
+      { credentials: 'hf_abc' },
+      { token: 123456 },
+      { passphrase: 1234 },
+    ];
+    const messages = said.map((options) => {
+      try {
+        checkOptions('listen', options as never, rules);
+      } catch (error) {
+        return (error as Error).message;
+      }
+      return '';
+    });
+    expect(messages).toEqual([
+      '"secret" expected an object, got a string',
+      '"credentials" expected an object, got a string',
+      '"token" expected a string or an object, got a number',
+      '"passphrase" expected a string, got a number',
+    ]);
+  });
 });
