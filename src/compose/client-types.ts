@@ -119,7 +119,7 @@ export interface ClientOptions extends ComputeOptions {
   readonly exchange?: Exchange | undefined;
   /** Sends all requests instead, where there is no Node. @default none */
   readonly fetch?: CasClientOptions['fetch'] | undefined;
-  /** Told of each request that is repeated, and why. */
+  /** Told of each request that is repeated, or given up for another one (`instead`), and why. */
   readonly onRetry?: ((event: RetryEvent) => void) | undefined;
 }
 
