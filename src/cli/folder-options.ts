@@ -19,7 +19,7 @@ export const FOLDER_UPLOAD: readonly OptionSpec[] = [
   {
     name: 'files-from',
     value: 'LIST',
-    help: 'only the paths in this file, one a line or ended by NUL; "-" is standard input',
+    help: 'only the paths in this file, from the folder that is given (none: from here), one a line or ended by NUL; "-" is standard input',
   },
   { name: 'no-hidden', help: 'leave out names that begin with a dot' },
   {
