@@ -11,7 +11,7 @@ import { fileDownloadCommand, folderDownloadCommand } from './hub-command.js';
 import { isStoreDown } from './hub-failures.js';
 import { type HubParts, repoAt } from './hub-parts.js';
 import { plainContent, plainDownload } from './hub-plain.js';
-import { isOnDisk } from './hub-present.js';
+import { isContent, isOnDisk } from './hub-present.js';
 import { batchesOf, fetchBatch, type StoredFile } from './hub-small.js';
 import type {
   FailedDownload,
@@ -251,6 +251,8 @@ async function targetOf(
     size,
     hasLeftovers: true,
     xetHash: info.xetHash ?? entry.storeHash ?? null,
+    // Of a small file of a commit the Hub says git's hash, too, which has the last word as without a store.
+    isContent: (bytes: Uint8Array) => info.xetHash !== null || isContent(bytes, info),
   };
   if (cache !== null) {
     const { blob, isThere } = await cache.blobOf(path, info);

@@ -16,6 +16,13 @@ export function contentHash({ etag, size }: HubFileInfo): GitBlobHash | null {
   return { update: (bytes) => void hash.update(bytes), digest: () => hash.digest('hex') };
 }
 
+/** Whether bytes are those of a file; true where the Hub tells no hash that is known. */
+export function isContent(bytes: Uint8Array, info: HubFileInfo): boolean {
+  const hash = contentHash(info);
+  hash?.update(bytes);
+  return hash === null || hash.digest() === info.etag.toLowerCase();
+}
+
 /** Whether a path holds the bytes of a file: nothing is believed of names, sizes or times. Rejects only when cancelled. */
 export async function isOnDisk(
   path: string,

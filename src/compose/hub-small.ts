@@ -17,6 +17,8 @@ export interface StoredFile {
   /** File hash. */
   readonly xetHash: string | null;
   readonly size: number;
+  /** Whether bytes are what the Hub calls the file by, where it says more of it than the file hash. */
+  isContent(bytes: Uint8Array): boolean;
 }
 
 /** Small files by the batch, and all others. */
@@ -52,7 +54,7 @@ export interface WrittenFile<T> {
 }
 
 /**
- * Fetches a batch and writes its files, each of which is checked against its hash. What is wrong with one
+ * Fetches a batch and writes its files, each of which is checked against its hashes. What is wrong with one
  * leaves it out: it is to be fetched by itself, which looks more closely.
  * @throws OrbweaverError what fails all of them
  */
@@ -80,6 +82,7 @@ export async function fetchBatch<T extends StoredFile>(
   await inLanes(batch, { lanes: WRITES, signal }, async (file) => {
     const bytes = bytesOf.get(file.xetHash);
     if (!(bytes instanceof Uint8Array) || bytes.length !== file.size) return;
+    if (!file.isContent(bytes)) return;
     const sink = await outputSink(file.to, { removeLeftovers: file.hasLeftovers });
     try {
       await sink.prepare?.(bytes.length);
