@@ -4,8 +4,10 @@ import { Deflate } from 'fflate';
 export interface EntryEncoder {
   /** The encoded bytes, valid until the next call. At most {@link ENCODE_STEP_BYTES} at a time. */
   push(bytes: Uint8Array): Uint8Array;
-  /** The end of the stream. */
+  /** The end of the stream, valid until the next call. */
   finish(): Uint8Array;
+  /** Bytes that were pushed and have not come out, of an encoder whose output can be told ahead. */
+  readonly heldBytes: number;
 }
 
 /** Most bytes in one stored block of a deflate stream. */
@@ -16,7 +18,7 @@ const BLOCKS_PER_STEP = 4;
 /** So many bytes are encoded at a time: the output stays small. */
 export const ENCODE_STEP_BYTES: number = BLOCKS_PER_STEP * STORED_BLOCK_BYTES;
 
-/** Bytes that framing adds to `sizeBytes` at most: a header per block begun, and the last block. */
+/** Bytes that framing adds to `sizeBytes`: a header per block begun, and the last block. */
 export function framingBytes(sizeBytes: number): number {
   return BLOCK_HEADER_BYTES * (Math.ceil(sizeBytes / STORED_BLOCK_BYTES) + 1);
 }
@@ -29,31 +31,52 @@ export function framingBytes(sizeBytes: number): number {
  *     5  bytes
  *
  * A truly stored entry whose size is not known in advance has no end that a reader of a stream
- * could find (Java and our own reader refuse it); this one has, for 5 bytes in 64 KiB. It remembers
- * nothing, so one does for all entries of an archive.
+ * could find (Java and our own reader refuse it); this one has, for 5 bytes in 64 KiB. Blocks are
+ * filled, and the rest is held for the next call: so the archive of a file is the same however its
+ * bytes come. At the end it remembers nothing, so one does for all entries of an archive.
  */
 export function createStoringEncoder(): EntryEncoder {
-  const frame = new Uint8Array(ENCODE_STEP_BYTES + BLOCKS_PER_STEP * BLOCK_HEADER_BYTES);
+  const frame = new Uint8Array((BLOCKS_PER_STEP + 1) * (STORED_BLOCK_BYTES + BLOCK_HEADER_BYTES));
   const view = new DataView(frame.buffer);
-  const header = (at: number, length: number, isLast: boolean): void => {
+  const held = new Uint8Array(STORED_BLOCK_BYTES);
+  let heldBytes = 0;
+  let at = 0;
+  const put = (block: Uint8Array, isLast = false): void => {
     view.setUint8(at, isLast ? 1 : 0);
-    view.setUint16(at + 1, length, true);
-    view.setUint16(at + 3, length ^ 0xffff, true);
+    view.setUint16(at + 1, block.length, true);
+    view.setUint16(at + 3, block.length ^ 0xffff, true);
+    frame.set(block, at + BLOCK_HEADER_BYTES);
+    at += BLOCK_HEADER_BYTES + block.length;
+  };
+  const hold = (bytes: Uint8Array): number => {
+    const taken = bytes.subarray(0, STORED_BLOCK_BYTES - heldBytes);
+    held.set(taken, heldBytes);
+    heldBytes += taken.length;
+    return taken.length;
   };
   return {
+    get heldBytes() {
+      return heldBytes;
+    },
     push(bytes) {
-      let at = 0;
-      for (let start = 0; start < bytes.length; start += STORED_BLOCK_BYTES) {
-        const block = bytes.subarray(start, start + STORED_BLOCK_BYTES);
-        header(at, block.length, false);
-        frame.set(block, at + BLOCK_HEADER_BYTES);
-        at += BLOCK_HEADER_BYTES + block.length;
+      at = 0;
+      let start = heldBytes > 0 ? hold(bytes) : 0;
+      if (heldBytes === STORED_BLOCK_BYTES) {
+        put(held);
+        heldBytes = 0;
       }
+      for (; bytes.length - start >= STORED_BLOCK_BYTES; start += STORED_BLOCK_BYTES) {
+        put(bytes.subarray(start, start + STORED_BLOCK_BYTES));
+      }
+      if (start < bytes.length) hold(bytes.subarray(start));
       return frame.subarray(0, at);
     },
     finish() {
-      header(0, 0, true);
-      return frame.subarray(0, BLOCK_HEADER_BYTES);
+      at = 0;
+      if (heldBytes > 0) put(held.subarray(0, heldBytes));
+      heldBytes = 0;
+      put(held.subarray(0, 0), true);
+      return frame.subarray(0, at);
     },
   };
 }
@@ -68,6 +91,7 @@ export function createDeflatingEncoder(): EntryEncoder {
     return bytes;
   };
   return {
+    heldBytes: 0,
     push(bytes) {
       deflate.push(bytes, false);
       return taken();

@@ -202,7 +202,8 @@ function createEntrySink(host: EntryHost): Sink {
   };
   /** What is still to come of this entry when so many bytes of data follow. */
   const checkData = (moreBytes: number): void => {
-    const framed = isStored ? moreBytes + framingBytes(moreBytes) : moreBytes;
+    const dataBytes = encoder.heldBytes + moreBytes;
+    const framed = isStored ? dataBytes + framingBytes(dataBytes) : dataBytes;
     const facts = { ...host.facts, isWide };
     const header = start === undefined ? localHeaderBytes(facts) : 0;
     host.checkFits(header + framed + trailingBytes(facts));

@@ -205,10 +205,10 @@ export async function readJson<T>(
 }
 
 /**
- * Takes a body in which nothing has to be: an empty one, or JSON that is not looked at. Networks that want their
- * guests to log in say 200 to everything, with a page.
+ * Takes a body in which nothing has to be and that is not looked at, unless it is a page: networks that want
+ * their guests to log in say 200 to everything, with one.
  *
- * @throws AttemptFailure `PROTOCOL` for something else
+ * @throws AttemptFailure `PROTOCOL` for a page, or what is no text
  */
 export async function ownBody(
   context: Context,
@@ -217,7 +217,7 @@ export async function ownBody(
 ): Promise<void> {
   await withHeldBody(context, received, { limitBytes }, (bytes) => {
     const text = decoded(bytes);
-    if (text === '' || /^\s*[{[]/.test(text ?? '')) return;
+    if (text !== null && !/^\s*</.test(text)) return;
     const message = `"body" of ${received.call.name} expected JSON or nothing, got ${bytes.length} bytes of something else`;
     throw failure(received.call, 'PROTOCOL', message, {
       retry: false,

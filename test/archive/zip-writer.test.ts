@@ -54,6 +54,17 @@ const hasUnzip = spawnSync('unzip', ['-v']).status === 0;
 const hasPython = spawnSync('python3', ['-c', 'import zipfile']).status === 0;
 
 describe('createZipWriter', () => {
+  it.each([1000, 65_534, 65_535, 65_536, 262_140, 262_141, 1_000_000])(
+    'makes the same archive of pieces of %i bytes, in just as much room',
+    async (pieceBytes) => {
+      const { bytes } = await writeZip(FILES);
+      const again = await writeZip(FILES, { maxBytes: bytes.length }, pieceBytes);
+      expect(Buffer.from(again.bytes).equals(bytes)).toBe(true);
+      const tooSmall = writeZip(FILES, { maxBytes: bytes.length - 1 }, pieceBytes);
+      await expect(tooSmall).rejects.toMatchObject({ code: 'ZIP_TOO_LARGE' });
+    },
+  );
+
   it('makes archives that fflate reads back, stored and deflated', async () => {
     for (const compression of ['store', 'deflate'] as const) {
       const { bytes, entryCount } = await writeZip(FILES, { compression });
