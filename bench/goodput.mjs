@@ -127,8 +127,8 @@ const gateway = await startGateway({
 const port = Number(new URL(gateway.url).port);
 const sinkOf = (n) => join(folder, `out-${n}`);
 let run = 0;
-console.log('| link | direction | ' + FIXED.join(' | ') + ' | default | of the best fixed |');
-console.log('|---|---|' + '---:|'.repeat(FIXED.length + 2));
+console.log(`| link | direction | ${FIXED.join(' | ')} | default | of the best fixed |`);
+console.log(`|---|---|${'---:|'.repeat(FIXED.length + 2)}`);
 for (const [mbit, rtt] of LINKS) {
   const sizeBytes = Math.round((mbit * 1e6 * SECONDS) / 8);
   const at = await link(port, mbit, rtt);
