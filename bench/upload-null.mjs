@@ -30,7 +30,6 @@ const pool = await createComputePool({
   ...(values.threads === undefined ? {} : { threads: Number(values.threads) }),
   ...(values.memory === undefined ? {} : { maxMemory: Number(values.memory) * 1024 * 1024 }),
   ...(values['no-shared'] ? { sharedMemory: false } : {}),
-  prestart: true,
 });
 
 async function fileSource(name) {
