@@ -2,6 +2,7 @@ import { downloadVerified } from '../client/downloads.js';
 import type { CasClient, Sink } from '../client/ports.js';
 import { crc64 } from '../compose/crc64.js';
 import { createLimits, ratesOf, type TransferLimits } from '../compose/limits.js';
+import { RETRY_RULES } from '../compose/shared-rules.js';
 import { withoutUndefined } from '../compose/without-undefined.js';
 import { OrbweaverError } from '../errors.js';
 import { Budget } from '../flow/index.js';
@@ -18,13 +19,7 @@ import {
 import { pageFolderMethods } from './folder-methods.js';
 import { inputList, sizeOf, sourceOf } from './inputs.js';
 import { openPageMemory } from './memory.js';
-import {
-  CLIENT_RULES,
-  DOWNLOAD_RULES,
-  RETRY_RULES,
-  STREAM_RULES,
-  UPLOAD_RULES,
-} from './options.js';
+import { CLIENT_RULES, DOWNLOAD_RULES, STREAM_RULES, UPLOAD_RULES } from './options.js';
 import { webStreamSink } from './outputs.js';
 import { createPlaces } from './places.js';
 import type {

@@ -1,4 +1,9 @@
-import { LEAST_XORB_BYTES } from '../compose/least-xorb.js';
+import {
+  DIFF_FOLDERS_RULES,
+  LIST_FOLDER_RULES,
+  NAMES,
+  SEND_RULES,
+} from '../compose/shared-rules.js';
 import type { FolderEntry } from '../folder/index.js';
 import { MerkleHash } from '../hash/index.js';
 import { checkOptions, is, type OptionRules } from '../options/index.js';
@@ -15,19 +20,11 @@ import type {
 import type { FolderWork } from './folders.js';
 import type { PageUploadParts } from './upload.js';
 
-const NAMES = is.oneOf(['portable', 'native']);
-
 const UPLOAD_RULES: OptionRules<BrowserFolderUploadOptions> = {
+  ...SEND_RULES,
   filter: is.callback,
   hidden: is.flag,
   names: NAMES,
-  sha256: is.flag,
-  maxXorbBytes: is.integer(LEAST_XORB_BYTES),
-  base: is.either(is.text, is.texts),
-  dryRun: is.flag,
-  signal: is.signal,
-  onProgress: is.callback,
-  onFile: is.callback,
 };
 
 const DOWNLOAD_RULES: OptionRules<BrowserFolderDownloadOptions> = {
@@ -38,10 +35,6 @@ const DOWNLOAD_RULES: OptionRules<BrowserFolderDownloadOptions> = {
   signal: is.signal,
   onProgress: is.callback,
 };
-
-const LIST_RULES: OptionRules<FolderListOptions> = { names: NAMES, signal: is.signal };
-
-const DIFF_RULES: OptionRules<FolderDiffOptions> = { ...LIST_RULES, times: is.flag };
 
 const ZIP_RULES: OptionRules<BrowserZipOptions> = {
   to: is.required(is.object),
@@ -73,12 +66,12 @@ export function pageFolderMethods({ uploads, work }: FolderMethodParts): Browser
       return downloadFolder(parts, manifestHash, options);
     },
     listFolder(manifestHash, options = {}) {
-      checkOptions('listFolder', options, LIST_RULES);
+      checkOptions('listFolder', options, LIST_FOLDER_RULES);
       MerkleHash.parse(manifestHash);
       return listed(work(), manifestHash, options);
     },
     diffFolders(before, after, options = {}) {
-      checkOptions('diffFolders', options, DIFF_RULES);
+      checkOptions('diffFolders', options, DIFF_FOLDERS_RULES);
       MerkleHash.parse(before);
       MerkleHash.parse(after);
       return differing(work(), [before, after], options);

@@ -8,6 +8,7 @@ import type {
   FolderDownloadOptions,
   FolderDownloadResult,
   FolderListOptions,
+  FolderReads,
   FolderUploadOptions,
   FolderUploadResult,
 } from '../compose/folder-types.js';
@@ -71,7 +72,7 @@ export interface BrowserZipOptions extends Pick<ClientDownloadOptions, 'signal' 
 }
 
 /** What a client in a page does with folders and archives, as in Node. */
-export interface BrowserFolderMethods {
+export interface BrowserFolderMethods extends FolderReads {
   /** As in Node. @throws OrbweaverError, TypeError */
   uploadFolder(
     folder: BrowserFolder,
@@ -85,19 +86,6 @@ export interface BrowserFolderMethods {
     manifestHash: string,
     options: BrowserFolderDownloadOptions,
   ): Promise<FolderDownloadResult>;
-  /** As in Node. @throws OrbweaverError */
-  listFolder(manifestHash: string, options?: FolderListOptions): AsyncGenerator<FolderEntry, void>;
-  /** As in Node. @throws OrbweaverError */
-  diffFolders(
-    before: string,
-    after: string,
-    options?: FolderDiffOptions,
-  ): AsyncGenerator<FolderChange, void>;
-  /** As in Node. @throws OrbweaverError */
-  isFolder(
-    fileHash: string,
-    options?: { readonly signal?: AbortSignal | undefined },
-  ): Promise<boolean>;
   /** Streams several files into one ZIP archive as they are rebuilt. @throws OrbweaverError */
   downloadZip(
     entries: readonly ZipEntryRequest[],

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import process from 'node:process';
-import { setFlagsFromString } from 'node:v8';
+import { compileLater } from './v8-flags.js';
 
 /**
  * The process around `runCli`: the version of Node, signals, streams, exit code. The first signal
@@ -12,20 +12,13 @@ const SIGNALS: Readonly<Record<string, number>> = { SIGHUP: 129, SIGINT: 130, SI
 /** How long a cancelled process may take to end once its command is over. */
 const LAST_MS = 1000;
 
-/**
- * Bytecodes that a function has run when V8 of Node 20 compiles it with all means, 4 times the default: of
- * a transfer of 512 MiB that compiling was a tenth of the processor time, more than it gave back. Later
- * versions count calls, and gain nothing.
- */
-const INTERRUPT_BUDGET = 270_336;
-
 async function main(): Promise<number> {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
   if (major < 20 || (major === 20 && minor < 19)) {
     process.stderr.write(`orbweaver needs Node 20.19 or newer, this is ${process.versions.node}\n`);
     return 2;
   }
-  if (major === 20) setFlagsFromString(`--interrupt-budget=${INTERRUPT_BUDGET}`);
+  compileLater();
   const { runCli } = await import('./run.js');
   const cancel = new AbortController();
   let received: NodeJS.Signals | null = null;

@@ -1,7 +1,6 @@
 import type { Stats } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
-import { setFlagsFromString } from 'node:v8';
 import { OrbweaverError } from '../errors.js';
 import type { FolderUploadOptions, FolderUploadResult, OrbweaverClient } from '../index.js';
 import { type ParsedArgs, usage } from './command.js';
@@ -10,6 +9,7 @@ import { failedJson, reportFailed, writeJson } from './output.js';
 import { sumOfSizes } from './progress.js';
 import { type Reporter, uploadState } from './reporter.js';
 import { bytesText, nameText, percentText, pluralText, printable, rateText } from './text.js';
+import { collectSooner } from './v8-flags.js';
 
 const OWN_OPTIONS = ['files-from', 'symlinks', 'names'];
 /** Paths looked up at once: thousands of files must not wait for one disk access each. */
@@ -95,15 +95,9 @@ export async function sendFolders(
   return { ...result, path: args.positionals.length === 0 ? '.' : args.positionals.join(' ') };
 }
 
-/**
- * How much the heap may grow beyond what is in use, in per cent, before V8 looks for what is not. By default it is up
- * to three times that: of 300,000 unchanged files 60 MB are in use at most, and 370 MiB were taken; with this 260.
- */
-const HEAP_GROWTH = 100;
-
 /** Uploads folders and prints the hash of the manifest. */
 export async function uploadFolder(client: OrbweaverClient, run: FolderRun): Promise<number> {
-  setFlagsFromString(`--heap-growing-percent=${HEAP_GROWTH}`);
+  collectSooner();
   const { args, context, dryRun } = run;
   const json = args.flag('json');
   const { path, ...result } = await sendFolders(client, run);

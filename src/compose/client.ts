@@ -14,7 +14,6 @@ import {
   CLIENT_RULES,
   DOWNLOAD_RULES,
   PLAN_RULES,
-  RETRY_RULES,
   STREAM_RULES,
   UPLOAD_RULES,
   ZIP_PLAN_RULES,
@@ -25,6 +24,7 @@ import { crc64 } from './crc64.js';
 import { folderMethods } from './folder-client.js';
 import { createLimits, ratesOf, type TransferLimits } from './limits.js';
 import { poolOf } from './options.js';
+import { RETRY_RULES } from './shared-rules.js';
 import { tokenOptionOf } from './token-file.js';
 import type { UploadState } from './upload.js';
 import { withoutUndefined } from './without-undefined.js';

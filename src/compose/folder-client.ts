@@ -3,20 +3,20 @@ import { MerkleHash } from '../hash/index.js';
 import { checkOptions, is, type OptionRules } from '../options/index.js';
 import type { DownloadParts } from './download.js';
 import type {
-  FolderDiffOptions,
   FolderDownloadOptions,
   FolderDownloadResult,
   FolderListOptions,
   FolderPlan,
   FolderPlanOptions,
+  FolderReads,
   FolderUploadOptions,
   FolderUploadResult,
 } from './folder-types.js';
-import { LEAST_XORB_BYTES } from './least-xorb.js';
+import { DIFF_FOLDERS_RULES, LIST_FOLDER_RULES, NAMES, SEND_RULES } from './shared-rules.js';
 import type { UploadParts } from './upload.js';
 
 /** What a client does with folders. */
-export interface FolderMethods {
+export interface FolderMethods extends FolderReads {
   /**
    * Uploads what folders hold, and a manifest that lists it, itself a stored file. One folder gives the
    * paths below it, several each below its own name. A file that fails is in `failed`, the others go on and
@@ -48,43 +48,16 @@ export interface FolderMethods {
    * @throws OrbweaverError what `downloadFolder` throws before it writes
    */
   planFolder(manifestHash: string, options?: FolderPlanOptions): Promise<FolderPlan>;
-  /**
-   * The entries of a manifest as they come. What was given is right only when it ended without an error.
-   * @throws OrbweaverError what `downloadFolder` throws
-   */
-  listFolder(manifestHash: string, options?: FolderListOptions): AsyncGenerator<FolderEntry, void>;
-  /** What differs between two folders, in the order of their entries. @throws what `listFolder` throws */
-  diffFolders(
-    before: string,
-    after: string,
-    options?: FolderDiffOptions,
-  ): AsyncGenerator<FolderChange, void>;
-  /**
-   * Whether a stored file says of itself that it is the manifest of a folder: its first bytes are looked at.
-   * @throws OrbweaverError `NOT_FOUND`, what `download` throws
-   */
-  isFolder(
-    fileHash: string,
-    options?: { readonly signal?: AbortSignal | undefined },
-  ): Promise<boolean>;
 }
 
-const NAMES = is.oneOf(['portable', 'native']);
-
 const UPLOAD_RULES: OptionRules<FolderUploadOptions> = {
+  ...SEND_RULES,
   exclude: is.texts,
   files: is.texts,
   hidden: is.flag,
   symlinks: is.oneOf(['keep', 'follow', 'skip']),
   names: NAMES,
-  sha256: is.flag,
   rehash: is.flag,
-  maxXorbBytes: is.integer(LEAST_XORB_BYTES),
-  base: is.either(is.text, is.texts),
-  dryRun: is.flag,
-  signal: is.signal,
-  onProgress: is.callback,
-  onFile: is.callback,
 };
 
 const DOWNLOAD_RULES: OptionRules<FolderDownloadOptions> = {
@@ -98,10 +71,6 @@ const DOWNLOAD_RULES: OptionRules<FolderDownloadOptions> = {
 };
 
 const PLAN_RULES: OptionRules<FolderPlanOptions> = { ...DOWNLOAD_RULES, to: is.text };
-
-const LIST_RULES: OptionRules<FolderListOptions> = { names: NAMES, signal: is.signal };
-
-const DIFF_RULES: OptionRules<FolderDiffOptions> = { ...LIST_RULES, times: is.flag };
 
 /** Parts of the client, asked for at each call: a closed client has none. */
 export interface FolderParts {
@@ -144,11 +113,11 @@ export function folderMethods({ uploads, downloads }: FolderParts): FolderMethod
       return runFolderPlan(parts, manifestHash, options);
     },
     listFolder(manifestHash, options = {}) {
-      checkOptions('listFolder', options, LIST_RULES);
+      checkOptions('listFolder', options, LIST_FOLDER_RULES);
       return list(manifestHash, options);
     },
     diffFolders(before, after, options = {}) {
-      checkOptions('diffFolders', options, DIFF_RULES);
+      checkOptions('diffFolders', options, DIFF_FOLDERS_RULES);
       const { times, ...rest } = options;
       return diffOf(list(before, rest), list(after, rest), times);
     },

@@ -1,5 +1,5 @@
 import type { DownloadProgress, FetchPlan, UploadProgress } from '../client/index.js';
-import type { FolderEntry, NameRules } from '../folder/index.js';
+import type { FolderChange, FolderEntry, NameRules } from '../folder/index.js';
 import type {
   ClientUploadOptions,
   FailedUpload,
@@ -160,6 +160,29 @@ export interface FolderListOptions {
 export interface FolderDiffOptions extends FolderListOptions {
   /** An entry whose time alone is another is a change, too. @default false */
   readonly times?: boolean | undefined;
+}
+
+/** What a client reads of folders: nothing is written, in Node or in a page. */
+export interface FolderReads {
+  /**
+   * The entries of a manifest as they come. What was given is right only when it ended without an error.
+   * @throws OrbweaverError what `downloadFolder` throws
+   */
+  listFolder(manifestHash: string, options?: FolderListOptions): AsyncGenerator<FolderEntry, void>;
+  /** What differs between two folders, in the order of their entries. @throws what `listFolder` throws */
+  diffFolders(
+    before: string,
+    after: string,
+    options?: FolderDiffOptions,
+  ): AsyncGenerator<FolderChange, void>;
+  /**
+   * Whether a stored file says of itself that it is the manifest of a folder: its first bytes are looked at.
+   * @throws OrbweaverError `NOT_FOUND`, what `download` throws
+   */
+  isFolder(
+    fileHash: string,
+    options?: { readonly signal?: AbortSignal | undefined },
+  ): Promise<boolean>;
 }
 
 export type { FolderEntry };
